@@ -1,0 +1,569 @@
+"""The augmenter: parameters, validation and orchestration."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from imblearn.over_sampling.base import BaseOverSampler
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._codec import TableCodec
+from ._fallback import MIN_ROWS, pooled_scale, smoothed_bootstrap
+from ._parallel import draw_groups, plan_groups, to_tensor, train_groups
+from ._random import class_seed, root_seed
+from ._sklearn_compat import (
+    ArraysTransformer,
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+    check_target_type,
+)
+from ._strategy import n_new_rows
+from ._validation import (
+    check_device,
+    check_finite,
+    check_hidden_layer_sizes,
+    check_n_classes,
+    check_sample_shape,
+)
+from .rhvae import (
+    Architecture,
+    FlowSettings,
+    SamplerSettings,
+    TrainingSettings,
+    check_networks,
+    n_weights,
+)
+
+__all__ = ["RHVAEAugmenter"]
+
+
+class RHVAEAugmenter(BaseOverSampler):
+    """Augment a small training set with a Riemannian Hamiltonian VAE per class.
+
+    For every class a variational autoencoder with a learned Riemannian metric in its
+    latent space (RHVAE) is trained on the rows of that class; new rows are decoded from
+    points that Hamiltonian Monte Carlo draws from the metric's volume, close to the codes
+    of the real rows. All classes are trained side by side.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        How many rows each class is to have, with imbalanced-learn's meaning: a str
+        (``"auto"``, ``"minority"``, ``"not minority"``, ``"not majority"``, ``"all"``), a
+        float (two classes only: minority to majority), a dict of label to number of rows,
+        originals included, or a callable that takes `y` and returns such a dict.
+    augmentation_factor : float, default=4.0
+        At least 1. After a str or float strategy has fixed each class's size, the size of
+        every class, untouched ones included, is multiplied by it, so that balanced data
+        grow too. 1.0 is plain imbalanced-learn. A dict or callable is exact, and the
+        factor is ignored.
+    latent_dim : int, default=10
+        Dimension of the latent space.
+    n_leapfrog : int, default=3
+        Leapfrog steps of the posterior's Hamiltonian flow; 0 trains a plain VAE, and the
+        metric is then the untrained network's.
+    leapfrog_step : float, default=0.01
+        Their step size.
+    beta_zero : float, default=0.3
+        Initial inverse temperature of the flow's momentum, in (0, 1]; 1 is no tempering.
+    temperature : float, default=1.5
+        Reach of a row's code in the metric, in latent units: how far new rows stray from
+        the real ones.
+    regularization : float, default=0.01
+        The metric's floor λ, reached far from all codes.
+    hidden_layer_sizes : int or tuple of int, default=(500,)
+        Hidden units of the encoder and the metric network; the decoder's are the same in
+        reverse.
+    encoder : torch.nn.Module, callable or None, default=None
+        Your own encoder instead of a perceptron. A module is copied for each class; a class
+        or factory is called as ``encoder(n_features, latent_dim)``. It maps (B, D) rows, or
+        (B, \\*sample_shape) ones, to ``(mu, log_var)``, each (B, latent_dim).
+    decoder : "direct", torch.nn.Module or callable, default="direct"
+        ``"direct"`` is the papers' decoder. Your own is called as
+        ``decoder(latent_dim, n_features)`` and maps (B, latent_dim) to (B, D), in any shape:
+        means for ``likelihood="gaussian"`` (of standardised columns), logits for
+        ``"bernoulli"``.
+    metric_network : torch.nn.Module, callable or None, default=None
+        Your own metric network, called as ``metric_network(n_features, latent_dim)``; maps
+        rows to lower-triangular (B, latent_dim, latent_dim) matrices with a positive
+        diagonal, or to (B, latent_dim (latent_dim + 1) / 2) unconstrained entries.
+    sample_shape : tuple of int or None, default=None
+        Shape of a row that is an image, such as ``(28, 28)``.
+    likelihood : {"auto", "gaussian", "bernoulli"}, default="auto"
+        Observation model. ``"gaussian"``: standardised columns, one learned scale each.
+        ``"bernoulli"``: all columns on one bounded scale, such as grey values. ``"auto"``
+        takes ``"bernoulli"`` for images (`sample_shape` given, or at least 16 columns that
+        share one scale from 0 to at most 1, or integers up to 255) and for tables of zeros
+        and ones.
+    max_epochs : int, default=200
+        Passes over the training rows.
+    batch_size : int, default=100
+        Rows per class in each training step.
+    lr : float, default=1e-3
+        Learning rate of Adam.
+    patience : int or None, default=50
+        A class stops after so many epochs without a better loss (held-out where rows are
+        held out); None never stops early. The best weights are kept in any case.
+    validation_fraction : float, default=0.0
+        Share of each class's rows held out to choose the best weights, in [0, 1).
+    callbacks : list of skorch callbacks or None, default=None
+        They see a net over all classes of a group.
+    device : str, default="auto"
+        ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    n_jobs : int or None, default=None
+        Groups of classes trained at once by joblib. The result does not depend on it.
+    sampler : {"hmc"}, default="hmc"
+        Hamiltonian Monte Carlo on the metric's volume, the papers' sampler.
+    n_mcmc_steps : int, default=30
+        Steps of each chain; the first half adapts the step size.
+    n_mcmc_leapfrog : int, default=10
+        Leapfrog steps of each MCMC step.
+    mcmc_step_size : float or None, default=None
+        Fixed step size of the chains; None adapts it towards an acceptance of 0.8.
+    max_centroids : int or None, default=1000
+        Most codes per class that make up the metric; None for all.
+    random_state : int, RandomState instance or None, default=None
+        Seed. None takes fresh entropy; the global generators are never touched.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where all are strings.
+    sampling_strategy_ : dict
+        New rows by label.
+    likelihood_ : {"gaussian", "bernoulli"}
+        The observation model in use.
+    device_ : str
+        Where the networks were trained.
+    history_ : dict
+        By label, a record with ``train_loss`` and ``valid_loss`` (negative ELBO in nats per
+        row, one value an epoch), ``best_epoch`` and ``n_rollbacks``.
+    n_epochs_ : dict
+        Epochs trained, by label; 0 for a class that is too small to train on.
+    sampler_info_ : dict
+        By label, ``acceptance_rate``, ``divergence_rate`` and ``step_size`` of the chains of
+        the last draw.
+    synthetic_mask_ : ndarray of bool of shape (n_samples_new,)
+        Which rows of the last `fit_resample` are synthetic.
+    origin_indices_ : ndarray of int of shape (n_samples_new,)
+        For those rows, the row of X from whose code their Markov chain started; for an
+        original row, itself.
+
+    See Also
+    --------
+    AugmentedClassifier : Augments within `fit`, for scikit-learn's own pipelines.
+    imblearn.over_sampling.SMOTE : Interpolates between neighbours; needs no training.
+
+    Notes
+    -----
+    New values are clipped to the range of their column in the training data, rounded in
+    integer columns and moved to the nearest observed value in columns with ties.
+
+    A class of fewer than 4 rows is not trained on: its new rows lie between pairs of its
+    rows, with noise of 0.2 within-class standard deviations, and a warning names it.
+
+    References
+    ----------
+    .. [1] C. Chadebec, C. Mantoux, S. Allassonnière, "Geometry-Aware Hamiltonian
+       Variational Auto-Encoder", arXiv 2010.11518, 2020.
+    .. [2] C. Chadebec, E. Thibeau-Sutre, N. Burgos, S. Allassonnière, "Data Augmentation in
+       High Dimensional Low Sample Size Setting Using a Geometry-Based Variational
+       Autoencoder", arXiv 2105.00026, 2021.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_pyraug import RHVAEAugmenter
+    >>> X, y = load_iris(return_X_y=True)
+    >>> augmenter = RHVAEAugmenter(augmentation_factor=2, max_epochs=10, random_state=0)
+    >>> X_res, y_res = augmenter.fit_resample(X, y)
+    >>> X_res.shape
+    (300, 4)
+    >>> augmenter.sampling_strategy_[0]
+    50
+    """
+
+    _parameter_constraints: dict = {
+        "sampling_strategy": [
+            StrOptions({"auto", "minority", "not minority", "not majority", "all"}),
+            Interval(Real, 0, 1, closed="right"),
+            dict,
+            callable,
+        ],
+        "augmentation_factor": [Interval(Real, 1, None, closed="left")],
+        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "n_leapfrog": [Interval(Integral, 0, None, closed="left")],
+        "leapfrog_step": [Interval(Real, 0, None, closed="neither")],
+        "beta_zero": [Interval(Real, 0, 1, closed="right")],
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "regularization": [Interval(Real, 0, None, closed="neither")],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "encoder": [HasMethods("forward"), callable, None],
+        "decoder": [StrOptions({"direct"}), HasMethods("forward"), callable],
+        "metric_network": [HasMethods("forward"), callable, None],
+        "sample_shape": ["array-like", None],
+        "likelihood": [StrOptions({"auto", "gaussian", "bernoulli"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "callbacks": [list, tuple, None],
+        "device": [str],
+        "n_jobs": [Integral, None],
+        "sampler": [StrOptions({"hmc"})],
+        "n_mcmc_steps": [Interval(Integral, 1, None, closed="left")],
+        "n_mcmc_leapfrog": [Interval(Integral, 1, None, closed="left")],
+        "mcmc_step_size": [Interval(Real, 0, None, closed="neither"), None],
+        "max_centroids": [Interval(Integral, 1, None, closed="left"), None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy="auto",
+        augmentation_factor=4.0,
+        latent_dim=10,
+        n_leapfrog=3,
+        leapfrog_step=0.01,
+        beta_zero=0.3,
+        temperature=1.5,
+        regularization=0.01,
+        hidden_layer_sizes=(500,),
+        encoder=None,
+        decoder="direct",
+        metric_network=None,
+        sample_shape=None,
+        likelihood="auto",
+        max_epochs=200,
+        batch_size=100,
+        lr=1e-3,
+        patience=50,
+        validation_fraction=0.0,
+        callbacks=None,
+        device="auto",
+        n_jobs=None,
+        sampler="hmc",
+        n_mcmc_steps=30,
+        n_mcmc_leapfrog=10,
+        mcmc_step_size=None,
+        max_centroids=1000,
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.augmentation_factor = augmentation_factor
+        self.latent_dim = latent_dim
+        self.n_leapfrog = n_leapfrog
+        self.leapfrog_step = leapfrog_step
+        self.beta_zero = beta_zero
+        self.temperature = temperature
+        self.regularization = regularization
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.encoder = encoder
+        self.decoder = decoder
+        self.metric_network = metric_network
+        self.sample_shape = sample_shape
+        self.likelihood = likelihood
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.callbacks = callbacks
+        self.device = device
+        self.n_jobs = n_jobs
+        self.sampler = sampler
+        self.n_mcmc_steps = n_mcmc_steps
+        self.n_mcmc_leapfrog = n_mcmc_leapfrog
+        self.mcmc_step_size = mcmc_step_size
+        self.max_centroids = max_centroids
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Train a generator for every class.
+
+        This differs from imbalanced-learn, whose samplers' `fit` only checks the input:
+        after it, :meth:`sample` draws from every class.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features)
+            Training rows: numeric and finite.
+        y : array-like of shape (n_samples,)
+            Class labels.
+
+        Returns
+        -------
+        self : RHVAEAugmenter
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter cannot be used; before any training.
+        """
+        X, y, _ = self._check_X_y(X, y)
+        self._learn(X, y, n_new_rows(self.sampling_strategy, self.augmentation_factor, y), all_=True)
+        return self
+
+    def fit_resample(self, X, y):
+        """Train the classes that are to grow, and return the data with the new rows.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features)
+            Training rows: numeric and finite.
+        y : array-like of shape (n_samples,)
+            Class labels.
+
+        Returns
+        -------
+        X_resampled : {array-like, dataframe, sparse matrix} of shape \
+                (n_samples_new, n_features)
+            The rows of X, in their order, then the synthetic ones, class by class; in X's
+            container, with its column names and dtypes.
+        y_resampled : array-like of shape (n_samples_new,)
+            Their labels.
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter cannot be used; before any training.
+        """
+        X_resampled, y_resampled = super().fit_resample(X, y)
+        if hasattr(X, "iloc"):
+            # The arrays went through one common dtype; the user's own rows stay untouched.
+            X_resampled = _with_rows(X, X_resampled)
+        return X_resampled, y_resampled
+
+    def sample(self, n_samples):
+        """Draw new rows from the trained generators.
+
+        Parameters
+        ----------
+        n_samples : int or dict
+            Rows per class, or rows by label.
+
+        Returns
+        -------
+        X_new : {array-like, dataframe, sparse matrix} of shape (n_new, n_features)
+            New rows, class by class, in the container that `fit` was given.
+        y_new : array-like of shape (n_new,)
+            Their labels.
+
+        Raises
+        ------
+        ValueError
+            For a negative number, an unknown label or a class without a generator (after
+            `fit_resample` only the classes that grew have one).
+        """
+        check_is_fitted(self, "classes_")
+        n_new = self._requested(n_samples)
+        X_new, y_index, _ = self._draw(n_new, root_seed(self.random_state))
+        return self._containers.transform(X_new, self.classes_[y_index])
+
+    # --- validation -----------------------------------------------------------------------
+
+    def _check_X_y(self, X, y, accept_sparse=("csr", "csc")):
+        """Validate without learning anything; the base class calls it, too."""
+        containers = ArraysTransformer(X, y)
+        y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
+        try:
+            X, y = validate_data(
+                self, X=X, y=y, reset=True, accept_sparse=accept_sparse, ensure_all_finite=False
+            )
+        except ValueError as error:
+            if "could not convert" not in str(error):
+                raise
+            raise ValueError(
+                f"X holds text where numbers are needed ({error}). Encode such columns first, "
+                "for example with sklearn.preprocessing.OrdinalEncoder or OneHotEncoder."
+            ) from error
+        check_finite(X, getattr(self, "feature_names_in_", None))
+        check_n_classes(y)
+        n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
+        check_device(self.device)
+        check_sample_shape(self.sample_shape, X.shape[1])
+        check_hidden_layer_sizes(self.hidden_layer_sizes)
+        root_seed_probe = self.random_state
+        if isinstance(root_seed_probe, Integral):
+            root_seed(root_seed_probe)
+        self._containers = containers
+        return X, y, binarize_y
+
+    def _requested(self, n_samples):
+        """Return {class index: number of rows} for `sample`."""
+        labels = self.classes_.tolist()
+        if isinstance(n_samples, Integral):
+            n_samples = dict.fromkeys(labels, n_samples)
+        elif not isinstance(n_samples, dict):
+            raise ValueError(
+                f"n_samples={n_samples!r} is neither a number of rows nor a dict. Pass an int "
+                "(rows per class) or a dict of label to rows."
+            )
+        n_new = {}
+        for label, n in n_samples.items():
+            if label not in labels:
+                raise ValueError(
+                    f"n_samples names the class {label!r}, which was not in y. "
+                    f"The classes are {labels}."
+                )
+            if not isinstance(n, Integral) or n < 0:
+                raise ValueError(
+                    f"n_samples asks for {n!r} rows of class {label!r}. Pass an int >= 0."
+                )
+            k = labels.index(label)
+            if n and k not in self._class_rows:
+                raise ValueError(
+                    f"n_samples asks for rows of class {label!r}, which has no generator: "
+                    "fit_resample trained only the classes that it let grow. Call fit(X, y)."
+                )
+            n_new[k] = int(n)
+        return n_new
+
+    # --- orchestration --------------------------------------------------------------------
+
+    def _fit_resample(self, X, y):
+        n_new = n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
+        root = self._learn(X, y, n_new)
+        counts = dict(enumerate(n_new.values()))
+        X_new, y_index, origins = self._draw(counts, root)
+        n = X.shape[0]
+        self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(len(y_index), bool)]
+        self.origin_indices_ = np.r_[np.arange(n), origins]
+        stack = sparse.vstack if sparse.issparse(X) else np.concatenate
+        kwargs = {"format": X.format} if sparse.issparse(X) else {}
+        y_new = self.classes_[y_index].astype(y.dtype, copy=False)
+        return stack([X, X_new], **kwargs), np.concatenate([y, y_new])
+
+    def _learn(self, X, y, n_new, all_=False):
+        """Train the classes that get new rows (all of them with `all_`); return the root seed."""
+        classes, y_index = np.unique(y, return_inverse=True)
+        grown = [k for k, n in enumerate(n_new.values()) if all_ or n]
+        dense = X.toarray() if sparse.issparse(X) else X
+        sample_shape = check_sample_shape(self.sample_shape, X.shape[1])
+        codec = TableCodec(self.likelihood, sample_shape).fit(dense)
+        architecture = Architecture(
+            X.shape[1],
+            codec.likelihood_,
+            check_hidden_layer_sizes(self.hidden_layer_sizes),
+            sample_shape,
+            self.encoder,
+            None if isinstance(self.decoder, str) else self.decoder,
+            self.metric_network,
+        )
+        flow = FlowSettings(
+            int(self.latent_dim),
+            int(self.n_leapfrog),
+            float(self.leapfrog_step),
+            float(self.beta_zero),
+            float(self.temperature),
+            float(self.regularization),
+        )
+        check_networks(architecture, flow)
+        device = check_device(self.device)
+        root = root_seed(self.random_state)
+
+        T = codec.encode(dense)
+        class_rows = {k: np.flatnonzero(y_index == k) for k in grown}
+        small = {k: len(i) for k, i in class_rows.items() if len(i) < MIN_ROWS}
+        if small:
+            names = ", ".join(f"{classes[k]!r} ({n} rows)" for k, n in small.items())
+            warnings.warn(
+                f"Too few rows to train a generator for the classes {names}: their new rows are "
+                f"interpolations with noise. Collect at least {MIN_ROWS} rows of each class.",
+                UserWarning,
+                stacklevel=4,
+            )
+        sizes = {k: len(i) for k, i in class_rows.items() if k not in small}
+        groups = plan_groups(sizes, n_weights(architecture, flow), self.batch_size, device)
+        trained, interrupted = train_groups(
+            groups,
+            {k: to_tensor(T[class_rows[k]]) for k in sizes},
+            root,
+            self.n_jobs,
+            architecture=architecture,
+            flow=flow,
+            training=TrainingSettings(
+                int(self.max_epochs),
+                int(self.batch_size),
+                float(self.lr),
+                self.patience,
+                None if self.callbacks is None else list(self.callbacks),
+                int(self.verbose),
+            ),
+            validation_fraction=float(self.validation_fraction),
+            max_centroids=self.max_centroids,
+            device=device,
+        )
+        history = {k: h for g in trained for k, h in zip(g.classes, g.history, strict=True)}
+        # Too small a class, or one whose training an interruption forestalled.
+        untrained = [k for k in grown if k not in history or not len(history[k].train_loss)]
+        scale = pooled_scale(T, y_index, len(classes)) if untrained else None
+        self._fallback = {k: (T[class_rows[k]], scale) for k in untrained}
+        self._trained = [g._replace(interrupted=None) for g in trained]
+        self._codec = codec
+        self._class_rows = class_rows
+        self._sparse_format = X.format if sparse.issparse(X) else None
+        self.classes_ = classes
+        self.sampling_strategy_ = n_new
+        self.likelihood_ = codec.likelihood_
+        self.device_ = device
+        self.history_ = {classes[k]: history[k] for k in sorted(history)}
+        self.n_epochs_ = {
+            classes[k]: len(history[k].train_loss) if k in history else 0 for k in grown
+        }
+        if interrupted is not None:
+            raise interrupted
+        return root
+
+    def _draw(self, n_new, root):
+        """Draw new rows; returns them in X's units, with class indices and origins."""
+        drawn, info = draw_groups(
+            self._trained,
+            {k: n for k, n in n_new.items() if k not in self._fallback},
+            root,
+            self.n_jobs,
+            settings=SamplerSettings(
+                self.sampler,
+                int(self.n_mcmc_steps),
+                int(self.n_mcmc_leapfrog),
+                None if self.mcmc_step_size is None else float(self.mcmc_step_size),
+            ),
+            device=check_device(self.device),
+        )
+        for k in self._fallback.keys() & n_new.keys():
+            rows, scale = self._fallback[k]
+            seed = class_seed(root, k, "fallback")
+            drawn[k] = smoothed_bootstrap(rows, scale, n_new[k], seed)
+        self.sampler_info_ = {self.classes_[k]: info[k] for k in sorted(info)}
+        codes = [np.empty((0, self.n_features_in_), np.float32)]
+        y_index, origins = [np.empty(0, int)], [np.empty(0, int)]
+        for k in sorted(k for k, n in n_new.items() if n):
+            codes.append(drawn[k][0])
+            y_index.append(np.full(len(drawn[k][0]), k))
+            origins.append(self._class_rows[k][drawn[k][1]])
+        X_new = self._codec.decode(np.concatenate(codes))
+        if self._sparse_format is not None:
+            X_new = sparse.csr_matrix(X_new).asformat(self._sparse_format)
+        return X_new, np.concatenate(y_index), np.concatenate(origins)
+
+
+def _with_rows(X, X_resampled):
+    """Return `X_resampled` with its first rows replaced by those of the dataframe `X`."""
+    import pandas as pd
+
+    return pd.concat([X, X_resampled.iloc[len(X) :]], ignore_index=True)

@@ -1,0 +1,163 @@
+"""How many new rows each class receives."""
+
+from collections.abc import Mapping
+from numbers import Real
+
+import numpy as np
+from imblearn.utils import check_sampling_strategy
+
+from sklearn_pyraug._validation import check_n_classes
+
+_STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
+
+
+def n_new_rows(sampling_strategy, augmentation_factor, y):
+    """Count the rows to generate for each class.
+
+    Parameters
+    ----------
+    sampling_strategy : str, float, dict or callable
+        With the meaning that it has for imbalanced-learn's over-samplers. A dict, or the dict that
+        a callable makes of `y`, maps labels to the number of rows wanted, originals included.
+
+    augmentation_factor : float
+        At least 1. For a str or a float, every class grows to `augmentation_factor` times the size
+        that the strategy alone would give it, a class that the strategy leaves alone included;
+        1 is plain imbalanced-learn. The numbers of a dict or a callable are exact, and the factor
+        is ignored.
+
+    y : array-like of shape (n_samples,)
+        Class labels.
+
+    Returns
+    -------
+    n_new : dict
+        The number of new rows of every class of `y`, 0 included. The keys are the elements of
+        ``np.unique(y)``, in that order.
+
+    Raises
+    ------
+    ValueError
+        If `y` holds a single class, or if the strategy or the factor cannot be met.
+
+    TypeError
+        If the strategy is, or a callable returns, none of the types above.
+
+    Notes
+    -----
+    With n_k rows in class k and m_k the new rows that imbalanced-learn asks for,
+
+        new_k = round(augmentation_factor * (n_k + m_k)) - n_k.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug._strategy import n_new_rows
+    >>> n_new_rows("auto", 1.0, ["a"] * 2 + ["b"] * 5) == {"a": 3, "b": 0}
+    True
+    >>> n_new_rows("auto", 2.0, ["a"] * 2 + ["b"] * 5) == {"a": 8, "b": 5}
+    True
+    """
+    classes = check_n_classes(y)
+    codes, counts = np.unique(np.asarray(y), return_inverse=True, return_counts=True)[1:]
+    # imbalanced-learn sees class indices, not labels: it cannot tell the type of a target that
+    # comes as an object array of numbers.
+    if isinstance(sampling_strategy, (str, Real)):
+        extra = _extra_rows_of_rule(sampling_strategy, codes)
+        targets = _grow(counts + extra, augmentation_factor)
+        new = [target - int(n) for target, n in zip(targets, counts, strict=True)]
+    else:
+        wanted = _wanted_rows(sampling_strategy, y, classes, counts)
+        extra = check_sampling_strategy(wanted, codes, "over-sampling")
+        new = [int(extra.get(k, 0)) for k in range(classes.size)]
+    return dict(zip(classes, new, strict=True))
+
+
+def _extra_rows_of_rule(rule, codes):
+    """Apply imbalanced-learn's named rule or its ratio.
+
+    Parameters
+    ----------
+    rule : str or float
+    codes : ndarray of shape (n_samples,)
+        Class indices.
+
+    Returns
+    -------
+    extra : ndarray of shape (n_classes,), dtype=int64
+    """
+    if isinstance(rule, str) and rule not in _STRATEGIES:
+        raise ValueError(
+            f"sampling_strategy={rule!r} is not a rule of an over-sampler. "
+            f"Use one of {_STRATEGIES}, a float, a dict or a callable."
+        )
+    extra = np.zeros(codes.max() + 1, dtype=np.int64)
+    for k, n in check_sampling_strategy(rule, codes, "over-sampling").items():
+        extra[k] = n
+    return extra
+
+
+def _grow(sizes, factor):
+    """Multiply class sizes by the augmentation factor.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (n_classes,)
+    factor : float
+
+    Returns
+    -------
+    targets : list of int of length n_classes
+    """
+    if not (isinstance(factor, Real) and 1 <= factor < np.inf):
+        raise ValueError(
+            f"augmentation_factor={factor!r} would remove rows or has no meaning. "
+            "Pass a finite number that is at least 1."
+        )
+    return [round(float(factor) * int(size)) for size in sizes]
+
+
+def _wanted_rows(strategy, y, classes, counts):
+    """Check a dict of class sizes, and name the classes by their index.
+
+    Parameters
+    ----------
+    strategy : dict or callable
+    y : array-like of shape (n_samples,)
+    classes, counts : ndarray of shape (n_classes,)
+        The sorted labels, and how many rows each has.
+
+    Returns
+    -------
+    wanted : dict of int to int
+        Number of rows wanted, originals included, by class index.
+    """
+    sizes = strategy(y) if callable(strategy) else strategy
+    if not isinstance(sizes, Mapping):
+        what = "returned" if callable(strategy) else "is"
+        raise TypeError(
+            f"sampling_strategy {what} {sizes!r}, which does not say how large each class is to "
+            "be. Use a str, a float, a dict of {label: number of rows}, or a callable that "
+            "returns such a dict."
+        )
+    index = {label: k for k, label in enumerate(classes)}
+    wanted = {}
+    for label, size in sizes.items():
+        if label not in index:
+            raise ValueError(
+                f"sampling_strategy names the class {label!r}, which is not in y. "
+                f"Use labels of y: {classes.tolist()}."
+            )
+        k = index[label]
+        if not (isinstance(size, Real) and float(size).is_integer()):
+            raise ValueError(
+                f"sampling_strategy asks for {size!r} rows of class {label!r}. "
+                "Pass a whole number of rows."
+            )
+        if size < counts[k]:
+            raise ValueError(
+                f"sampling_strategy asks for {int(size)} rows of class {label!r}, which already "
+                f"has {counts[k]}: an over-sampler removes none. Ask for at least {counts[k]}, "
+                "or leave the class out."
+            )
+        wanted[k] = int(size)
+    return wanted

@@ -1,0 +1,246 @@
+"""Checks of user input that scikit-learn's own validation does not make.
+
+Each function returns its input in one canonical form, or raises a `ValueError` that names the
+parameter or the column, the value received and the remedy.
+"""
+
+import re
+from collections.abc import Sequence
+from math import prod
+from numbers import Integral
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+
+_MAX_NAMED_COLUMNS = 5
+
+
+def check_finite(X, feature_names=None):
+    """Raise if `X` holds a missing or an infinite value, and say in which columns.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix, sparse array} of shape (n_samples, n_features)
+        Numeric rows.
+
+    feature_names : array-like of str of shape (n_features,), default=None
+        The names of the columns for the message. If `None`, columns are named by their position.
+
+    Raises
+    ------
+    ValueError
+        If a value of `X` is NaN or infinite. The message begins with ``"Input X contains NaN."``,
+        or with ``"Input X contains infinity."`` when nothing is missing but something is infinite.
+    """
+    values = X.data if issparse(X) else X
+    if values.dtype.kind not in "fc":
+        return
+    # One sum is enough for most inputs: it is finite only if every term is. A sum that overflows
+    # although all terms are finite costs one more pass and nothing else.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):
+            return
+    if np.isfinite(values).all():
+        return
+
+    n_features = X.shape[1]
+    n_nan, n_inf = _count_per_column(X, np.isnan), _count_per_column(X, np.isinf)
+    bad = np.flatnonzero(n_nan + n_inf)
+    named = [
+        f"{_column_name(j, feature_names)} ({_tally(n_nan[j], n_inf[j])})"
+        for j in bad[:_MAX_NAMED_COLUMNS]
+    ]
+    if bad.size > _MAX_NAMED_COLUMNS:
+        named.append(f"and {bad.size - _MAX_NAMED_COLUMNS} more")
+    remedy = "Put an imputer, such as sklearn.impute.SimpleImputer, before the augmenter in the "
+    remedy += "pipeline."
+    if n_inf.any():
+        remedy += " Imputers refuse infinite values: replace those by NaN first."
+    raise ValueError(
+        f"Input X contains {'NaN' if n_nan.any() else 'infinity'}. "
+        f"Found {_tally(n_nan.sum(), n_inf.sum())} in {bad.size} of {n_features} columns: "
+        f"{', '.join(named)}. {remedy}"
+    )
+
+
+def _count_per_column(X, test):
+    """Count the values of each column for which `test` holds.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix, sparse array} of shape (n_samples, n_features)
+    test : callable
+        Elementwise test, such as `numpy.isnan`, that is false at zero.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_features,), dtype=int64
+    """
+    if issparse(X):
+        entries = X.tocoo()
+        return np.bincount(entries.col[test(entries.data)], minlength=X.shape[1])
+    return test(X).sum(axis=0)
+
+
+def _column_name(j, feature_names):
+    return f"column {j}" if feature_names is None else repr(str(feature_names[j]))
+
+
+def _tally(n_nan, n_inf):
+    parts = [f"{n_nan} NaN"] if n_nan else []
+    if n_inf:
+        parts.append(f"{n_inf} infinite")
+    return " and ".join(parts)
+
+
+def check_device(device):
+    """Return the name of an available torch device.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda", "cuda:<index>", "mps"} or torch.device
+        `"auto"` takes `"cuda"` where there is one, else `"mps"`, else `"cpu"`.
+
+    Returns
+    -------
+    device : str
+        The name of a device on which tensors can be made.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown, or not present on this machine.
+    """
+    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    name = str(device)
+    if name == "auto":
+        return "cuda" if has_cuda else "mps" if has_mps else "cpu"
+
+    match = re.fullmatch(r"cpu|mps|cuda(?::([0-9]+))?", name)
+    if match is None:
+        raise ValueError(
+            f"device={device!r} is not a device that this package knows. "
+            "Choose one of 'auto', 'cpu', 'cuda', 'cuda:<index>' and 'mps'."
+        )
+    if name.startswith("cuda"):
+        n_devices = torch.cuda.device_count() if has_cuda else 0
+        if n_devices == 0:
+            raise ValueError(
+                f"device={name!r} was asked for, but PyTorch finds no CUDA device on this "
+                "machine. Use device='auto' or device='cpu'."
+            )
+        if int(match[1] or 0) >= n_devices:
+            raise ValueError(
+                f"device={name!r} was asked for, but PyTorch finds {n_devices} CUDA device(s), "
+                f"numbered from 0. Use device='auto', or an index below {n_devices}."
+            )
+    if name == "mps" and not has_mps:
+        raise ValueError(
+            "device='mps' was asked for, but PyTorch finds no Metal device on this machine. "
+            "Use device='auto' or device='cpu'."
+        )
+    return name
+
+
+def check_n_classes(y):
+    """Return the classes of `y`; raise unless there are at least two.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Class labels.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        The sorted distinct labels.
+
+    Raises
+    ------
+    ValueError
+        If `y` holds fewer than two classes.
+    """
+    classes = np.unique(np.asarray(y))
+    if classes.size < 2:
+        found = f"1 class (label {classes.tolist()[0]!r})" if classes.size else "0 classes"
+        raise ValueError(
+            f"y needs at least 2 classes to be balanced against each other, got {found}. "
+            "Pass rows of at least one more class."
+        )
+    return classes
+
+
+def check_sample_shape(sample_shape, n_features):
+    """Return the shape of one row seen as an image or a volume.
+
+    Parameters
+    ----------
+    sample_shape : sequence of int or None
+        The shape whose product is the number of columns, or `None` for a table.
+
+    n_features : int
+        Number of columns of X.
+
+    Returns
+    -------
+    sample_shape : tuple of int or None
+
+    Raises
+    ------
+    ValueError
+        If an entry is not a positive integer, or if the product is not `n_features`.
+    """
+    if sample_shape is None:
+        return None
+    shape = _positive_integers(sample_shape)
+    if not shape:
+        raise ValueError(
+            f"sample_shape={sample_shape!r} is not a sequence of positive integers. Pass, for "
+            "example, sample_shape=(28, 28), or sample_shape=None for a table."
+        )
+    if prod(shape) != n_features:
+        raise ValueError(
+            f"sample_shape={shape!r} holds {prod(shape)} values a row, but X has {n_features} "
+            f"columns. Pass a shape whose product is {n_features}, or sample_shape=None for a "
+            "table."
+        )
+    return shape
+
+
+def check_hidden_layer_sizes(hidden_layer_sizes):
+    """Return the widths of the hidden layers as a tuple.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+        The width of the only hidden layer, or the widths of all of them. At least one.
+
+    Returns
+    -------
+    hidden_layer_sizes : tuple of int
+
+    Raises
+    ------
+    ValueError
+        If there is no layer, or if a width is not a positive integer.
+    """
+    given = hidden_layer_sizes
+    sizes = _positive_integers((given,) if isinstance(given, Integral) else given)
+    if not sizes:
+        raise ValueError(
+            f"hidden_layer_sizes={given!r} does not describe at least one hidden layer of "
+            "positive width. Pass, for example, hidden_layer_sizes=(400,)."
+        )
+    return sizes
+
+
+def _positive_integers(values):
+    """Return `values` as a tuple of int, or `None` if they are anything but positive integers."""
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
+        return None
+    if any(not isinstance(v, Integral) or isinstance(v, bool) or v < 1 for v in values):
+        return None
+    return tuple(int(v) for v in values)

@@ -1,0 +1,15 @@
+"""Measures of how good, how varied and how private synthetic rows are."""
+
+from ._distances import (
+    PrecisionRecallDensityCoverage,
+    distance_to_closest_record,
+    memorization_share,
+    precision_recall_density_coverage,
+)
+
+__all__ = [
+    "PrecisionRecallDensityCoverage",
+    "distance_to_closest_record",
+    "memorization_share",
+    "precision_recall_density_coverage",
+]

@@ -1,0 +1,291 @@
+"""Measures built on nearest-neighbour distances between real and synthetic rows."""
+
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array
+
+
+class PrecisionRecallDensityCoverage(NamedTuple):
+    """Fidelity and diversity of synthetic rows, higher is better for each.
+
+    Attributes
+    ----------
+    precision : float in [0, 1]
+        Share of synthetic rows inside the real rows' neighbourhoods: fidelity.
+    recall : float in [0, 1]
+        Share of real rows inside the synthetic rows' neighbourhoods: diversity.
+    density : float, at least 0
+        Mean number of real neighbourhoods that a synthetic row lies in, divided by the number
+        of neighbours: fidelity. It has expectation 1 when both sets have one distribution, and
+        exceeds 1 where the synthetic rows crowd where the real rows are dense.
+    coverage : float in [0, 1]
+        Share of real rows whose neighbourhood holds a synthetic row: diversity.
+
+    See Also
+    --------
+    precision_recall_density_coverage : Computes the four.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.metrics import PrecisionRecallDensityCoverage
+    >>> PrecisionRecallDensityCoverage(1.0, 0.5, 1.2, 0.4).coverage
+    0.4
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def distance_to_closest_record(X_synthetic, X_real, *, scale="standard"):
+    """Distance from each synthetic row to the closest real row.
+
+    Small distances everywhere are a privacy warning (the rows are near-copies), large ones a
+    quality warning (the rows lie where no real row is).
+
+    Parameters
+    ----------
+    X_synthetic : array-like of shape (n_synthetic, n_features)
+        Synthetic rows.
+    X_real : array-like of shape (n_real, n_features)
+        Real rows, usually those that the generator was trained on.
+    scale : {"standard", None}, default="standard"
+        With "standard", each column of both sets is shifted and divided by the mean and the
+        standard deviation of that column in `X_real`; a column constant in `X_real` is only
+        shifted. With None, the columns are compared in the units that they come in.
+
+    Returns
+    -------
+    distances : ndarray of shape (n_synthetic,)
+        Euclidean distances: in standard deviations of the real columns with
+        ``scale="standard"``, in the columns' own units otherwise.
+
+    Raises
+    ------
+    ValueError
+        If `scale` is unknown, if a set is empty, not two-dimensional or not finite, or if the
+        two sets differ in their number of columns.
+
+    See Also
+    --------
+    memorization_share : One number instead of one a row.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.metrics import distance_to_closest_record
+    >>> X_real = [[0.0, 0.0], [2.0, 0.0]]
+    >>> distance_to_closest_record([[0.0, 0.0], [2.0, 3.0]], X_real, scale=None)
+    array([0., 3.])
+    """
+    if scale not in ("standard", None):
+        raise ValueError(f"`scale` is {scale!r}; use 'standard' or None.")
+    X_real, X_synthetic = _check_pair(X_real, X_synthetic)
+    if scale == "standard":
+        X_real, X_synthetic = _standardize(X_real, X_synthetic)
+    return _closest(X_synthetic, X_real)
+
+
+def memorization_share(X_synthetic, X_real, quantile=0.01):
+    """Share of synthetic rows that are suspiciously near to a real row.
+
+    The yardstick comes from the real rows themselves: the distance of each to its nearest
+    other real row, in standardised columns. A synthetic row counts as memorised when it is no
+    further from its closest real row than the given quantile of those distances.
+
+    Parameters
+    ----------
+    X_synthetic : array-like of shape (n_synthetic, n_features)
+        Synthetic rows.
+    X_real : array-like of shape (n_real, n_features)
+        Real rows that the generator was trained on, at least two.
+    quantile : float in [0, 1], default=0.01
+        Quantile of the real rows' leave-one-out nearest-neighbour distances.
+
+    Returns
+    -------
+    share : float in [0, 1]
+        Lower is better. Fresh rows of the real distribution score about `quantile`, a
+        generator that copies its training rows scores 1.
+
+    Raises
+    ------
+    ValueError
+        If `quantile` is no number in [0, 1], if there are fewer than two real rows, or if the
+        sets are empty, not two-dimensional, not finite, or differ in their number of columns.
+
+    See Also
+    --------
+    distance_to_closest_record : The distances behind the share.
+
+    Notes
+    -----
+    Where more than the given quantile of the real rows have an identical twin the yardstick is
+    0, and only exact copies count. With few real rows the quantile lies between the smallest
+    two distances, so that the share is coarse.
+
+    A low share does not prove that rows are private: rows far away in every column but one may
+    still give that one away.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pyraug.metrics import memorization_share
+    >>> rng = np.random.default_rng(0)
+    >>> X_real = rng.normal(size=(200, 3))
+    >>> memorization_share(X_real[:50], X_real)
+    1.0
+    >>> memorization_share(rng.normal(size=(50, 3)), X_real) < 0.1
+    True
+    """
+    if not isinstance(quantile, Real) or not 0 <= quantile <= 1:
+        raise ValueError(f"`quantile` is {quantile!r}; give a number from 0 to 1, such as 0.01.")
+    X_real, X_synthetic = _check_pair(X_real, X_synthetic)
+    if len(X_real) < 2:
+        raise ValueError(
+            f"`X_real` has {len(X_real)} row; give at least 2, the yardstick is the distance "
+            "between real rows."
+        )
+    X_real, X_synthetic = _standardize(X_real, X_synthetic)
+    threshold = np.quantile(_closest_other(X_real), quantile)
+    # "No further than", not "nearer than": with duplicated real rows the threshold is 0, and
+    # an exact copy must still count.
+    return float(np.mean(_closest(X_synthetic, X_real) <= threshold))
+
+
+def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
+    """Precision, recall, density and coverage of synthetic rows.
+
+    Parameters
+    ----------
+    X_real : array-like of shape (n_real, n_features)
+        Real rows. The columns are compared in the units that they come in: standardise them,
+        or pass an embedding of images, where those units mean little.
+    X_synthetic : array-like of shape (n_synthetic, n_features)
+        Synthetic rows, with columns in the same units.
+    n_neighbors : int, default=5
+        Rank k of the neighbour that sets a row's radius; below both numbers of rows.
+
+    Returns
+    -------
+    measures : PrecisionRecallDensityCoverage
+        A named tuple of four floats; higher is better for each.
+
+    Raises
+    ------
+    ValueError
+        If `n_neighbors` is no integer from 1 to one less than the smaller set's rows, or if
+        the sets are not two-dimensional, not finite, or differ in their number of columns.
+
+    See Also
+    --------
+    memorization_share : A generator that copies its rows has the best scores here, and the
+        worst there.
+
+    Notes
+    -----
+    With real rows x_1 .. x_N, synthetic rows y_1 .. y_M, and B(a) the open ball around a whose
+    radius is the distance from a to its k-th nearest other row of a's own set [1]_:
+
+    - precision = (1/M) sum_j 1[y_j in some B(x_i)]
+    - recall    = (1/N) sum_i 1[x_i in some B(y_j)]
+    - density   = (1/(kM)) sum_j sum_i 1[y_j in B(x_i)]
+    - coverage  = (1/N) sum_i 1[some y_j in B(x_i)]
+
+    Balls are open as in the authors' program. For independent sets of one continuous
+    distribution with N = M, coverage has expectation 1 - (N-1)...(N-k) / ((2N-1)...(2N-k)),
+    which tends to 1 - 2^-k. Time grows with N M n_features; memory is bounded by
+    scikit-learn's ``working_memory`` setting.
+
+    References
+    ----------
+    .. [1] M. F. Naeem, S. J. Oh, Y. Uh, Y. Choi, J. Yoo, "Reliable Fidelity and Diversity
+       Metrics for Generative Models", ICML 2020, arXiv:2002.09797.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pyraug.metrics import precision_recall_density_coverage
+    >>> X_real = np.random.default_rng(0).normal(size=(100, 2))
+    >>> precision_recall_density_coverage(X_real, X_real + 100.0)
+    PrecisionRecallDensityCoverage(precision=0.0, recall=0.0, density=0.0, coverage=0.0)
+    """
+    X_real, X_synthetic = _check_pair(X_real, X_synthetic)
+    n_real, n_synthetic = len(X_real), len(X_synthetic)
+    most = min(n_real, n_synthetic) - 1
+    is_integer = isinstance(n_neighbors, Integral) and not isinstance(n_neighbors, bool)
+    if not is_integer or not 1 <= n_neighbors <= most:
+        raise ValueError(
+            f"`n_neighbors` is {n_neighbors!r} with {n_real} real and {n_synthetic} synthetic "
+            f"rows; give an integer of at least 1 and below both numbers of rows."
+        )
+
+    real_radius = _kth_squared_distance(X_real, n_neighbors)
+    synthetic_radius = _kth_squared_distance(X_synthetic, n_neighbors)
+    n_balls = np.zeros(n_synthetic, dtype=np.int64)  # real balls that hold y_j
+    n_recalled = n_covered = start = 0
+    for D in _squared_distances(X_real, X_synthetic):
+        rows = slice(start, start + len(D))
+        inside = real_radius[rows, None] > D
+        n_balls += inside.sum(axis=0)
+        n_covered += int(inside.any(axis=1).sum())
+        n_recalled += int((synthetic_radius > D).any(axis=1).sum())
+        start += len(D)
+    return PrecisionRecallDensityCoverage(
+        precision=float(np.mean(n_balls > 0)),
+        recall=n_recalled / n_real,
+        density=float(np.mean(n_balls) / n_neighbors),
+        coverage=n_covered / n_real,
+    )
+
+
+def _check_pair(X_real, X_synthetic):
+    """Return both sets as finite float64 arrays of shape (n, n_features), or raise."""
+    X_real = check_array(X_real, dtype=np.float64, input_name="X_real")
+    X_synthetic = check_array(X_synthetic, dtype=np.float64, input_name="X_synthetic")
+    if X_real.shape[1] != X_synthetic.shape[1]:
+        raise ValueError(
+            f"`X_synthetic` has {X_synthetic.shape[1]} columns and `X_real` has "
+            f"{X_real.shape[1]}; give both the same columns in the same order."
+        )
+    return X_real, X_synthetic
+
+
+def _standardize(X_real, X_synthetic):
+    """Scale the columns of both sets by mean and standard deviation of `X_real`."""
+    scaler = StandardScaler().fit(X_real)
+    return scaler.transform(X_real), scaler.transform(X_synthetic)
+
+
+def _closest(X, X_real):
+    """Distance from each row of X to its closest row of X_real, shape (n,)."""
+    index = NearestNeighbors(n_neighbors=1).fit(X_real).kneighbors(X, return_distance=False)
+    # The search may compute |a|^2 - 2ab + |b|^2, whose rounding leaves a copy at a distance of
+    # 1e-8 instead of 0; the difference itself is exact there.
+    return np.linalg.norm(X - X_real[index[:, 0]], axis=1)
+
+
+def _closest_other(X):
+    """Distance from each row of X to the closest other row of X, shape (n,)."""
+    index = NearestNeighbors(n_neighbors=1).fit(X).kneighbors(return_distance=False)
+    return np.linalg.norm(X - X[index[:, 0]], axis=1)
+
+
+def _squared_distances(A, B):
+    """Yield blocks, shape (n_block, n_b), of the squared distances from A's rows to B's.
+
+    "sqeuclidean" sums squared differences, so that equal pairs of rows get equal bits in every
+    call: the comparisons with the radii stay exact where "euclidean" would round.
+    """
+    return pairwise_distances_chunked(A, B, metric="sqeuclidean")
+
+
+def _kth_squared_distance(X, k):
+    """Squared distance from each row of X to its k-th nearest other row, shape (n,)."""
+    # Rank k of the row's distances counted from 0, since the row itself is at distance 0.
+    return np.concatenate([np.partition(D, k, axis=1)[:, k] for D in _squared_distances(X, X)])

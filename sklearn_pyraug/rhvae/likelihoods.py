@@ -1,0 +1,100 @@
+"""Observation models p(x | z), given the decoder's output theta(z).
+
+Each likelihood offers its log-density, the score (the derivative of the log-density by
+theta, in closed form, so that only the decoder's vector-Jacobian product is left to
+autograd), the mean and a draw.
+
+Shapes: K classes, B rows per class, D columns; x and theta are (K, B, D).
+"""
+
+import math
+
+import torch
+from torch import nn
+
+__all__ = ["LIKELIHOODS", "BernoulliLikelihood", "GaussianLikelihood"]
+
+
+class GaussianLikelihood(nn.Module):
+    """log p(x|z) = Σ_j log N(x_j; theta_j, s_j²), with one learned scale per column.
+
+    s_j² = min_scale² + exp(2 raw_j): the floor keeps the density bounded where a column
+    is constant within a class.
+
+    Parameters
+    ----------
+    n_classes, n_features : int
+        K and D.
+    min_scale : float, default=0.05
+        Smallest standard deviation, in the units of x (standardised columns).
+    """
+
+    def __init__(self, n_classes, n_features, min_scale=0.05):
+        super().__init__()
+        self.min_scale = min_scale
+        self.raw_scale = nn.Parameter(torch.zeros(n_classes, 1, n_features))
+
+    def variance(self):
+        """Return s² of shape (K, 1, D)."""
+        # Above e^10 the scale says nothing more and its square would overflow.
+        return self.min_scale**2 + torch.exp(2.0 * self.raw_scale.clamp(max=10.0))
+
+    def log_prob(self, x, theta):
+        """Return log p(x | theta) in nats, shape (K, B)."""
+        var = self.variance()
+        return -0.5 * ((x - theta).square() / var + torch.log(2.0 * math.pi * var)).sum(-1)
+
+    def score(self, x, theta):
+        """Return ∂ log p(x | theta) / ∂ theta = (x − theta) / s², shape (K, B, D)."""
+        return (x - theta) / self.variance()
+
+    def mean(self, theta):
+        """Return E[x | theta], shape (K, B, D)."""
+        return theta
+
+    def sample(self, theta, noise):
+        """Draw x from p(x | theta).
+
+        Parameters
+        ----------
+        theta : Tensor of shape (K, B, D)
+        noise : Tensor of shape (K, B, D)
+            Uniform on [0, 1), made by each class's own stream.
+        """
+        # The half-open uniform can be 0, whose normal quantile is infinite.
+        normal = torch.special.ndtri(noise.clamp(1e-6, 1.0 - 1e-6))
+        return theta + self.variance().sqrt() * normal
+
+
+class BernoulliLikelihood(nn.Module):
+    """log p(x|z) = Σ_j x_j theta_j − softplus(theta_j), theta the logits.
+
+    As usual for variational autoencoders, x may lie anywhere in [0, 1] (grey values).
+
+    Parameters
+    ----------
+    n_classes, n_features : int
+        K and D; there is nothing to learn.
+    """
+
+    def __init__(self, n_classes, n_features):
+        super().__init__()
+
+    def log_prob(self, x, theta):
+        """Return log p(x | theta) in nats, shape (K, B)."""
+        return (x * theta - nn.functional.softplus(theta)).sum(-1)
+
+    def score(self, x, theta):
+        """Return ∂ log p(x | theta) / ∂ theta = x − sigmoid(theta), shape (K, B, D)."""
+        return x - torch.sigmoid(theta)
+
+    def mean(self, theta):
+        """Return E[x | theta] = sigmoid(theta), shape (K, B, D)."""
+        return torch.sigmoid(theta)
+
+    def sample(self, theta, noise):
+        """Draw x in {0, 1} from p(x | theta), given uniform noise of shape (K, B, D)."""
+        return (noise < torch.sigmoid(theta)).to(theta.dtype)
+
+
+LIKELIHOODS = {"gaussian": GaussianLikelihood, "bernoulli": BernoulliLikelihood}

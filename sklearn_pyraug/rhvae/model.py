@@ -1,0 +1,226 @@
+"""The stack of K class-conditional RHVAEs: networks, likelihood and hyper-parameters.
+
+Shapes: K classes, B rows per class, D columns, d latent dimensions.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from .geometry import make_metric
+from .likelihoods import LIKELIHOODS
+from .networks import (
+    MLPDecoder,
+    MLPEncoder,
+    MLPMetric,
+    VmapDecoder,
+    VmapEncoder,
+    VmapMetric,
+)
+
+__all__ = ["Architecture", "FlowSettings", "RHVAEStack", "build_stack"]
+
+
+class FlowSettings(NamedTuple):
+    """Hyper-parameters of the posterior's Hamiltonian flow and of the metric.
+
+    Attributes
+    ----------
+    latent_dim : int
+        Dimension d of z.
+    n_leapfrog : int
+        Leapfrog steps of the posterior flow; 0 gives a plain VAE.
+    leapfrog_step : float
+        Step size ε.
+    beta_zero : float in (0, 1]
+        Initial inverse temperature β₀ of the momentum.
+    temperature : float
+        T of the metric, in latent units.
+    regularization : float
+        λ of the metric.
+    n_fixed_point : int
+        Iterations of each implicit step.
+    """
+
+    latent_dim: int = 10
+    n_leapfrog: int = 3
+    leapfrog_step: float = 0.01
+    beta_zero: float = 0.3
+    temperature: float = 1.5
+    regularization: float = 0.01
+    n_fixed_point: int = 3
+
+
+class Architecture(NamedTuple):
+    """What :func:`build_stack` needs to make the networks.
+
+    Attributes
+    ----------
+    n_features : int
+        Columns D of a coded row.
+    likelihood : {"gaussian", "bernoulli"}
+        Observation model.
+    hidden_layer_sizes : tuple of int
+        Hidden units of the default networks, input side first.
+    sample_shape : tuple of int or None
+        Shape in which a row is handed to a user's encoder or metric network.
+    encoder, decoder, metric_network : None, torch.nn.Module or callable
+        None for the default perceptron. A module is copied for every class, with its
+        weights; a class or factory is called once per class,
+        ``encoder(n_features, latent_dim)``, ``decoder(latent_dim, n_features)``,
+        ``metric_network(n_features, latent_dim)``, under the class's own random stream.
+    """
+
+    n_features: int
+    likelihood: str = "gaussian"
+    hidden_layer_sizes: tuple = (500,)
+    sample_shape: tuple | None = None
+    encoder: object = None
+    decoder: object = None
+    metric_network: object = None
+
+
+class RHVAEStack(nn.Module):
+    """K RHVAEs side by side; every parameter and buffer leads with the class axis.
+
+    Parameters
+    ----------
+    encoder, decoder, metric_network : torch.nn.Module
+        ``encoder(x, r) -> Posterior``, ``decoder(z, r) -> theta``, ``metric_network(x) -> L``.
+        `r` is an optional reference row of the same class; the direct decoder ignores it.
+    likelihood : torch.nn.Module
+        A member of :mod:`~sklearn_pyraug.rhvae.likelihoods`.
+    n_classes : int
+        K.
+    settings : FlowSettings
+    """
+
+    def __init__(self, encoder, decoder, metric_network, likelihood, n_classes, settings):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.metric_network = metric_network
+        self.likelihood = likelihood
+        self.settings = settings
+        # Per class, because a class whose loss turns non-finite goes on with a smaller step.
+        self.register_buffer("eps", torch.full((n_classes, 1, 1), float(settings.leapfrog_step)))
+        self.register_buffer("T", torch.full((n_classes, 1, 1), float(settings.temperature)))
+
+    @property
+    def n_classes(self):
+        """Number of classes in the stack."""
+        return self.eps.shape[0]
+
+    def encode(self, x, r=None):
+        """Return q(z | x, r) as a :class:`~sklearn_pyraug.rhvae.networks.Posterior`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_classes, n_rows, n_features)
+        r : Tensor of shape (n_classes, n_rows, n_features) or None
+            Reference rows.
+        """
+        return self.encoder(x, r)
+
+    def decode(self, z, r=None):
+        """Return the likelihood's parameters theta(z, r), shape (n_classes, n_rows, n_features).
+
+        Parameters
+        ----------
+        z : Tensor of shape (n_classes, n_rows, latent_dim)
+        r : Tensor of shape (n_classes, n_rows, n_features) or None
+            Reference rows.
+        """
+        return self.decoder(z, r)
+
+    def metric(self, x, mask, r=None):
+        """Return the metric whose centroids are the codes of `x`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_classes, n_rows, n_features)
+        mask : Tensor of shape (n_classes, n_rows)
+            1 for a row, 0 for padding.
+        r : Tensor of shape (n_classes, n_rows, n_features) or None
+            Reference rows.
+
+        Returns
+        -------
+        metric : Metric
+        """
+        return self.metric_from(self.encode(x, r).mu, x, mask)
+
+    def metric_from(self, c, x, mask):
+        """Return the metric with given centroids `c` (codes of `x`), see :meth:`metric`."""
+        return make_metric(c, self.metric_network(x), mask, self.T, self.settings.regularization)
+
+    def forward(self, batch):
+        """Return the ELBO terms of a batch; see :func:`.objective.elbo_terms`."""
+        from .objective import elbo_terms
+
+        return elbo_terms(self, batch)
+
+    @torch.no_grad()
+    def keep(self, positions):
+        """Keep only the classes at `positions`, in place; parameters stay the same objects.
+
+        Parameters
+        ----------
+        positions : Tensor of int64, shape (n_kept,)
+        """
+        for tensor in (*self.parameters(), *self.buffers()):
+            tensor.data = tensor.data.index_select(0, positions.to(tensor.device))
+            tensor.grad = None
+
+
+def _user_modules(spec, arguments, generators):
+    """Make one module per class from a module (copied) or a factory (called)."""
+    import copy
+
+    if isinstance(spec, nn.Module):
+        return [copy.deepcopy(spec) for _ in generators]
+    modules = []
+    for g in generators:
+        # A factory draws its weights from the global generator: lend it the class's stream.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**62, (), generator=g)))
+            modules.append(spec(*arguments))
+    return modules
+
+
+def build_stack(architecture, settings, generators):
+    """Make an untrained stack.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    settings : FlowSettings
+    generators : sequence of torch.Generator
+        One stream per class, for the weights; its length is K.
+
+    Returns
+    -------
+    stack : RHVAEStack
+        On the CPU, in float32.
+    """
+    a, d = architecture, settings.latent_dim
+    hidden = a.hidden_layer_sizes
+    if a.encoder is None:
+        encoder = MLPEncoder(a.n_features, d, hidden, generators)
+    else:
+        encoder = VmapEncoder(
+            _user_modules(a.encoder, (a.n_features, d), generators), a.sample_shape
+        )
+    if a.decoder is None:
+        decoder = MLPDecoder(d, a.n_features, hidden, generators)
+    else:
+        decoder = VmapDecoder(_user_modules(a.decoder, (d, a.n_features), generators))
+    if a.metric_network is None:
+        metric_network = MLPMetric(a.n_features, d, hidden, generators)
+    else:
+        metric_network = VmapMetric(
+            _user_modules(a.metric_network, (a.n_features, d), generators), d, a.sample_shape
+        )
+    likelihood = LIKELIHOODS[a.likelihood](len(generators), a.n_features)
+    return RHVAEStack(encoder, decoder, metric_network, likelihood, len(generators), settings)

@@ -1,0 +1,409 @@
+"""Training: a skorch net whose module is the stack of all classes.
+
+The model and the objective know nothing of skorch. Everything that is decided per class
+(best weights, early stopping, roll-back of a non-finite loss) lives in
+:class:`StackNet`; skorch brings the loop, the optimiser, history and callbacks.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from skorch.dataset import unpack_data
+from torch import nn
+
+from .data import StackLoader, fixed_batch, padded
+from .model import RHVAEStack
+
+__all__ = ["ClassHistory", "ProgressBar", "StackNet", "TrainingSettings", "train_stack"]
+
+# Rows per class from which the metric of the held-out ELBO is built.
+_MAX_METRIC_ROWS = 256
+# After so many roll-backs in a row a class is left at its best weights.
+_MAX_ROLLBACKS = 20
+
+
+class TrainingSettings(NamedTuple):
+    """Settings of the training loop.
+
+    Attributes
+    ----------
+    max_epochs : int
+    batch_size : int
+        Rows per class and step.
+    lr : float
+        Adam's learning rate.
+    patience : int or None
+        Epochs without a better loss after which a class stops; None for never.
+    callbacks : list or None
+        skorch callbacks.
+    verbose : int
+        1 shows a progress bar.
+    """
+
+    max_epochs: int = 200
+    batch_size: int = 100
+    lr: float = 1e-3
+    patience: int | None = 50
+    callbacks: list | None = None
+    verbose: int = 0
+
+
+class ClassHistory(NamedTuple):
+    """What one class went through.
+
+    Attributes
+    ----------
+    train_loss : ndarray of shape (n_epochs,)
+        Mean negative ELBO of the training rows, in nats per row.
+    valid_loss : ndarray of shape (n_epochs,)
+        The same for held-out rows; NaN where none are held out.
+    best_epoch : int
+        Number of epochs (from 1) after which the kept weights were reached; 0 for none.
+    n_rollbacks : int
+        How often a non-finite loss took the weights back and halved the step.
+    """
+
+    train_loss: np.ndarray
+    valid_loss: np.ndarray
+    best_epoch: int
+    n_rollbacks: int
+
+
+class _AllClassesStopped(Exception):
+    """Every class has converged: leaves skorch's loop."""
+
+
+class ProgressBar(Callback):
+    """A tqdm bar over epochs.
+
+    Parameters
+    ----------
+    total : int
+        Number of epochs.
+    description : str
+        Text before the bar.
+    """
+
+    def __init__(self, total, description):
+        self.total = total
+        self.description = description
+
+    def on_train_begin(self, net, **kwargs):
+        """Open the bar."""
+        from tqdm.auto import tqdm
+
+        self.bar_ = tqdm(total=self.total, desc=self.description, unit="epoch", leave=False)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Advance the bar by one epoch."""
+        self.bar_.set_postfix(loss=f"{np.nanmean(net.epoch_loss_):.4g}", refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net, **kwargs):
+        """Close the bar."""
+        self.bar_.close()
+
+
+def _mean_loss(terms, mask):
+    """Return the mean negative ELBO per class, shape (n_classes,)."""
+    # where, not a product: padding rows may hold anything, also infinity.
+    elbo = torch.where(mask > 0, terms.elbo, 0.0)
+    return -elbo.sum(1) / mask.sum(1).clamp_min(1.0)
+
+
+def _from_callback(error):
+    """Tell a skorch callback that stops training (EarlyStopping) from the user's Ctrl-C."""
+    frame = error.__traceback__
+    while frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame.tb_frame.f_globals.get("__name__", "").startswith("skorch.callbacks")
+
+
+class StackNet(NeuralNet):
+    """A skorch net over an :class:`RHVAEStack`.
+
+    Parameters
+    ----------
+    module : RHVAEStack
+        An untrained stack, on its device.
+    loader : StackLoader
+        Minibatches of the training rows.
+    valid : Batch or None
+        Held-out rows with fixed noise; a class without any has an empty mask.
+    metric_rows : tuple of Tensor, or None
+        Training rows (x, mask) from which the metric of the held-out ELBO is built.
+    patience : int or None
+        See :class:`TrainingSettings`.
+    **kwargs : dict
+        Parameters of :class:`skorch.NeuralNet`.
+    """
+
+    def __init__(self, module, *, loader, valid=None, metric_rows=None, patience=None, **kwargs):
+        super().__init__(module, criterion=nn.Identity, train_split=None, **kwargs)
+        self.loader = loader
+        self.valid = valid
+        self.metric_rows = metric_rows
+        self.patience = patience
+
+    def initialize(self):
+        """Initialise skorch's parts and the per-class records."""
+        super().initialize()
+        K = self.module_.n_classes
+        self.active_ = torch.arange(K)
+        self.lr_scale_ = torch.ones(K)
+        self.eps_ = self.module_.eps.detach().cpu().clone()
+        self.best_loss_ = np.full(K, np.inf)
+        self.best_epoch_ = np.zeros(K, dtype=int)
+        self.n_rollbacks_ = np.zeros(K, dtype=int)
+        self.rollbacks_in_a_row_ = np.zeros(K, dtype=int)
+        self.epoch_loss_ = np.full(K, np.nan)
+        self.class_losses_ = [([], []) for _ in range(K)]
+        self.best_state_ = {
+            name: p.detach().clone() for name, p in self.module_.named_parameters()
+        }
+        return self
+
+    # --- what skorch asks for -----------------------------------------------------------
+
+    def get_iterator(self, dataset, training=False):
+        """Return the loader; the data are on the device already."""
+        return self.loader
+
+    def infer(self, x, **fit_params):
+        """Evaluate the ELBO terms of a batch."""
+        return self.module_(x)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return the sum over classes of the mean negative ELBO; each class is on its own."""
+        loss = _mean_loss(y_pred, X.mask)
+        self.batch_loss_ = loss.detach()
+        return torch.where(torch.isfinite(loss), loss, 0.0).sum()
+
+    def train_step_single(self, batch, **fit_params):
+        """Compute loss and gradients; a class with a non-finite loss contributes none."""
+        self._set_training(True)
+        xi, _ = unpack_data(batch)
+        terms = self.infer(xi)
+        loss = self.get_loss(terms, None, X=xi, training=True)
+        loss.backward()
+        bad = ~torch.isfinite(self.batch_loss_)
+        if bad.any():
+            for p in self.module_.parameters():
+                if p.grad is not None:
+                    p.grad[bad] = 0.0
+        return {"loss": loss, "y_pred": terms}
+
+    def train_step(self, batch, **fit_params):
+        """Take one optimiser step, then undo it where a class cannot take it."""
+        scale = self.lr_scale_[self.active_]
+        slow = (scale < 1.0).nonzero().flatten()
+        parameters = list(self.module_.parameters())
+        if len(slow):
+            before = [p.detach()[slow] for p in parameters]
+        step = super().train_step(batch, **fit_params)
+        bad = ~torch.isfinite(self.batch_loss_)
+        with torch.no_grad():
+            if len(slow):
+                for p, old in zip(parameters, before, strict=True):
+                    s = scale[slow].to(p).view(-1, *[1] * (p.dim() - 1))
+                    p[slow] = torch.lerp(old, p[slow], s)
+            if bad.any():
+                self._roll_back(bad.nonzero().flatten().cpu())
+        self._sum_loss += torch.where(bad, torch.nan, self.batch_loss_)
+        self._n_steps += 1
+        return step
+
+    def _roll_back(self, positions):
+        """Take classes back to their best weights and halve their steps."""
+        classes = self.active_[positions]
+        self.lr_scale_[classes] *= 0.5
+        self.eps_[classes] *= 0.5
+        self.module_.eps[positions] *= 0.5
+        for name, p in self.module_.named_parameters():
+            p[positions] = self.best_state_[name][classes.to(p.device)]
+            for value in self.optimizer_.state.get(p, {}).values():
+                if torch.is_tensor(value) and value.dim():
+                    value[positions] = 0.0
+        self.n_rollbacks_[classes] += 1
+
+    # --- the epoch ----------------------------------------------------------------------
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Reset the running loss of the epoch."""
+        super().on_epoch_begin(net, **kwargs)
+        self._sum_loss = torch.zeros(len(self.active_), device=self.module_.eps.device)
+        self._n_steps = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record losses, keep the best weights, let converged classes leave the stack."""
+        super().on_epoch_end(net, **kwargs)
+        train = (self._sum_loss / max(self._n_steps, 1)).cpu().double().numpy()
+        valid = self._valid_loss()
+        self.epoch_loss_ = train
+        monitored = np.where(np.isnan(valid), train, valid)
+        active = self.active_.numpy()
+        for j, k in enumerate(active):
+            self.class_losses_[k][0].append(train[j])
+            self.class_losses_[k][1].append(valid[j])
+        finite = np.isfinite(monitored)
+        better = finite & (monitored < self.best_loss_[active])
+        self.rollbacks_in_a_row_[active] = np.where(
+            np.isfinite(train), 0, self.rollbacks_in_a_row_[active] + 1
+        )
+        epoch = len(self.history)
+        self.best_loss_[active[better]] = monitored[better]
+        self.best_epoch_[active[better]] = epoch
+        self._keep_weights(torch.from_numpy(better.nonzero()[0]))
+        stop = self.rollbacks_in_a_row_[active] >= _MAX_ROLLBACKS
+        if self.patience is not None:
+            stop |= epoch - self.best_epoch_[active] >= self.patience
+        # The names that skorch's own callbacks (EarlyStopping, LRScheduler) look for.
+        self.history.record("train_loss", float(np.nanmean(train)) if finite.any() else np.nan)
+        self.history.record("valid_loss", float(np.mean(monitored)))
+        self.history.record("n_active_classes", len(active))
+        if stop.any():
+            self._leave(torch.from_numpy((~stop).nonzero()[0]))
+
+    @torch.no_grad()
+    def _valid_loss(self):
+        if self.valid is None:
+            return np.full(len(self.active_), np.nan)
+        x, mask = self.metric_rows
+        self._set_training(False)
+        batch = self.valid._replace(metric=self.module_.metric(x, mask))
+        loss = _mean_loss(self.module_(batch), batch.mask)
+        return torch.where(batch.mask.sum(1) > 0, loss, torch.nan).cpu().double().numpy()
+
+    @torch.no_grad()
+    def _keep_weights(self, positions):
+        if not len(positions):
+            return
+        for name, p in self.module_.named_parameters():
+            best = self.best_state_[name]
+            if len(positions) == len(best):
+                best.copy_(p)
+            else:
+                best[self.active_[positions].to(p.device)] = p[positions.to(p.device)]
+
+    def _leave(self, positions):
+        """Keep only the classes at `positions` in the stack."""
+        if not len(positions):
+            raise _AllClassesStopped
+        self.active_ = self.active_[positions]
+        self.module_.keep(positions)
+        for state in self.optimizer_.state.values():
+            for name, value in state.items():
+                if torch.is_tensor(value) and value.dim():
+                    state[name] = value.index_select(0, positions.to(value.device))
+        self.loader.active = self.active_.tolist()
+        index = positions.to(self.module_.eps.device)
+        if self.valid is not None:
+            self.valid = self.valid._replace(
+                **{
+                    name: getattr(self.valid, name)[index]
+                    for name in ("x", "mask", "noise_z", "noise_rho")
+                }
+            )
+            self.metric_rows = tuple(t[index] for t in self.metric_rows)
+
+    def fit_loop(self, X, y=None, epochs=None, **kwargs):
+        """Run skorch's loop until all classes have stopped.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            The user's; a callback that stops the training (skorch's EarlyStopping raises
+            the same exception) just ends the loop.
+        """
+        try:
+            super().fit_loop(X, y, epochs, **kwargs)
+        except _AllClassesStopped:
+            pass
+        except KeyboardInterrupt as error:
+            if not _from_callback(error):
+                raise
+        return self
+
+
+def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE"):
+    """Train a stack; at the end every class has its best weights.
+
+    Parameters
+    ----------
+    stack : RHVAEStack
+        Untrained, on the CPU; trained in place, and on the CPU again at the end.
+    rows : list of ClassRows
+        One per class.
+    settings : TrainingSettings
+    streams : dict of str to list of torch.Generator
+        CPU streams ``"shuffle"``, ``"noise"`` and ``"split"``, one per class.
+    device : str, default="cpu"
+        Where to train.
+    description : str
+        Text of the progress bar.
+
+    Returns
+    -------
+    history : list of ClassHistory
+    interrupted : KeyboardInterrupt or None
+        Set where the user interrupted: the weights are then the best so far.
+    """
+    d = stack.settings.latent_dim
+    train = [r.train for r in rows]
+    loader = StackLoader(
+        train, streams["shuffle"], streams["noise"], settings.batch_size, d, device
+    )
+    valid = metric_rows = None
+    if any(len(r.valid) for r in rows):
+        valid = fixed_batch([r.valid for r in rows], streams["split"], d, device)
+        x, mask = padded([t[:_MAX_METRIC_ROWS] for t in train])
+        metric_rows = (x.to(device), mask.to(device))
+    callbacks = list(settings.callbacks or [])
+    if settings.verbose:
+        callbacks.append(("progress", ProgressBar(settings.max_epochs, description)))
+    net = StackNet(
+        stack,
+        loader=loader,
+        valid=valid,
+        metric_rows=metric_rows,
+        patience=settings.patience,
+        callbacks=callbacks,
+        callbacks__epoch_timer=None,
+        callbacks__train_loss=None,
+        callbacks__valid_loss=None,
+        callbacks__print_log=None,
+        device=device,
+        max_epochs=settings.max_epochs,
+        optimizer=torch.optim.Adam,
+        optimizer__fused=True,
+        lr=settings.lr,
+        verbose=0,
+    )
+    net.initialize()
+    interrupted = None
+    net.notify("on_train_begin", X=None, y=None)
+    try:
+        net.fit_loop(np.empty(0))
+    except KeyboardInterrupt as error:
+        interrupted = error
+    net.notify("on_train_end", X=None, y=None)
+    _restore(stack, net.best_state_, net.eps_)
+    history = [
+        ClassHistory(np.array(t), np.array(v), int(e), int(n))
+        for (t, v), e, n in zip(
+            net.class_losses_, net.best_epoch_, net.n_rollbacks_, strict=True
+        )
+    ]
+    return history, interrupted
+
+
+def _restore(stack: RHVAEStack, state, eps):
+    """Put the best weights of all classes back, also of those that left the stack."""
+    for name, p in stack.named_parameters():
+        p.data = state[name].cpu()
+        p.grad = None
+    stack.eps = eps
+    stack.T = torch.full_like(eps, stack.settings.temperature)

@@ -1,0 +1,28 @@
+"""Fixtures and options shared by all tests."""
+
+import pytest
+
+
+def pytest_addoption(parser):
+    """Add the option that widens the stochastic tests to more seeds."""
+    parser.addoption(
+        "--random-seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="run each test that takes `random_seed` with the seeds 0 to N - 1 (default: 1)",
+    )
+
+
+def pytest_generate_tests(metafunc):
+    """Give `random_seed` to the tests that ask for it, once for each seed."""
+    if "random_seed" in metafunc.fixturenames:
+        metafunc.parametrize("random_seed", range(metafunc.config.getoption("random_seeds")))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_torch_thread():
+    """Keep torch to one thread, so that test processes side by side do not crowd the cores."""
+    import torch
+
+    torch.set_num_threads(1)

@@ -1,0 +1,262 @@
+"""Tests of the command line and of the demo behind it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from imblearn.over_sampling import SMOTE, RandomOverSampler
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_digits
+from sklearn.dummy import DummyClassifier
+from sklearn.neighbors import KNeighborsClassifier
+
+from sklearn_pyraug import __version__, _demo, cli
+
+PROG = "python -m sklearn_pyraug"
+
+
+class QuickAugmenter:
+    """Stands in for RHVAEAugmenter: repeats rows, four rows out for each row in."""
+
+    n_fits = 0
+
+    def __init__(self, *, sample_shape, random_state, verbose):
+        assert sample_shape == (8, 8) and verbose == 1
+        self.random_state = random_state
+
+    def fit_resample(self, X, y):
+        type(self).n_fits += 1
+        counts = {label: 4 * n for label, n in zip(*np.unique(y, return_counts=True), strict=True)}
+        resampled = RandomOverSampler(sampling_strategy=counts, random_state=self.random_state)
+        X_res, y_res = resampled.fit_resample(X, y)
+        self.synthetic_mask_ = np.arange(len(X_res)) >= len(X)
+        return X_res, y_res
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """The demo with quick parts; counts how often it trained."""
+    QuickAugmenter.n_fits = 0
+    monkeypatch.setattr(_demo, "RHVAEAugmenter", QuickAugmenter)
+    monkeypatch.setattr(
+        _demo, "make_classifiers", lambda random_state: {"1-NN": KNeighborsClassifier(1)}
+    )
+    return QuickAugmenter
+
+
+def check_report(out, classifiers):
+    """Assert that standard output is the report, and return its table as numbers."""
+    lines = out.splitlines()
+    assert lines[0].startswith("handwritten digits, 8 x 8 pixels, 10 classes: ")
+    header = next(i for i, line in enumerate(lines) if line.split() == ["none", "SMOTE", "RHVAE"])
+    rows = lines[header + 1 : header + 1 + len(classifiers) + 1]
+    assert {len(row) for row in rows} == {len(lines[header])}
+    table = {}
+    for name, row in zip([*classifiers, "mean"], rows, strict=True):
+        assert row.startswith(name)
+        table[name] = [float(value) for value in row.removeprefix(name).split()]
+        assert len(table[name]) == 3 and all(0 <= value <= 100 for value in table[name])
+    assert any(line.startswith("seconds: SMOTE ") for line in lines)
+    assert any(line.startswith("In this run RHVAE ") for line in lines)
+    assert lines[-1].startswith("picture: ")
+    return table
+
+
+def test_split_is_balanced_disjoint_and_complete(random_seed):
+    train, test = _demo.split_digits(20, random_seed)
+    X, _ = load_digits(return_X_y=True)
+    assert_array_equal(np.bincount(train.y), np.full(10, 20))
+    both = np.vstack([train.X, test.X])
+    assert_array_equal(np.unique(both, axis=0), np.unique(X / 16, axis=0))
+    assert len(both) == len(X)
+    again, _ = _demo.split_digits(20, random_seed)
+    assert_array_equal(again.X, train.X)
+    other, _ = _demo.split_digits(20, random_seed + 1)
+    assert (other.X != train.X).any()
+
+
+@pytest.mark.parametrize("n_per_class", [5, 151])
+def test_split_refuses_too_few_and_too_many_rows(n_per_class):
+    with pytest.raises(ValueError, match=f"`n_per_class` is {n_per_class}; give .* 6 to 150"):
+        _demo.split_digits(n_per_class, 0)
+
+
+@pytest.mark.parametrize("n_per_class", [_demo.FEWEST_ROWS, _demo.MOST_ROWS])
+def test_smote_and_the_test_rows_allow_the_extremes(n_per_class):
+    train, test = _demo.split_digits(n_per_class, 0)
+    counts = dict.fromkeys(range(10), 2 * n_per_class)
+    resampled, seconds = _demo.resample(SMOTE(sampling_strategy=counts, random_state=0), train)
+    assert_array_equal(np.bincount(resampled.y), np.full(10, 2 * n_per_class))
+    assert seconds > 0
+    assert np.bincount(test.y).min() >= 20
+
+
+def test_scores_are_those_of_the_same_held_out_rows(capsys):
+    train, test = _demo.split_digits(6, 0)
+    constant = DummyClassifier(strategy="constant", constant=3)
+    classifiers = {"constant": constant, "1-NN": KNeighborsClassifier(1)}
+    scores = _demo.score_classifiers({"none": train, "all": test}, test, classifiers)
+    assert scores["constant"] == {"none": 0.1, "all": 0.1}  # one class of ten is right
+    assert scores["1-NN"]["all"] == 1.0 > scores["1-NN"]["none"] > 0.5
+    assert scores["mean"]["all"] == pytest.approx(0.55)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "classifiers" in captured.err and "4/4" in captured.err
+
+
+def test_the_table_is_aligned():
+    scores = {"SVC": {"none": 0.9126, "ours": 1.0}, "mean": {"none": 0.05, "ours": 0.5}}
+    assert _demo.format_scores(scores).splitlines() == [
+        "        none    ours",
+        "SVC     91.3   100.0",
+        "mean     5.0    50.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ours", "expected"),
+    [
+        (0.92, "raised the mean balanced accuracy (+2.0 points, SMOTE +1.0, one standard"),
+        (0.88, "lowered the mean balanced accuracy (-2.0 points, SMOTE +1.0, one standard"),
+        (0.905, "made no clear difference to the mean balanced accuracy (+0.5 points"),
+    ],
+)
+def test_the_verdict_says_what_happened(ours, expected):
+    scores = {"mean": {"none": 0.9, "SMOTE": 0.91, "RHVAE": ours}}
+    assert expected in _demo.verdict(scores, 900)  # standard error sqrt(0.09 / 900): 1 point
+    assert "one standard error 1.0" in _demo.verdict(scores, 900)
+
+
+def test_the_verdict_has_no_negative_zero():
+    scores = {"mean": {"none": 0.9, "SMOTE": 0.8999, "RHVAE": 0.9}}
+    assert "(+0.0 points, SMOTE +0.0," in _demo.verdict(scores, 900)
+
+
+def test_demo_from_end_to_end(quick, tmp_path, capsys):
+    output = tmp_path / "new" / "folder"
+    arguments = ["demo", "--output", str(output), "--random-state", "1", "--n-per-class", "8"]
+    assert cli.main(arguments) == 0
+    captured = capsys.readouterr()
+    check_report(captured.out, ["1-NN"])
+    assert "80 training rows (8 a class), 1717 held-out rows" in captured.out
+    assert "after SMOTE and after RHVAE: 320 and 320" in captured.out
+    assert captured.out.splitlines()[-1] == f"picture: {output / 'real_vs_synthetic.png'}"
+    assert (output / "real_vs_synthetic.png").read_bytes().startswith(b"\x89PNG")
+    assert "classifiers" in captured.err and "Traceback" not in captured.err
+
+
+def test_a_picture_is_replaced_only_when_told(quick, tmp_path, capsys):
+    picture = tmp_path / "real_vs_synthetic.png"
+    picture.write_text("mine")
+    assert cli.main(["demo", "--output", str(tmp_path), "--n-per-class", "6"]) == 1
+    assert one_line(capsys).endswith("choose another folder or add --overwrite.")
+    assert quick.n_fits == 0 and picture.read_text() == "mine"
+    arguments = ["demo", "--output", str(tmp_path), "--n-per-class", "6", "--overwrite"]
+    assert cli.main(arguments) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def one_line(capsys):
+    """Return the single line of standard error, after nothing on standard output."""
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith(PROG)
+    return line
+
+
+def test_an_output_that_is_a_file_fails_before_training(quick, tmp_path, capsys):
+    (tmp_path / "taken").write_text("mine")
+    assert cli.main(["demo", "--output", str(tmp_path / "taken")]) == 1
+    assert "where nothing can be written (File exists); choose a folder" in one_line(capsys)
+    assert quick.n_fits == 0
+
+
+def test_an_output_without_permission_fails_before_training(quick, tmp_path, capsys, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(_demo.tempfile, "TemporaryFile", refuse)
+    assert cli.main(["demo", "--output", str(tmp_path)]) == 1
+    assert "where nothing can be written (Permission denied)" in one_line(capsys)
+    assert quick.n_fits == 0
+
+
+def test_missing_matplotlib_fails_before_training(quick, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert cli.main(["demo", "--output", str(tmp_path)]) == 1
+    assert "pip install sklearn-pyraug[plot]" in one_line(capsys)
+    assert quick.n_fits == 0
+
+
+def test_an_error_of_several_lines_is_told_in_one(monkeypatch, capsys):
+    def fail(*args, **kwargs):
+        raise ValueError("first\n  second")
+
+    monkeypatch.setattr(_demo, "run_demo", fail)
+    assert cli.main(["demo"]) == 1
+    assert one_line(capsys) == f"{PROG}: error: first second"
+
+
+def test_defects_keep_their_traceback(monkeypatch):
+    def fail(*args, **kwargs):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(_demo, "run_demo", fail)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["demo"])
+
+
+def test_an_interrupt_exits_130(monkeypatch, capsys):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_demo, "run_demo", interrupt)
+    assert cli.main(["demo"]) == 130
+    assert one_line(capsys) == f"{PROG}: interrupted"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["bake"], "invalid choice: 'bake'"),
+        (["demo", "--n-per-class", "5"], "'5' is no integer from 6 to 150"),
+        (["demo", "--n-per-class", "many"], "'many' is no integer from 6 to 150"),
+        (["demo", "--random-state", "-1"], "'-1' is no integer from 0 to 4294967295"),
+        (["demo", "extra"], "unrecognized arguments: extra"),
+    ],
+)
+def test_wrong_usage_exits_2_with_one_line(arguments, match, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    line = one_line(capsys)
+    assert match in line and "--help)" in line
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"]])
+def test_help_has_an_example(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 0
+    assert f"example: {PROG} demo --output demo" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"sklearn-pyraug {__version__}\n"
+
+
+@pytest.mark.slow
+def test_the_true_demo(tmp_path):
+    arguments = [sys.executable, "-m", "sklearn_pyraug", "demo", "--output", str(tmp_path)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    table = check_report(done.stdout, list(_demo.make_classifiers(0)))
+    assert min(value for row in table.values() for value in row) > 50  # chance is 10
+    assert (tmp_path / "real_vs_synthetic.png").stat().st_size > 10_000
+    assert "Traceback" not in done.stderr and "12/12" in done.stderr

@@ -1,0 +1,199 @@
+"""Tests of reading and writing tables."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from sklearn_pyraug.io import load_synthetic_mask, load_table, save_table
+
+pd = pytest.importorskip("pandas")
+
+MASK = np.array([False, False, True])
+
+
+@pytest.fixture
+def frame():
+    """A table with floats that few digits cannot hold, integers, strings and a hole."""
+    return pd.DataFrame(
+        {
+            "length": [0.1 + 0.2, 1e-308, np.nan],
+            "count": [1, 2, 3],
+            "colour": ["red", "grün, hell", 'say "blue"'],
+        }
+    )
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_csv_round_trip_of_a_frame(frame, mask, tmp_path):
+    y = pd.Series(["a", "b", "b"], name="ignored")
+    save_table(tmp_path / "t.csv", frame, y, mask, target="kind")
+    X_back, y_back = load_table(tmp_path / "t.csv", target="kind")
+    pd.testing.assert_frame_equal(X_back, frame, check_exact=True)
+    assert y_back.tolist() == ["a", "b", "b"] and y_back.name == "kind"
+
+
+def test_csv_round_trip_of_an_array_is_exact(tmp_path, random_seed):
+    X = np.random.default_rng(random_seed).normal(size=(200, 3)) * 10.0 ** np.arange(-6, 3, 3)
+    y = np.arange(200) % 3
+    save_table(tmp_path / "t.csv", X, y)
+    X_back, y_back = load_table(tmp_path / "t.csv")
+    assert list(X_back.columns) == ["x0", "x1", "x2"]
+    assert_array_equal(X_back.to_numpy(), X)
+    assert_array_equal(y_back, y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8])
+def test_npz_round_trip_keeps_shape_and_dtype(dtype, tmp_path):
+    X = np.arange(24).reshape(3, 2, 4).astype(dtype)
+    save_table(tmp_path / "t.npz", X, ["a", "b", "b"], MASK)
+    X_back, y_back = load_table(tmp_path / "t.npz")
+    assert X_back.dtype == dtype
+    assert_array_equal(X_back, X)
+    assert_array_equal(y_back, ["a", "b", "b"])
+
+
+def test_npz_takes_pandas_strings_and_numeric_frames(frame, tmp_path):
+    save_table(tmp_path / "t.npz", frame[["count"]], pd.Series(["a", "b", "b"]))
+    X_back, y_back = load_table(tmp_path / "t.npz")
+    assert_array_equal(X_back, [[1], [2], [3]])
+    assert_array_equal(y_back, ["a", "b", "b"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".CSV"])
+def test_mask_round_trip(suffix, tmp_path):
+    path = tmp_path / f"t{suffix}"
+    save_table(path, np.eye(3), [0, 1, 1], MASK)
+    assert_array_equal(load_synthetic_mask(path), MASK)
+    assert load_table(path)[0].shape == (3, 3)  # the mark is no feature
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+def test_mask_of_unmarked_rows_is_an_error(suffix, tmp_path):
+    path = tmp_path / f"t{suffix}"
+    save_table(path, np.eye(3), [0, 1, 1])
+    with pytest.raises(ValueError, match="no column or array 'synthetic'"):
+        load_synthetic_mask(path)
+
+
+def test_a_numeric_column_called_synthetic_is_a_feature(tmp_path):
+    path = tmp_path / "fibres.csv"
+    path.write_text("cotton,synthetic,kind\n0.7,0.3,a\n0.2,0.8,b\n")
+    assert list(load_table(path, "kind")[0].columns) == ["cotton", "synthetic"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+def test_an_existing_file_is_kept_unless_told(suffix, tmp_path):
+    path = tmp_path / f"t{suffix}"
+    save_table(path, np.zeros((2, 1)), [0, 1])
+    content = path.read_bytes()
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        save_table(path, np.ones((2, 1)), [0, 1])
+    assert path.read_bytes() == content
+    save_table(path, np.ones((2, 1)), [0, 1], overwrite=True)
+    assert np.asarray(load_table(path)[0]).tolist() == [[1.0], [1.0]]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch):
+    path = tmp_path / "t.csv"
+    save_table(path, np.zeros((2, 1)), [0, 1])
+    content = path.read_bytes()
+
+    def no_space(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        save_table(path, np.ones((2, 1)), [0, 1], overwrite=True)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t", "t.csv.gz"])
+def test_unknown_suffixes_are_refused(name, tmp_path):
+    with pytest.raises(ValueError, match=r"ends in \.csv or \.npz"):
+        save_table(tmp_path / name, np.eye(2), [0, 1])
+    with pytest.raises(ValueError, match=r"ends in \.csv or \.npz"):
+        load_table(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+def test_a_missing_file_is_named(suffix, tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no file; check the name"):
+        load_table(tmp_path / f"absent{suffix}")
+
+
+def test_a_missing_target_names_the_columns_present(tmp_path):
+    save_table(tmp_path / "t.csv", np.zeros((2, 12)), [0, 1])
+    with pytest.raises(ValueError, match="`target` is 'label'.*'x0', 'x1'.*'x9' and 3 more"):
+        load_table(tmp_path / "t.csv", target="label")
+
+
+def test_a_missing_array_names_the_arrays_present(tmp_path):
+    np.savez(tmp_path / "t.npz", X=np.eye(2), labels=[0, 1])
+    with pytest.raises(ValueError, match="no array 'y' but 'X', 'labels'"):
+        load_table(tmp_path / "t.npz")
+
+
+def test_missing_targets_are_counted(tmp_path):
+    (tmp_path / "t.csv").write_text("a,target\n1,x\n2,\n3,NA\n")
+    with pytest.raises(ValueError, match="2 of 3 values"):
+        load_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("content", [b"", b"a,target\n", b"\xff\xfe\x00", b"a,b\n1,2\n1,2,3\n"])
+def test_damaged_or_empty_csv_is_refused(content, tmp_path):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(ValueError, match="`path` is"):
+        load_table(tmp_path / "t.csv")
+
+
+def test_damaged_npz_is_refused(tmp_path):
+    path = tmp_path / "t.npz"
+    save_table(path, np.eye(5), np.arange(5))
+    whole = path.read_bytes()
+    np.save(tmp_path / "lone.npy", np.eye(2))
+    for content in (b"", whole[:100], b"no zip file", (tmp_path / "lone.npy").read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="no readable npz file"):
+            load_table(path)
+
+
+def test_pickles_are_not_opened(tmp_path):
+    np.savez(tmp_path / "t.npz", X=np.array([{}], dtype=object), y=[0])
+    with pytest.raises(ValueError, match="Python objects"):
+        load_table(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "X", "y", "keywords", "match"),
+    [
+        ("t.csv", np.eye(2), [0], {}, "one target a row"),
+        ("t.csv", np.zeros(2), [0, 1], {}, "`X` has shape"),
+        ("t.csv", np.zeros((2, 3, 3)), [0, 1], {}, "use .npz"),
+        ("t.csv", np.eye(2), [0, 1], {"target": "x1"}, "'x1'; rename"),
+        ("t.csv", np.eye(2), [0, 1], {"target": "synthetic"}, "'synthetic'; rename"),
+        ("t.npz", np.array([[0, "a"]], dtype=object), [0], {}, "`X` holds Python objects"),
+        ("t.npz", np.eye(2), [0, 1], {"synthetic_mask": [0, 1]}, "`synthetic_mask` has dtype"),
+        ("t.npz", np.eye(2), [0, 1], {"synthetic_mask": [True]}, r"shape \(1,\)"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(name, X, y, keywords, match, tmp_path):
+    with pytest.raises(ValueError, match=match):
+        save_table(tmp_path / name, X, y, **keywords)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_feature_named_like_the_mark_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="'synthetic'; rename"):
+        save_table(tmp_path / "t.csv", pd.DataFrame({"synthetic": [1.0]}), [0])
+
+
+def test_without_pandas_csv_names_the_remedy_and_npz_works(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    save_table(tmp_path / "t.npz", np.eye(2), [0, 1])
+    assert load_table(tmp_path / "t.npz")[0].shape == (2, 2)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        save_table(tmp_path / "t.csv", np.eye(2), [0, 1])

@@ -1,0 +1,275 @@
+"""Tests of the archives of tensors: what goes in comes out, and nothing else is let in."""
+
+import io
+import json
+import os
+import pickle
+import zipfile
+
+import pytest
+import torch
+
+from sklearn_pyraug._persistence import atomic_write, read_archive, write_archive
+
+META = {"params": {"latent_dim": 2, "name": "ä", "none": None}, "list": [1, 0.1, True, "x"]}
+
+
+def make_zip(path, members, compression=zipfile.ZIP_STORED):
+    """Write a zip file of (name, bytes) pairs."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, payload in members:
+            archive.writestr(name, payload)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A valid archive."""
+    path = tmp_path / "model.pyraug"
+    write_archive(path, META, {"c": torch.arange(6.0).reshape(2, 3)})
+    return path
+
+
+def members_of(path):
+    """Return the (name, bytes) pairs of an archive."""
+    with zipfile.ZipFile(path) as archive:
+        return [(name, archive.read(name)) for name in archive.namelist()]
+
+
+def test_round_trip_of_every_dtype(tmp_path):
+    tensors = {
+        str(dtype): torch.tensor([[0, 1], [1, 1]]).to(dtype)
+        for dtype in [
+            torch.float64,
+            torch.float32,
+            torch.float16,
+            torch.bfloat16,
+            torch.int64,
+            torch.int32,
+            torch.uint8,
+            torch.bool,
+        ]
+    }
+    tensors |= {"scalar": torch.tensor(0.1), "empty": torch.empty(0, 3), "": torch.ones(1)}
+    write_archive(tmp_path / "a", META, tensors)
+    meta, restored = read_archive(tmp_path / "a")
+    assert meta == META
+    assert restored.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert restored[name].dtype == tensor.dtype
+        assert torch.equal(restored[name], tensor)
+
+
+def test_round_trip_of_nothing(tmp_path):
+    write_archive(tmp_path / "a", {}, {})
+    assert read_archive(tmp_path / "a") == ({}, {})
+
+
+def test_views_parameters_and_shared_memory_are_stored_as_they_look(tmp_path):
+    base = torch.nn.Parameter(torch.arange(12.0).reshape(3, 4))
+    tensors = {"whole": base, "transposed": base.T, "column": base[:, 1], "row": base[0]}
+    write_archive(tmp_path / "a", {}, tensors)
+    for name, tensor in read_archive(tmp_path / "a")[1].items():
+        assert torch.equal(tensor, tensors[name])
+        assert not tensor.requires_grad
+
+
+def test_equal_content_gives_equal_bytes(path, tmp_path):
+    write_archive(tmp_path / "again", META, {"c": torch.arange(6.0).reshape(2, 3)})
+    assert path.read_bytes() == (tmp_path / "again").read_bytes()
+
+
+def test_content_is_json_and_safetensors(path):
+    (meta_name, meta), (tensors_name, _) = members_of(path)
+    assert (meta_name, tensors_name) == ("meta.json", "tensors.safetensors")
+    assert json.loads(meta) == {"format": "sklearn-pyraug", "version": 1, **META}
+
+
+def test_truncated_files_are_refused(path):
+    whole = path.read_bytes()
+    for n_bytes in [0, 1, 30, len(whole) // 2, len(whole) - 22, len(whole) - 1]:
+        path.write_bytes(whole[:n_bytes])
+        with pytest.raises(ValueError, match="not a readable archive"):
+            read_archive(path)
+
+
+def test_a_flipped_bit_is_refused_or_harmless(path):
+    """zipfile raises half a dozen kinds of exceptions on damage; all must be ValueError."""
+    whole = path.read_bytes()
+    expected = read_archive(path)[0]
+    n_refused = 0
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            meta, tensors = read_archive(path)
+        except ValueError:
+            n_refused += 1
+        else:  # a date or another field that carries no content
+            assert meta == expected and torch.equal(tensors["c"].ravel(), torch.arange(6.0))
+    assert n_refused > len(whole) / 2
+
+
+def test_a_pickle_under_the_name_is_not_opened(path, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "opened"),)
+
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ValueError, match="not a readable archive"):
+        read_archive(path)
+    torch.save(Bomb(), path)  # a zip file with a pickle
+    with pytest.raises(ValueError, match="other members"):
+        read_archive(path)
+    make_zip(path, [("meta.json", pickle.dumps(Bomb())), ("tensors.safetensors", b"")])
+    with pytest.raises(ValueError, match=r"damaged meta\.json"):
+        read_archive(path)
+    assert not (tmp_path / "opened").exists()
+
+
+@pytest.mark.parametrize("version", [2, 0, "1", 1.0, True, None])
+def test_other_versions_are_refused(path, version):
+    (_, meta), tensors = members_of(path)
+    meta = json.dumps({**json.loads(meta), "version": version}).encode()
+    make_zip(path, [("meta.json", meta), tensors])
+    with pytest.raises(ValueError, match=rf"of version {version!r} where 1 is known"):
+        read_archive(path)
+
+
+@pytest.mark.parametrize("meta", [b"[]", b"null", b"{}", b'{"format": "other", "version": 1}'])
+def test_other_formats_are_refused(path, meta):
+    make_zip(path, [("meta.json", meta), members_of(path)[1]])
+    with pytest.raises(ValueError, match="does not name the format"):
+        read_archive(path)
+
+
+@pytest.mark.parametrize("meta", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_damaged_json_is_refused(path, meta):
+    make_zip(path, [("meta.json", meta), members_of(path)[1]])
+    with pytest.raises(ValueError, match=r"damaged meta\.json"):
+        read_archive(path)
+
+
+@pytest.mark.parametrize("tensors", [b"", b"x" * 100, (2**60).to_bytes(8, "little") + b"{}"])
+def test_damaged_tensors_are_refused(path, tensors):
+    make_zip(path, [members_of(path)[0], ("tensors.safetensors", tensors)])
+    with pytest.raises(ValueError, match=r"damaged tensors\.safetensors"):
+        read_archive(path)
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "../meta.json", "/etc/passwd", "sub/", "meta.json "])
+def test_further_members_are_refused(path, name):
+    make_zip(path, [*members_of(path), (name, b"x")])
+    with pytest.raises(ValueError, match="other members"):
+        read_archive(path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_member_twice_is_refused(path):
+    make_zip(path, [*members_of(path), members_of(path)[0]])
+    with pytest.raises(ValueError, match="other members"):
+        read_archive(path)
+
+
+def test_a_missing_member_is_refused(path):
+    make_zip(path, members_of(path)[:1])
+    with pytest.raises(ValueError, match="other members"):
+        read_archive(path)
+
+
+def test_compressed_members_are_refused(path):
+    """A few kilobytes of compressed zeros would unpack to gigabytes."""
+    meta, _ = members_of(path)
+    make_zip(path, [meta, ("tensors.safetensors", bytes(10**7))], zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 10**5
+    with pytest.raises(ValueError, match="compressed or encrypted member"):
+        read_archive(path)
+
+
+def test_sizes_beyond_the_file_are_refused(path):
+    whole = bytearray(path.read_bytes())
+    # Central directory: compressed and uncompressed size at bytes 20 and 24 of each entry.
+    entry = whole.rindex(b"PK\x01\x02")
+    for field in (20, 24):
+        whole[entry + field : entry + field + 4] = (2**31).to_bytes(4, "little")
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match=r"tensors\.safetensors claims 2147483648 bytes"):
+        read_archive(path)
+
+
+def test_a_large_meta_is_refused(path, monkeypatch):
+    monkeypatch.setattr("sklearn_pyraug._persistence._MAX_META_BYTES", 20)
+    with pytest.raises(ValueError, match=r"meta\.json claims"):
+        read_archive(path)
+    with pytest.raises(ValueError, match="keep it below 20"):
+        write_archive(path, META, {})
+
+
+def test_a_missing_file_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_archive(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("meta", "tensors", "match"),
+    [
+        ({"format": "x"}, {}, "`meta` has the key 'format'"),
+        ({1: 2}, {}, "`meta` has the key 1"),
+        ({"a": {1: 2}}, {}, "nested key"),
+        ({"a": float("nan")}, {}, "`meta` is not plain JSON"),
+        ({"a": object()}, {}, "`meta` is not plain JSON"),
+        ({"a": "\ud800"}, {}, "`meta` is not plain JSON"),
+        ({}, {"a": [1.0]}, "`tensors` has list under 'a'"),
+        ({}, {"a": torch.eye(2).to_sparse()}, "`tensors` has Tensor under 'a'"),
+        ({}, {1: torch.ones(1)}, "`tensors` cannot be stored"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_and_the_old_file_kept(path, meta, tensors, match):
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=match):
+        write_archive(path, meta, tensors)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_write_keeps_the_old_file(path, monkeypatch):
+    before = path.read_bytes()
+
+    def no_space(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        write_archive(path, {}, {})
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_interrupted_block_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / "a") as handle:
+        handle.write(b"half")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_atomic_write_does_not_replace_what_appeared_meanwhile(tmp_path):
+    path = tmp_path / "a"
+    with pytest.raises(FileExistsError), atomic_write(path, overwrite=False) as handle:
+        handle.write(b"mine")
+        path.write_bytes(b"theirs")
+    assert path.read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_get_the_usual_permissions(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    write_archive(tmp_path / "a", {}, {})
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_zip_file_behind_other_bytes_is_refused_or_read_the_same(path):
+    """A zip file may follow other content; what is read is then still the two members."""
+    path.write_bytes(b"#!/bin/sh\n" + path.read_bytes())
+    buffer = io.BytesIO(path.read_bytes())
+    assert zipfile.is_zipfile(buffer)
+    assert read_archive(path)[0] == META
