@@ -7,14 +7,8 @@ from numbers import Real
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    MetaEstimatorMixin,
-    clone,
-    is_classifier,
-)
-from sklearn.utils import InputTags, _safe_indexing, assert_all_finite, check_array, get_tags
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
+from sklearn.utils import InputTags, assert_all_finite, check_array, get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -34,9 +28,8 @@ def _classifier_has(name):
     """Make the check of `available_if`: the classifier has the attribute `name`."""
 
     def check(self):
-        # The fitted classifier is asked first: some classifiers, a pipeline or a grid search
-        # among them, know what they can do only once they are fitted. `getattr` rather than
-        # `hasattr`, so that the classifier's own reason is kept in the traceback.
+        # The fitted one first: a grid search knows what it can do only once it is fitted.
+        # `getattr`, not `hasattr`: the classifier's own reason stays in the traceback.
         getattr(getattr(self, "classifier_", self.classifier), name)
         return True
 
@@ -52,24 +45,12 @@ def _tags_or_none(estimator):
 
 
 def _takes_sample_weight(classifier):
-    """Tell whether ``classifier.fit`` can be given `sample_weight`.
-
-    Parameters
-    ----------
-    classifier : estimator
-        The classifier.
-
-    Returns
-    -------
-    takes : bool
-        True if ``fit`` names the argument, or if metadata routing is enabled and the classifier
-        routes it to one of its own estimators.
-    """
-    if has_fit_parameter(classifier, "sample_weight"):
-        return True
-    if not get_config()["enable_metadata_routing"]:
-        return False
-    return "sample_weight" in get_routing_for_object(classifier).consumes("fit", ["sample_weight"])
+    """Tell whether ``classifier.fit`` names `sample_weight`, or routes it further where enabled."""
+    name = "sample_weight"
+    return has_fit_parameter(classifier, name) or (
+        get_config()["enable_metadata_routing"]
+        and name in get_routing_for_object(classifier).consumes("fit", [name])
+    )
 
 
 def _check_target(y):
@@ -90,10 +71,7 @@ def _check_target(y):
 def _check_sample_weight(sample_weight):
     """Return the weights as an array of shape (n_samples,), none negative and some positive."""
     sample_weight = check_array(
-        sample_weight,
-        ensure_2d=False,
-        dtype=[np.float64, np.float32],
-        input_name="sample_weight",
+        sample_weight, ensure_2d=False, dtype=[np.float64, np.float32], input_name="sample_weight"
     )
     if sample_weight.ndim != 1:
         raise ValueError(
@@ -113,30 +91,25 @@ def _check_sample_weight(sample_weight):
     return sample_weight
 
 
+def _rows(X, kept):
+    """Return the rows of X, of any container, whose positions are in `kept`."""
+    if sparse.issparse(X):
+        return X.tocsr()[kept]  # not every sparse format can be indexed by row
+    if hasattr(X, "iloc"):
+        return X.iloc[kept]
+    return (X if hasattr(X, "shape") else np.asarray(X))[kept]
+
+
 def _synthetic_mask(augmenter, y, y_out):
     """Tell the new rows from the real ones, and check that the real ones are all there.
 
-    Parameters
-    ----------
-    augmenter : sampler
-        The fitted augmenter. Its attribute `synthetic_mask_` is believed where there is one;
-        otherwise the real rows are the first ones, which is the convention of imbalanced-learn.
-    y : ndarray of shape (n_samples,)
-        Labels that were given to the augmenter.
-    y_out : ndarray of shape (n_samples_out,)
-        Labels that the augmenter returned.
-
-    Returns
-    -------
-    mask : ndarray of shape (n_samples_out,), dtype bool
-        True for a new row.
+    The attribute `synthetic_mask_` of the fitted augmenter is believed where there is one;
+    otherwise the real rows are the first ones, which is the convention of imbalanced-learn. `y`
+    of shape (n_samples,) went into the augmenter and `y_out` of shape (n_samples_out,) came out;
+    the mask, of shape (n_samples_out,), is True for a new row.
     """
-    mask = getattr(augmenter, "synthetic_mask_", None)
-    if mask is None:
-        mask = np.arange(y_out.shape[0]) >= y.shape[0]
-    else:
-        mask = np.asarray(mask, dtype=bool)
-
+    by_convention = np.arange(y_out.shape[0]) >= y.shape[0]
+    mask = np.asarray(getattr(augmenter, "synthetic_mask_", by_convention), dtype=bool)
     name = type(augmenter).__name__
     if mask.shape != y_out.shape or not np.array_equal(y_out[~mask], y):
         raise ValueError(
@@ -159,23 +132,8 @@ def _augmented_weight(sample_weight, y, y_out, mask, synthetic_weight):
 
     ``w[new row of class k] = synthetic_weight * mean(w[real rows of class k])``
 
-    Parameters
-    ----------
-    sample_weight : ndarray of shape (n_samples,)
-        Weights of the real rows.
-    y : ndarray of shape (n_samples,)
-        Labels of the real rows.
-    y_out : ndarray of shape (n_samples_out,)
-        Labels of all rows.
-    mask : ndarray of shape (n_samples_out,), dtype bool
-        True for a new row.
-    synthetic_weight : float
-        Weight of a new row, relative to the mean real row of its class.
-
-    Returns
-    -------
-    weight : ndarray of shape (n_samples_out,)
-        Weights of all rows.
+    `sample_weight` and `y`, of shape (n_samples,), are those of the real rows; `y_out` and `mask`,
+    of shape (n_samples_out,), are the labels of all rows and True for a new row.
     """
     classes, codes = np.unique(y, return_inverse=True)
     mean = np.bincount(codes, weights=sample_weight) / np.bincount(codes)
@@ -243,24 +201,20 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     weights are not shown to the augmenter, only to the classifier, so that a row of weight two is
     not the same as two rows for an augmenter that counts rows.
 
-    With metadata routing enabled, the meta-estimator consumes `sample_weight` itself
-    (``set_fit_request(sample_weight=True)``) and hands the extended weights to the classifier.
+    Where metadata routing is enabled, the meta-estimator itself requests `sample_weight`.
 
     Examples
     --------
     >>> from imblearn.over_sampling import SMOTE
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from sklearn.model_selection import cross_val_score
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn_pyraug import AugmentedClassifier
     >>> X, y = make_classification(weights=[0.8], class_sep=2.0, random_state=0)
     >>> classifier = AugmentedClassifier(SMOTE(random_state=0), LogisticRegression())
-    >>> pipeline = make_pipeline(StandardScaler(), classifier)
-    >>> pipeline.fit(X, y).predict(X[:5]).shape
-    (5,)
-    >>> cross_val_score(pipeline, X, y, scoring="balanced_accuracy").shape
+    >>> pipeline = make_pipeline(StandardScaler(), classifier).fit(X, y)
+    >>> pipeline.predict(X[:5]).shape
     (5,)
     """
 
@@ -297,8 +251,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self : AugmentedClassifier
             The fitted classifier.
         """
-        tags = _tags_or_none(self.classifier)
-        if tags is None or not is_classifier(self.classifier):
+        if _tags_or_none(self.classifier) is None or not is_classifier(self.classifier):
             raise TypeError(
                 f"classifier must be a scikit-learn classifier, got {self.classifier!r}: pass an "
                 "estimator that inherits from sklearn.base.ClassifierMixin."
@@ -309,9 +262,9 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             cause = "synthetic_weight" if sample_weight is None else "sample_weight"
             raise ValueError(
                 f"{cause} was given, but classifier={type(self.classifier).__name__} takes no "
-                "sample_weight in fit: leave synthetic_weight at 1.0 and sample_weight at None, or "
-                "choose a classifier that takes weights. A Pipeline takes none; make the "
-                "AugmentedClassifier its last step instead."
+                "sample_weight in fit: leave both weights at their defaults, or choose one that "
+                "does. In place of a Pipeline, pass its last step, and make the "
+                "AugmentedClassifier the last step of the Pipeline."
             )
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight)
@@ -319,9 +272,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
         if sample_weight is not None and not np.all(sample_weight):
             kept = np.flatnonzero(sample_weight)
-            # Not every sparse format can be indexed by row; CSR can.
-            X = _safe_indexing(X.tocsr() if sparse.issparse(X) else X, kept)
-            y, sample_weight = y[kept], sample_weight[kept]
+            X, y, sample_weight = _rows(X, kept), y[kept], sample_weight[kept]
 
         self.augmenter_ = clone(self.augmenter)
         classifier = clone(self.classifier)
@@ -333,37 +284,18 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             X_out, y_out, mask = X, y, np.zeros(y.shape[0], dtype=bool)
 
         if weighted:
-            if sample_weight is None:
-                sample_weight = np.ones(y.shape[0])
+            sample_weight = np.ones(y.shape[0]) if sample_weight is None else sample_weight
             weight = _augmented_weight(sample_weight, y, y_out, mask, self.synthetic_weight)
-            self.classifier_ = classifier.fit(X_out, y_out, sample_weight=weight)
+            classifier.fit(X_out, y_out, sample_weight=weight)
         else:
-            self.classifier_ = classifier.fit(X_out, y_out)
+            classifier.fit(X_out, y_out)
+
+        self.classifier_ = classifier
+        for name in ("classes_", "n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)  # nothing of an earlier fit may stay
+            if hasattr(classifier, name):
+                setattr(self, name, getattr(classifier, name))
         return self
-
-    @property
-    def classes_(self):
-        """Labels known to the classifier, of shape (n_classes,)."""
-        return self._fitted("classes_").classes_
-
-    @property
-    def n_features_in_(self):
-        """Number of features seen during fit."""
-        return self._fitted("n_features_in_").n_features_in_
-
-    @property
-    def feature_names_in_(self):
-        """Names of the features seen during fit, of shape (n_features_in_,)."""
-        return self._fitted("feature_names_in_").feature_names_in_
-
-    def _fitted(self, name):
-        """Return the fitted classifier; `hasattr` must say no to `name` before the fit."""
-        if "classifier_" not in vars(self):
-            raise AttributeError(
-                f"{type(self).__name__} has no attribute {name!r} before it is fitted: call fit "
-                "first."
-            )
-        return self.classifier_
 
     def predict(self, X):
         """Predict the label of each row.
@@ -371,7 +303,6 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-            Rows.
 
         Returns
         -------
@@ -388,7 +319,6 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-            Rows.
 
         Returns
         -------
@@ -405,7 +335,6 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-            Rows.
 
         Returns
         -------
@@ -422,7 +351,6 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-            Rows.
 
         Returns
         -------
@@ -439,7 +367,6 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-            Rows.
 
         y : array-like of shape (n_samples,)
             True labels.
@@ -453,7 +380,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             The score.
         """
         check_is_fitted(self)
-        # Not every `score` takes weights (that of a grid search does not).
+        # Not every `score` takes weights: that of a grid search does not.
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return self.classifier_.score(X, y, **weights)
 
@@ -466,7 +393,6 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             setattr(tags.input_tags, name, all(getattr(i, name) for i in inputs))
         tags.input_tags.positive_only = any(i.positive_only for i in inputs)
         tags.non_deterministic = any(t is not None and t.non_deterministic for t in inner)
-        tags.no_validation = all(t is not None and t.no_validation for t in inner)
         if inner[1] is not None and inner[1].classifier_tags is not None:
             tags.classifier_tags.poor_score = inner[1].classifier_tags.poor_score
             tags.classifier_tags.multi_class = inner[1].classifier_tags.multi_class

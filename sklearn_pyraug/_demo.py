@@ -1,4 +1,4 @@
-"""The demonstration: does augmentation help on a few handwritten digits?
+"""The demonstration, which asks whether augmentation helps on a few handwritten digits.
 
 Written against the public names of the package alone, as a user's script would be. Results go
 to standard output, progress to standard error.

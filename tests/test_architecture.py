@@ -148,7 +148,8 @@ def test_private_names_of_scikit_learn_live_in_one_file(module):
 @pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[-1] == "__init__"])
 def test_init_files_import_and_do_nothing_else(module):
     docstring, *body = ast.parse(MODULES[module].read_text(encoding="utf-8")).body
-    assert isinstance(docstring, ast.Expr) and isinstance(docstring.value, ast.Constant)
+    assert isinstance(docstring, ast.Expr)
+    assert isinstance(docstring.value, ast.Constant)
     for node in body:
         if isinstance(node, ast.Assign):
             names = [ast.unparse(target) for target in node.targets]

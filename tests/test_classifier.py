@@ -143,8 +143,6 @@ def test_before_fit():
     model = AugmentedClassifier(SMOTE(), LogisticRegression())
     for name in ("classes_", "n_features_in_", "feature_names_in_"):
         assert not hasattr(model, name)
-    with pytest.raises(AttributeError, match=r"'classes_' before it is fitted: call fit"):
-        model.classes_  # noqa: B018
     with pytest.raises(NotFittedError):
         model.predict([[0.0]])
 
@@ -277,6 +275,14 @@ def test_dataframe_reaches_the_classifier_as_one(data):
     assert list(model.classifier_.X_.columns) == list(X.columns)
     model = AugmentedClassifier(SMOTE(random_state=0), LogisticRegression()).fit(X, y)
     assert list(model.feature_names_in_) == list(X.columns)
+
+
+def test_refit_forgets_the_names_of_the_columns(data):
+    X, y = data
+    model = AugmentedClassifier(SMOTE(random_state=0), LogisticRegression())
+    model.fit(pd.DataFrame(X).add_prefix("column_"), y).fit(X[:, :3], y)
+    assert not hasattr(model, "feature_names_in_")
+    assert model.n_features_in_ == 3
 
 
 def test_images_reach_an_augmenter_that_takes_them(data):

@@ -22,7 +22,8 @@ class QuickAugmenter:
     n_fits = 0
 
     def __init__(self, *, sample_shape, random_state, verbose):
-        assert sample_shape == (8, 8) and verbose == 1
+        assert sample_shape == (8, 8)
+        assert verbose == 1
         self.random_state = random_state
 
     def fit_resample(self, X, y):
@@ -56,7 +57,8 @@ def check_report(out, classifiers):
     for name, row in zip([*classifiers, "mean"], rows, strict=True):
         assert row.startswith(name)
         table[name] = [float(value) for value in row.removeprefix(name).split()]
-        assert len(table[name]) == 3 and all(0 <= value <= 100 for value in table[name])
+        assert len(table[name]) == 3
+        assert all(0 <= value <= 100 for value in table[name])
     assert any(line.startswith("seconds: SMOTE ") for line in lines)
     assert any(line.startswith("In this run RHVAE ") for line in lines)
     assert lines[-1].startswith("picture: ")
@@ -102,7 +104,8 @@ def test_scores_are_those_of_the_same_held_out_rows(capsys):
     assert scores["mean"]["all"] == pytest.approx(0.55)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "classifiers" in captured.err and "4/4" in captured.err
+    assert "classifiers" in captured.err
+    assert "4/4" in captured.err
 
 
 def test_the_table_is_aligned():
@@ -143,7 +146,8 @@ def test_demo_from_end_to_end(quick, tmp_path, capsys):
     assert "after SMOTE and after RHVAE: 320 and 320" in captured.out
     assert captured.out.splitlines()[-1] == f"picture: {output / 'real_vs_synthetic.png'}"
     assert (output / "real_vs_synthetic.png").read_bytes().startswith(b"\x89PNG")
-    assert "classifiers" in captured.err and "Traceback" not in captured.err
+    assert "classifiers" in captured.err
+    assert "Traceback" not in captured.err
 
 
 def test_a_picture_is_replaced_only_when_told(quick, tmp_path, capsys):
@@ -151,7 +155,8 @@ def test_a_picture_is_replaced_only_when_told(quick, tmp_path, capsys):
     picture.write_text("mine")
     assert cli.main(["demo", "--output", str(tmp_path), "--n-per-class", "6"]) == 1
     assert one_line(capsys).endswith("choose another folder or add --overwrite.")
-    assert quick.n_fits == 0 and picture.read_text() == "mine"
+    assert quick.n_fits == 0
+    assert picture.read_text() == "mine"
     arguments = ["demo", "--output", str(tmp_path), "--n-per-class", "6", "--overwrite"]
     assert cli.main(arguments) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -233,7 +238,8 @@ def test_wrong_usage_exits_2_with_one_line(arguments, match, capsys):
         cli.main(arguments)
     assert stop.value.code == 2
     line = one_line(capsys)
-    assert match in line and "--help)" in line
+    assert match in line
+    assert "--help)" in line
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"]])
@@ -259,4 +265,5 @@ def test_the_true_demo(tmp_path):
     table = check_report(done.stdout, list(_demo.make_classifiers(0)))
     assert min(value for row in table.values() for value in row) > 50  # chance is 10
     assert (tmp_path / "real_vs_synthetic.png").stat().st_size > 10_000
-    assert "Traceback" not in done.stderr and "12/12" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "12/12" in done.stderr

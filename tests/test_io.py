@@ -32,7 +32,8 @@ def test_csv_round_trip_of_a_frame(frame, mask, tmp_path):
     save_table(tmp_path / "t.csv", frame, y, mask, target="kind")
     X_back, y_back = load_table(tmp_path / "t.csv", target="kind")
     pd.testing.assert_frame_equal(X_back, frame, check_exact=True)
-    assert y_back.tolist() == ["a", "b", "b"] and y_back.name == "kind"
+    assert y_back.tolist() == ["a", "b", "b"]
+    assert y_back.name == "kind"
 
 
 def test_csv_round_trip_of_an_array_is_exact(tmp_path, random_seed):

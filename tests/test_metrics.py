@@ -138,9 +138,12 @@ def test_prdc_tells_missing_modes_from_missing_fidelity(random_seed):
     X = rng.normal(size=(300, 2)) + 20 * rng.integers(2, size=(300, 1))
     one_mode = rng.normal(size=(300, 2))
     collapsed = precision_recall_density_coverage(X, one_mode)
-    assert collapsed.precision > 0.9 and collapsed.recall < 0.7 and collapsed.coverage < 0.7
+    assert collapsed.precision > 0.9
+    assert collapsed.recall < 0.7
+    assert collapsed.coverage < 0.7
     noisy = precision_recall_density_coverage(X, X + rng.normal(scale=10, size=X.shape))
-    assert noisy.precision < 0.6 and noisy.density < 0.6
+    assert noisy.precision < 0.6
+    assert noisy.density < 0.6
 
 
 def test_prdc_returns_named_floats():

@@ -111,7 +111,8 @@ def test_a_given_figure_is_drawn_on():
     X, y = np.zeros((2, 6)), np.array(["a", "b"])
     display = SyntheticSamplesDisplay.from_estimator(Augmenter(), X, y, figure=lower)
     assert display.figure_ is lower
-    assert len(lower.axes) == 2 and not upper.axes
+    assert len(lower.axes) == 2
+    assert not upper.axes
     assert display.plot(figure).figure_ is figure
 
 

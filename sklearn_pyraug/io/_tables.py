@@ -62,7 +62,9 @@ def load_table(path, target="target"):
     >>> from sklearn_pyraug.io import load_table
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "flowers.csv"
-    ...     _ = path.write_text("length,width,kind\\n5.1,3.5,a\\n4.9,3.0,b\\n")
+    ...     with path.open("w") as file:
+    ...         for line in ["length,width,kind", "5.1,3.5,a", "4.9,3.0,b"]:
+    ...             print(line, file=file)
     ...     X, y = load_table(path, target="kind")
     >>> X.shape, y.tolist()
     ((2, 2), ['a', 'b'])

@@ -301,7 +301,7 @@ def _choose(images, candidates, n_images, rng):
 
 
 def _gap(height, width):
-    """Number of blank pixels between two images."""
+    """Return the number of blank pixels between two images."""
     return max(1, min(height, width) // 8)
 
 

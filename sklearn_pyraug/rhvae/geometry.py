@@ -15,6 +15,7 @@ import torch
 __all__ = [
     "LocalMetric",
     "Metric",
+    "apply",
     "centroid_weights",
     "inverse_metric",
     "local_metric",
@@ -39,6 +40,9 @@ class Metric(NamedTuple):
         Temperature: the reach of a centroid, in latent units.
     lam : float
         Regularisation λ > 0.
+    slope, offset : Tensor
+        2c / T², and −‖c‖² / T² (−∞ for padding), of shapes (n_classes, n_centroids,
+        latent_dim) and (n_classes, 1, n_centroids): log w is linear in them.
     """
 
     c: torch.Tensor
@@ -46,6 +50,8 @@ class Metric(NamedTuple):
     mask: torch.Tensor
     T: torch.Tensor
     lam: float
+    slope: torch.Tensor
+    offset: torch.Tensor
 
 
 class LocalMetric(NamedTuple):
@@ -57,17 +63,17 @@ class LocalMetric(NamedTuple):
         Weights wᵢ(z).
     G_inv, G : Tensor of shape (n_classes, n_points, latent_dim, latent_dim)
         Inverse metric and metric.
-    chol : Tensor of shape (n_classes, n_points, latent_dim, latent_dim)
-        Lower Cholesky factor of `G_inv`.
     log_det_inv : Tensor of shape (n_classes, n_points)
         log det G⁻¹(z) = −log det G(z).
+    trace : Tensor of shape (n_classes, n_points, n_centroids)
+        tr(G(z) Mᵢ).
     """
 
     w: torch.Tensor
     G_inv: torch.Tensor
     G: torch.Tensor
-    chol: torch.Tensor
     log_det_inv: torch.Tensor
+    trace: torch.Tensor
 
 
 def make_metric(c, L, mask, T, lam):
@@ -85,16 +91,16 @@ def make_metric(c, L, mask, T, lam):
     -------
     metric : Metric
     """
-    return Metric(c, (L @ L.mT).flatten(2), mask, T, lam)
+    inv_T2 = T.square().reciprocal()
+    offset = mask.log() - c.square().sum(-1) * inv_T2.squeeze(-1)
+    M = (L @ L.mT).flatten(2)
+    return Metric(c, M, mask, T, lam, 2.0 * inv_T2 * c, offset.unsqueeze(1))
 
 
 def centroid_weights(z, metric):
     """Return wᵢ(z) = exp(−‖z − cᵢ‖²/T²), shape (n_classes, n_points, n_centroids)."""
-    c = metric.c
-    squared = z.square().sum(-1, keepdim=True) + c.square().sum(-1).unsqueeze(1)
-    squared = torch.baddbmm(squared, z, c.mT, alpha=-2.0)
-    # Rounding can leave a tiny negative number where z sits on a centroid.
-    return torch.exp(-squared.clamp_min(0.0) / metric.T.square()) * metric.mask.unsqueeze(1)
+    log_w = torch.baddbmm(metric.offset, z, metric.slope.mT)
+    return torch.exp(log_w - (z / metric.T).square().sum(-1, keepdim=True))
 
 
 def inverse_metric(z, metric):
@@ -110,8 +116,36 @@ def inverse_metric(z, metric):
 
 def _inverse_metric(w, metric):
     d = metric.c.shape[-1]
-    eye = torch.eye(d, dtype=w.dtype, device=w.device)
-    return torch.bmm(w, metric.M).unflatten(-1, (d, d)) + metric.lam * eye
+    ridge = metric.lam * torch.eye(d, dtype=w.dtype, device=w.device).flatten()
+    return (torch.bmm(w, metric.M) + ridge).unflatten(-1, (d, d))
+
+
+def apply(matrix, vector):
+    """Multiply matrices (..., d, d) by vectors (..., d); faster than tiny matrix products."""
+    return (matrix * vector.unsqueeze(-2)).sum(-1)
+
+
+class _InverseAndLogDet(torch.autograd.Function):
+    """A ↦ A⁻¹, log det A for symmetric positive definite A, through one Cholesky factor.
+
+    The derivative, −A⁻¹ dA A⁻¹ and tr(A⁻¹ dA), needs no differentiation of the factor.
+    """
+
+    @staticmethod
+    def forward(ctx, A):
+        factor, info = torch.linalg.cholesky_ex(A)
+        log_det = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        # A failed factorisation (non-finite A) must not pass for a number.
+        log_det = torch.where(info == 0, log_det, torch.nan)
+        inverse = torch.cholesky_inverse(factor)
+        ctx.save_for_backward(inverse)
+        return inverse, log_det
+
+    @staticmethod
+    def backward(ctx, grad_inverse, grad_log_det):
+        (inverse,) = ctx.saved_tensors
+        gradient = -inverse @ (grad_inverse @ inverse)
+        return gradient + grad_log_det[..., None, None] * inverse
 
 
 def local_metric(z, metric):
@@ -130,16 +164,15 @@ def local_metric(z, metric):
     """
     w = centroid_weights(z, metric)
     G_inv = _inverse_metric(w, metric)
-    chol, info = torch.linalg.cholesky_ex(G_inv)
-    diagonal = chol.diagonal(dim1=-2, dim2=-1)
-    log_det_inv = 2.0 * diagonal.log().sum(-1)
-    log_det_inv = torch.where(info == 0, log_det_inv, torch.full_like(log_det_inv, torch.nan))
-    return LocalMetric(w, G_inv, torch.cholesky_inverse(chol), chol, log_det_inv)
+    G, log_det_inv = _InverseAndLogDet.apply(G_inv)
+    trace = torch.bmm(G.flatten(2), metric.M.mT)
+    return LocalMetric(w, G_inv, G, log_det_inv, trace)
 
 
 def _pull(z, u, metric):
-    # −(1/T²) Σᵢ uᵢ (z − cᵢ), as one product.
-    return (torch.bmm(u, metric.c) - u.sum(-1, keepdim=True) * z) / metric.T.square()
+    # −(1/T²) Σᵢ uᵢ (z − cᵢ) = ½ Σᵢ uᵢ slopeᵢ − Σᵢ uᵢ z / T².
+    total = u.sum(-1, keepdim=True) / metric.T.square()
+    return torch.bmm(u, metric.slope) * 0.5 - total * z
 
 
 def potential_gradient(z, rho, local, metric):
@@ -158,9 +191,9 @@ def potential_gradient(z, rho, local, metric):
     -------
     gradient : Tensor of shape (n_classes, n_points, latent_dim)
     """
-    outer = rho.unsqueeze(-1) * rho.unsqueeze(-2)
-    s = torch.bmm((outer - local.G).flatten(2), metric.M.mT)
-    return _pull(z, local.w * s, metric)
+    outer = (rho.unsqueeze(-1) * rho.unsqueeze(-2)).flatten(2)
+    quadratic = torch.bmm(outer, metric.M.mT)
+    return _pull(z, local.w * (quadratic - local.trace), metric)
 
 
 def log_volume_gradient(z, local, metric):
@@ -168,5 +201,4 @@ def log_volume_gradient(z, local, metric):
 
     −(1/T²) Σᵢ wᵢ tr(G Mᵢ) (z − cᵢ)
     """
-    s = torch.bmm(local.G.flatten(2), metric.M.mT)
-    return _pull(z, local.w * s, metric)
+    return _pull(z, local.w * local.trace, metric)

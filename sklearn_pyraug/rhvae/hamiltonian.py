@@ -21,13 +21,13 @@ class System(NamedTuple):
         Everything at z that does not depend on ρ; evaluated once per leapfrog point.
     dz : callable(z, rho, local) -> Tensor
         ∂H/∂z, of the shape of z.
-    drho : callable(z, rho) -> Tensor
-        ∂H/∂ρ at a point for which `local` is not at hand (the implicit step in z).
+    drho : callable(z, rho, local) -> Tensor
+        ∂H/∂ρ; `local` is None in the implicit step in z, where z moves.
     """
 
     at: Callable[[Any], Any]
     dz: Callable[[Any, Any, Any], Any]
-    drho: Callable[[Any, Any], Any]
+    drho: Callable[[Any, Any, Any], Any]
 
 
 class PhaseState(NamedTuple):
@@ -46,7 +46,7 @@ class PhaseState(NamedTuple):
     local: Any
 
 
-def generalized_leapfrog(state, eps, system, n_fixed_point=3):
+def generalized_leapfrog(state, eps, system, n_fixed_point=2):
     """Take one generalised leapfrog step of size `eps`.
 
     ρ½ = ρ − ½ε ∂H/∂z(z, ρ½);  z' = z + ½ε [∂H/∂ρ(z, ρ½) + ∂H/∂ρ(z', ρ½)];
@@ -59,7 +59,7 @@ def generalized_leapfrog(state, eps, system, n_fixed_point=3):
     eps : float or Tensor broadcastable to z
         Step size.
     system : System
-    n_fixed_point : int, default=3
+    n_fixed_point : int, default=2
         Iterations of each implicit step.
 
     Returns
@@ -71,10 +71,10 @@ def generalized_leapfrog(state, eps, system, n_fixed_point=3):
     rho_half = rho
     for _ in range(n_fixed_point):
         rho_half = rho - half * system.dz(z, rho_half, local)
-    velocity = system.drho(z, rho_half)
+    velocity = system.drho(z, rho_half, local)
     z_new = z + eps * velocity
     for _ in range(n_fixed_point):
-        z_new = z + half * (velocity + system.drho(z_new, rho_half))
+        z_new = z + half * (velocity + system.drho(z_new, rho_half, None))
     local_new = system.at(z_new)
     rho_new = rho_half - half * system.dz(z_new, rho_half, local_new)
     return PhaseState(z_new, rho_new, local_new)

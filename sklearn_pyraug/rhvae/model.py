@@ -49,7 +49,7 @@ class FlowSettings(NamedTuple):
     beta_zero: float = 0.3
     temperature: float = 1.5
     regularization: float = 0.01
-    n_fixed_point: int = 3
+    n_fixed_point: int = 2
 
 
 class Architecture(NamedTuple):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from .geometry import LocalMetric, Metric, inverse_metric, local_metric, potential_gradient
+from .geometry import LocalMetric, Metric, apply, inverse_metric, local_metric, potential_gradient
 from .hamiltonian import PhaseState, System, generalized_leapfrog, tempering_factors
 
 __all__ = ["Batch", "ElboTerms", "elbo_terms", "importance_log_likelihood", "posterior_system"]
@@ -111,8 +111,8 @@ def posterior_system(stack, x, r, metric):
     def dz(z, rho, local):
         return local.data_gradient + potential_gradient(z, rho, local.metric, metric)
 
-    def drho(z, rho):
-        return (inverse_metric(z, metric) @ rho.unsqueeze(-1)).squeeze(-1)
+    def drho(z, rho, local):
+        return apply(inverse_metric(z, metric) if local is None else local.metric.G_inv, rho)
 
     return System(at, dz, drho)
 
@@ -145,16 +145,18 @@ def elbo_terms(stack, batch):
         metric = stack.metric_from(posterior.mu, x, mask)
     system = posterior_system(stack, x, r, metric)
     local = system.at(z)
-    # G = C⁻ᵀ C⁻¹ for the Cholesky factor C of G⁻¹, so ρ₀ = β₀^(−½) C⁻ᵀ γ.
+    # G = C⁻ᵀ C⁻¹ for the Cholesky factor C of G⁻¹, so ρ₀ = β₀^(−½) C⁻ᵀ γ. A factorisation
+    # that fails has left a NaN in log_det_inv, and so in the ELBO.
+    C = torch.linalg.cholesky_ex(local.metric.G_inv).L
     gamma = noise_rho.unsqueeze(-1)
-    rho = torch.linalg.solve_triangular(local.metric.chol.mT, gamma, upper=True).squeeze(-1)
+    rho = torch.linalg.solve_triangular(C.mT, gamma, upper=True).squeeze(-1)
     state = PhaseState(z, rho / math.sqrt(settings.beta_zero), local)
     log_gamma = -0.5 * (noise_rho.square() + _LOG_2PI).sum(-1) + 0.5 * local.metric.log_det_inv
     for factor in tempering_factors(settings.beta_zero, settings.n_leapfrog):
         state = generalized_leapfrog(state, stack.eps, system, settings.n_fixed_point)
         state = state._replace(rho=state.rho * factor)
     z, rho, local = state
-    kinetic = (rho * (local.metric.G_inv @ rho.unsqueeze(-1)).squeeze(-1)).sum(-1)
+    kinetic = (rho * apply(local.metric.G_inv, rho)).sum(-1)
     log_p_x = stack.likelihood.log_prob(x, local.theta)
     log_p_z = -0.5 * (z.square() + _LOG_2PI).sum(-1)
     log_p_rho = 0.5 * (local.metric.log_det_inv - kinetic - d * _LOG_2PI)
