@@ -1,6 +1,5 @@
 """The augmenter: parameters, validation and orchestration."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,9 +8,8 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._codec import TableCodec
-from ._fallback import MIN_ROWS, pooled_scale, smoothed_bootstrap
-from ._parallel import draw_groups, plan_groups, to_tensor, train_groups
-from ._random import class_seed, root_seed
+from ._generators import learn
+from ._random import root_seed
 from ._sklearn_compat import (
     ArraysTransformer,
     HasMethods,
@@ -20,7 +18,7 @@ from ._sklearn_compat import (
     _fit_context,
     check_target_type,
 )
-from ._strategy import n_new_rows
+from ._strategy import n_new_rows, requested_rows
 from ._validation import (
     check_device,
     check_finite,
@@ -34,7 +32,6 @@ from .rhvae import (
     SamplerSettings,
     TrainingSettings,
     check_networks,
-    n_weights,
 )
 
 __all__ = ["RHVAEAugmenter"]
@@ -316,7 +313,7 @@ class RHVAEAugmenter(BaseOverSampler):
             If the input or a parameter cannot be used; before any training.
         """
         X, y, _ = self._check_X_y(X, y)
-        self._learn(X, y, n_new_rows(self.sampling_strategy, self.augmentation_factor, y), all_=True)
+        self._learn(X, y, every_class=True)
         return self
 
     def fit_resample(self, X, y):
@@ -371,11 +368,9 @@ class RHVAEAugmenter(BaseOverSampler):
             `fit_resample` only the classes that grew have one).
         """
         check_is_fitted(self, "classes_")
-        n_new = self._requested(n_samples)
-        X_new, y_index, _ = self._draw(n_new, root_seed(self.random_state))
-        return self._containers.transform(X_new, self.classes_[y_index])
-
-    # --- validation -----------------------------------------------------------------------
+        n_new = requested_rows(n_samples, self.classes_, self._generators.class_rows)
+        draws = self._draw(n_new, root_seed(self.random_state))
+        return self._containers.transform(draws.X, self.classes_[draws.y_index])
 
     def _check_X_y(self, X, y, accept_sparse=("csr", "csc")):
         """Validate without learning anything; the base class calls it, too."""
@@ -396,76 +391,23 @@ class RHVAEAugmenter(BaseOverSampler):
         check_n_classes(y)
         n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
         check_device(self.device)
-        check_sample_shape(self.sample_shape, X.shape[1])
-        check_hidden_layer_sizes(self.hidden_layer_sizes)
-        root_seed_probe = self.random_state
-        if isinstance(root_seed_probe, Integral):
-            root_seed(root_seed_probe)
+        check_networks(self._architecture(X.shape[1], "gaussian"), self._flow())
         self._containers = containers
         return X, y, binarize_y
 
-    def _requested(self, n_samples):
-        """Return {class index: number of rows} for `sample`."""
-        labels = self.classes_.tolist()
-        if isinstance(n_samples, Integral):
-            n_samples = dict.fromkeys(labels, n_samples)
-        elif not isinstance(n_samples, dict):
-            raise ValueError(
-                f"n_samples={n_samples!r} is neither a number of rows nor a dict. Pass an int "
-                "(rows per class) or a dict of label to rows."
-            )
-        n_new = {}
-        for label, n in n_samples.items():
-            if label not in labels:
-                raise ValueError(
-                    f"n_samples names the class {label!r}, which was not in y. "
-                    f"The classes are {labels}."
-                )
-            if not isinstance(n, Integral) or n < 0:
-                raise ValueError(
-                    f"n_samples asks for {n!r} rows of class {label!r}. Pass an int >= 0."
-                )
-            k = labels.index(label)
-            if n and k not in self._class_rows:
-                raise ValueError(
-                    f"n_samples asks for rows of class {label!r}, which has no generator: "
-                    "fit_resample trained only the classes that it let grow. Call fit(X, y)."
-                )
-            n_new[k] = int(n)
-        return n_new
-
-    # --- orchestration --------------------------------------------------------------------
-
-    def _fit_resample(self, X, y):
-        n_new = n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
-        root = self._learn(X, y, n_new)
-        counts = dict(enumerate(n_new.values()))
-        X_new, y_index, origins = self._draw(counts, root)
-        n = X.shape[0]
-        self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(len(y_index), bool)]
-        self.origin_indices_ = np.r_[np.arange(n), origins]
-        stack = sparse.vstack if sparse.issparse(X) else np.concatenate
-        kwargs = {"format": X.format} if sparse.issparse(X) else {}
-        y_new = self.classes_[y_index].astype(y.dtype, copy=False)
-        return stack([X, X_new], **kwargs), np.concatenate([y, y_new])
-
-    def _learn(self, X, y, n_new, all_=False):
-        """Train the classes that get new rows (all of them with `all_`); return the root seed."""
-        classes, y_index = np.unique(y, return_inverse=True)
-        grown = [k for k, n in enumerate(n_new.values()) if all_ or n]
-        dense = X.toarray() if sparse.issparse(X) else X
-        sample_shape = check_sample_shape(self.sample_shape, X.shape[1])
-        codec = TableCodec(self.likelihood, sample_shape).fit(dense)
-        architecture = Architecture(
-            X.shape[1],
-            codec.likelihood_,
+    def _architecture(self, n_features, likelihood):
+        return Architecture(
+            n_features,
+            likelihood,
             check_hidden_layer_sizes(self.hidden_layer_sizes),
-            sample_shape,
+            check_sample_shape(self.sample_shape, n_features),
             self.encoder,
             None if isinstance(self.decoder, str) else self.decoder,
             self.metric_network,
         )
-        flow = FlowSettings(
+
+    def _flow(self):
+        return FlowSettings(
             int(self.latent_dim),
             int(self.n_leapfrog),
             float(self.leapfrog_step),
@@ -473,30 +415,38 @@ class RHVAEAugmenter(BaseOverSampler):
             float(self.temperature),
             float(self.regularization),
         )
-        check_networks(architecture, flow)
-        device = check_device(self.device)
-        root = root_seed(self.random_state)
 
-        T = codec.encode(dense)
-        class_rows = {k: np.flatnonzero(y_index == k) for k in grown}
-        small = {k: len(i) for k, i in class_rows.items() if len(i) < MIN_ROWS}
-        if small:
-            names = ", ".join(f"{classes[k]!r} ({n} rows)" for k, n in small.items())
-            warnings.warn(
-                f"Too few rows to train a generator for the classes {names}: their new rows are "
-                f"interpolations with noise. Collect at least {MIN_ROWS} rows of each class.",
-                UserWarning,
-                stacklevel=4,
-            )
-        sizes = {k: len(i) for k, i in class_rows.items() if k not in small}
-        groups = plan_groups(sizes, n_weights(architecture, flow), self.batch_size, device)
-        trained, interrupted = train_groups(
-            groups,
-            {k: to_tensor(T[class_rows[k]]) for k in sizes},
+    def _fit_resample(self, X, y):
+        root = self._learn(X, y)
+        counts = dict(enumerate(self.sampling_strategy_.values()))
+        X_new, y_index, origins, _ = self._draw(counts, root)
+        n = X.shape[0]
+        self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(len(y_index), bool)]
+        self.origin_indices_ = np.r_[np.arange(n), origins]
+        y_new = self.classes_[y_index].astype(y.dtype, copy=False)
+        if sparse.issparse(X):
+            X_resampled = sparse.vstack([X, X_new], format=X.format)
+        else:
+            X_resampled = np.concatenate([X, X_new])
+        return X_resampled, np.concatenate([y, y_new])
+
+    def _learn(self, X, y, every_class=False):
+        """Train the classes that get new rows, or every class; return the root seed."""
+        n_new = n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
+        grown = [k for k, n in enumerate(n_new.values()) if every_class or n]
+        dense = X.toarray() if sparse.issparse(X) else X
+        shape = check_sample_shape(self.sample_shape, X.shape[1])
+        codec = TableCodec(self.likelihood, shape).fit(dense)
+        root = root_seed(self.random_state)
+        device = check_device(self.device)
+        self._generators, interrupted = learn(
+            X,
+            y,
+            grown,
+            codec,
             root,
-            self.n_jobs,
-            architecture=architecture,
-            flow=flow,
+            architecture=self._architecture(X.shape[1], codec.likelihood_),
+            flow=self._flow(),
             training=TrainingSettings(
                 int(self.max_epochs),
                 int(self.batch_size),
@@ -508,58 +458,33 @@ class RHVAEAugmenter(BaseOverSampler):
             validation_fraction=float(self.validation_fraction),
             max_centroids=self.max_centroids,
             device=device,
+            n_jobs=self.n_jobs,
         )
-        history = {k: h for g in trained for k, h in zip(g.classes, g.history, strict=True)}
-        # Too small a class, or one whose training an interruption forestalled.
-        untrained = [k for k in grown if k not in history or not len(history[k].train_loss)]
-        scale = pooled_scale(T, y_index, len(classes)) if untrained else None
-        self._fallback = {k: (T[class_rows[k]], scale) for k in untrained}
-        self._trained = [g._replace(interrupted=None) for g in trained]
-        self._codec = codec
-        self._class_rows = class_rows
-        self._sparse_format = X.format if sparse.issparse(X) else None
-        self.classes_ = classes
+        history = self._generators.history
+        self.classes_ = np.array(list(n_new), dtype=y.dtype)
+        labels = list(n_new)
         self.sampling_strategy_ = n_new
         self.likelihood_ = codec.likelihood_
         self.device_ = device
-        self.history_ = {classes[k]: history[k] for k in sorted(history)}
+        self.history_ = {labels[k]: record for k, record in history.items()}
         self.n_epochs_ = {
-            classes[k]: len(history[k].train_loss) if k in history else 0 for k in grown
+            labels[k]: len(history[k].train_loss) if k in history else 0 for k in grown
         }
         if interrupted is not None:
             raise interrupted
         return root
 
     def _draw(self, n_new, root):
-        """Draw new rows; returns them in X's units, with class indices and origins."""
-        drawn, info = draw_groups(
-            self._trained,
-            {k: n for k, n in n_new.items() if k not in self._fallback},
-            root,
-            self.n_jobs,
-            settings=SamplerSettings(
-                self.sampler,
-                int(self.n_mcmc_steps),
-                int(self.n_mcmc_leapfrog),
-                None if self.mcmc_step_size is None else float(self.mcmc_step_size),
-            ),
-            device=check_device(self.device),
+        settings = SamplerSettings(
+            self.sampler,
+            int(self.n_mcmc_steps),
+            int(self.n_mcmc_leapfrog),
+            None if self.mcmc_step_size is None else float(self.mcmc_step_size),
         )
-        for k in self._fallback.keys() & n_new.keys():
-            rows, scale = self._fallback[k]
-            seed = class_seed(root, k, "fallback")
-            drawn[k] = smoothed_bootstrap(rows, scale, n_new[k], seed)
-        self.sampler_info_ = {self.classes_[k]: info[k] for k in sorted(info)}
-        codes = [np.empty((0, self.n_features_in_), np.float32)]
-        y_index, origins = [np.empty(0, int)], [np.empty(0, int)]
-        for k in sorted(k for k, n in n_new.items() if n):
-            codes.append(drawn[k][0])
-            y_index.append(np.full(len(drawn[k][0]), k))
-            origins.append(self._class_rows[k][drawn[k][1]])
-        X_new = self._codec.decode(np.concatenate(codes))
-        if self._sparse_format is not None:
-            X_new = sparse.csr_matrix(X_new).asformat(self._sparse_format)
-        return X_new, np.concatenate(y_index), np.concatenate(origins)
+        device = check_device(self.device)
+        draws = self._generators.draw(n_new, root, settings, device, self.n_jobs)
+        self.sampler_info_ = {self.classes_[k]: i for k, i in sorted(draws.info.items())}
+        return draws
 
 
 def _with_rows(X, X_resampled):

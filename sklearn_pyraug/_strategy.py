@@ -1,7 +1,7 @@
 """How many new rows each class receives."""
 
 from collections.abc import Mapping
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from imblearn.utils import check_sampling_strategy
@@ -161,3 +161,54 @@ def _wanted_rows(strategy, y, classes, counts):
             )
         wanted[k] = int(size)
     return wanted
+
+
+def requested_rows(n_samples, labels, available):
+    """Count the rows that a call of ``sample`` asks for.
+
+    Parameters
+    ----------
+    n_samples : int or dict
+        Rows per class, or rows by label.
+    labels : ndarray of shape (n_classes,)
+        The sorted labels.
+    available : container of int
+        Indices of the classes that have a generator.
+
+    Returns
+    -------
+    n_new : dict of int to int
+        Number of rows by class index.
+
+    Raises
+    ------
+    ValueError
+        For a wrong type, a negative number, an unknown label or a class without a generator.
+    """
+    labels = labels.tolist()
+    if isinstance(n_samples, Integral):
+        n_samples = dict.fromkeys(labels, n_samples)
+    elif not isinstance(n_samples, Mapping):
+        raise ValueError(
+            f"n_samples={n_samples!r} is neither a number of rows nor a dict. Pass an int "
+            "(rows per class) or a dict of label to rows."
+        )
+    n_new = {}
+    for label, n in n_samples.items():
+        if label not in labels:
+            raise ValueError(
+                f"n_samples names the class {label!r}, which was not in y. "
+                f"Use labels of y: {labels}."
+            )
+        if not isinstance(n, Integral) or n < 0:
+            raise ValueError(
+                f"n_samples asks for {n!r} rows of class {label!r}. Pass an int that is at least 0."
+            )
+        k = labels.index(label)
+        if n and k not in available:
+            raise ValueError(
+                f"n_samples asks for {n} rows of class {label!r}, which has no generator: "
+                "fit_resample trains only the classes that it lets grow. Call fit(X, y) first."
+            )
+        n_new[k] = int(n)
+    return n_new

@@ -159,6 +159,10 @@ def train_generator(
         split_rows(r, validation_fraction, g)
         for r, g in zip(rows, streams["split"], strict=True)
     ]
+    theta = stack.likelihood.start_at([s.train for s in split])
+    if hasattr(stack.decoder, "start_at"):
+        # Saves the epochs in which the network would only learn the mean row.
+        stack.decoder.start_at(theta)
     history, interrupted = train_stack(stack, split, training, streams, device, description)
     metric, origins = exact_metric(stack, rows, max_centroids, streams["split"])
     return Generator(stack, metric, origins), history, interrupted

@@ -34,6 +34,23 @@ class GaussianLikelihood(nn.Module):
         self.min_scale = min_scale
         self.raw_scale = nn.Parameter(torch.zeros(n_classes, 1, n_features))
 
+    @torch.no_grad()
+    def start_at(self, rows):
+        """Start from each class's column means and standard deviations.
+
+        Parameters
+        ----------
+        rows : list of Tensor, each of shape (n_k, n_features)
+
+        Returns
+        -------
+        theta : Tensor of shape (n_classes, n_features)
+            The parameters of the best constant prediction.
+        """
+        std = torch.stack([x.std(0, correction=0) for x in rows]).unsqueeze(1)
+        self.raw_scale.copy_(std.clamp_min(self.min_scale).log())
+        return torch.stack([x.mean(0) for x in rows])
+
     def variance(self):
         """Return s² of shape (K, 1, D)."""
         # Above e^10 the scale says nothing more and its square would overflow.
@@ -79,6 +96,21 @@ class BernoulliLikelihood(nn.Module):
 
     def __init__(self, n_classes, n_features):
         super().__init__()
+
+    @torch.no_grad()
+    def start_at(self, rows):
+        """Start from each class's mean, shrunk away from 0 and 1 (Laplace's rule).
+
+        Parameters
+        ----------
+        rows : list of Tensor, each of shape (n_k, n_features)
+
+        Returns
+        -------
+        theta : Tensor of shape (n_classes, n_features)
+            The parameters of the best constant prediction.
+        """
+        return torch.stack([torch.logit((x.sum(0) + 0.5) / (len(x) + 1.0)) for x in rows])
 
     def log_prob(self, x, theta):
         """Return log p(x | theta) in nats, shape (K, B)."""

@@ -32,6 +32,8 @@ from typing import NamedTuple
 
 # softplus(_UNIT_DIAGONAL) == 1: an untrained metric network starts near the identity.
 _UNIT_DIAGONAL = math.log(math.e - 1.0)
+# Keeps the variance of a standard normal signal through a SiLU unit.
+_SILU_GAIN = 1.68
 # Bounds of the posterior's log-variance: standard deviations between 5e-4 and 150.
 _LOG_VAR_RANGE = (-15.0, 10.0)
 
@@ -89,20 +91,20 @@ class StackedLinear(nn.Module):
     in_features, out_features : int
         Sizes of each map.
     generators : sequence of torch.Generator
-        One random stream per class; its length is K. Weights and biases are uniform on
-        ±1/sqrt(in_features), PyTorch's own rule for linear layers.
+        One random stream per class; its length is K.
+    gain : float, default=1.0
+        Weights are uniform with standard deviation gain / sqrt(in_features), biases 0.
     """
 
-    def __init__(self, in_features, out_features, generators):
+    def __init__(self, in_features, out_features, generators, gain=1.0):
         super().__init__()
-        bound = 1.0 / math.sqrt(in_features)
-
-        def uniform(*shape):
-            rows = [torch.empty(shape).uniform_(-bound, bound, generator=g) for g in generators]
-            return nn.Parameter(torch.stack(rows))
-
-        self.weight = uniform(in_features, out_features)
-        self.bias = uniform(1, out_features)
+        bound = gain * math.sqrt(3.0 / in_features)
+        rows = [
+            torch.empty(in_features, out_features).uniform_(-bound, bound, generator=g)
+            for g in generators
+        ]
+        self.weight = nn.Parameter(torch.stack(rows))
+        self.bias = nn.Parameter(torch.zeros(len(generators), 1, out_features))
 
     def forward(self, x):
         """Map x of shape (K, B, in_features) to (K, B, out_features)."""
@@ -125,9 +127,11 @@ class MLP(nn.Module):
 
     def __init__(self, sizes, generators):
         super().__init__()
+        *hidden, last = zip(sizes[:-1], sizes[1:], strict=True)
         self.layers = nn.ModuleList(
-            StackedLinear(a, b, generators) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+            StackedLinear(a, b, generators, _SILU_GAIN) for a, b in hidden
         )
+        self.layers.append(StackedLinear(*last, generators, 1.0))
 
     def forward(self, x):
         """Map x of shape (K, B, sizes[0]) to (K, B, sizes[-1])."""
@@ -184,6 +188,16 @@ class MLPDecoder(nn.Module):
     def __init__(self, latent_dim, n_features, hidden_layer_sizes, generators):
         super().__init__()
         self.net = MLP((latent_dim, *reversed(hidden_layer_sizes), n_features), generators)
+
+    @torch.no_grad()
+    def start_at(self, theta):
+        """Set the output's bias, so that an untrained decoder answers `theta` at z = 0.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (n_classes, n_features)
+        """
+        self.net.layers[-1].bias.copy_(theta.unsqueeze(1))
 
     def forward(self, z, r=None):
         """Decode z of shape (K, B, d) to (K, B, D); the reference row `r` is not used."""

@@ -46,10 +46,6 @@ class Batch(NamedTuple):
     r: torch.Tensor | None = None
     metric: Metric | None = None
 
-    def __len__(self):
-        """Return the number of rows per class (skorch records it as the batch size)."""
-        return self.x.shape[1]
-
 
 class ElboTerms(NamedTuple):
     """The terms of the ELBO, in nats per row, each of shape (n_classes, n_rows).

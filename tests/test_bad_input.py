@@ -1,0 +1,791 @@
+"""Tests of bad input: refused before any training, or served all the same."""
+
+import copy
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+from skorch.callbacks import Callback
+from torch import nn
+
+from sklearn_pyraug import RHVAEAugmenter, _parallel
+
+QUICK = {
+    "max_epochs": 2,
+    "hidden_layer_sizes": (8,),
+    "latent_dim": 2,
+    "n_mcmc_steps": 4,
+    "n_mcmc_leapfrog": 2,
+    "random_state": 0,
+    "device": "cpu",
+}
+
+
+def quick(**parameters):
+    return RHVAEAugmenter(**QUICK | parameters)
+
+
+def table(sizes=(20, 12, 8), n_features=4, seed=0):
+    """Return rows of classes 0, 1, ... of the given sizes, in random order."""
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    return rng.normal(size=(len(y), n_features)) + 2 * y[:, None], y
+
+
+def dense(X):
+    return X.toarray() if sparse.issparse(X) else np.asarray(X)
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Fail the test if anything is trained."""
+
+    def refuse(*args, **kwargs):
+        pytest.fail("training began")
+
+    monkeypatch.setattr(_parallel, "train_generator", refuse)
+
+
+def unchanged(now, before):
+    """Check that two containers hold the same, NaN being equal to NaN."""
+    assert type(now) is type(before)
+    if isinstance(now, pd.DataFrame):
+        pd.testing.assert_frame_equal(now, before)
+    else:
+        np.testing.assert_array_equal(dense(now), dense(before))
+
+
+def refused(augmenter, X, y, *fragments, error=ValueError):
+    """Check that both ways in raise the same, with all `fragments`, and leave the data alone."""
+    X_before, y_before = copy.deepcopy(X), copy.deepcopy(y)
+    for method in ("fit", "fit_resample"):
+        with pytest.raises(error) as caught:
+            getattr(augmenter, method)(X, y)
+        message = str(caught.value)
+        for fragment in fragments:
+            assert re.search(fragment, message), f"{method}: {fragment!r} not in {message!r}"
+        with pytest.raises(NotFittedError):
+            augmenter.sample(1)
+    unchanged(X, X_before)
+    unchanged(y, y_before)
+
+
+# --- rows -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, sparse.csr_array, list])
+def test_nan(untrained, container):
+    X, y = table()
+    X[3, 1] = X[4, 1] = X[5, 2] = np.nan
+    X = X.tolist() if container is list else container(X)
+    refused(
+        quick(), X, y, "contains NaN", "3 NaN in 2 of 4 columns", r"column 1 \(2 NaN\)",
+        r"column 2 \(1 NaN\)", "SimpleImputer", "pipeline",
+    )  # fmt: skip
+
+
+def test_infinity(untrained):
+    X, y = table()
+    X[3, 1], X[4, 1] = np.inf, -np.inf
+    refused(
+        quick(), X, y, "contains infinity", "2 infinite in 1 of 4 columns",
+        r"column 1 \(2 infinite\)", "replace those by NaN",
+    )  # fmt: skip
+
+
+def test_missing_values_in_a_frame_are_named(untrained):
+    X, y = table()
+    X = pd.DataFrame(X, columns=["age", "height", "weight", "dose"])
+    X.loc[7, "height"] = np.nan
+    X.loc[8, "dose"] = np.inf
+    refused(quick(), X, y, r"'height' \(1 NaN\)", r"'dose' \(1 infinite\)")
+
+
+def test_missing_value_in_a_nullable_column(untrained):
+    X, y = table()
+    X = pd.DataFrame(np.round(X)).astype("Int64").add_prefix("c")
+    X.loc[7, "c2"] = pd.NA
+    refused(quick(), X, y, "NaN", "c2", "SimpleImputer")
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, list])
+def test_text(untrained, container):
+    X, y = table()
+    X = X.astype(object)
+    X[3, 1] = "red"
+    X = X.tolist() if container is list else container(X)
+    refused(quick(), X, y, "red", "OrdinalEncoder|OneHotEncoder")
+
+
+def test_text_in_a_string_array(untrained):
+    X, y = table()
+    refused(quick(), np.full(X.shape, "red"), y, "red|str|U3", "OrdinalEncoder|OneHotEncoder")
+
+
+def test_text_in_a_frame_names_the_column(untrained):
+    X, y = table()
+    X = pd.DataFrame(X).add_prefix("c")
+    X["colour"] = "red"
+    refused(quick(), X, y, "colour", "red", "OrdinalEncoder|OneHotEncoder")
+
+
+def test_complex(untrained):
+    X, y = table()
+    refused(quick(), X.astype(complex), y, "[Cc]omplex")
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "fragments"),
+    [
+        (np.empty((0, 4)), np.empty(0, int), ["0 sample"]),
+        (np.empty((20, 0)), np.repeat([0, 1], 10), ["0 feature"]),
+        (pd.DataFrame(index=range(20)), np.repeat([0, 1], 10), ["0 feature"]),
+        (np.arange(20.0), np.repeat([0, 1], 10), ["2D", "1D", r"[Rr]eshape"]),
+        (np.zeros((20, 4, 4)), np.repeat([0, 1], 10), ["dim 3|3 ?[Dd]|3 dim"]),
+        (np.array(5.0), np.repeat([0, 1], 10), ["2D", "scalar"]),
+    ],
+    ids=["no rows", "no columns", "frame without columns", "one axis", "three axes", "scalar"],
+)
+def test_shape_of_rows(untrained, X, y, fragments):
+    refused(quick(), X, y, *fragments)
+
+
+def test_no_rows_as_a_list(untrained):
+    refused(quick(), [], [], "[Ee]xpected 2D|0 sample|empty|[Mm]inimum")
+
+
+# --- labels ---------------------------------------------------------------------------------
+
+
+def test_one_class(untrained):
+    X, _ = table()
+    refused(quick(), X, np.full(40, "only"), "y needs at least 2 classes", "'only'", "Pass rows")
+
+
+def test_continuous_labels(untrained):
+    X, _ = table()
+    refused(quick(), X, X[:, 0], "Unknown label type", "continuous")
+
+
+def test_multilabel(untrained):
+    X, y = table()
+    Y = np.column_stack([y > 0, y > 1]).astype(int)
+    refused(quick(), X, Y, "[Mm]ultilabel", "not supported")
+
+
+def test_several_targets(untrained):
+    X, y = table()
+    refused(quick(), X, np.column_stack([y, y]), r"y .*1d array.*\(40, 2\)|[Mm]ultioutput")
+
+
+@pytest.mark.parametrize("n", [39, 1, 41])
+def test_lengths_differ(untrained, n):
+    X, y = table()
+    refused(quick(), X, np.resize(y, n), "inconsistent numbers of samples", "40", str(n))
+
+
+# scikit-learn compares such labels with whole numbers before it looks for NaN.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+def test_missing_label(untrained):
+    X, y = table()
+    y = y.astype(float)
+    y[0] = np.nan
+    refused(quick(), X, y, "NaN|Unknown label type")
+
+
+def test_no_labels(untrained):
+    X, _ = table()
+    refused(quick(), X, None, "y", error=(ValueError, TypeError))
+
+
+# --- parameters -----------------------------------------------------------------------------
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("augmentation_factor", 0.5),
+        ("augmentation_factor", 0),
+        ("augmentation_factor", -2),
+        ("augmentation_factor", NAN),
+        ("augmentation_factor", np.inf),
+        ("augmentation_factor", "two"),
+        ("augmentation_factor", None),
+        ("sampling_strategy", "some"),
+        ("sampling_strategy", 1.5),
+        ("sampling_strategy", -0.5),
+        ("sampling_strategy", NAN),
+        ("sampling_strategy", None),
+        ("sampling_strategy", [0, 1]),
+        ("latent_dim", 0),
+        ("latent_dim", -1),
+        ("latent_dim", 2.5),
+        ("latent_dim", NAN),
+        ("latent_dim", None),
+        ("n_leapfrog", -1),
+        ("n_leapfrog", 1.5),
+        ("leapfrog_step", 0),
+        ("leapfrog_step", -0.1),
+        ("leapfrog_step", NAN),
+        ("leapfrog_step", np.inf),
+        ("beta_zero", 0),
+        ("beta_zero", 1.1),
+        ("beta_zero", NAN),
+        ("temperature", -1.0),
+        ("temperature", 0),
+        ("temperature", NAN),
+        ("temperature", np.inf),
+        ("regularization", 0),
+        ("regularization", -0.01),
+        ("regularization", NAN),
+        ("regularization", np.inf),
+        ("hidden_layer_sizes", ()),
+        ("hidden_layer_sizes", 0),
+        ("hidden_layer_sizes", (10, 0)),
+        ("hidden_layer_sizes", (10, -1)),
+        ("hidden_layer_sizes", (10.5,)),
+        ("hidden_layer_sizes", "big"),
+        ("hidden_layer_sizes", None),
+        ("encoder", 3),
+        ("encoder", "mlp"),
+        ("decoder", "residue"),
+        ("decoder", None),
+        ("decoder", 3),
+        ("metric_network", "mlp"),
+        ("sample_shape", (3, 3)),
+        ("sample_shape", (2, -2)),
+        ("sample_shape", ()),
+        ("sample_shape", (2, 2.0)),
+        ("sample_shape", "2x2"),
+        ("sample_shape", 4),
+        ("likelihood", "poisson"),
+        ("likelihood", None),
+        ("max_epochs", 0),
+        ("max_epochs", 2.5),
+        ("max_epochs", NAN),
+        ("batch_size", 0),
+        ("batch_size", None),
+        ("lr", 0),
+        ("lr", -1e-3),
+        ("lr", NAN),
+        ("lr", np.inf),
+        ("patience", 0),
+        ("patience", 1.5),
+        ("patience", NAN),
+        ("validation_fraction", 1.0),
+        ("validation_fraction", -0.1),
+        ("validation_fraction", NAN),
+        ("callbacks", "print"),
+        ("callbacks", 3),
+        ("device", "tpu"),
+        ("device", "cuda:x"),
+        ("device", ""),
+        ("device", None),
+        ("device", 0),
+        ("n_jobs", "all"),
+        ("n_jobs", 1.5),
+        ("n_jobs", 0),
+        ("sampler", "nuts"),
+        ("sampler", None),
+        ("n_mcmc_steps", 0),
+        ("n_mcmc_steps", NAN),
+        ("n_mcmc_leapfrog", 0),
+        ("mcmc_step_size", 0),
+        ("mcmc_step_size", -0.1),
+        ("mcmc_step_size", NAN),
+        ("mcmc_step_size", np.inf),
+        ("max_centroids", 0),
+        ("max_centroids", 10.5),
+        ("random_state", -1),
+        ("random_state", "seed"),
+        ("random_state", 0.5),
+        ("verbose", -1),
+        ("verbose", "yes"),
+    ],
+    ids=lambda v: str(v),
+)
+def test_parameter_out_of_its_range(untrained, name, value):
+    X, y = table((20, 12))
+    shown = re.escape(repr(value)) + "|" + re.escape(str(value))
+    refused(quick(**{name: value}), X, y, name, shown, error=(ValueError, TypeError))
+
+
+def test_parameters_of_any_value_can_be_set():
+    """Values are checked where they are used, as scikit-learn wants it."""
+    quick(latent_dim=-1).set_params(temperature="hot")
+
+
+def test_asked_for_fewer_rows_than_there_are(untrained):
+    X, y = table()
+    augmenter = quick(sampling_strategy={0: 30, 1: 5})
+    refused(augmenter, X, y, "sampling_strategy asks for 5 rows of class 1", "12", "at least 12")
+
+
+def test_unknown_label(untrained):
+    X, y = table()
+    refused(quick(sampling_strategy={7: 30}), X, y, "sampling_strategy", "class 7", r"\[0, 1, 2\]")
+
+
+@pytest.mark.parametrize("size", [12.5, -3, "many", None, NAN])
+def test_size_that_is_no_number_of_rows(untrained, size):
+    X, y = table()
+    refused(quick(sampling_strategy={1: size}), X, y, "sampling_strategy", "class 1")
+
+
+def test_ratio_for_three_classes(untrained):
+    X, y = table()
+    refused(quick(sampling_strategy=0.9), X, y, "sampling_strategy", "binary|two classes")
+
+
+def test_ratio_below_what_there_is(untrained):
+    X, y = table((20, 15))
+    refused(quick(sampling_strategy=0.5), X, y, "sampling_strategy|ratio")
+
+
+def test_callable_that_returns_no_dict(untrained):
+    X, y = table()
+    augmenter = quick(sampling_strategy=lambda y: [1, 2])
+    refused(augmenter, X, y, "sampling_strategy returned", r"\[1, 2\]", "dict", error=TypeError)
+
+
+def test_callable_that_raises(untrained):
+    X, y = table()
+    refused(quick(sampling_strategy=lambda y: {}["many"]), X, y, "many", error=KeyError)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:1"])
+def test_no_gpu(untrained, monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    X, y = table()
+    refused(quick(device=device), X, y, f"device='{device}'", "no CUDA device", "device='cpu'")
+
+
+def test_no_metal(untrained, monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    X, y = table()
+    refused(quick(device="mps"), X, y, "device='mps'", "no Metal device", "device='cpu'")
+
+
+def test_sample_shape_does_not_match(untrained):
+    X, y = table()
+    refused(quick(sample_shape=(3, 3)), X, y, r"sample_shape=\(3, 3\)", "9", "4 columns")
+
+
+# --- the user's own networks ----------------------------------------------------------------
+
+
+class Encoder(nn.Module):
+    """Return `width` means and log-variances, of rows of four values."""
+
+    def __init__(self, width=2, n_log_var=None, n_in=4):
+        super().__init__()
+        self.mu = nn.Linear(n_in, width)
+        self.log_var = nn.Linear(n_in, n_log_var or width)
+
+    def forward(self, x):
+        return self.mu(x), self.log_var(x)
+
+
+class Raises(nn.Module):
+    def forward(self, x):
+        raise RuntimeError("out of coffee")
+
+
+def raises(*args):
+    raise RuntimeError("out of coffee")
+
+
+class Draws(nn.Module):
+    """A decoder with a global random draw of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 4)
+
+    def forward(self, z):
+        return self.linear(z) + torch.randn(4)
+
+
+@pytest.mark.parametrize(
+    ("networks", "fragments"),
+    [
+        ({"decoder": nn.Linear(2, 5)}, ["decoder", r"\(2, 5\)", r"\(2, 4\)"]),
+        ({"decoder": nn.Linear(3, 4)}, ["decoder", r"\(2, 2\)", "RuntimeError"]),
+        ({"decoder": lambda d, D: nn.Linear(d, D + 1)}, ["decoder", r"\(2, 5\)", r"\(2, 4\)"]),
+        ({"decoder": nn.Sequential(nn.Linear(2, 4), nn.Flatten(0))}, ["decoder", r"\(2, 4\)"]),
+        ({"decoder": Raises()}, ["decoder", "RuntimeError", "out of coffee"]),
+        ({"decoder": raises}, ["decoder", "RuntimeError", "out of coffee"]),
+        ({"decoder": lambda: nn.Linear(2, 4)}, ["decoder", "TypeError"]),
+        ({"decoder": lambda d, D: "mlp"}, ["decoder", "mlp|str", "Module"]),
+        ({"decoder": lambda d, D: None}, ["decoder", "None", "Module"]),
+        (
+            {"decoder": nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 4))},
+            ["decoder", "BatchNorm1d", "running statistics", "GroupNorm|LayerNorm"],
+        ),
+        (
+            {"decoder": nn.Sequential(nn.Linear(2, 4), nn.Dropout(0.5))},
+            ["decoder", "[Dd]ropout|random"],
+        ),
+        ({"decoder": Draws()}, ["decoder", "random"]),
+        ({"decoder": Encoder(4, n_in=2)}, ["decoder", "tuple"]),
+        ({"decoder": nn.Identity()}, ["decoder", r"\(2, 2\)", r"\(2, 4\)"]),
+        ({"encoder": Encoder(3)}, ["encoder", "mean", r"\(2, 3\)", r"\(2, 2\)", "latent_dim=2"]),
+        ({"encoder": Encoder(2, 1)}, ["encoder", "log-variance", r"\(2, 1\)", r"\(2, 2\)"]),
+        ({"encoder": Encoder(2, n_in=5)}, ["encoder", r"\(2, 4\)", "RuntimeError"]),
+        ({"encoder": nn.Linear(4, 4)}, ["encoder", "mu", "log_var|log-variance"]),
+        ({"encoder": Raises()}, ["encoder", "RuntimeError", "out of coffee"]),
+        ({"encoder": Encoder, "sample_shape": (2, 2)}, ["encoder"]),
+        ({"encoder": raises}, ["encoder", "RuntimeError", "out of coffee"]),
+        ({"metric_network": nn.Linear(4, 5)}, ["metric_network", r"\(2, 5\)", "3 entries"]),
+        ({"metric_network": nn.Linear(5, 3)}, ["metric_network", r"\(2, 4\)", "RuntimeError"]),
+        (
+            {"metric_network": nn.Sequential(nn.Linear(4, 9), nn.Unflatten(1, (3, 3)))},
+            ["metric_network", r"\(2, 3, 3\)", r"\(2, 2, 2\)"],
+        ),
+        ({"metric_network": nn.Flatten(0)}, ["metric_network"]),
+        ({"metric_network": Encoder(3)}, ["metric_network", "tuple"]),
+        ({"metric_network": raises}, ["metric_network", "RuntimeError", "out of coffee"]),
+        (
+            {"metric_network": nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3))},
+            ["metric_network", "BatchNorm1d"],
+        ),
+    ],
+    ids=lambda v: next(iter(v)) + " " + type(next(iter(v.values()))).__name__
+    if isinstance(v, dict)
+    else "",
+)  # fmt: skip
+def test_networks_that_do_not_fit(untrained, networks, fragments):
+    X, y = table()
+    refused(quick(**networks), X, y, *fragments)
+
+
+def test_batch_norm_without_running_statistics_is_fine():
+    X, y = table()
+    layers = nn.Sequential(
+        nn.Linear(2, 6), nn.BatchNorm1d(6, track_running_stats=False), nn.Linear(6, 4)
+    )
+    assert np.isfinite(quick(decoder=layers).fit_resample(X, y)[0]).all()
+
+
+# --- sample ---------------------------------------------------------------------------------
+
+
+def test_sample_before_fit():
+    with pytest.raises(NotFittedError, match="RHVAEAugmenter"):
+        quick().sample(3)
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "match"),
+    [
+        ({7: 1}, r"n_samples names the class 7, .*\[0, 1, 2\]"),
+        ({"0": 1}, r"n_samples names the class '0', "),
+        ({0: -1}, "n_samples asks for -1 rows of class 0.*int"),
+        ({0: 1.5}, r"n_samples asks for 1\.5 rows of class 0.*int"),
+        ({0: None}, "n_samples asks for None rows of class 0"),
+        (-1, "n_samples.*-1.*int"),
+        (2.5, r"n_samples=2\.5"),
+        ("three", "n_samples='three'.*dict"),
+        (None, "n_samples=None.*dict"),
+        ([1, 2, 3], r"n_samples=\[1, 2, 3\].*dict"),
+        (NAN, "n_samples=nan"),
+    ],
+    ids=str,
+)
+def test_sample_of_what_cannot_be(n_samples, match):
+    augmenter = quick().fit(*table())
+    with pytest.raises((ValueError, TypeError), match=match):
+        augmenter.sample(n_samples)
+    assert len(augmenter.sample(1)[0]) == 3
+
+
+@pytest.mark.parametrize("n_samples", [1, {0: 1}, {0: 1, 2: 1}])
+def test_sample_of_a_class_without_a_generator(n_samples):
+    augmenter = quick(sampling_strategy={2: 10})
+    augmenter.fit_resample(*table())
+    match = r"class 0, which has no generator: fit_resample .* Call fit\(X, y\)"
+    with pytest.raises(ValueError, match=match):
+        augmenter.sample(n_samples)
+    assert len(augmenter.sample({2: 3, 0: 0})[0]) == 3
+
+
+def test_an_error_leaves_the_last_fit_usable():
+    X, y = table()
+    augmenter = quick().fit(X, y)
+    before = augmenter.sample(2)[0]
+    with pytest.raises(ValueError, match="NaN"):
+        augmenter.fit(np.full_like(X, np.nan), y)
+    np.testing.assert_array_equal(augmenter.sample(2)[0], before)
+
+
+def test_an_error_with_other_columns_leaves_the_last_fit_usable():
+    X, y = table()
+    augmenter = quick().fit(pd.DataFrame(X).add_prefix("c"), y)
+    before = augmenter.sample(2)[0]
+    for method in ("fit", "fit_resample"):
+        with pytest.raises(ValueError, match="NaN"):
+            getattr(augmenter, method)(np.full((40, 2), np.nan), y)
+        pd.testing.assert_frame_equal(augmenter.sample(2)[0], before)
+
+
+# --- what must still work -------------------------------------------------------------------
+
+
+def resampled(augmenter, X, y):
+    """Return the new rows, checked to be finite and in the observed range; warnings are errors."""
+    n_real = X.shape[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        X_res, y_res = augmenter.fit_resample(X, y)
+    new = X_res[n_real:]
+    assert len(new) > 0
+    assert np.isfinite(new).all()
+    assert np.all(new >= X.min(axis=0))
+    assert np.all(new <= X.max(axis=0))
+    np.testing.assert_array_equal(X_res[:n_real], X)
+    return new
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_resample"])
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize(
+    "labels",
+    [[0, 1, 2], [0.0, 1.0, 2.0], ["a", "b", "rare"], np.array(["a", "b", "rare"], dtype=object)],
+    ids=["int", "float", "str", "object"],
+)
+def test_small_class(n, method, labels):
+    X, y = table((20, 12, n))
+    y = np.asarray(labels)[y]
+    label = labels[2]
+    augmenter = quick(augmentation_factor=2)
+    with pytest.warns(UserWarning, match="Too few rows") as caught:
+        getattr(augmenter, method)(X, y)
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert re.search(rf"{label!r} \({n} rows?\)", message)
+    assert "np." not in message
+    assert augmenter.n_epochs_[label] == 0
+    assert label not in augmenter.history_
+    X_new, y_new = augmenter.sample({label: 50})
+    assert np.isfinite(X_new).all()
+    assert X_new.shape == (50, 4)
+    assert set(y_new.tolist()) == {label}
+    assert len(np.unique(X_new, axis=0)) == 50
+    # Between the class's rows, with noise of 0.2 standard deviations of about 1.
+    center = X[y == label].mean(axis=0)
+    assert np.all(np.abs(X_new.mean(axis=0) - center) < 2)
+
+
+def test_small_class_has_origins():
+    X, y = table((20, 2))
+    augmenter = quick(augmentation_factor=2)
+    with pytest.warns(UserWarning, match="Too few rows"):
+        _, y_res = augmenter.fit_resample(X, y)
+    np.testing.assert_array_equal(y[augmenter.origin_indices_], y_res)
+
+
+def test_only_small_classes():
+    X, y = table((1, 2, 3))
+    augmenter = quick(augmentation_factor=3)
+    with pytest.warns(UserWarning, match="Too few rows") as caught:
+        X_res, _ = augmenter.fit_resample(X, y)
+    assert len(caught) == 1
+    for n in (1, 2, 3):
+        assert re.search(rf"{n - 1} \({n} rows?\)", str(caught[0].message))
+    assert np.isfinite(X_res).all()
+    assert len(X_res) == 27
+
+
+def test_no_warning_for_a_small_class_that_does_not_grow():
+    X, y = table((20, 12, 2))
+    resampled(quick(sampling_strategy={1: 20}), X, y)
+
+
+def test_class_of_four_rows_is_trained_on():
+    X, y = table((20, 4))
+    augmenter = quick(augmentation_factor=2)
+    resampled(augmenter, X, y)
+    assert augmenter.n_epochs_ == {0: 2, 1: 2}
+
+
+def test_duplicated_rows():
+    X, y = table((5, 5))
+    resampled(quick(), np.repeat(X, 6, axis=0), np.repeat(y, 6))
+
+
+def test_class_of_identical_rows():
+    X, y = table((20, 12))
+    X[y == 1] = X[y == 1][0]
+    resampled(quick(max_epochs=5), X, y)
+
+
+def test_every_class_of_identical_rows():
+    X, y = table((20, 12))
+    resampled(quick(max_epochs=5), np.repeat(y[:, None], 3, axis=1) * 1.7, y)
+
+
+def test_constant_columns():
+    X, y = table()
+    X[:, 1], X[:, 3] = 0.3, 0.0
+    new = resampled(quick(), X, y)
+    assert np.all(new[:, [1, 3]] == [0.3, 0.0])
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, -1e300, 7])
+def test_all_columns_constant(value):
+    _, y = table()
+    new = resampled(quick(), np.full((40, 4), value), y)
+    assert np.all(new == value)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_one_column(likelihood):
+    X, y = table(n_features=1)
+    resampled(quick(likelihood=likelihood), X, y)
+
+
+def test_more_columns_than_rows():
+    X, y = table((30, 20), n_features=10_000)
+    resampled(quick(), X, y)
+
+
+def test_scales_far_apart():
+    X, y = table((30, 20))
+    X *= [1e-9, 1e12, 1.0, 1e-300]
+    new = resampled(quick(max_epochs=5), X, y)
+    # Each column varies on its own scale.
+    assert np.all(np.ptp(new, axis=0) > 1e-2 * np.ptp(X, axis=0))
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("value", [1e30, -1e30, 1e308])
+def test_outlier(value, likelihood):
+    X, y = table()
+    X[3, 1] = value
+    resampled(quick(max_epochs=5, likelihood=likelihood), X, y)
+
+
+def test_shifted_far_from_zero():
+    X, y = table()
+    resampled(quick(max_epochs=5), 1e9 + X, y)
+
+
+def test_float32_near_its_ends():
+    X, y = table()
+    X = (X * 1e37).astype(np.float32)
+    new = resampled(quick(), X, y)
+    assert new.dtype == np.float32
+
+
+def test_loss_that_is_never_finite():
+    """The fit never raises for numerical reasons on finite data."""
+
+    class Explodes(nn.Module):
+        def __init__(self, latent_dim, n_features):
+            super().__init__()
+            self.linear = nn.Linear(latent_dim, n_features)
+
+        def forward(self, z):
+            return self.linear(z) / 0.0
+
+    X, y = table()
+    augmenter = quick(decoder=Explodes, max_epochs=3)
+    resampled(augmenter, X, y)
+    assert all(record.n_rollbacks > 0 for record in augmenter.history_.values())
+
+
+def test_many_classes():
+    X, y = table((5,) * 40)
+    resampled(quick(augmentation_factor=1.5), X, y)
+
+
+# --- the user's Ctrl-C ----------------------------------------------------------------------
+
+
+class Interrupts(Callback):
+    """Raises KeyboardInterrupt in an epoch, counted over all copies of the callback."""
+
+    n_epochs = 0
+
+    def __init__(self, epoch, where="on_epoch_end"):
+        self.epoch = epoch
+        self.where = where
+
+    def _count(self, where):
+        if where == self.where:
+            type(self).n_epochs += 1
+            if self.n_epochs >= self.epoch:
+                raise KeyboardInterrupt
+
+    def on_epoch_end(self, net, **kwargs):
+        self._count("on_epoch_end")
+
+    def on_batch_end(self, net, **kwargs):
+        self._count("on_batch_end")
+
+
+@pytest.fixture
+def _counted_from_zero(monkeypatch):
+    monkeypatch.setattr(Interrupts, "n_epochs", 0)
+
+
+@pytest.mark.usefixtures("_counted_from_zero")
+@pytest.mark.parametrize("where", ["on_epoch_end", "on_batch_end"])
+@pytest.mark.parametrize("method", ["fit", "fit_resample"])
+def test_interrupted(method, where):
+    X, y = table()
+    augmenter = quick(max_epochs=50, callbacks=[Interrupts(3, where)], augmentation_factor=2)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(augmenter, method)(X, y)
+    assert all(2 <= n <= 3 for n in augmenter.n_epochs_.values())
+    X_new, y_new = augmenter.sample(4)
+    assert np.isfinite(X_new).all()
+    assert X_new.shape == (12, 4)
+    np.testing.assert_array_equal(np.unique(y_new), [0, 1, 2])
+    # The generators are trained ones: as good as those of a fit that ended by itself there.
+    n_epochs = next(iter(augmenter.n_epochs_.values()))
+    short = quick(max_epochs=n_epochs, augmentation_factor=2).fit(X, y)
+    np.testing.assert_array_equal(short.sample(4)[0], X_new)
+
+
+@pytest.mark.usefixtures("_counted_from_zero")
+def test_interrupted_in_the_first_epoch():
+    augmenter = quick(max_epochs=50, callbacks=[Interrupts(1, "on_batch_end")])
+    with pytest.raises(KeyboardInterrupt):
+        augmenter.fit(*table())
+    X_new, _ = augmenter.sample(4)
+    assert np.isfinite(X_new).all()
+    assert len(X_new) == 12
+
+
+@pytest.mark.usefixtures("_counted_from_zero")
+@pytest.mark.parametrize("epoch", [3, 7])
+def test_interrupted_with_several_groups(monkeypatch, epoch):
+    """Classes whose turn had not come are served by the fallback."""
+    monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
+    augmenter = quick(max_epochs=5, callbacks=[Interrupts(epoch)])
+    with pytest.raises(KeyboardInterrupt):
+        augmenter.fit(*table())
+    X_new, y_new = augmenter.sample(4)
+    assert np.isfinite(X_new).all()
+    np.testing.assert_array_equal(y_new, np.repeat([0, 1, 2], 4))
+    n_epochs = [augmenter.n_epochs_[k] for k in range(3)]
+    assert sorted(n_epochs)[0] == 0
+    assert 0 < max(n_epochs) <= 5
+    assert sum(n_epochs) in (epoch - 1, epoch)
+
+
+@pytest.mark.usefixtures("_counted_from_zero")
+def test_pickle_after_an_interruption():
+    augmenter = quick(max_epochs=50, callbacks=[Interrupts(3)])
+    with pytest.raises(KeyboardInterrupt):
+        augmenter.fit(*table())
+    twin = copy.deepcopy(augmenter)
+    np.testing.assert_array_equal(twin.sample(2)[0], augmenter.sample(2)[0])
