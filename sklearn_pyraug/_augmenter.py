@@ -1,38 +1,26 @@
 """The augmenter: parameters, validation and orchestration."""
 
-from numbers import Integral, Real
-
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from scipy import sparse
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from . import _settings as settings
 from ._codec import TableCodec
 from ._generators import learn
 from ._random import root_seed
-from ._sklearn_compat import (
-    ArraysTransformer,
-    HasMethods,
-    Interval,
-    StrOptions,
-    _fit_context,
-    check_target_type,
-)
+from ._sklearn_compat import ArraysTransformer, _fit_context, check_target_type
 from ._strategy import n_new_rows, requested_rows
 from ._validation import (
     check_device,
     check_finite,
-    check_hidden_layer_sizes,
+    check_has_columns,
     check_n_classes,
     check_sample_shape,
+    text_error,
 )
-from .rhvae import (
-    Architecture,
-    FlowSettings,
-    SamplerSettings,
-    TrainingSettings,
-    check_networks,
-)
+from .rhvae import check_networks
 
 __all__ = ["RHVAEAugmenter"]
 
@@ -66,18 +54,18 @@ class RHVAEAugmenter(BaseOverSampler):
         Their step size.
     beta_zero : float, default=0.3
         Initial inverse temperature of the flow's momentum, in (0, 1]; 1 is no tempering.
-    temperature : float, default=1.5
+    temperature : float, default=1.0
         Reach of a row's code in the metric, in latent units: how far new rows stray from
         the real ones.
     regularization : float, default=0.01
         The metric's floor λ, reached far from all codes.
-    hidden_layer_sizes : int or tuple of int, default=(500,)
+    hidden_layer_sizes : int or tuple of int, default=(256,)
         Hidden units of the encoder and the metric network; the decoder's are the same in
         reverse.
     encoder : torch.nn.Module, callable or None, default=None
         Your own encoder instead of a perceptron. A module is copied for each class; a class
         or factory is called as ``encoder(n_features, latent_dim)``. It maps (B, D) rows, or
-        (B, \\*sample_shape) ones, to ``(mu, log_var)``, each (B, latent_dim).
+        an image (B, H, W) with `sample_shape`, to ``(mu, log_var)``, each (B, latent_dim).
     decoder : "direct", torch.nn.Module or callable, default="direct"
         ``"direct"`` is the papers' decoder. Your own is called as
         ``decoder(latent_dim, n_features)`` and maps (B, latent_dim) to (B, D), in any shape:
@@ -95,7 +83,7 @@ class RHVAEAugmenter(BaseOverSampler):
         takes ``"bernoulli"`` for images (`sample_shape` given, or at least 16 columns that
         share one scale from 0 to at most 1, or integers up to 255) and for tables of zeros
         and ones.
-    max_epochs : int, default=200
+    max_epochs : int, default=100
         Passes over the training rows.
     batch_size : int, default=100
         Rows per class in each training step.
@@ -162,8 +150,10 @@ class RHVAEAugmenter(BaseOverSampler):
 
     Notes
     -----
-    New values are clipped to the range of their column in the training data, rounded in
-    integer columns and moved to the nearest observed value in columns with ties.
+    A new row is a draw from the observation model p(x | z) for ``likelihood="gaussian"`` where
+    X has fewer columns than rows; else it is the model's mean. Its values are clipped to the
+    range of their column in the training data, rounded in integer columns and moved to the
+    nearest observed value in columns with ties.
 
     A class of fewer than 4 rows is not trained on: its new rows lie between pairs of its
     rows, with noise of 0.2 within-class standard deviations, and a warning names it.
@@ -189,42 +179,7 @@ class RHVAEAugmenter(BaseOverSampler):
     50
     """
 
-    _parameter_constraints: dict = {
-        "sampling_strategy": [
-            StrOptions({"auto", "minority", "not minority", "not majority", "all"}),
-            Interval(Real, 0, 1, closed="right"),
-            dict,
-            callable,
-        ],
-        "augmentation_factor": [Interval(Real, 1, None, closed="left")],
-        "latent_dim": [Interval(Integral, 1, None, closed="left")],
-        "n_leapfrog": [Interval(Integral, 0, None, closed="left")],
-        "leapfrog_step": [Interval(Real, 0, None, closed="neither")],
-        "beta_zero": [Interval(Real, 0, 1, closed="right")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
-        "regularization": [Interval(Real, 0, None, closed="neither")],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "encoder": [HasMethods("forward"), callable, None],
-        "decoder": [StrOptions({"direct"}), HasMethods("forward"), callable],
-        "metric_network": [HasMethods("forward"), callable, None],
-        "sample_shape": ["array-like", None],
-        "likelihood": [StrOptions({"auto", "gaussian", "bernoulli"})],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "patience": [Interval(Integral, 1, None, closed="left"), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "callbacks": [list, tuple, None],
-        "device": [str],
-        "n_jobs": [Integral, None],
-        "sampler": [StrOptions({"hmc"})],
-        "n_mcmc_steps": [Interval(Integral, 1, None, closed="left")],
-        "n_mcmc_leapfrog": [Interval(Integral, 1, None, closed="left")],
-        "mcmc_step_size": [Interval(Real, 0, None, closed="neither"), None],
-        "max_centroids": [Interval(Integral, 1, None, closed="left"), None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: dict = settings.PARAMETER_CONSTRAINTS
 
     def __init__(
         self,
@@ -235,15 +190,15 @@ class RHVAEAugmenter(BaseOverSampler):
         n_leapfrog=3,
         leapfrog_step=0.01,
         beta_zero=0.3,
-        temperature=1.5,
+        temperature=1.0,
         regularization=0.01,
-        hidden_layer_sizes=(500,),
+        hidden_layer_sizes=(256,),
         encoder=None,
         decoder="direct",
         metric_network=None,
         sample_shape=None,
         likelihood="auto",
-        max_epochs=200,
+        max_epochs=100,
         batch_size=100,
         lr=1e-3,
         patience=50,
@@ -375,46 +330,25 @@ class RHVAEAugmenter(BaseOverSampler):
     def _check_X_y(self, X, y, accept_sparse=("csr", "csc")):
         """Validate without learning anything; the base class calls it, too."""
         containers = ArraysTransformer(X, y)
+        check_classification_targets(y)
+        check_has_columns(X)
         y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
         try:
             X, y = validate_data(
                 self, X=X, y=y, reset=True, accept_sparse=accept_sparse, ensure_all_finite=False
             )
         except ValueError as error:
-            if "could not convert" not in str(error):
-                raise
-            raise ValueError(
-                f"X holds text where numbers are needed ({error}). Encode such columns first, "
-                "for example with sklearn.preprocessing.OrdinalEncoder or OneHotEncoder."
-            ) from error
+            # scikit-learn's two ways of saying that X holds text.
+            if "could not convert" in str(error) or "bytes/strings" in str(error):
+                raise text_error(X) from error
+            raise
         check_finite(X, getattr(self, "feature_names_in_", None))
         check_n_classes(y)
         n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
         check_device(self.device)
-        check_networks(self._architecture(X.shape[1], "gaussian"), self._flow())
+        check_networks(settings.architecture(self, X.shape[1], "gaussian"), settings.flow(self))
         self._containers = containers
         return X, y, binarize_y
-
-    def _architecture(self, n_features, likelihood):
-        return Architecture(
-            n_features,
-            likelihood,
-            check_hidden_layer_sizes(self.hidden_layer_sizes),
-            check_sample_shape(self.sample_shape, n_features),
-            self.encoder,
-            None if isinstance(self.decoder, str) else self.decoder,
-            self.metric_network,
-        )
-
-    def _flow(self):
-        return FlowSettings(
-            int(self.latent_dim),
-            int(self.n_leapfrog),
-            float(self.leapfrog_step),
-            float(self.beta_zero),
-            float(self.temperature),
-            float(self.regularization),
-        )
 
     def _fit_resample(self, X, y):
         root = self._learn(X, y)
@@ -445,16 +379,9 @@ class RHVAEAugmenter(BaseOverSampler):
             grown,
             codec,
             root,
-            architecture=self._architecture(X.shape[1], codec.likelihood_),
-            flow=self._flow(),
-            training=TrainingSettings(
-                int(self.max_epochs),
-                int(self.batch_size),
-                float(self.lr),
-                self.patience,
-                None if self.callbacks is None else list(self.callbacks),
-                int(self.verbose),
-            ),
+            architecture=settings.architecture(self, X.shape[1], codec.likelihood_),
+            flow=settings.flow(self),
+            training=settings.training(self),
             validation_fraction=float(self.validation_fraction),
             max_centroids=self.max_centroids,
             device=device,
@@ -475,14 +402,8 @@ class RHVAEAugmenter(BaseOverSampler):
         return root
 
     def _draw(self, n_new, root):
-        settings = SamplerSettings(
-            self.sampler,
-            int(self.n_mcmc_steps),
-            int(self.n_mcmc_leapfrog),
-            None if self.mcmc_step_size is None else float(self.mcmc_step_size),
-        )
         device = check_device(self.device)
-        draws = self._generators.draw(n_new, root, settings, device, self.n_jobs)
+        draws = self._generators.draw(n_new, root, settings.sampler(self), device, self.n_jobs)
         self.sampler_info_ = {self.classes_[k]: i for k, i in sorted(draws.info.items())}
         return draws
 

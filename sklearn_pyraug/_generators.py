@@ -30,8 +30,10 @@ class ClassGenerators(NamedTuple):
         For each class with a generator, the indices of its rows in X.
     history : dict of int to ClassHistory
         Of the trained classes.
-    sparse_format : str or None
-        Format of a sparse X.
+    sparse_type : type or None
+        Class of a sparse X.
+    noisy : bool
+        Whether new rows are drawn from p(x | z); else they are its mean. See :func:`learn`.
     """
 
     codec: TableCodec
@@ -39,7 +41,8 @@ class ClassGenerators(NamedTuple):
     fallback: dict
     class_rows: dict
     history: dict
-    sparse_format: str | None
+    sparse_type: type | None
+    noisy: bool
 
     def draw(self, n_new, root, settings, device, n_jobs):
         """Draw new rows.
@@ -65,6 +68,7 @@ class ClassGenerators(NamedTuple):
             n_jobs,
             settings=settings,
             device=device,
+            noisy=self.noisy,
         )
         for k in self.fallback.keys() & n_new.keys():
             rows, scale = self.fallback[k]
@@ -77,8 +81,8 @@ class ClassGenerators(NamedTuple):
             y_index.append(np.full(len(drawn[k][0]), k))
             origins.append(self.class_rows[k][drawn[k][1]])
         X_new = self.codec.decode(np.concatenate(codes))
-        if self.sparse_format is not None:
-            X_new = sparse.csr_matrix(X_new).asformat(self.sparse_format)
+        if self.sparse_type is not None:
+            X_new = self.sparse_type(X_new)
         return Draws(X_new, np.concatenate(y_index), np.concatenate(origins), info)
 
 
@@ -133,13 +137,19 @@ def learn(X, y, wanted, codec, root, *, architecture, flow, training, device, n_
     interrupted : KeyboardInterrupt or None
         Set where the user interrupted the training. Classes that were not reached then have
         the generator of a class that is too small to train.
+
+    Notes
+    -----
+    Rows of a Gaussian likelihood are drawn from p(x | z) where there are fewer columns than
+    rows: the mean alone has too little variance there. Where columns outnumber rows, and for
+    grey values, the noise of single columns drowns what the classes differ in.
     """
     classes, y_index = np.unique(y, return_inverse=True)
     T = codec.encode(X.toarray() if sparse.issparse(X) else X)
     class_rows = {k: np.flatnonzero(y_index == k) for k in wanted}
     small = {k: len(i) for k, i in class_rows.items() if len(i) < MIN_ROWS}
     if small:
-        names = ", ".join(f"{classes[k].item()!r} ({n} rows)" for k, n in small.items())
+        names = ", ".join(f"{classes.tolist()[k]!r} ({n} rows)" for k, n in small.items())
         warnings.warn(
             f"Too few rows to train a generator for the classes {names}: their new rows are "
             f"interpolations with noise. Collect at least {MIN_ROWS} rows of each class.",
@@ -168,6 +178,7 @@ def learn(X, y, wanted, codec, root, *, architecture, flow, training, device, n_
         {k: (T[class_rows[k]], scale) for k in untrained},
         class_rows,
         {k: history[k] for k in sorted(history)},
-        X.format if sparse.issparse(X) else None,
+        type(X) if sparse.issparse(X) else None,
+        codec.likelihood_ == "gaussian" and X.shape[1] < X.shape[0],
     )
     return generators, interrupted

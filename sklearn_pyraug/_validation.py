@@ -244,3 +244,49 @@ def _positive_integers(values):
     if any(not isinstance(v, Integral) or isinstance(v, bool) or v < 1 for v in values):
         return None
     return tuple(int(v) for v in values)
+
+
+def check_has_columns(X):
+    """Raise if `X` is a table without columns; scikit-learn fails on such a dataframe.
+
+    Parameters
+    ----------
+    X : object
+    """
+    shape = getattr(X, "shape", ())
+    if len(shape) == 2 and shape[1] == 0:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required. "
+            "Pass X with at least one column."
+        )
+
+
+def text_error(X):
+    """Make the error for an `X` that holds text.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+
+    Returns
+    -------
+    error : ValueError
+        It names the columns, never the text: that may be a patient's name.
+    """
+    names = getattr(X, "columns", None)
+    values = np.asarray(X, dtype=object)
+    columns = [_column_name(j, names) for j, v in enumerate(values.T) if not _is_numeric(v)]
+    more = f", and {len(columns) - _MAX_NAMED_COLUMNS} more" * (len(columns) > _MAX_NAMED_COLUMNS)
+    where = ", ".join(columns[:_MAX_NAMED_COLUMNS]) + more if columns else "numbers stored as text"
+    return ValueError(
+        f"X holds text where numbers are needed: {where}. Encode such columns first, for example "
+        "with sklearn.preprocessing.OrdinalEncoder or OneHotEncoder."
+    )
+
+
+def _is_numeric(values):
+    try:
+        values.astype(float)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -26,6 +26,7 @@ LAYERS = [
         "_parallel",
         "_persistence",
         "_random",
+        "_settings",
         "_sklearn_compat",
         "_strategy",
         "_validation",

@@ -73,6 +73,7 @@ def refused(augmenter, X, y, *fragments, error=ValueError):
             augmenter.sample(1)
     unchanged(X, X_before)
     unchanged(y, y_before)
+    return message
 
 
 # --- rows -----------------------------------------------------------------------------------
@@ -119,19 +120,22 @@ def test_text(untrained, container):
     X = X.astype(object)
     X[3, 1] = "red"
     X = X.tolist() if container is list else container(X)
-    refused(quick(), X, y, "red", "OrdinalEncoder|OneHotEncoder")
+    # The column, but not the text: it may be somebody's name.
+    assert "red" not in refused(quick(), X, y, r"column 1\b|'1'", "OrdinalEncoder|OneHotEncoder")
 
 
 def test_text_in_a_string_array(untrained):
     X, y = table()
-    refused(quick(), np.full(X.shape, "red"), y, "red|str|U3", "OrdinalEncoder|OneHotEncoder")
+    refused(
+        quick(), np.full(X.shape, "red"), y, "column 0, column 1", "OrdinalEncoder|OneHotEncoder"
+    )
 
 
 def test_text_in_a_frame_names_the_column(untrained):
     X, y = table()
     X = pd.DataFrame(X).add_prefix("c")
     X["colour"] = "red"
-    refused(quick(), X, y, "colour", "red", "OrdinalEncoder|OneHotEncoder")
+    refused(quick(), X, y, "colour", "OrdinalEncoder|OneHotEncoder")
 
 
 def test_complex(untrained):

@@ -165,11 +165,11 @@ def test_lower_triangular_orders_the_entries_row_by_row():
     assert [L[1, 0], L[2, 0], L[2, 1]] == [3.0, 4.0, 5.0]
 
 
-def test_mlp_is_linear_layers_with_silu_between(random_seed):
+def test_mlp_is_linear_layers_with_relu_between(random_seed):
     mlp = MLP((D, 5, 2), streams(0, 1, 2))
     x = draw(random_seed, K, B, D)
     for k in range(K):
-        h = nn.functional.silu(x[k] @ mlp.layers[0].weight[k] + mlp.layers[0].bias[k])
+        h = nn.functional.relu(x[k] @ mlp.layers[0].weight[k] + mlp.layers[0].bias[k])
         truth = h @ mlp.layers[1].weight[k] + mlp.layers[1].bias[k]
         torch.testing.assert_close(mlp(x)[k], truth)
 

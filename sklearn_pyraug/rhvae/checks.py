@@ -3,7 +3,7 @@
 import torch
 
 from .model import build_stack
-from .networks import n_tril
+from .networks import VmapStack, n_tril
 
 __all__ = ["check_networks", "n_weights"]
 
@@ -38,35 +38,50 @@ def check_networks(architecture, flow):
     x, z = torch.full((1, 2, D), 0.5), torch.zeros(1, 2, d)
     row = (D,) if architecture.sample_shape is None else architecture.sample_shape
 
-    def run(name, call, given):
+    def run(name, network, inputs, needed):
+        """Evaluate the user's copies as they are, before anything is made of the output."""
+        shape = tuple(inputs.shape[1:])
         try:
             with torch.no_grad():
-                return call()
+                return VmapStack.forward(network, inputs)
         except Exception as error:
             raise ValueError(
-                f"{name} could not be evaluated on a batch of shape (2, {given}): "
-                f"{type(error).__name__}: {error}"
+                f"{name} could not be evaluated on a batch of shape {shape}: "
+                f"{type(error).__name__}: {error}. It must map it to {needed}."
             ) from error
 
-    def compare(name, got, needed, hint):
-        if tuple(got.shape[1:]) != needed:
+    def compare(name, got, shapes, hint, part="an output"):
+        shape = tuple(got.shape[1:]) if torch.is_tensor(got) else None
+        if shape not in shapes:
+            found = f"of shape {shape}" if shape is not None else f"of type {type(got).__name__}"
+            needed = " or ".join(map(str, shapes))
             raise ValueError(
-                f"{name} returned an output of shape {tuple(got.shape[1:])} for two rows, where "
-                f"{needed} is needed. {hint}"
+                f"{name} returned {part} {found} for two rows, where {needed} is needed. {hint}"
             )
 
-    given = ", ".join(map(str, row))
-    posterior = run("encoder", lambda: stack.encode(x), given)
-    for part, value in zip(("mean", "log-variance"), posterior, strict=True):
+    shaped = x.reshape(1, 2, *row)
+    if architecture.encoder is not None:
+        needed = f"(mu, log_var), each of shape {(2, d)}"
+        posterior = run("encoder", stack.encoder, shaped, needed)
+        if not isinstance(posterior, (tuple, list)) or len(posterior) != 2:
+            raise ValueError(
+                f"encoder returned {type(posterior).__name__}, where a tuple {needed}, is needed."
+            )
+        for part, value in zip(("a mean", "a log-variance"), posterior, strict=True):
+            hint = f"It must have latent_dim={d} columns."
+            compare("encoder", value, [(2, d)], hint, part)
+    if architecture.decoder is not None:
+        theta = run("decoder", stack.decoder, z, f"{(2, D)}, in any shape")
+        if torch.is_tensor(theta) and theta.dim() > 2:
+            theta = theta.flatten(2)
         compare(
-            "encoder", value, (2, d), f"Its {part} must have latent_dim={d} columns."
+            "decoder", theta, [(2, D)], f"One row of X has {D} values: make its last layer fit."
         )
-    theta = run("decoder", lambda: stack.decode(z), d)
-    compare("decoder", theta, (2, D), f"One row of X has {D} values: make its last layer fit.")
-    L = run("metric_network", lambda: stack.metric_network(x), given)
-    compare(
-        "metric_network",
-        L,
-        (2, d, d),
-        f"Return lower-triangular matrices of order latent_dim={d}, or their {n_tril(d)} entries.",
-    )
+    if architecture.metric_network is not None:
+        L = run("metric_network", stack.metric_network, shaped, f"{(2, d, d)} or {(2, n_tril(d))}")
+        compare(
+            "metric_network",
+            L,
+            [(2, d, d), (2, n_tril(d))],
+            f"Return lower-triangular matrices of order {d}, or their {n_tril(d)} entries.",
+        )

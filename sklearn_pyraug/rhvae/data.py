@@ -110,9 +110,7 @@ class StackLoader:
         Rows are moved there once.
     """
 
-    def __init__(
-        self, rows, shuffle_generators, noise_generators, batch_size, latent_dim, device
-    ):
+    def __init__(self, rows, shuffle_generators, noise_generators, batch_size, latent_dim, device):
         self.rows = [r.to(device) for r in rows]
         self.shuffle_generators = shuffle_generators
         self.noise_generators = noise_generators

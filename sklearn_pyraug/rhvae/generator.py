@@ -156,8 +156,7 @@ def train_generator(
     """
     stack = build_stack(architecture, flow, streams["weights"])
     split = [
-        split_rows(r, validation_fraction, g)
-        for r, g in zip(rows, streams["split"], strict=True)
+        split_rows(r, validation_fraction, g) for r, g in zip(rows, streams["split"], strict=True)
     ]
     theta = stack.likelihood.start_at([s.train for s in split])
     if hasattr(stack.decoder, "start_at"):
@@ -216,7 +215,7 @@ def draw_rows(generator, counts, settings, streams, *, device="cpu", noisy=False
     infos = []
     # Chunks hold whole multiples of every class, so that a class's draws depend only on
     # its own count: a class that has run out draws nothing.
-    for first in range(0, max(counts), _CHUNK):
+    for first in range(0, max(*counts, 1), _CHUNK):
         chunk = [s[first : first + _CHUNK] for s in starts]
         z, info = sample_hmc(
             metric,
@@ -242,6 +241,11 @@ def draw_rows(generator, counts, settings, streams, *, device="cpu", noisy=False
         for k, s in enumerate(chunk):
             rows[k].append(x[k, : len(s)].cpu())
     generator.stack.cpu()
-    info = {name: torch.stack([i[name] for i in infos]).mean(0).cpu() for name in infos[0]}
+    # A class's rates are means over its own chains.
+    weight = torch.tensor([[x.shape[0] for x in r] for r in rows], dtype=torch.float32)
+    weight = weight / weight.sum(1, keepdim=True).clamp_min(1.0)
+    info = {
+        name: (torch.stack([i[name].cpu() for i in infos], 1) * weight).sum(1) for name in infos[0]
+    }
     origins = [o[s] for o, s in zip(generator.origins, starts, strict=True)]
     return [torch.cat(r) for r in rows], origins, info

@@ -3,6 +3,7 @@
 Shapes: K classes, B rows per class, D columns, d latent dimensions.
 """
 
+import copy
 from typing import NamedTuple
 
 import torch
@@ -47,7 +48,7 @@ class FlowSettings(NamedTuple):
     n_leapfrog: int = 3
     leapfrog_step: float = 0.01
     beta_zero: float = 0.3
-    temperature: float = 1.5
+    temperature: float = 1.0
     regularization: float = 0.01
     n_fixed_point: int = 2
 
@@ -74,7 +75,7 @@ class Architecture(NamedTuple):
 
     n_features: int
     likelihood: str = "gaussian"
-    hidden_layer_sizes: tuple = (500,)
+    hidden_layer_sizes: tuple = (256,)
     sample_shape: tuple | None = None
     encoder: object = None
     decoder: object = None
@@ -174,10 +175,8 @@ class RHVAEStack(nn.Module):
             tensor.grad = None
 
 
-def _user_modules(spec, arguments, generators):
+def _user_modules(name, spec, arguments, generators):
     """Make one module per class from a module (copied) or a factory (called)."""
-    import copy
-
     if isinstance(spec, nn.Module):
         return [copy.deepcopy(spec) for _ in generators]
     modules = []
@@ -185,7 +184,20 @@ def _user_modules(spec, arguments, generators):
         # A factory draws its weights from the global generator: lend it the class's stream.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**62, (), generator=g)))
-            modules.append(spec(*arguments))
+            try:
+                module = spec(*arguments)
+            except Exception as error:
+                raise ValueError(
+                    f"{name} could not be made by {name}{arguments}: {type(error).__name__}: "
+                    f"{error}. Pass a torch.nn.Module, or a class or function of two arguments "
+                    "that returns one."
+                ) from error
+        if not isinstance(module, nn.Module):
+            raise ValueError(
+                f"{name}{arguments} returned {module!r}, which is no torch.nn.Module. "
+                "Pass a torch.nn.Module, or a class or function that returns one."
+            )
+        modules.append(module)
     return modules
 
 
@@ -206,21 +218,20 @@ def build_stack(architecture, settings, generators):
     """
     a, d = architecture, settings.latent_dim
     hidden = a.hidden_layer_sizes
+    row, latent = (a.n_features, d), (d, a.n_features)
     if a.encoder is None:
         encoder = MLPEncoder(a.n_features, d, hidden, generators)
     else:
-        encoder = VmapEncoder(
-            _user_modules(a.encoder, (a.n_features, d), generators), a.sample_shape
-        )
+        modules = _user_modules("encoder", a.encoder, row, generators)
+        encoder = VmapEncoder(modules, a.sample_shape)
     if a.decoder is None:
         decoder = MLPDecoder(d, a.n_features, hidden, generators)
     else:
-        decoder = VmapDecoder(_user_modules(a.decoder, (d, a.n_features), generators))
+        decoder = VmapDecoder(_user_modules("decoder", a.decoder, latent, generators))
     if a.metric_network is None:
         metric_network = MLPMetric(a.n_features, d, hidden, generators)
     else:
-        metric_network = VmapMetric(
-            _user_modules(a.metric_network, (a.n_features, d), generators), d, a.sample_shape
-        )
+        modules = _user_modules("metric_network", a.metric_network, row, generators)
+        metric_network = VmapMetric(modules, d, a.sample_shape)
     likelihood = LIKELIHOODS[a.likelihood](len(generators), a.n_features)
     return RHVAEStack(encoder, decoder, metric_network, likelihood, len(generators), settings)

@@ -8,6 +8,7 @@ Shapes: K classes, B rows per class, D columns, d latent dimensions.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -28,12 +29,10 @@ __all__ = [
     "n_tril",
 ]
 
-from typing import NamedTuple
-
 # softplus(_UNIT_DIAGONAL) == 1: an untrained metric network starts near the identity.
 _UNIT_DIAGONAL = math.log(math.e - 1.0)
-# Keeps the variance of a standard normal signal through a SiLU unit.
-_SILU_GAIN = 1.68
+# Keeps the mean square of a signal through a rectified linear unit (He et al. 2015).
+_RELU_GAIN = math.sqrt(2.0)
 # Bounds of the posterior's log-variance: standard deviations between 5e-4 and 150.
 _LOG_VAR_RANGE = (-15.0, 10.0)
 
@@ -112,10 +111,7 @@ class StackedLinear(nn.Module):
 
 
 class MLP(nn.Module):
-    """K multilayer perceptrons with SiLU units.
-
-    SiLU is smooth, so that the Hamiltonian of the posterior flow, which holds the
-    decoder, has the two derivatives that the leapfrog and its training need.
+    """K multilayer perceptrons with rectified linear units.
 
     Parameters
     ----------
@@ -128,15 +124,13 @@ class MLP(nn.Module):
     def __init__(self, sizes, generators):
         super().__init__()
         *hidden, last = zip(sizes[:-1], sizes[1:], strict=True)
-        self.layers = nn.ModuleList(
-            StackedLinear(a, b, generators, _SILU_GAIN) for a, b in hidden
-        )
+        self.layers = nn.ModuleList(StackedLinear(a, b, generators, _RELU_GAIN) for a, b in hidden)
         self.layers.append(StackedLinear(*last, generators, 1.0))
 
     def forward(self, x):
         """Map x of shape (K, B, sizes[0]) to (K, B, sizes[-1])."""
         for layer in self.layers[:-1]:
-            x = nn.functional.silu(layer(x))
+            x = nn.functional.relu(layer(x))
         return self.layers[-1](x)
 
 

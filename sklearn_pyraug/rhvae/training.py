@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
 from skorch.dataset import unpack_data
 from torch import nn
 
 from .data import StackLoader, fixed_batch, padded
 from .model import RHVAEStack
+from .progress import ProgressBar, nanmean
 
-__all__ = ["ClassHistory", "ProgressBar", "StackNet", "TrainingSettings", "train_stack"]
+__all__ = ["ClassHistory", "StackNet", "TrainingSettings", "train_stack"]
 
 # Rows per class from which the metric of the held-out ELBO is built.
 _MAX_METRIC_ROWS = 256
@@ -43,7 +43,7 @@ class TrainingSettings(NamedTuple):
         1 shows a progress bar.
     """
 
-    max_epochs: int = 200
+    max_epochs: int = 100
     batch_size: int = 100
     lr: float = 1e-3
     patience: int | None = 50
@@ -74,37 +74,6 @@ class ClassHistory(NamedTuple):
 
 class _AllClassesStopped(Exception):
     """Every class has converged: leaves skorch's loop."""
-
-
-class ProgressBar(Callback):
-    """A tqdm bar over epochs.
-
-    Parameters
-    ----------
-    total : int
-        Number of epochs.
-    description : str
-        Text before the bar.
-    """
-
-    def __init__(self, total, description):
-        self.total = total
-        self.description = description
-
-    def on_train_begin(self, net, **kwargs):
-        """Open the bar."""
-        from tqdm.auto import tqdm
-
-        self.bar_ = tqdm(total=self.total, desc=self.description, unit="epoch", leave=False)
-
-    def on_epoch_end(self, net, **kwargs):
-        """Advance the bar by one epoch."""
-        self.bar_.set_postfix(loss=f"{np.nanmean(net.epoch_loss_):.4g}", refresh=False)
-        self.bar_.update()
-
-    def on_train_end(self, net, **kwargs):
-        """Close the bar."""
-        self.bar_.close()
 
 
 def _mean_loss(terms, mask):
@@ -158,12 +127,13 @@ class StackNet(NeuralNet):
         self.best_loss_ = np.full(K, np.inf)
         self.best_epoch_ = np.zeros(K, dtype=int)
         self.n_rollbacks_ = np.zeros(K, dtype=int)
+        self.has_valid_ = np.zeros(K, dtype=bool)
+        if self.valid is not None:
+            self.has_valid_ = (self.valid.mask.sum(1) > 0).cpu().numpy()
         self.rollbacks_in_a_row_ = np.zeros(K, dtype=int)
         self.epoch_loss_ = np.full(K, np.nan)
         self.class_losses_ = [([], []) for _ in range(K)]
-        self.best_state_ = {
-            name: p.detach().clone() for name, p in self.module_.named_parameters()
-        }
+        self.best_state_ = {name: p.detach().clone() for name, p in self.module_.named_parameters()}
         return self
 
     # --- what skorch asks for -----------------------------------------------------------
@@ -243,8 +213,8 @@ class StackNet(NeuralNet):
         train = (self._sum_loss / max(self._n_steps, 1)).cpu().double().numpy()
         valid = self._valid_loss()
         self.epoch_loss_ = train
-        monitored = np.where(np.isnan(valid), train, valid)
         active = self.active_.numpy()
+        monitored = np.where(self.has_valid_[active], valid, train)
         for j, k in enumerate(active):
             self.class_losses_[k][0].append(train[j])
             self.class_losses_[k][1].append(valid[j])
@@ -261,7 +231,7 @@ class StackNet(NeuralNet):
         if self.patience is not None:
             stop |= epoch - self.best_epoch_[active] >= self.patience
         # The names that skorch's own callbacks (EarlyStopping, LRScheduler) look for.
-        self.history.record("train_loss", float(np.nanmean(train)) if finite.any() else np.nan)
+        self.history.record("train_loss", nanmean(train))
         self.history.record("valid_loss", float(np.mean(monitored)))
         self.history.record("n_active_classes", len(active))
         if stop.any():
@@ -383,27 +353,28 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         verbose=0,
     )
     net.initialize()
+    buffers = {name: b.detach().cpu().clone() for name, b in stack.named_buffers()}
     interrupted = None
-    net.notify("on_train_begin", X=None, y=None)
     try:
+        net.notify("on_train_begin", X=None, y=None)
         net.fit_loop(np.empty(0))
     except KeyboardInterrupt as error:
         interrupted = error
-    net.notify("on_train_end", X=None, y=None)
-    _restore(stack, net.best_state_, net.eps_)
+    finally:
+        net.notify("on_train_end", X=None, y=None)
+    _restore(stack, net.best_state_, buffers, net.eps_)
     history = [
         ClassHistory(np.array(t), np.array(v), int(e), int(n))
-        for (t, v), e, n in zip(
-            net.class_losses_, net.best_epoch_, net.n_rollbacks_, strict=True
-        )
+        for (t, v), e, n in zip(net.class_losses_, net.best_epoch_, net.n_rollbacks_, strict=True)
     ]
     return history, interrupted
 
 
-def _restore(stack: RHVAEStack, state, eps):
+def _restore(stack: RHVAEStack, state, buffers, eps):
     """Put the best weights of all classes back, also of those that left the stack."""
     for name, p in stack.named_parameters():
         p.data = state[name].cpu()
         p.grad = None
+    for name, b in stack.named_buffers():
+        b.data = buffers[name]
     stack.eps = eps
-    stack.T = torch.full_like(eps, stack.settings.temperature)

@@ -197,9 +197,7 @@ def sample_hmc(
         state, info = hmc_step(state, noise, uniform.log(), eps, n_leapfrog, target)
         mean_acceptance = (info.acceptance * weight).sum(1)
         if step < adapt:
-            tuner = dual_averaging_update(
-                tuner, mean_acceptance.view(-1, 1, 1), target_acceptance
-            )
+            tuner = dual_averaging_update(tuner, mean_acceptance.view(-1, 1, 1), target_acceptance)
             eps = (tuner.log_step if step < adapt - 1 else tuner.log_step_mean).exp()
         else:
             acceptance += mean_acceptance
