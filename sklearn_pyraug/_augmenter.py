@@ -40,7 +40,7 @@ class RHVAEAugmenter(BaseOverSampler):
         (``"auto"``, ``"minority"``, ``"not minority"``, ``"not majority"``, ``"all"``), a
         float (two classes only: minority to majority), a dict of label to number of rows,
         originals included, or a callable that takes `y` and returns such a dict.
-    augmentation_factor : float, default=4.0
+    augmentation_factor : float, default=2.0
         At least 1. After a str or float strategy has fixed each class's size, the size of
         every class, untouched ones included, is multiplied by it, so that balanced data
         grow too. 1.0 is plain imbalanced-learn. A dict or callable is exact, and the
@@ -150,10 +150,10 @@ class RHVAEAugmenter(BaseOverSampler):
 
     Notes
     -----
-    A new row is a draw from the observation model p(x | z) for ``likelihood="gaussian"`` where
-    X has fewer columns than rows; else it is the model's mean. Its values are clipped to the
-    range of their column in the training data, rounded in integer columns and moved to the
-    nearest observed value in columns with ties.
+    Where X has fewer columns than rows, a new row is a draw from the observation model
+    p(x | z); where it has more, and for grey values, it is the model's mean. Its values are
+    clipped to the range of their column in the training data, rounded in integer columns and
+    moved to the nearest observed value in columns with ties.
 
     A class of fewer than 4 rows is not trained on: its new rows lie between pairs of its
     rows, with noise of 0.2 within-class standard deviations, and a warning names it.
@@ -185,7 +185,7 @@ class RHVAEAugmenter(BaseOverSampler):
         self,
         *,
         sampling_strategy="auto",
-        augmentation_factor=4.0,
+        augmentation_factor=2.0,
         latent_dim=10,
         n_leapfrog=3,
         leapfrog_step=0.01,

@@ -49,6 +49,9 @@ class TableCodec:
     constant_ : ndarray of shape (n_features,), dtype=bool
         Whether a column holds one single value.
 
+    binary_ : bool
+        Whether the table holds nothing but zeros and ones.
+
     dtype_ : numpy.dtype
         The dtype of the training rows and of the decoded ones.
 
@@ -108,6 +111,7 @@ class TableCodec:
         X = _as_numbers(X)
         self._columns = columns = _summarise(X)
         self.constant_ = columns.low == columns.high
+        self.binary_ = _is_binary(columns)
         self.likelihood_ = self.likelihood
         if self.likelihood == "auto":
             image = self.sample_shape is not None or _on_one_bounded_scale(columns)
@@ -298,11 +302,16 @@ def _summarise(X):
     return _Columns(low, high, exponent, mean, mean_offset, deviation, integer, values, start)
 
 
+def _is_binary(columns):
+    """Say whether the table holds nothing but zeros and ones."""
+    return bool(columns.integer.all() and columns.low.min() >= 0 and columns.high.max() <= 1)
+
+
 def _on_one_bounded_scale(columns):
     """Say whether the columns look like the pixels of an image; see :class:`TableCodec`."""
     low, high, n_features = columns.low.min(), columns.high.max(), len(columns.low)
     all_integer = columns.integer.all()
-    if n_features >= 2 and all_integer and low >= 0 and high <= 1:
+    if n_features >= 2 and _is_binary(columns):
         return True
     if n_features < _MIN_IMAGE_COLUMNS or low != 0:
         return False

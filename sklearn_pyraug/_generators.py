@@ -140,9 +140,9 @@ def learn(X, y, wanted, codec, root, *, architecture, flow, training, device, n_
 
     Notes
     -----
-    Rows of a Gaussian likelihood are drawn from p(x | z) where there are fewer columns than
-    rows: the mean alone has too little variance there. Where columns outnumber rows, and for
-    grey values, the noise of single columns drowns what the classes differ in.
+    Rows of a table, but not of grey values, are drawn from p(x | z) where there are fewer
+    columns than rows: the mean alone has too little variance there. Where columns outnumber
+    rows the noise of single columns drowns what the classes differ in.
     """
     classes, y_index = np.unique(y, return_inverse=True)
     T = codec.encode(X.toarray() if sparse.issparse(X) else X)
@@ -179,6 +179,6 @@ def learn(X, y, wanted, codec, root, *, architecture, flow, training, device, n_
         class_rows,
         {k: history[k] for k in sorted(history)},
         type(X) if sparse.issparse(X) else None,
-        codec.likelihood_ == "gaussian" and X.shape[1] < X.shape[0],
+        X.shape[1] < X.shape[0] and (codec.likelihood_ == "gaussian" or codec.binary_),
     )
     return generators, interrupted
