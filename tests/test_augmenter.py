@@ -14,6 +14,7 @@ from imblearn.over_sampling import SMOTE
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 from scipy import sparse
+from shared import dense, quick, table
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
@@ -26,32 +27,6 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_pyraug import AugmentedClassifier, Pipeline, RHVAEAugmenter, make_pipeline
-
-QUICK = {
-    "max_epochs": 2,
-    "hidden_layer_sizes": (8,),
-    "latent_dim": 2,
-    "n_mcmc_steps": 4,
-    "n_mcmc_leapfrog": 2,
-    "random_state": 0,
-    "device": "cpu",
-}
-
-
-def quick(**parameters):
-    return RHVAEAugmenter(**QUICK | parameters)
-
-
-def table(sizes=(20, 12, 8), n_features=4, seed=0):
-    """Return rows of classes 0, 1, ... of the given sizes, in random order."""
-    rng = np.random.default_rng(seed)
-    y = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
-    return rng.normal(size=(len(y), n_features)) + 2 * y[:, None], y
-
-
-def dense(X):
-    """Return the values of any container as an array."""
-    return X.toarray() if sparse.issparse(X) else np.asarray(X)
 
 
 def assert_same(one, two):

@@ -7,32 +7,16 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from shared import quick, table
 from torch import nn
 
-from sklearn_pyraug import RHVAEAugmenter, _parallel
-
-QUICK = {
-    "max_epochs": 3,
-    "hidden_layer_sizes": (8,),
-    "latent_dim": 2,
-    "n_mcmc_steps": 6,
-    "n_mcmc_leapfrog": 2,
-    "augmentation_factor": 2,
-    "random_state": 0,
-    "device": "cpu",
-}
-
-
-def quick(**parameters):
-    return RHVAEAugmenter(**QUICK | parameters)
+from sklearn_pyraug import _parallel
 
 
 @pytest.fixture
 def data():
     """Four classes, one of them too small to train on, in random order."""
-    rng = np.random.default_rng(0)
-    y = rng.permutation(np.repeat([0, 1, 2, 3], [20, 12, 9, 2]))
-    return rng.normal(size=(len(y), 4)) + 2 * y[:, None], y
+    return table((20, 12, 9, 2))
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:Too few rows to train")
