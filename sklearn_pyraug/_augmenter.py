@@ -359,7 +359,8 @@ class RHVAEAugmenter(BaseOverSampler):
         self.origin_indices_ = np.r_[np.arange(n), origins]
         y_new = self.classes_[y_index].astype(y.dtype, copy=False)
         if sparse.issparse(X):
-            X_resampled = sparse.vstack([X, X_new], format=X.format)
+            # The type, because older SciPys stack sparse arrays into a sparse matrix.
+            X_resampled = type(X)(sparse.vstack([X, X_new], format=X.format))
         else:
             X_resampled = np.concatenate([X, X_new])
         return X_resampled, np.concatenate([y, y_new])
@@ -389,8 +390,8 @@ class RHVAEAugmenter(BaseOverSampler):
         )
         history = self._generators.history
         self.classes_ = np.array(list(n_new), dtype=y.dtype)
-        labels = list(n_new)
-        self.sampling_strategy_ = n_new
+        labels = self.classes_.tolist()
+        self.sampling_strategy_ = dict(zip(labels, n_new.values(), strict=True))
         self.likelihood_ = codec.likelihood_
         self.device_ = device
         self.history_ = {labels[k]: record for k, record in history.items()}
@@ -404,7 +405,8 @@ class RHVAEAugmenter(BaseOverSampler):
     def _draw(self, n_new, root):
         device = check_device(self.device)
         draws = self._generators.draw(n_new, root, settings.sampler(self), device, self.n_jobs)
-        self.sampler_info_ = {self.classes_[k]: i for k, i in sorted(draws.info.items())}
+        labels = self.classes_.tolist()
+        self.sampler_info_ = {labels[k]: i for k, i in sorted(draws.info.items())}
         return draws
 
 

@@ -5,7 +5,7 @@ made in the same order whatever the number of jobs.
 """
 
 import copy
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from joblib import Parallel, delayed
 
 from ._random import class_generator
-from .rhvae import draw_rows, train_generator
+from .rhvae import draw_rows, n_weights, train_generator
 
 __all__ = ["TrainedGroup", "draw_groups", "plan_groups", "train_groups"]
 
@@ -21,6 +21,10 @@ __all__ = ["TrainedGroup", "draw_groups", "plan_groups", "train_groups"]
 # a GPU wants all classes at once.
 _MAX_WEIGHTS = {"cpu": 6_000_000}
 _MAX_WEIGHTS_ACCELERATOR = 500_000_000
+
+# Multiplications in one step of training or sampling below which a second thread gains at most a
+# quarter, and loses twentyfold when another program keeps its core busy.
+_MIN_THREADED_WORK = 20_000_000
 
 _TRAINING_STREAMS = ("weights", "shuffle", "noise", "split")
 _SAMPLING_STREAMS = ("mcmc", "decode")
@@ -77,6 +81,18 @@ def plan_groups(sizes, weights_per_class, batch_size, device):
     return groups
 
 
+@contextmanager
+def _fitting_threads(work):
+    """Use one torch thread in this process while the steps are small."""
+    n_threads = torch.get_num_threads()
+    if work < _MIN_THREADED_WORK:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 def _streams(root, classes, purposes):
     return {p: [class_generator(root, k, p) for k in classes] for p in purposes}
 
@@ -117,16 +133,20 @@ def train_groups(groups, rows, root, n_jobs, **arguments):
     interrupted : KeyboardInterrupt or None
     """
     trained = []
-    verbose = arguments["training"].verbose
+    training = arguments["training"]
+    n_rows = max(sum(min(len(rows[k]), training.batch_size) for k in g) for g in groups or [[]])
+    work = n_rows * n_weights(arguments["architecture"], arguments["flow"])
     tasks = (
         delayed(_train_group)(
             g, [rows[k] for k in g], root, arguments | {"description": _describe(i, groups)}
         )
         for i, g in enumerate(groups)
     )
-    results = Parallel(n_jobs=n_jobs, return_as="generator", verbose=10 * (verbose > 1))(tasks)
+    results = Parallel(n_jobs=n_jobs, return_as="generator", verbose=10 * (training.verbose > 1))(
+        tasks
+    )
     try:
-        with closing(results):
+        with _fitting_threads(work), closing(results):
             for group in results:
                 trained.append(group)
                 if group.interrupted is not None:
@@ -164,21 +184,29 @@ def draw_groups(trained, n_new, root, n_jobs, **arguments):
         Diagnostics of the chains of each class.
     """
     wanted = [g for g in trained if any(n_new.get(k, 0) for k in g.classes)]
-    results = Parallel(n_jobs=n_jobs)(
-        delayed(draw_rows)(
-            g.generator,
-            [n_new.get(k, 0) for k in g.classes],
-            streams=_streams(root, g.classes, _SAMPLING_STREAMS),
-            **arguments,
+    work = max((_sampling_work(g, n_new) for g in wanted), default=0)
+    with _fitting_threads(work):
+        results = Parallel(n_jobs=n_jobs)(
+            delayed(draw_rows)(
+                g.generator,
+                [n_new.get(k, 0) for k in g.classes],
+                streams=_streams(root, g.classes, _SAMPLING_STREAMS),
+                **arguments,
+            )
+            for g in wanted
         )
-        for g in wanted
-    )
     drawn, infos = {}, {}
     for g, (rows, origins, info) in zip(wanted, results, strict=True):
         for j, k in enumerate(g.classes):
             drawn[k] = (rows[j].numpy(), origins[j].numpy())
             infos[k] = {name: float(value[j]) for name, value in info.items()}
     return drawn, infos
+
+
+def _sampling_work(group, n_new):
+    """Return the multiplications of one evaluation of the metric in all chains of a group."""
+    n_chains = sum(n_new.get(k, 0) for k in group.classes)
+    return n_chains * group.generator.metric.M[0].numel()
 
 
 def to_tensor(rows):
