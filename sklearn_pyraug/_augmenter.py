@@ -69,20 +69,20 @@ class RHVAEAugmenter(BaseOverSampler):
     decoder : "direct", torch.nn.Module or callable, default="direct"
         ``"direct"`` is the papers' decoder. Your own is called as
         ``decoder(latent_dim, n_features)`` and maps (B, latent_dim) to (B, D), in any shape:
-        means for ``likelihood="gaussian"`` (of standardised columns), logits for
-        ``"bernoulli"``.
+        means for ``likelihood="gaussian"`` (of standardised columns), else logits.
     metric_network : torch.nn.Module, callable or None, default=None
         Your own metric network, called as ``metric_network(n_features, latent_dim)``; maps
         rows to lower-triangular (B, latent_dim, latent_dim) matrices with a positive
         diagonal, or to (B, latent_dim (latent_dim + 1) / 2) unconstrained entries.
     sample_shape : tuple of int or None, default=None
         Shape of a row that is an image, such as ``(28, 28)``.
-    likelihood : {"auto", "gaussian", "bernoulli"}, default="auto"
+    likelihood : {"auto", "gaussian", "bernoulli", "binomial"}, default="auto"
         Observation model. ``"gaussian"``: standardised columns, one learned scale each.
-        ``"bernoulli"``: all columns on one bounded scale, such as grey values. ``"auto"``
-        takes ``"bernoulli"`` for images (`sample_shape` given, or at least 16 columns that
-        share one scale from 0 to at most 1, or integers up to 255) and for tables of zeros
-        and ones.
+        ``"bernoulli"``: all columns on one bounded scale, each value black or white;
+        ``"binomial"``: the same for grey values. ``"auto"`` takes one of these two for images
+        (`sample_shape` given, or at least 16 columns that share one scale from 0 to at most 1, or
+        integers up to 255): ``"bernoulli"`` where most values lie at the two ends; and
+        ``"bernoulli"`` for tables of zeros and ones.
     max_epochs : int, default=100
         Passes over the training rows.
     batch_size : int, default=100
@@ -125,7 +125,7 @@ class RHVAEAugmenter(BaseOverSampler):
         Column names, where all are strings.
     sampling_strategy_ : dict
         New rows by label.
-    likelihood_ : {"gaussian", "bernoulli"}
+    likelihood_ : {"gaussian", "bernoulli", "binomial"}
         The observation model in use.
     device_ : str
         Where the networks were trained.

@@ -6,6 +6,8 @@ import numpy as np
 
 # "auto": how many columns on one scale make a table look like an image.
 _MIN_IMAGE_COLUMNS = 16
+# Between MNIST (0.8) and pictures of greys (0.5 and less), see `_dispersion`.
+_MIN_BINARY_DISPERSION = 0.7
 _MAX_BYTE = 255
 
 # Work is cut into blocks of about this many values, so that temporaries stay small.
@@ -26,8 +28,8 @@ class TableCodec:
 
     Parameters
     ----------
-    likelihood : {"auto", "gaussian", "bernoulli"}, default="auto"
-        The kind of code. `"gaussian"` standardises each column. `"bernoulli"` maps the whole
+    likelihood : {"auto", "gaussian", "bernoulli", "binomial"}, default="auto"
+        The kind of code. `"gaussian"` standardises each column. The other two map the whole
         table onto [0, 1] with one center and one scale, as suits an image. See Notes for the rule
         behind `"auto"`.
 
@@ -36,7 +38,7 @@ class TableCodec:
 
     Attributes
     ----------
-    likelihood_ : {"gaussian", "bernoulli"}
+    likelihood_ : {"gaussian", "bernoulli", "binomial"}
         The kind of code in use.
 
     center_ : ndarray of shape (n_features,), dtype=float64
@@ -57,11 +59,13 @@ class TableCodec:
 
     Notes
     -----
-    **Choice of the likelihood.** `"auto"` takes `"bernoulli"` in three cases, else `"gaussian"`:
-    a `sample_shape` is given; or there are two columns or more, and all values are 0 or 1; or the
-    columns share one bounded scale, which means at least 16 columns, a smallest value of exactly
-    0, values that are at most 1 or that are integers of at most 255, and, in the median over the
-    columns that vary, a column maximum of at least half the global one.
+    **Choice of the likelihood.** `"auto"` takes `"bernoulli"` or `"binomial"` in three cases,
+    else `"gaussian"`: a `sample_shape` is given; or there are two columns or more, and all values
+    are 0 or 1; or the columns share one bounded scale, which means at least 16 columns, a smallest
+    value of exactly 0, values that are at most 1 or that are integers of at most 255, and, in the
+    median over the columns that vary, a column maximum of at least half the global one. It is
+    `"bernoulli"` where the columns' variances sum to at least 0.7 of the most that values in [0, 1]
+    with these means can have, which is what zeros and ones have; grey values are `"binomial"`.
 
     **Values that a column can take.** A decoded value is one that its column could have held:
 
@@ -78,7 +82,7 @@ class TableCodec:
     **Precision.** Codes have the 24 bits of float32. Training rows come back to about 1e-7 of a
     column's scale. Integers, tied values and the two ends of a column come back exactly as long as
     neighbouring values have different codes, which fails only where their spacing is below that:
-    above all for `"bernoulli"` on columns that are much narrower than the table.
+    above all for codes in [0, 1] of columns that are much narrower than the table.
     """
 
     def __init__(self, likelihood="auto", sample_shape=None):
@@ -97,10 +101,10 @@ class TableCodec:
         -------
         self : TableCodec
         """
-        if self.likelihood not in ("auto", "gaussian", "bernoulli"):
+        if self.likelihood not in ("auto", "gaussian", "bernoulli", "binomial"):
             raise ValueError(
                 f"likelihood={self.likelihood!r} is not known. "
-                "Use 'auto', 'gaussian' or 'bernoulli'."
+                "Use 'auto', 'gaussian', 'bernoulli' or 'binomial'."
             )
         if X.ndim != 2 or X.dtype.kind not in "biuf" or X.shape[0] < 1:
             raise ValueError(
@@ -119,7 +123,10 @@ class TableCodec:
         if self.likelihood_ == "gaussian":
             self._fit_gaussian(columns)
         else:
-            self._fit_bernoulli(columns)
+            self._fit_unit_interval(columns)
+            if self.likelihood == "auto":
+                black_and_white = _dispersion(self, columns) >= _MIN_BINARY_DISPERSION
+                self.likelihood_ = "bernoulli" if black_and_white else "binomial"
         self._fit_ends_and_borders(columns)
         return self
 
@@ -133,7 +140,7 @@ class TableCodec:
             scale = _scale(columns.deviation, columns.exponent)
         self.scale_ = np.where(self.constant_, 1.0, np.maximum(scale, _SMALLEST_SCALE))
 
-    def _fit_bernoulli(self, columns):
+    def _fit_unit_interval(self, columns):
         low, high = columns.low.min(), columns.high.max()
         exponent = _exponents(low, high)
         self._anchor = np.full_like(columns.low, low)
@@ -169,8 +176,8 @@ class TableCodec:
         Returns
         -------
         T : ndarray of shape (n_samples, n_features), dtype=float32
-            Finite. In [0, 1] if `likelihood_` is `"bernoulli"`, also for rows beyond the range of
-            the training rows.
+            Finite. In [0, 1] unless `likelihood_` is `"gaussian"`, also for rows beyond the range
+            of the training rows.
         """
         self._check_width(X, "X")
         same_dtype = X.dtype == self.dtype_
@@ -187,7 +194,7 @@ class TableCodec:
         with np.errstate(over="ignore", under="ignore"):
             offsets = _offsets(X, anchor, self._exponent[columns])
             T = (offsets - self._shift[columns]) / self._unit[columns]
-            if self.likelihood_ == "bernoulli":
+            if self.likelihood_ != "gaussian":
                 return np.clip(T, 0.0, 1.0).astype(np.float32)
             return np.clip(T, -_LARGEST_CODE, _LARGEST_CODE).astype(np.float32)
 
@@ -300,6 +307,15 @@ def _summarise(X):
     start = np.concatenate([[0], np.cumsum(n_values)])
     values = np.concatenate(values)
     return _Columns(low, high, exponent, mean, mean_offset, deviation, integer, values, start)
+
+
+def _dispersion(codec, columns):
+    """Return the columns' variance as a share of that of zeros and ones with the same means."""
+    mean = codec._center_code
+    most = (mean * (1.0 - mean)).sum()
+    # A column's offsets are on its own exponent, the codes on that of the whole table.
+    unit = np.ldexp(codec._unit, codec._exponent - columns.exponent)
+    return ((columns.deviation / unit) ** 2).sum() / most if most > 0 else 1.0
 
 
 def _is_binary(columns):

@@ -30,7 +30,7 @@ PARAMETER_CONSTRAINTS = {
     "decoder": [StrOptions({"direct"}), HasMethods("forward"), callable],
     "metric_network": [HasMethods("forward"), callable, None],
     "sample_shape": ["array-like", None],
-    "likelihood": [StrOptions({"auto", "gaussian", "bernoulli"})],
+    "likelihood": [StrOptions({"auto", "gaussian", "bernoulli", "binomial"})],
     "max_epochs": [_COUNT],
     "batch_size": [_COUNT],
     "lr": [_POSITIVE],

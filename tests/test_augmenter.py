@@ -296,7 +296,7 @@ def columns():
     return X, y
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 def test_synthetic_values_are_ones_that_the_column_can_take(columns, likelihood):
     X, y = columns
     augmenter = quick(augmentation_factor=8, likelihood=likelihood, temperature=5.0)
@@ -449,9 +449,9 @@ def test_likelihood_auto():
     digits = load_digits(n_class=2, return_X_y=True)
     X, y = table()
     assert quick().fit(*iris).likelihood_ == "gaussian"
-    assert quick().fit(*digits).likelihood_ == "bernoulli"
+    assert quick().fit(*digits).likelihood_ == "binomial"
     assert quick().fit(X > 0, y).likelihood_ == "bernoulli"
-    assert quick(sample_shape=(2, 2)).fit(X, y).likelihood_ == "bernoulli"
+    assert quick(sample_shape=(2, 2)).fit(X, y).likelihood_ == "binomial"
     assert quick(likelihood="gaussian").fit(*digits).likelihood_ == "gaussian"
 
 

@@ -625,7 +625,7 @@ def test_all_columns_constant(value):
     assert np.all(new == value)
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 def test_one_column(likelihood):
     X, y = table(n_features=1)
     resampled(quick(likelihood=likelihood), X, y)
@@ -644,7 +644,7 @@ def test_scales_far_apart():
     assert np.all(np.ptp(new, axis=0) > 1e-2 * np.ptp(X, axis=0))
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 @pytest.mark.parametrize("value", [1e30, -1e30, 1e308])
 def test_outlier(value, likelihood):
     X, y = table()

@@ -22,7 +22,7 @@ DTYPES = [
     np.uint64,
     bool,
 ]
-LIKELIHOODS = ["gaussian", "bernoulli"]
+LIKELIHOODS = ["gaussian", "bernoulli", "binomial"]
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ def test_no_rows():
 @pytest.mark.parametrize(
     ("load", "likelihood"),
     [
-        (load_digits, "bernoulli"),
+        (load_digits, "binomial"),
         (load_iris, "gaussian"),
         (load_wine, "gaussian"),
         (load_breast_cancer, "gaussian"),
@@ -328,16 +328,17 @@ def pixels(n_columns=16, high=255):
 @pytest.mark.parametrize(
     ("X", "likelihood"),
     [
-        (pixels(), "bernoulli"),
-        (pixels().astype(np.uint8), "bernoulli"),
-        (pixels() / 255, "bernoulli"),
+        (pixels(), "binomial"),
+        (255.0 * (pixels() > 127), "bernoulli"),  # black and white
+        (pixels().astype(np.uint8), "binomial"),
+        (pixels() / 255, "binomial"),
         (pixels(n_columns=15), "gaussian"),
         (pixels(high=256), "gaussian"),
         (pixels() / 2, "gaussian"),  # neither integers nor within [0, 1]
         (pixels() + 1, "gaussian"),  # 0 is not attained
         (pixels() - 1, "gaussian"),
         (pixels() * ([1] + 15 * [0.4]) / 255, "gaussian"),  # one column on a scale of its own
-        (pixels() * ([1] * 4 + [0] * 12), "bernoulli"),  # a black border does not count
+        (pixels() * ([1] * 4 + [0] * 12), "binomial"),  # a black border does not count
         (np.zeros((5, 16)) + np.arange(16), "gaussian"),  # nothing varies
         (pixels(n_columns=2, high=1), "bernoulli"),
         (pixels(n_columns=2, high=1).astype(bool), "bernoulli"),
@@ -351,7 +352,7 @@ def test_auto_rule(X, likelihood):
 
 def test_auto_takes_a_sample_shape_for_an_image(rng):
     X = rng.normal(size=(10, 6))
-    assert TableCodec(sample_shape=(2, 3)).fit(X).likelihood_ == "bernoulli"
+    assert TableCodec(sample_shape=(2, 3)).fit(X).likelihood_ == "binomial"
     assert TableCodec("gaussian", sample_shape=(2, 3)).fit(X).likelihood_ == "gaussian"
 
 

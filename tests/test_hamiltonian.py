@@ -100,7 +100,7 @@ def test_free_fall_is_exact():
     torch.testing.assert_close(momentum, rho - 9.81)
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 def test_posterior_gradients_against_autograd(random_seed, likelihood):
     problem = RiemannianProblem(random_seed, likelihood)
     z, rho = problem.z.clone().requires_grad_(), problem.rho.clone().requires_grad_()

@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Bernoulli, Normal
+from torch.distributions import Bernoulli, Binomial, Normal
 
 from sklearn_pyraug.rhvae.likelihoods import (
     LIKELIHOODS,
     BernoulliLikelihood,
+    BinomialLikelihood,
     GaussianLikelihood,
 )
 
@@ -58,7 +59,7 @@ def test_bernoulli_log_prob_of_grey_values_is_linear_in_x(random_seed):
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_score_against_autograd(name, random_seed):
-    likelihood = gaussian(random_seed) if name == "gaussian" else BernoulliLikelihood(K, D)
+    likelihood = gaussian(random_seed) if name == "gaussian" else LIKELIHOODS[name](K, D)
     x = torch.rand(K, B, D, generator=stream(random_seed), dtype=torch.float64)
     theta = draw(random_seed + 1, K, B, D).requires_grad_()
     (truth,) = torch.autograd.grad(likelihood.log_prob(x, theta).sum(), theta)
@@ -89,6 +90,29 @@ def test_bernoulli_sample_moments(random_seed):
     assert ((x.mean(1) - p).abs() < 5.0 * (p * (1.0 - p) / n).sqrt()).all()
 
 
+def test_binomial_log_prob_is_the_binomial_one_without_coefficients(random_seed):
+    likelihood = BinomialLikelihood(K, D)
+    n, theta = likelihood.n_trials, draw(random_seed, K, B, D)
+    counts = torch.randint(0, n + 1, (K, B, D), generator=stream(random_seed)).double()
+    coefficients = torch.lgamma(torch.tensor(n + 1.0).double()) - torch.lgamma(counts + 1.0)
+    coefficients = coefficients - torch.lgamma(n - counts + 1.0)
+    truth = (Binomial(n, logits=theta).log_prob(counts) - coefficients).sum(-1)
+    torch.testing.assert_close(likelihood.log_prob(counts / n, theta), truth)
+
+
+def test_binomial_sample_moments(random_seed):
+    n, likelihood = 20_000, BinomialLikelihood(K, D)
+    theta = draw(random_seed + 1, K, 1, D).expand(K, n, D)
+    x = likelihood.sample(theta, torch.rand(K, n, D, generator=stream(random_seed)))
+    shares = torch.arange(likelihood.n_trials + 1) / likelihood.n_trials
+    torch.testing.assert_close(x.unique().float(), shares)
+    p = likelihood.mean(theta)[:, 0]
+    var = p * (1.0 - p) / likelihood.n_trials
+    assert ((x.mean(1) - p).abs() < 5.0 * (var / n).sqrt()).all()
+    # A variance's standard error is at most that of a coin's, whose fourth moment is larger.
+    assert ((x.var(1) - var).abs() < 5.0 * (p * (1.0 - p)) / n**0.5).all()
+
+
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_start_is_the_best_constant_prediction(name, random_seed):
     """The gradient of the mean log-density by theta vanishes at the start."""
@@ -112,7 +136,7 @@ def test_start_from_constant_or_huge_rows_is_finite(name, value):
     likelihood = LIKELIHOODS[name](1, D)
     rows = torch.full((6, D), value)
     rows[0] = -value
-    if name == "bernoulli":
+    if name != "gaussian":
         rows = torch.full((6, D), min(value, 1.0))
     assert torch.isfinite(likelihood.start_at([rows])).all()
     assert all(torch.isfinite(p).all() for p in likelihood.parameters())

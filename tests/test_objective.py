@@ -53,7 +53,7 @@ def mean_elbo(stack, batch):
 # --- formulas ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 def test_without_leapfrog_steps_it_is_the_textbook_elbo(random_seed, likelihood):
     stack, batch = some_stack(random_seed, likelihood, n_leapfrog=0), some_batch(random_seed)
     got = elbo_terms(stack, batch)
@@ -123,7 +123,7 @@ def test_a_class_is_the_same_in_any_company(random_seed):
 # --- derivatives ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 def test_gradient_by_parameters_against_finite_differences(random_seed, likelihood):
     """A missing second-order term of the flow would show at this large ε."""
     stack = some_stack(random_seed, likelihood, leapfrog_step=0.1, regularization=0.2)

@@ -60,7 +60,7 @@ class Architecture(NamedTuple):
     ----------
     n_features : int
         Columns D of a coded row.
-    likelihood : {"gaussian", "bernoulli"}
+    likelihood : {"gaussian", "bernoulli", "binomial"}
         Observation model.
     hidden_layer_sizes : tuple of int
         Hidden units of the default networks, input side first.
