@@ -143,7 +143,8 @@ class BinomialLikelihood(BernoulliLikelihood):
 
     Notes
     -----
-    n was chosen among 1 to 4 on small and on grey images.
+    n is provisional: on 8 x 8 digits n = 4, on chest X-rays n = 2 did best of 1, 2 and 4, with 50
+    rows a class or fewer and 3 splits; 3 lies between.
     """
 
     n_trials = 3
