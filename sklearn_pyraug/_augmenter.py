@@ -65,7 +65,7 @@ class RHVAEAugmenter(BaseOverSampler):
     encoder : torch.nn.Module, callable or None, default=None
         Your own encoder instead of a perceptron. A module is copied for each class; a class
         or factory is called as ``encoder(n_features, latent_dim)``. It maps (B, D) rows, or
-        an image (B, H, W) with `sample_shape`, to ``(mu, log_var)``, each (B, latent_dim).
+        rows in `sample_shape` where that is given, to ``(mu, log_var)``, each (B, latent_dim).
     decoder : "direct", torch.nn.Module or callable, default="direct"
         ``"direct"`` is the papers' decoder. Your own is called as
         ``decoder(latent_dim, n_features)`` and maps (B, latent_dim) to (B, D), in any shape:

@@ -457,3 +457,37 @@ def test_two_trainings_with_equal_streams_are_bit_identical():
     for x, y in zip(h, g, strict=True):
         np.testing.assert_array_equal(x.train_loss, y.train_loss)
         np.testing.assert_array_equal(x.valid_loss, y.valid_loss)
+
+
+def test_a_gradient_that_is_not_finite_rolls_back_one_class():
+    """A finite loss can have a NaN gradient; its weights were once kept as the best ones."""
+    moments = []
+
+    class Sabotage(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.n_steps = 0
+            self.parameter = net.module_.encoder.net.layers[0].weight
+            self.parameter.register_hook(self.spoil)
+
+        def spoil(self, gradient):
+            self.n_steps += 1
+            if self.n_steps == 5:
+                gradient = gradient.clone()
+                gradient[0] = torch.nan
+            return gradient
+
+        def on_batch_end(self, net, training=False, **kwargs):
+            state = net.optimizer_.state[self.parameter]
+            moments.append([state["exp_avg"][k].abs().sum().item() for k in range(2)])
+
+    classes = {0: some_rows(0, 15), 1: some_rows(1, 15)}
+    generator, history, _ = train(classes, callbacks=[Sabotage()], max_epochs=10)
+    assert [h.n_rollbacks for h in history] == [1, 0]
+    for k in range(2):
+        assert all(torch.isfinite(p).all() for p in weights_of(generator, k).values())
+    # The class starts over from its best weights without the old momentum; the other keeps its.
+    assert moments[4][0] == 0.0
+    assert moments[4][1] > 0.0
+    undisturbed, _, _ = train(classes, max_epochs=10)
+    for name, p in weights_of(generator, 1).items():
+        assert torch.equal(p, weights_of(undisturbed, 1)[name])

@@ -213,8 +213,8 @@ def draw_rows(generator, counts, settings, streams, *, device="cpu", noisy=False
     ]
     rows = [[] for _ in counts]
     infos = []
-    # Chunks hold whole multiples of every class, so that a class's draws depend only on
-    # its own count: a class that has run out draws nothing.
+    # A class that has run out of chains draws nothing more: what it draws depends on its own
+    # count, not on how many chunks another class needs.
     for first in range(0, max(*counts, 1), _CHUNK):
         chunk = [s[first : first + _CHUNK] for s in starts]
         z, info = sample_hmc(

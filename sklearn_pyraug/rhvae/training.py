@@ -63,7 +63,7 @@ class ClassHistory(NamedTuple):
     best_epoch : int
         Number of epochs (from 1) after which the kept weights were reached; 0 for none.
     n_rollbacks : int
-        How often a non-finite loss took the weights back and halved the step.
+        How often a non-finite loss or gradient took the weights back and halved the step.
     """
 
     train_loss: np.ndarray
@@ -153,17 +153,20 @@ class StackNet(NeuralNet):
         return torch.where(torch.isfinite(loss), loss, 0.0).sum()
 
     def train_step_single(self, batch, **fit_params):
-        """Compute loss and gradients; a class with a non-finite loss contributes none."""
+        """Compute loss and gradients; a class where either is not finite contributes none."""
         self._set_training(True)
         xi, _ = unpack_data(batch)
         terms = self.infer(xi)
         loss = self.get_loss(terms, None, X=xi, training=True)
         loss.backward()
-        bad = ~torch.isfinite(self.batch_loss_)
+        gradients = [p.grad for p in self.module_.parameters() if p.grad is not None]
+        # A finite loss may have a gradient that is not; one sum per class sees it.
+        total = sum(g.flatten(1).sum(1) for g in gradients)
+        bad = ~torch.isfinite(self.batch_loss_ + total)
         if bad.any():
-            for p in self.module_.parameters():
-                if p.grad is not None:
-                    p.grad[bad] = 0.0
+            self.batch_loss_ = torch.where(bad, torch.nan, self.batch_loss_)
+            for g in gradients:
+                g[bad] = 0.0
         return {"loss": loss, "y_pred": terms}
 
     def train_step(self, batch, **fit_params):
