@@ -8,11 +8,15 @@ G⁻¹(z) = Σᵢ Mᵢ wᵢ(z) + λ I,  wᵢ(z) = exp(−‖z − cᵢ‖² / T�
 Shapes: K classes, C points per class, N centroids per class, d latent dimensions.
 """
 
+import functools
+import math
 from typing import NamedTuple
 
 import torch
+from torch.nn.functional import threshold
 
 __all__ = [
+    "Kick",
     "LocalMetric",
     "Metric",
     "apply",
@@ -21,8 +25,22 @@ __all__ = [
     "local_metric",
     "log_volume_gradient",
     "make_metric",
+    "outer",
     "potential_gradient",
+    "pull",
+    "with_square",
 ]
+
+
+# Weights of e^-60 and less are set to 0: beside λ they are nothing, but products with them
+# underflow to subnormal numbers, which processors multiply many times more slowly.
+_MIN_LOG_WEIGHT = -60.0
+_MIN_WEIGHT = 1.001 * math.exp(_MIN_LOG_WEIGHT)
+
+
+@functools.cache
+def _identity(d, dtype, device):
+    return torch.eye(d, dtype=dtype, device=device)
 
 
 class Metric(NamedTuple):
@@ -40,9 +58,10 @@ class Metric(NamedTuple):
         Temperature: the reach of a centroid, in latent units.
     lam : float
         Regularisation λ > 0.
-    slope, offset : Tensor
-        2c / T², and −‖c‖² / T² (−∞ for padding), of shapes (n_classes, n_centroids,
-        latent_dim) and (n_classes, 1, n_centroids): log w is linear in them.
+    slope : Tensor of shape (n_classes, n_centroids, latent_dim + 1)
+        [c / T², −1 / T²].
+    offset : Tensor of shape (n_classes, 1, n_centroids)
+        −‖c‖² / T², −∞ for padding: log w = offset + [2z, ‖z‖²] slopeᵀ.
     """
 
     c: torch.Tensor
@@ -63,6 +82,8 @@ class LocalMetric(NamedTuple):
         Weights wᵢ(z).
     G_inv, G : Tensor of shape (n_classes, n_points, latent_dim, latent_dim)
         Inverse metric and metric.
+    R : Tensor of shape (n_classes, n_points, latent_dim, latent_dim)
+        Inverse of the Cholesky factor of G⁻¹: G = RᵀR.
     log_det_inv : Tensor of shape (n_classes, n_points)
         log det G⁻¹(z) = −log det G(z).
     trace : Tensor of shape (n_classes, n_points, n_centroids)
@@ -72,8 +93,28 @@ class LocalMetric(NamedTuple):
     w: torch.Tensor
     G_inv: torch.Tensor
     G: torch.Tensor
+    R: torch.Tensor
     log_det_inv: torch.Tensor
     trace: torch.Tensor
+
+
+class Kick(NamedTuple):
+    """How a gradient of the metric's part of the energy came about; its adjoint needs it.
+
+    Attributes
+    ----------
+    z, rho : Tensor of shape (n_classes, n_points, latent_dim)
+    excess, u : Tensor of shape (n_classes, n_points, n_centroids)
+        ρᵀMᵢρ − tr(G Mᵢ), and that times wᵢ.
+    slope_total : Tensor of shape (n_classes, n_points, 1)
+        −Σᵢ uᵢ / T².
+    """
+
+    z: torch.Tensor
+    rho: torch.Tensor
+    excess: torch.Tensor
+    u: torch.Tensor
+    slope_total: torch.Tensor
 
 
 def make_metric(c, L, mask, T, lam):
@@ -93,68 +134,58 @@ def make_metric(c, L, mask, T, lam):
     """
     inv_T2 = T.square().reciprocal()
     offset = mask.log() - c.square().sum(-1) * inv_T2.squeeze(-1)
+    slope = torch.cat([c * inv_T2, -inv_T2.expand(*c.shape[:2], 1)], -1)
     M = (L @ L.mT).flatten(2)
-    return Metric(c, M, mask, T, lam, 2.0 * inv_T2 * c, offset.unsqueeze(1))
+    return Metric(c, M, mask, T, lam, slope, offset.unsqueeze(1))
+
+
+def with_square(z):
+    """Return [2z, ‖z‖²], shape (n_classes, n_points, latent_dim + 1)."""
+    return torch.cat([2.0 * z, z.square().sum(-1, keepdim=True)], -1)
 
 
 def centroid_weights(z, metric):
     """Return wᵢ(z) = exp(−‖z − cᵢ‖²/T²), shape (n_classes, n_points, n_centroids)."""
-    log_w = torch.baddbmm(metric.offset, z, metric.slope.mT)
-    return torch.exp(log_w - (z / metric.T).square().sum(-1, keepdim=True))
+    log_w = torch.baddbmm(metric.offset, with_square(z), metric.slope.mT)
+    # Clamped first: an exponential that underflows is slow too. A NaN passes both bounds.
+    return threshold(log_w.clamp_min(_MIN_LOG_WEIGHT).exp(), _MIN_WEIGHT, 0.0)
 
 
-def inverse_metric(z, metric):
+def inverse_metric(z, metric, w=None):
     """Return G⁻¹(z), shape (n_classes, n_points, latent_dim, latent_dim).
 
     Parameters
     ----------
     z : Tensor of shape (n_classes, n_points, latent_dim)
     metric : Metric
+    w : Tensor of shape (n_classes, n_points, n_centroids) or None
+        The weights at z, where they are known.
     """
-    return _inverse_metric(centroid_weights(z, metric), metric)
-
-
-def _inverse_metric(w, metric):
-    d = metric.c.shape[-1]
-    ridge = metric.lam * torch.eye(d, dtype=w.dtype, device=w.device).flatten()
-    return (torch.bmm(w, metric.M) + ridge).unflatten(-1, (d, d))
+    if w is None:
+        w = centroid_weights(z, metric)
+    eye = _identity(z.shape[-1], z.dtype, z.device)
+    return torch.baddbmm(eye.flatten(), w, metric.M, beta=metric.lam).unflatten(-1, eye.shape)
 
 
 def apply(matrix, vector):
-    """Multiply matrices (..., d, d) by vectors (..., d); faster than tiny matrix products."""
-    return (matrix * vector.unsqueeze(-2)).sum(-1)
+    """Multiply matrices (..., d, d) by vectors (..., d)."""
+    return torch.matmul(matrix, vector.unsqueeze(-1)).squeeze(-1)
 
 
-class _InverseAndLogDet(torch.autograd.Function):
-    """A ↦ A⁻¹, log det A for symmetric positive definite A, through one Cholesky factor.
-
-    The derivative, −A⁻¹ dA A⁻¹ and tr(A⁻¹ dA), needs no differentiation of the factor.
-    """
-
-    @staticmethod
-    def forward(ctx, A):
-        factor, info = torch.linalg.cholesky_ex(A)
-        log_det = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        # A failed factorisation (non-finite A) must not pass for a number.
-        log_det = torch.where(info == 0, log_det, torch.nan)
-        inverse = torch.cholesky_inverse(factor)
-        ctx.save_for_backward(inverse)
-        return inverse, log_det
-
-    @staticmethod
-    def backward(ctx, grad_inverse, grad_log_det):
-        (inverse,) = ctx.saved_tensors
-        gradient = -inverse @ (grad_inverse @ inverse)
-        return gradient + grad_log_det[..., None, None] * inverse
+def outer(a, b):
+    """Return a bᵀ, flat: vectors (..., d) to (..., d ** 2)."""
+    return (a.unsqueeze(-1) * b.unsqueeze(-2)).flatten(-2)
 
 
-def local_metric(z, metric):
+def local_metric(z, metric, with_log_det=True):
     """Evaluate the metric at z through one Cholesky factorisation.
 
     Parameters
     ----------
     z : Tensor of shape (n_classes, n_points, latent_dim)
     metric : Metric
+    with_log_det : bool, default=True
+        False leaves `log_det_inv` out (None).
 
     Returns
     -------
@@ -163,16 +194,29 @@ def local_metric(z, metric):
         caller treats the point as one of infinite energy.
     """
     w = centroid_weights(z, metric)
-    G_inv = _inverse_metric(w, metric)
-    G, log_det_inv = _InverseAndLogDet.apply(G_inv)
+    G_inv = inverse_metric(z, metric, w)
+    factor, info = torch.linalg.cholesky_ex(G_inv)
+    log_det_inv = None
+    if with_log_det:
+        log_det_inv = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        # A failed factorisation (non-finite G⁻¹) must not pass for a number.
+        log_det_inv = torch.where(info == 0, log_det_inv, torch.nan)
+    eye = _identity(z.shape[-1], z.dtype, z.device)
+    # RC = I takes half the time of CR = I.
+    R = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False, left=False)
+    G = R.mT @ R
     trace = torch.bmm(G.flatten(2), metric.M.mT)
-    return LocalMetric(w, G_inv, G, log_det_inv, trace)
+    return LocalMetric(w, G_inv, G, R, log_det_inv, trace)
 
 
-def _pull(z, u, metric):
-    # −(1/T²) Σᵢ uᵢ (z − cᵢ) = ½ Σᵢ uᵢ slopeᵢ − Σᵢ uᵢ z / T².
-    total = u.sum(-1, keepdim=True) / metric.T.square()
-    return torch.bmm(u, metric.slope) * 0.5 - total * z
+def pull(z, u, metric):
+    """Return −(1/T²) Σᵢ uᵢ (z − cᵢ), and −Σᵢ uᵢ / T² of shape (n_classes, n_points, 1).
+
+    `u` has the shape (n_classes, n_points, n_centroids).
+    """
+    total = torch.bmm(u, metric.slope)
+    slope_total = total[..., -1:]
+    return torch.addcmul(total[..., :-1], slope_total, z), slope_total
 
 
 def potential_gradient(z, rho, local, metric):
@@ -190,10 +234,12 @@ def potential_gradient(z, rho, local, metric):
     Returns
     -------
     gradient : Tensor of shape (n_classes, n_points, latent_dim)
+    kick : Kick
     """
-    outer = (rho.unsqueeze(-1) * rho.unsqueeze(-2)).flatten(2)
-    quadratic = torch.bmm(outer, metric.M.mT)
-    return _pull(z, local.w * (quadratic - local.trace), metric)
+    excess = torch.bmm(outer(rho, rho), metric.M.mT).sub_(local.trace)
+    u = local.w * excess
+    gradient, slope_total = pull(z, u, metric)
+    return gradient, Kick(z, rho, excess, u, slope_total)
 
 
 def log_volume_gradient(z, local, metric):
@@ -201,4 +247,4 @@ def log_volume_gradient(z, local, metric):
 
     −(1/T²) Σᵢ wᵢ tr(G Mᵢ) (z − cᵢ)
     """
-    return _pull(z, local.w * local.trace, metric)
+    return pull(z, local.w * local.trace, metric)[0]

@@ -1,8 +1,7 @@
 """Observation models p(x | z), given the decoder's output theta(z).
 
-Each likelihood offers its log-density, the score (the derivative of the log-density by
-theta, in closed form, so that only the decoder's vector-Jacobian product is left to
-autograd), the mean and a draw.
+Each likelihood offers its log-density, δ = −∂ log p / ∂ theta in closed form with its adjoint
+(so that only the decoder's vector-Jacobian product is left), the mean and a draw.
 
 Shapes: K classes, B rows per class, D columns; x and theta are (K, B, D).
 """
@@ -61,9 +60,20 @@ class GaussianLikelihood(nn.Module):
         var = self.variance()
         return -0.5 * ((x - theta).square() / var + torch.log(2.0 * math.pi * var)).sum(-1)
 
-    def score(self, x, theta):
-        """Return ∂ log p(x | theta) / ∂ theta = (x − theta) / s², shape (K, B, D)."""
-        return (x - theta) / self.variance()
+    def loss_gradient_parameters(self):
+        """Return what :meth:`loss_gradient` depends on: (1 / s²,), of shape (K, 1, D)."""
+        return (self.variance().reciprocal(),)
+
+    def loss_gradient(self, x, theta, precision, out=None):
+        """Return −∂ log p(x | theta) / ∂ theta = (theta − x) / s², shape (K, B, D)."""
+        if out is None:
+            return (theta - x) * precision
+        return torch.sub(theta, x, out=out).mul_(precision)
+
+    def loss_gradient_adjoint(self, x, delta, cotangent, precision, out):
+        """Pull a cotangent of δ back to theta, into `out`, and to 1 / s²."""
+        torch.mul(cotangent, precision, out=out)
+        return ((cotangent * delta).sum(1, keepdim=True) / precision,)
 
     def mean(self, theta):
         """Return E[x | theta], shape (K, B, D)."""
@@ -94,6 +104,8 @@ class BernoulliLikelihood(nn.Module):
         K and D; there is nothing to learn.
     """
 
+    n_trials = 1
+
     def __init__(self, n_classes, n_features):
         super().__init__()
 
@@ -116,9 +128,26 @@ class BernoulliLikelihood(nn.Module):
         """Return log p(x | theta) in nats, shape (K, B)."""
         return (x * theta - nn.functional.softplus(theta)).sum(-1)
 
-    def score(self, x, theta):
-        """Return ∂ log p(x | theta) / ∂ theta = x − sigmoid(theta), shape (K, B, D)."""
-        return x - torch.sigmoid(theta)
+    def loss_gradient_parameters(self):
+        """Return what :meth:`loss_gradient` depends on: nothing that is learned."""
+        return ()
+
+    def loss_gradient(self, x, theta, out=None):
+        """Return −∂ log p(x | theta) / ∂ theta = n (sigmoid(theta) − x), shape (K, B, D)."""
+        n = self.n_trials
+        if out is None:
+            return n * (torch.sigmoid(theta) - x)
+        delta = torch.sub(torch.sigmoid(theta), x, out=out)
+        return delta if n == 1 else delta.mul_(n)
+
+    def loss_gradient_adjoint(self, x, delta, cotangent, out):
+        """Pull a cotangent of δ back to theta, into `out`."""
+        n = self.n_trials
+        p = torch.add(x, delta, alpha=1.0 / n)
+        torch.ops.aten.sigmoid_backward.grad_input(cotangent, p, grad_input=out)
+        if n != 1:
+            out.mul_(n)
+        return ()
 
     def mean(self, theta):
         """Return E[x | theta] = sigmoid(theta), shape (K, B, D)."""
@@ -152,10 +181,6 @@ class BinomialLikelihood(BernoulliLikelihood):
     def log_prob(self, x, theta):
         """Return log p(x | theta) in nats, without the coefficients, shape (K, B)."""
         return self.n_trials * super().log_prob(x, theta)
-
-    def score(self, x, theta):
-        """Return ∂ log p(x | theta) / ∂ theta = n (x − sigmoid(theta)), shape (K, B, D)."""
-        return self.n_trials * super().score(x, theta)
 
     def sample(self, theta, noise):
         """Draw x in {0, 1/n, ..., 1} from p(x | theta), given uniform noise of shape (K, B, D)."""

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import torch
 
-from .geometry import LocalMetric, Metric, apply, inverse_metric, local_metric, potential_gradient
-from .hamiltonian import PhaseState, System, generalized_leapfrog, tempering_factors
+from .flow import posterior_flow
+from .geometry import Metric
 
-__all__ = ["Batch", "ElboTerms", "elbo_terms", "importance_log_likelihood", "posterior_system"]
+__all__ = ["Batch", "ElboTerms", "elbo_terms", "importance_log_likelihood"]
 
 _LOG_2PI = math.log(2.0 * math.pi)
 
@@ -68,51 +68,6 @@ class ElboTerms(NamedTuple):
     elbo: torch.Tensor
 
 
-class _Local(NamedTuple):
-    metric: LocalMetric
-    theta: torch.Tensor
-    data_gradient: torch.Tensor  # −∇_z log p(x, z)
-
-
-def posterior_system(stack, x, r, metric):
-    """Return the Hamiltonian system of the posterior flow.
-
-    The decoder's gradient does not depend on ρ: it is taken once per leapfrog point,
-    within ``at``, and serves all fixed-point iterations and the next step.
-
-    Parameters
-    ----------
-    stack : RHVAEStack
-    x : Tensor of shape (n_classes, n_rows, n_features)
-    r : Tensor of the shape of x, or None
-    metric : Metric
-
-    Returns
-    -------
-    system : System
-    """
-
-    def at(z):
-        keep_graph = torch.is_grad_enabled()
-        with torch.enable_grad():
-            if not z.requires_grad:
-                z = z.detach().requires_grad_()
-            theta = stack.decode(z, r)
-            score = stack.likelihood.score(x, theta)
-            (gradient,) = torch.autograd.grad(theta, z, score, create_graph=keep_graph)
-        if not keep_graph:
-            theta, z, gradient = theta.detach(), z.detach(), gradient.detach()
-        return _Local(local_metric(z, metric), theta, z - gradient)
-
-    def dz(z, rho, local):
-        return local.data_gradient + potential_gradient(z, rho, local.metric, metric)
-
-    def drho(z, rho, local):
-        return apply(inverse_metric(z, metric) if local is None else local.metric.G_inv, rho)
-
-    return System(at, dz, drho)
-
-
 def elbo_terms(stack, batch):
     """Evaluate the ELBO of every row of a batch with one draw.
 
@@ -129,7 +84,6 @@ def elbo_terms(stack, batch):
     settings = stack.settings
     posterior = stack.encode(x, r)
     z = posterior.mu + torch.exp(0.5 * posterior.log_var) * noise_z
-    d = z.shape[-1]
     log_q = -0.5 * (noise_z.square() + posterior.log_var + _LOG_2PI).sum(-1)
     if settings.n_leapfrog == 0:
         # A plain VAE: the momentum's terms cancel and the metric is not needed.
@@ -139,23 +93,10 @@ def elbo_terms(stack, batch):
         return ElboTerms(log_p_x, log_p_z, zero, log_q, zero, log_p_x + log_p_z - log_q)
     if metric is None:
         metric = stack.metric_from(posterior.mu, x, mask)
-    system = posterior_system(stack, x, r, metric)
-    local = system.at(z)
-    # G = C⁻ᵀ C⁻¹ for the Cholesky factor C of G⁻¹, so ρ₀ = β₀^(−½) C⁻ᵀ γ. A factorisation
-    # that fails has left a NaN in log_det_inv, and so in the ELBO.
-    C = torch.linalg.cholesky_ex(local.metric.G_inv).L
-    gamma = noise_rho.unsqueeze(-1)
-    rho = torch.linalg.solve_triangular(C.mT, gamma, upper=True).squeeze(-1)
-    state = PhaseState(z, rho / math.sqrt(settings.beta_zero), local)
-    log_gamma = -0.5 * (noise_rho.square() + _LOG_2PI).sum(-1) + 0.5 * local.metric.log_det_inv
-    for factor in tempering_factors(settings.beta_zero, settings.n_leapfrog):
-        state = generalized_leapfrog(state, stack.eps, system, settings.n_fixed_point)
-        state = state._replace(rho=state.rho * factor)
-    z, rho, local = state
-    kinetic = (rho * apply(local.metric.G_inv, rho)).sum(-1)
-    log_p_x = stack.likelihood.log_prob(x, local.theta)
+    z, theta, log_p_rho, log_det_inv = posterior_flow(stack, z, noise_rho, x, r, metric)
+    log_gamma = -0.5 * (noise_rho.square() + _LOG_2PI).sum(-1) + 0.5 * log_det_inv
+    log_p_x = stack.likelihood.log_prob(x, theta)
     log_p_z = -0.5 * (z.square() + _LOG_2PI).sum(-1)
-    log_p_rho = 0.5 * (local.metric.log_det_inv - kinetic - d * _LOG_2PI)
     elbo = log_p_x + log_p_z + log_p_rho - log_q - log_gamma
     return ElboTerms(log_p_x, log_p_z, log_p_rho, log_q, log_gamma, elbo)
 

@@ -16,6 +16,7 @@ from torch import nn
 from .data import StackLoader, fixed_batch, padded
 from .model import RHVAEStack
 from .progress import ProgressBar, nanmean
+from .score import Workspace
 
 __all__ = ["ClassHistory", "StackNet", "TrainingSettings", "train_stack"]
 
@@ -358,12 +359,14 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
     net.initialize()
     buffers = {name: b.detach().cpu().clone() for name, b in stack.named_buffers()}
     interrupted = None
+    stack.workspace = Workspace()
     try:
         net.notify("on_train_begin", X=None, y=None)
         net.fit_loop(np.empty(0))
     except KeyboardInterrupt as error:
         interrupted = error
     finally:
+        stack.workspace = None
         net.notify("on_train_end", X=None, y=None)
     _restore(stack, net.best_state_, buffers, net.eps_)
     history = [

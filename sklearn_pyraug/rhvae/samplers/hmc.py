@@ -94,10 +94,13 @@ def hmc_init(z, log_density_and_gradient):
     return HMCState(z, *log_density_and_gradient(z))
 
 
-def hmc_step(state, noise, log_uniform, step_size, n_leapfrog, log_density_and_gradient):
+def hmc_step(
+    state, noise, log_uniform, step_size, n_leapfrog, log_density_and_gradient, gradient_alone=None
+):
     """Take one HMC step in all chains.
 
-    One gradient per leapfrog step: the last one of a trajectory is the first of the next.
+    One gradient per leapfrog step: the last one of a trajectory is the first of the next, and
+    the two half steps of the momentum that meet at an inner point are taken as one.
 
     Parameters
     ----------
@@ -109,19 +112,26 @@ def hmc_step(state, noise, log_uniform, step_size, n_leapfrog, log_density_and_g
     step_size : Tensor of shape (n_classes, 1, 1) or float
     n_leapfrog : int
     log_density_and_gradient : callable
+    gradient_alone : callable or None
+        The same without the density, for the inner points of the trajectory.
 
     Returns
     -------
     state : HMCState
     info : HMCInfo
     """
-    z, log_density, gradient = state
-    rho = noise
-    for _ in range(n_leapfrog):
-        rho = rho + 0.5 * step_size * gradient
+    if gradient_alone is None:
+
+        def gradient_alone(z):
+            return log_density_and_gradient(z)[1]
+
+    rho = noise + 0.5 * step_size * state.gradient
+    z = state.z + step_size * rho
+    for _ in range(n_leapfrog - 1):
+        rho = rho + step_size * gradient_alone(z)
         z = z + step_size * rho
-        log_density, gradient = log_density_and_gradient(z)
-        rho = rho + 0.5 * step_size * gradient
+    log_density, gradient = log_density_and_gradient(z)
+    rho = rho + 0.5 * step_size * gradient
     start = state.log_density - 0.5 * noise.square().sum(-1)
     end = log_density - 0.5 * rho.square().sum(-1)
     # A non-finite energy is a rejection.
@@ -184,6 +194,10 @@ def sample_hmc(
     weight = pad_sequence([torch.full((n,), 1.0 / max(n, 1)) for n in counts], batch_first=True)
     weight = weight.to(c)
     target = metric_log_density(metric)
+
+    def gradient(z):
+        return log_volume_gradient(z, local_metric(z, metric, with_log_det=False), metric)
+
     state = hmc_init(c.gather(1, index.unsqueeze(-1).expand(-1, -1, d)), target)
     adapt = 0 if step_size is not None else max(1, n_steps // 2)
     # 0.3 T is a fair first guess: T is the length on which the density changes.
@@ -194,7 +208,7 @@ def sample_hmc(
     for step in range(n_steps):
         noise = _per_class(torch.randn, counts, generators, d).to(c)
         uniform = _per_class(torch.rand, counts, generators).to(c)
-        state, info = hmc_step(state, noise, uniform.log(), eps, n_leapfrog, target)
+        state, info = hmc_step(state, noise, uniform.log(), eps, n_leapfrog, target, gradient)
         mean_acceptance = (info.acceptance * weight).sum(1)
         if step < adapt:
             tuner = dual_averaging_update(tuner, mean_acceptance.view(-1, 1, 1), target_acceptance)

