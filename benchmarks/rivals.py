@@ -20,6 +20,7 @@ import torch
 
 from sklearn_pyraug.rhvae.data import fixed_batch
 from sklearn_pyraug.rhvae.model import Architecture, FlowSettings, build_stack
+from sklearn_pyraug.rhvae.score import Workspace
 
 __all__ = [
     "OneAfterAnother",
@@ -171,6 +172,8 @@ class StackStep:
         architecture = Architecture(D, "bernoulli", (hidden,))
         self.stack = build_stack(architecture, flow, streams(seed, K)["weights"]).to(device)
         self.stack.train()
+        # As the training loop does.
+        self.stack.workspace = Workspace()
         self.batch = fixed_batch(batches, streams(seed, K)["noise"], latent_dim, device)
         self.optimizer = torch.optim.Adam(self.stack.parameters(), lr=lr, fused=True)
         self.last_loss = None

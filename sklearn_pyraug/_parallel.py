@@ -17,9 +17,9 @@ from .rhvae import draw_rows, n_weights, train_generator
 
 __all__ = ["TrainedGroup", "draw_groups", "plan_groups", "train_groups"]
 
-# Weights in one stack. On a CPU a larger stack saves no more overhead and leaves the cache;
-# a GPU wants all classes at once.
-_MAX_WEIGHTS = {"cpu": 6_000_000}
+# Weights in one stack. A class costs the less the more there are beside it, on a CPU too, until
+# memory is the limit: training holds five numbers per weight.
+_MAX_WEIGHTS = {"cpu": 25_000_000}
 _MAX_WEIGHTS_ACCELERATOR = 500_000_000
 
 # Multiplications in one step of training or sampling below which a second thread gains at most a
