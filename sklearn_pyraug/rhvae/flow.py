@@ -145,7 +145,7 @@ class _PosteriorFlow(torch.autograd.Function):
     def forward(ctx, plan, z, M, slope, offset, *parameters):
         score, metric, gamma, eps, settings = plan
         metric = metric._replace(c=metric.c.detach(), M=M, slope=slope, offset=offset)
-        score.bind(parameters, settings.n_leapfrog + 1)
+        score.bind(parameters, settings.n_leapfrog + 1, settings.second_order)
         result, state, first, tape = _integrate(score, metric, z, gamma, eps, settings, True)
         ctx.tape = (score, metric, gamma, settings, state, first, tape)
         # Other tensor objects than those on the tape: an output refers to its node, and the node

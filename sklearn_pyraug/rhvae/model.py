@@ -42,6 +42,9 @@ class FlowSettings(NamedTuple):
         λ of the metric.
     n_fixed_point : int
         Iterations of each implicit step.
+    second_order : bool
+        False takes the decoder's gradient in the flow for a constant when the objective is
+        differentiated. The objective itself stays exact.
     """
 
     latent_dim: int = 10
@@ -51,6 +54,7 @@ class FlowSettings(NamedTuple):
     temperature: float = 1.0
     regularization: float = 0.01
     n_fixed_point: int = 2
+    second_order: bool = True
 
 
 class Architecture(NamedTuple):

@@ -89,33 +89,40 @@ class MLPScore:
             *likelihood.loss_gradient_parameters(),
         )
 
-    def bind(self, parameters, n_points=0):
-        """Take detached parameters and prepare for the adjoint of `n_points` evaluations."""
+    def bind(self, parameters, n_points=0, second_order=True):
+        """Take detached parameters and prepare for the adjoint of `n_points` evaluations.
+
+        Without `second_order` the gradient counts as a constant, and only theta of the point
+        that was evaluated last has an adjoint.
+        """
         n, (K, B, _) = self.n_layers, self.x.shape
         self.W, self.b, self.extra = parameters[:n], parameters[n : 2 * n], parameters[2 * n :]
-        self.extra_bar, self.n_evaluated = [], 0
+        self.b_bar, self.extra_bar = [[] for _ in self.b], []
+        self.n_evaluated, self.second_order = 0, second_order
         # Two slots per point: layer inputs h beside cotangents ā of layer outputs, and f beside
         # e, the same in the forward run of the adjoint. W̄ = Σ hᵀā + Σ fᵀe.
         if n_points:
+            n_slots = 2 * n_points if second_order else 1
             take = self.workspace.take
-            self.left = [take(K, 2 * n_points, B, W.shape[1], like=W) for W in self.W]
-            self.right = [take(K, 2 * n_points, B, W.shape[2], like=W) for W in self.W]
+            self.left = [take(K, n_slots, B, W.shape[1], like=W) for W in self.W]
+            self.right = [take(K, n_slots, B, W.shape[2], like=W) for W in self.W]
 
     def evaluate(self, z, with_tape):
         """Return theta, −∇_z log p(x, z) and the residual."""
-        slot = 2 * self.n_evaluated
+        slot = 2 * self.n_evaluated if self.second_order else 0
         self.n_evaluated += 1
+        keep_e = with_tape and self.second_order
         h = [z]
         for i, (W, b) in enumerate(zip(self.W[:-1], self.b[:-1], strict=True)):
             a = torch.baddbmm(b, h[-1], W)
             out = self.left[i + 1][:, slot] if with_tape else a
             h.append(torch.clamp_min(a, 0.0, out=out))
         theta = torch.baddbmm(self.b[-1], h[-1], self.W[-1])
-        delta = self.right[-1][:, slot + 1] if with_tape else torch.empty_like(theta)
+        delta = self.right[-1][:, slot + 1] if keep_e else torch.empty_like(theta)
         e = self.likelihood.loss_gradient(self.x, theta, *self.extra, out=delta)
         for i in reversed(range(1, self.n_layers)):
             e = torch.bmm(e, self.W[i].mT)
-            out = self.right[i - 1][:, slot + 1] if with_tape else e
+            out = self.right[i - 1][:, slot + 1] if keep_e else e
             e = _where_active(e, h[i], 0.0, grad_input=out)
         if with_tape:
             self.left[0][:, slot] = z
@@ -123,6 +130,8 @@ class MLPScore:
 
     def adjoint(self, slot, theta_bar, gradient_bar):
         """Return z̄ and keep what the parameters' cotangents are made of."""
+        if not self.second_order:
+            return self._backwards(slot, theta_bar).add_(gradient_bar)
         f = gradient_bar
         self.left[0][:, slot + 1] = f
         for i, W in enumerate(self.W):
@@ -137,18 +146,30 @@ class MLPScore:
         self.extra_bar.append(extra)
         if theta_bar is not None:
             a_bar += theta_bar
-        for i in reversed(range(1, self.n_layers)):
-            out = self.right[i - 1][:, slot]
-            a_bar = torch.bmm(a_bar, self.W[i].mT)
-            a_bar = _where_active(a_bar, self.left[i][:, slot], 0.0, grad_input=out)
-        return torch.baddbmm(gradient_bar, a_bar, self.W[0].mT)
+        return self._backwards(slot, a_bar).add_(gradient_bar)
+
+    def _backwards(self, slot, a_bar):
+        # The adjoint of theta alone, as of any loss.
+        if a_bar is None:
+            return torch.zeros_like(self.left[0][:, slot])
+        if not self.second_order:
+            self.right[-1][:, slot] = a_bar
+        for i in reversed(range(self.n_layers)):
+            self.b_bar[i].append(a_bar.sum(1, keepdim=True))
+            product = torch.bmm(a_bar, self.W[i].mT)
+            if i:
+                out = self.right[i - 1][:, slot]
+                a_bar = _where_active(product, self.left[i][:, slot], 0.0, grad_input=out)
+        return product
 
     def parameter_cotangents(self):
         """Return the cotangents of ``parameters``; ends the use of this object."""
         pairs = list(zip(self.left, self.right, strict=True))
         W_bar = [torch.bmm(f.flatten(1, 2).mT, e.flatten(1, 2)) for f, e in pairs]
-        b_bar = [a_bar[:, ::2].sum((1, 2)).unsqueeze(1) for a_bar in self.right]
+        b_bar = [torch.stack(parts).sum(0) for parts in self.b_bar]
         extra_bar = [torch.stack(parts).sum(0) for parts in zip(*self.extra_bar, strict=True)]
+        if not self.second_order:
+            extra_bar = [None for _ in self.extra]
         self.workspace.give_back([*self.left, *self.right])
         del self.left, self.right
         return *W_bar, *b_bar, *extra_bar
@@ -178,8 +199,9 @@ class AutogradScore:
         self.n_weights = sum(1 for _ in decoder.parameters())
         self.parameters = (*decoder.parameters(), *likelihood.loss_gradient_parameters())
 
-    def bind(self, parameters, n_points=0):
+    def bind(self, parameters, n_points=0, second_order=True):
         """Take detached parameters; the decoder's own are used in place."""
+        self.second_order = second_order
         extra = parameters[self.n_weights :]
         self.extra = [p.detach().requires_grad_(p.is_floating_point()) for p in extra]
         self.leaves = [*self.decoder.parameters(), *self.extra]
@@ -191,7 +213,9 @@ class AutogradScore:
         leaf = z.detach().requires_grad_()
         theta = self.decoder(leaf, self.r)
         delta = self.likelihood.loss_gradient(self.x, theta, *self.extra)
-        (product,) = torch.autograd.grad(theta, leaf, delta, create_graph=with_tape)
+        (product,) = torch.autograd.grad(
+            theta, leaf, delta, retain_graph=with_tape, create_graph=with_tape and self.second_order
+        )
         gradient = leaf + product
         residual = _AutogradResidual(leaf, theta, gradient) if with_tape else None
         return theta.detach(), gradient.detach(), residual
@@ -199,8 +223,13 @@ class AutogradScore:
     def adjoint(self, residual, theta_bar, gradient_bar):
         """Return z̄ and add to the parameters' cotangents."""
         z, theta, gradient = residual
-        pairs = [(theta, theta_bar), (gradient, gradient_bar)]
-        outputs, cotangents = zip(*(p for p in pairs if p[1] is not None), strict=True)
+        pairs = [(theta, theta_bar)]
+        if self.second_order:
+            pairs.append((gradient, gradient_bar))
+        pairs = [p for p in pairs if p[1] is not None]
+        if not pairs:
+            return gradient_bar
+        outputs, cotangents = zip(*pairs, strict=True)
         leaves = [p for p in self.leaves if p.requires_grad]
         with torch.enable_grad():
             z_bar, *new = torch.autograd.grad(outputs, (z, *leaves), cotangents, allow_unused=True)
@@ -209,7 +238,7 @@ class AutogradScore:
             part = next(new) if p.requires_grad else None
             if part is not None:
                 self.totals[i] = part if self.totals[i] is None else self.totals[i] + part
-        return z_bar
+        return z_bar if self.second_order else z_bar + gradient_bar
 
     def parameter_cotangents(self):
         """Return the cotangents of ``parameters``."""

@@ -268,6 +268,8 @@ class StackNet(NeuralNet):
             raise _AllClassesStopped
         self.active_ = self.active_[positions]
         self.module_.keep(positions)
+        # The buffers of the larger stack fit no more.
+        self.module_.workspace = Workspace()
         for state in self.optimizer_.state.values():
             for name, value in state.items():
                 if torch.is_tensor(value) and value.dim():
