@@ -7,7 +7,7 @@ Pyraug with a model that it trained itself. Reported are
 - seconds for all rows, decoded, and per 1,000 rows;
 - the bulk effective sample size (`ess.py`) of as many recorded steps for all, summed over classes,
   median over latent coordinates, of which a sampler is credited with the share of steps that
-  it keeps: half of ours, as the first half adapts the step size, and all of Pyraug's;
+  it keeps: of ours those after the adaptation of the step size, and all of Pyraug's;
 - the sliced Wasserstein distance of the chains' last positions to a long run of ours, so
   that a fast chain cannot be a bad one.
 
@@ -30,7 +30,13 @@ from sklearn.datasets import load_digits
 
 from sklearn_pyraug.rhvae.generator import SamplerSettings, draw_rows, train_generator
 from sklearn_pyraug.rhvae.model import Architecture, FlowSettings
-from sklearn_pyraug.rhvae.samplers import hmc_init, hmc_step, metric_log_density, sample_hmc
+from sklearn_pyraug.rhvae.samplers import (
+    hmc_init,
+    hmc_step,
+    metric_log_density,
+    n_adaptation_steps,
+    sample_hmc,
+)
 from sklearn_pyraug.rhvae.training import TrainingSettings
 
 # What Pyraug's sampler does by default.
@@ -117,7 +123,7 @@ def last_positions(metric, n_chains, n_steps, n_leapfrog, seed, step_size=None):
 def record_ours(metric, n_chains, n_steps, n_leapfrog, n_recorded, seed):
     """Write our chains down, at the step size with which a run of `n_steps` ends.
 
-    The first half of the run, which adapts the step size, is left out; the recording goes on
+    The steps that adapt the step size are left out; the recording goes on
     for `n_recorded` steps, as an autocorrelation cannot be read off a short chain.
 
     Returns
@@ -133,12 +139,12 @@ def record_ours(metric, n_chains, n_steps, n_leapfrog, n_recorded, seed):
     target = metric_log_density(metric)
     state = hmc_init(metric.c.gather(1, index.unsqueeze(-1).expand(-1, -1, d)), target)
     chains, acceptance = [], []
-    for step in range(n_steps // 2 + n_recorded):
+    for step in range(n_adaptation_steps(n_steps) + n_recorded):
         noise = torch.stack([torch.randn(n_chains, d, generator=g) for g in generators])
         uniform = torch.stack([torch.rand(n_chains, generator=g) for g in generators])
         noise, log_uniform = noise.to(metric.c), uniform.log().to(metric.c)
         state, step_info = hmc_step(state, noise, log_uniform, step_size, n_leapfrog, target)
-        if step >= n_steps // 2:
+        if step >= n_adaptation_steps(n_steps):
             chains.append(state.z)
             acceptance.append(float(step_info.is_accepted.float().mean()))
     return torch.stack(chains, dim=2), float(np.mean(acceptance))
@@ -246,7 +252,7 @@ class Ours:
         """Return recorded chains, their acceptance rate, and the number of steps kept."""
         arguments = (self.plan.n_draws, self.n_steps, self.n_leapfrog, self.plan.n_steps)
         chains, acceptance = record_ours(self.metric, *arguments, self.seed)
-        return chains, acceptance, self.n_steps - self.n_steps // 2
+        return chains, acceptance, self.n_steps - n_adaptation_steps(self.n_steps)
 
 
 class Pyraug:
@@ -429,8 +435,8 @@ def main():
     )
     report.note(
         "Bulk ESS over all chains of a class, summed over classes, median over coordinates, of as "
-        "many recorded steps for all. Of these a run keeps some: half of ours (the first half "
-        "adapts the step size), all of Pyraug's, whose chains are recorded from their start. The "
+        "many recorded steps for all. Of these a run keeps some: of ours those after the "
+        "adaptation of the step size, all of Pyraug's, whose chains are recorded from their start. The "
         "whole time is divided by the ESS kept."
     )
     report.note(scale)

@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from sklearn_pyraug.rhvae.geometry import inverse_metric, make_metric
-from sklearn_pyraug.rhvae.samplers import hmc_init, hmc_step, metric_log_density, sample_hmc
+from sklearn_pyraug.rhvae.samplers import (
+    hmc_init,
+    hmc_step,
+    metric_log_density,
+    n_adaptation_steps,
+    sample_hmc,
+)
 from sklearn_pyraug.rhvae.samplers.adaptation import dual_averaging_init, dual_averaging_update
 
 REACH = 4.0  # of the support, in units of T; see the module's docstring
@@ -290,3 +296,7 @@ def test_start_indices_are_honoured():
     for k in range(2):
         torch.testing.assert_close(z[k], metric.c[k, start[k]], rtol=0.0, atol=1e-6)
     torch.testing.assert_close(info["acceptance_rate"], torch.ones(2, dtype=torch.float64))
+
+
+def test_adaptation_takes_half_of_the_steps_but_not_more_than_it_needs():
+    assert [n_adaptation_steps(n) for n in (1, 2, 30, 60, 100, 1000)] == [1, 1, 15, 30, 30, 30]

@@ -1,6 +1,14 @@
 """Samplers in latent space: pure functions, state in, state out."""
 
-from .hmc import HMCInfo, HMCState, hmc_init, hmc_step, metric_log_density, sample_hmc
+from .hmc import (
+    HMCInfo,
+    HMCState,
+    hmc_init,
+    hmc_step,
+    metric_log_density,
+    n_adaptation_steps,
+    sample_hmc,
+)
 
 __all__ = [
     "HMCInfo",
@@ -8,5 +16,6 @@ __all__ = [
     "hmc_init",
     "hmc_step",
     "metric_log_density",
+    "n_adaptation_steps",
     "sample_hmc",
 ]

@@ -22,11 +22,14 @@ __all__ = [
     "hmc_init",
     "hmc_step",
     "metric_log_density",
+    "n_adaptation_steps",
     "sample_hmc",
 ]
 
 # exp(-reach²) is a centroid's weight at the edge of the support: 1e-7.
 _REACH = 4.0
+# Steps after which the step size, tuned on all chains of a class at once, has settled.
+_MAX_ADAPTATION = 30
 # An energy error beyond this is called a divergence (Stan's threshold).
 _DIVERGENCE = 1000.0
 
@@ -147,6 +150,11 @@ def hmc_step(
     return state, HMCInfo(acceptance, accepted, error > _DIVERGENCE, error)
 
 
+def n_adaptation_steps(n_steps):
+    """Return how many of the steps of a chain adapt the step size: half of them, at most 30."""
+    return max(1, min(n_steps // 2, _MAX_ADAPTATION))
+
+
 @torch.no_grad()
 def sample_hmc(
     metric,
@@ -160,8 +168,8 @@ def sample_hmc(
 ):
     """Run one chain per start point and return where each ends.
 
-    The first half of the steps adapts the step size (one per class) by dual averaging
-    towards `target_acceptance`; the second half runs at the averaged step, which keeps
+    The first half of the steps, at most 30, adapts the step size (one per class) by dual
+    averaging towards `target_acceptance`; the rest runs at the averaged step, which keeps
     the target invariant.
 
     Parameters
@@ -199,7 +207,7 @@ def sample_hmc(
         return log_volume_gradient(z, local_metric(z, metric, with_log_det=False), metric)
 
     state = hmc_init(c.gather(1, index.unsqueeze(-1).expand(-1, -1, d)), target)
-    adapt = 0 if step_size is not None else max(1, n_steps // 2)
+    adapt = 0 if step_size is not None else n_adaptation_steps(n_steps)
     # 0.3 T is a fair first guess: T is the length on which the density changes.
     eps = 0.3 * metric.T if step_size is None else torch.full_like(metric.T, step_size)
     tuner = dual_averaging_init(eps)
