@@ -436,8 +436,8 @@ def main():
     report.note(
         "Bulk ESS over all chains of a class, summed over classes, median over coordinates, of as "
         "many recorded steps for all. Of these a run keeps some: of ours those after the "
-        "adaptation of the step size, all of Pyraug's, whose chains are recorded from their start. The "
-        "whole time is divided by the ESS kept."
+        "adaptation of the step size, all of Pyraug's, whose chains are recorded from their "
+        "start. The whole time is divided by the ESS kept."
     )
     report.note(scale)
     report.write()
