@@ -122,6 +122,9 @@ def progress(iterable_or_total, description):
     )
 
 
+_progress_bar = progress  # where an argument is called `progress`
+
+
 # --- time -----------------------------------------------------------------------------------
 
 
@@ -156,7 +159,7 @@ def measure_in_turn(candidates, repeats, warmup=1, synchronize=None, progress=No
     results = {name: [] for name in candidates}
     bar = tqdm(disable=True)
     if progress is not None:
-        bar = globals()["progress"]((warmup + repeats) * len(candidates), progress)
+        bar = _progress_bar((warmup + repeats) * len(candidates), progress)
     with bar:
         for turn in range(warmup + repeats):
             for name, function in candidates.items():

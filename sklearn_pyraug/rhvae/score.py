@@ -203,7 +203,7 @@ class AutogradScore:
         """Take detached parameters; the decoder's own are used in place."""
         self.second_order = second_order
         extra = parameters[self.n_weights :]
-        self.extra = [p.detach().requires_grad_(p.is_floating_point()) for p in extra]
+        self.extra = [p.detach().requires_grad_() for p in extra]
         self.leaves = [*self.decoder.parameters(), *self.extra]
         self.totals = [None] * len(self.leaves)
 
