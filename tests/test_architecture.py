@@ -18,7 +18,7 @@ MAX_LINES = 450
 # From the top down. A name is a module, or a folder of modules, directly in the package.
 LAYERS = [
     {"cli", "__main__", "_demo"},
-    {"io", "plotting", "metrics", "_augmenter", "_classifier", "pipeline"},
+    {"io", "plotting", "metrics", "_augmenter", "_base", "_classifier", "pipeline"},
     {
         "_codec",
         "_fallback",
@@ -34,7 +34,7 @@ LAYERS = [
     },
     {"rhvae"},
 ]
-ESTIMATORS = {"_augmenter", "_classifier"}
+ESTIMATORS = {"_augmenter", "_base", "_classifier"}
 # Optional, and slow to import: an `import sklearn_pyraug` pays for none of them.
 LAZY = {"matplotlib", "pandas", "PIL", "nibabel"}
 MODULES = {
