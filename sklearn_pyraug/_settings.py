@@ -49,8 +49,8 @@ PARAMETER_CONSTRAINTS = {
 }
 
 
-def architecture(estimator, n_features, likelihood):
-    """Return the :class:`~sklearn_pyraug.rhvae.Architecture` for `n_features` columns."""
+def architecture(estimator, n_features, likelihood, layout=None):
+    """Return the :class:`~sklearn_pyraug.rhvae.Architecture` for `n_features` coded columns."""
     return Architecture(
         n_features,
         likelihood,
@@ -59,6 +59,7 @@ def architecture(estimator, n_features, likelihood):
         estimator.encoder,
         None if isinstance(estimator.decoder, str) else estimator.decoder,
         estimator.metric_network,
+        layout,
     )
 
 

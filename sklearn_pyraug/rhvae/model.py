@@ -64,7 +64,7 @@ class Architecture(NamedTuple):
     ----------
     n_features : int
         Columns D of a coded row.
-    likelihood : {"gaussian", "bernoulli", "binomial"}
+    likelihood : {"gaussian", "bernoulli", "binomial", "mixed"}
         Observation model.
     hidden_layer_sizes : tuple of int
         Hidden units of the default networks, input side first.
@@ -75,6 +75,8 @@ class Architecture(NamedTuple):
         weights; a class or factory is called once per class,
         ``encoder(n_features, latent_dim)``, ``decoder(latent_dim, n_features)``,
         ``metric_network(n_features, latent_dim)``, under the class's own random stream.
+    layout : object
+        For ``likelihood="mixed"``, which columns are of which kind.
     """
 
     n_features: int
@@ -84,6 +86,7 @@ class Architecture(NamedTuple):
     encoder: object = None
     decoder: object = None
     metric_network: object = None
+    layout: object = None
 
 
 class RHVAEStack(nn.Module):
@@ -239,5 +242,6 @@ def build_stack(architecture, settings, generators):
     else:
         modules = _user_modules("metric_network", a.metric_network, row, generators)
         metric_network = VmapMetric(modules, d, a.sample_shape)
-    likelihood = LIKELIHOODS[a.likelihood](len(generators), a.n_features)
+    size = (len(generators), a.n_features)
+    likelihood = LIKELIHOODS[a.likelihood](*size if a.layout is None else (*size, a.layout))
     return RHVAEStack(encoder, decoder, metric_network, likelihood, len(generators), settings)
