@@ -292,7 +292,7 @@ def train_ours(rows, plan, args):
         device=args.device,
         description="training ours",
     )
-    metric = generator.metric
+    metric = generator.latent.metric
     metric = metric._replace(
         **{k: v.to(args.device) for k, v in metric._asdict().items() if torch.is_tensor(v)}
     )

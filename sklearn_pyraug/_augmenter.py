@@ -63,7 +63,25 @@ class RHVAEAugmenter(BaseAugmenter):
         ``"binomial"``: the same for grey values. ``"auto"`` takes one of these two for images
         (`sample_shape` given, or at least 16 columns that share one scale from 0 to at most 1, or
         integers up to 255): ``"bernoulli"`` where most values lie at the two ends; and
-        ``"bernoulli"`` for tables of zeros and ones.
+        ``"bernoulli"`` for tables of zeros and ones. In a table with categories, missing values,
+        two-valued columns beside others or columns that mostly hold one value, ``"auto"`` gives
+        each column its own: the ``likelihood_`` is then ``"mixed"``.
+    categorical_features : array-like of bool, int or str, default=None
+        Mask, positions or names of the columns that hold categories. Columns of a dataframe
+        that hold text or booleans, or are of pandas' category dtype, are recognised without.
+    missing : {"error", "keep"}, default="error"
+        ``"keep"`` accepts missing values, and new rows show them as often; a missing category is
+        a level of its own.
+    value_mapping : {"auto", "nearest", "quantile", None}, default="auto"
+        How new values are moved to ones that their column can take. ``"auto"``: to the nearest
+        observed value in columns with ties, else to whole numbers or to at most four decimals
+        where the column has no others; and to the constant of columns that are constant
+        within the class. ``"nearest"``: to the nearest observed value everywhere.
+        ``"quantile"``: to the observed values of the class, rank for rank. None: only into
+        the observed range.
+    scaling : {"auto", "standard", "quantile"}, default="auto"
+        What networks see of a continuous column: its standard score, or the normal score of its
+        rank. ``"auto"`` takes ranks where a column is heavy-tailed.
     max_epochs : int, default=100
         Passes over the training rows.
     batch_size : int, default=100
@@ -106,7 +124,7 @@ class RHVAEAugmenter(BaseAugmenter):
         Column names, where all are strings.
     sampling_strategy_ : dict
         New rows by label.
-    likelihood_ : {"gaussian", "bernoulli", "binomial"}
+    likelihood_ : {"gaussian", "bernoulli", "binomial", "mixed"}
         The observation model in use.
     device_ : str
         Where the networks were trained.
@@ -133,8 +151,14 @@ class RHVAEAugmenter(BaseAugmenter):
     -----
     Where X has fewer columns than rows, a new row is a draw from the observation model
     p(x | z); where it has more, and for grey values, it is the model's mean. Its values are
-    clipped to the range of their column in the training data, rounded in integer columns and
-    moved to the nearest observed value in columns with ties.
+    clipped to the range of their column in the training data, and moved as `value_mapping` says.
+
+    A categorical column is seen by the networks as one column per level, or one for two levels;
+    beyond 20 levels, the rarest share one, and are given out in proportion to their rows. A
+    column with missing values, or of which one value makes up 30 % (an atom), has an indicator
+    beside its numbers. Networks of your own are given all of these columns. No level occurs in
+    new rows that the training rows lack, and dtypes stay as they were. In tables of more than
+    500 columns, ``"auto"`` leaves numeric columns as they are but for ties and integers.
 
     A class of fewer than 4 rows is not trained on: its new rows lie between pairs of its
     rows, with noise of 0.2 within-class standard deviations, and a warning names it.
@@ -167,27 +191,41 @@ class RHVAEAugmenter(BaseAugmenter):
         *,
         sampling_strategy="auto",
         augmentation_factor=2.0,
-        latent_dim=10,
-        n_leapfrog=3,
+        latent_dim="auto",
+        n_leapfrog="auto",
         leapfrog_step=0.01,
         beta_zero=0.3,
         temperature=1.0,
         regularization=0.01,
+        metric="learned",
         hidden_layer_sizes=(256,),
         encoder=None,
-        decoder="direct",
+        decoder="auto",
         metric_network=None,
-        sample_shape=None,
+        shared="auto",
+        n_neighbors="auto",
+        n_generators=1,
+        sample_shape="auto",
         likelihood="auto",
+        categorical_features=None,
+        missing="error",
+        value_mapping="auto",
+        scaling="auto",
         max_epochs=100,
         batch_size=100,
         lr=1e-3,
+        weight_decay=0.0,
+        kl_warmup=0,
+        input_noise=0.0,
         patience=50,
         validation_fraction=0.0,
         callbacks=None,
         device="auto",
         n_jobs=None,
-        sampler="hmc",
+        output="auto",
+        transfer_scale=(0.0, 1.0),
+        residual_share=1.0,
+        sampler="auto",
         n_mcmc_steps=30,
         n_mcmc_leapfrog=10,
         mcmc_step_size=None,
@@ -203,20 +241,34 @@ class RHVAEAugmenter(BaseAugmenter):
         self.beta_zero = beta_zero
         self.temperature = temperature
         self.regularization = regularization
+        self.metric = metric
         self.hidden_layer_sizes = hidden_layer_sizes
         self.encoder = encoder
         self.decoder = decoder
         self.metric_network = metric_network
+        self.shared = shared
+        self.n_neighbors = n_neighbors
+        self.n_generators = n_generators
         self.sample_shape = sample_shape
         self.likelihood = likelihood
+        self.categorical_features = categorical_features
+        self.missing = missing
+        self.value_mapping = value_mapping
+        self.scaling = scaling
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
+        self.weight_decay = weight_decay
+        self.kl_warmup = kl_warmup
+        self.input_noise = input_noise
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.callbacks = callbacks
         self.device = device
         self.n_jobs = n_jobs
+        self.output = output
+        self.transfer_scale = transfer_scale
+        self.residual_share = residual_share
         self.sampler = sampler
         self.n_mcmc_steps = n_mcmc_steps
         self.n_mcmc_leapfrog = n_mcmc_leapfrog

@@ -6,10 +6,12 @@ from scipy import sparse
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import _settings as settings
 from ._codec import TableCodec
 from ._generators import learn
 from ._random import root_seed
+from ._schema import read_table
+from ._settings import codec_likelihood, decoder_kind, settle
+from ._shape import guess_sample_shape
 from ._sklearn_compat import ArraysTransformer, _fit_context, check_target_type
 from ._strategy import n_new_rows, requested_rows
 from ._validation import (
@@ -18,6 +20,7 @@ from ._validation import (
     check_has_columns,
     check_n_classes,
     check_sample_shape,
+    text_columns,
     text_error,
 )
 from .rhvae import check_networks
@@ -38,7 +41,8 @@ class BaseAugmenter(BaseOverSampler):
         Parameters
         ----------
         X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features)
-            Training rows: numeric and finite.
+            Training rows: finite numbers, and categories and missing values as far as
+            `categorical_features` and `missing` allow.
         y : array-like of shape (n_samples,)
             Class labels.
 
@@ -61,7 +65,8 @@ class BaseAugmenter(BaseOverSampler):
         Parameters
         ----------
         X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features)
-            Training rows: numeric and finite.
+            Training rows: finite numbers, and categories and missing values as far as
+            `categorical_features` and `missing` allow.
         y : array-like of shape (n_samples,)
             Class labels.
 
@@ -70,7 +75,7 @@ class BaseAugmenter(BaseOverSampler):
         X_resampled : {array-like, dataframe, sparse matrix} of shape \
                 (n_samples_new, n_features)
             The rows of X, in their order, then the synthetic ones, class by class; in X's
-            container, with its column names and dtypes.
+            container, with its column names, dtypes and levels.
         y_resampled : array-like of shape (n_samples_new,)
             Their labels.
 
@@ -83,6 +88,8 @@ class BaseAugmenter(BaseOverSampler):
         if hasattr(X, "iloc"):
             # The arrays went through one common dtype; the user's own rows stay untouched.
             X_resampled = _with_rows(X, X_resampled)
+        elif self._schema is not None:
+            X_resampled[: len(X)] = X if isinstance(X, np.ndarray) else [list(row) for row in X]
         return X_resampled, y_resampled
 
     def sample(self, n_samples):
@@ -109,7 +116,7 @@ class BaseAugmenter(BaseOverSampler):
         check_is_fitted(self, "classes_")
         n_new = requested_rows(n_samples, self.classes_, self._generators.class_rows)
         draws = self._draw(n_new, root_seed(self.random_state))
-        return self._containers.transform(draws.X, self.classes_[draws.y_index])
+        return self._containers.transform(self._values(draws.X), self.classes_[draws.y_index])
 
     def _check_X_y(self, X, y, accept_sparse=("csr", "csc")):
         """Validate without learning anything; the base class calls it, too."""
@@ -117,22 +124,47 @@ class BaseAugmenter(BaseOverSampler):
         check_classification_targets(y)
         check_has_columns(X)
         y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
+        table = read_table(X, self.categorical_features)
         try:
             X, y = validate_data(
-                self, X=X, y=y, reset=True, accept_sparse=accept_sparse, ensure_all_finite=False
+                self,
+                X=table.view,
+                y=y,
+                reset=True,
+                accept_sparse=accept_sparse,
+                ensure_all_finite=False,
             )
         except ValueError as error:
             # scikit-learn's two ways of saying that X holds text.
             if "could not convert" in str(error) or "bytes/strings" in str(error):
-                raise text_error(X) from error
+                raise text_error(text_columns(X)) from error
             raise
-        check_finite(X, getattr(self, "feature_names_in_", None))
+        check_finite(X, getattr(self, "feature_names_in_", None), self.missing)
         check_n_classes(y)
         n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
         check_device(self.device)
-        check_networks(settings.architecture(self, X.shape[1], "gaussian"), settings.flow(self))
-        self._containers = containers
+        codec = self._make_codec(X, y, table)
+        settings = settle(self, codec, self.sample_shape_, X.shape[0])
+        check_networks(settings.architecture, settings.flow)
+        self._containers, self._schema, self._codec = containers, table.schema, codec
         return X, y, binarize_y
+
+    def _make_codec(self, X, y, table):
+        dense = X.toarray() if sparse.issparse(X) else X
+        if isinstance(self.sample_shape, str):
+            is_table = table.schema is not None or dense.dtype.kind not in "uif"
+            shape = None if is_table else guess_sample_shape(dense)
+        else:
+            shape = check_sample_shape(self.sample_shape, X.shape[1])
+        self.sample_shape_ = shape
+        likelihood = codec_likelihood(self, decoder_kind(self, shape))
+        codec = TableCodec(likelihood, shape, self.value_mapping, self.scaling)
+        y_index = np.unique(y, return_inverse=True)[1]
+        return codec.fit(dense, y_index, table.categorical, table.whole)
+
+    def _values(self, X):
+        """Return numeric rows as the user's values, for the container to take."""
+        return X if self._schema is None else self._schema.values(X)
 
     def _fit_resample(self, X, y):
         root = self._learn(X, y)
@@ -146,37 +178,40 @@ class BaseAugmenter(BaseOverSampler):
             # The type, because older SciPys stack sparse arrays into a sparse matrix.
             X_resampled = type(X)(sparse.vstack([X, X_new], format=X.format))
         else:
-            X_resampled = np.concatenate([X, X_new])
+            X_resampled = self._values(np.concatenate([X, X_new]))
         return X_resampled, np.concatenate([y, y_new])
 
     def _learn(self, X, y, every_class=False):
         """Train the classes that get new rows, or every class; return the root seed."""
         n_new = n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
         grown = [k for k, n in enumerate(n_new.values()) if every_class or n]
-        dense = X.toarray() if sparse.issparse(X) else X
-        shape = check_sample_shape(self.sample_shape, X.shape[1])
-        codec = TableCodec(self.likelihood, shape).fit(dense)
+        codec, self._n_rows = self._codec, X.shape[0]
         root = root_seed(self.random_state)
         device = check_device(self.device)
+        settings = settle(self, codec, self.sample_shape_, X.shape[0])
         self._generators, interrupted = learn(
             X,
             y,
             grown,
             codec,
             root,
-            architecture=settings.architecture(self, X.shape[1], codec.likelihood_),
-            flow=settings.flow(self),
-            training=settings.training(self),
+            plan=settings.plan,
+            output=settings.output,
+            architecture=settings.architecture,
+            flow=settings.flow,
+            training=settings.training,
+            metric=self.metric,
             validation_fraction=float(self.validation_fraction),
             max_centroids=self.max_centroids,
             device=device,
             n_jobs=self.n_jobs,
         )
+        self.decoder_ = settings.decoder
         history = self._generators.history
         self.classes_ = np.array(list(n_new), dtype=y.dtype)
         labels = self.classes_.tolist()
         self.sampling_strategy_ = dict(zip(labels, n_new.values(), strict=True))
-        self.likelihood_ = codec.likelihood_
+        self.likelihood_ = settings.architecture.likelihood
         self.device_ = device
         self.history_ = {labels[k]: record for k, record in history.items()}
         self.n_epochs_ = {
@@ -188,10 +223,20 @@ class BaseAugmenter(BaseOverSampler):
 
     def _draw(self, n_new, root):
         device = check_device(self.device)
-        draws = self._generators.draw(n_new, root, settings.sampler(self), device, self.n_jobs)
+        settings = settle(self, self._codec, self.sample_shape_, self._n_rows)
+        generators = self._generators._replace(output=settings.output)
+        draws = generators.draw(n_new, root, settings.sampler, device, self.n_jobs)
         labels = self.classes_.tolist()
         self.sampler_info_ = {labels[k]: i for k, i in sorted(draws.info.items())}
         return draws
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "keep"
+        # The tags speak of arrays, whose categories are not recognised but named.
+        tags.input_tags.categorical = self.categorical_features is not None
+        tags.input_tags.string = self.categorical_features is not None
+        return tags
 
 
 def _with_rows(X, X_resampled):

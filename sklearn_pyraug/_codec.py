@@ -1,52 +1,71 @@
 """The two-way map between a numeric table and the float32 codes that a generator learns from."""
 
-from typing import NamedTuple
-
 import numpy as np
+
+from ._arithmetic import as_numbers
+from ._columns import MAX_TABLE_COLUMNS, summarise
+from ._mixed import MixedCodec, find_kinds
+from ._numbers import NumberCodec, class_quantiles
+from .rhvae.mixed import Block
+
+__all__ = ["TableCodec"]
 
 # "auto": how many columns on one scale make a table look like an image.
 _MIN_IMAGE_COLUMNS = 16
-# Between MNIST (0.8) and pictures of greys (0.5 and less), see `_dispersion`.
+# Between MNIST (0.8) and pictures of greys (0.5 and less), see `NumberCodec.dispersion`.
 _MIN_BINARY_DISPERSION = 0.7
 _MAX_BYTE = 255
 
-# Work is cut into blocks of about this many values, so that temporaries stay small.
-_BLOCK_VALUES = 2**19
-
-# Columns whose magnitude is 2**e with |e| beyond this are brought near 1 before anything is
-# squared. Inside, squares and their sums can neither overflow nor underflow.
-_SAFE_EXPONENT = 400
-
-_LARGEST_CODE = float(np.finfo(np.float32).max)
-_SMALLEST_SCALE = float(np.finfo(np.float64).smallest_subnormal)
+_CHOICES = {
+    "likelihood": ("auto", "gaussian", "bernoulli", "binomial"),
+    "value_mapping": ("auto", "nearest", "quantile", None),
+    "scaling": ("auto", "standard", "quantile"),
+}
 
 
 class TableCodec:
     """Code the rows of a numeric table as float32 vectors, and turn codes back into rows.
 
-    A code is an affine function of the row, t_j = (x_j - center_j) / scale_j.
-
     Parameters
     ----------
     likelihood : {"auto", "gaussian", "bernoulli", "binomial"}, default="auto"
-        The kind of code. `"gaussian"` standardises each column. The other two map the whole
-        table onto [0, 1] with one center and one scale, as suits an image. See Notes for the rule
-        behind `"auto"`.
+        The kind of code. `"gaussian"` standardises each column. `"bernoulli"` and `"binomial"`
+        map the whole table onto [0, 1] with one center and one scale, as suits an image. See
+        Notes for the rule behind `"auto"`.
 
     sample_shape : tuple of int or None, default=None
-        The shape of one row seen as an image or a volume. Only `"auto"` looks at it.
+        The shape of one row seen as an image or a volume. `"auto"` takes it for an image.
+
+    value_mapping : {"auto", "nearest", "quantile", None}, default="auto"
+        How decoded numbers are moved to values that their column can take; see Notes.
+
+    scaling : {"auto", "standard", "quantile"}, default="auto"
+        The code of continuous columns: standard scores, normal scores of the ranks, or the
+        latter where a column is heavy-tailed.
 
     Attributes
     ----------
-    likelihood_ : {"gaussian", "bernoulli", "binomial"}
-        The kind of code in use.
+    likelihood_ : {"gaussian", "bernoulli", "binomial", "mixed"}
+        The kind of code in use; `"mixed"` where columns are of several kinds.
 
-    center_ : ndarray of shape (n_features,), dtype=float64
-        What codes to 0: the mean of each column, or the smallest value of the table.
+    layout_ : CodeLayout or None
+        The code columns of a mixed table. In any other, each column has the code column of its
+        own position.
 
-    scale_ : ndarray of shape (n_features,), dtype=float64
+    blocks_ : tuple of Block
+        Neighbouring code columns of one kind.
+
+    n_codes_ : int
+        Number of code columns.
+
+    center_ : ndarray of shape (n_codes_,), dtype=float64
+        What codes to 0: the mean of each column, or the smallest value of the table. NaN for
+        code columns that stand for levels.
+
+    scale_ : ndarray of shape (n_codes_,), dtype=float64
         The length of one unit of code: the standard deviation of each column (1 for a constant
-        column), or the range of the table (1 if there is none).
+        column), or the range of the table (1 if there is none). NaN for code columns that stand
+        for levels.
 
     constant_ : ndarray of shape (n_features,), dtype=bool
         Whether a column holds one single value.
@@ -59,111 +78,185 @@ class TableCodec:
 
     Notes
     -----
-    **Choice of the likelihood.** `"auto"` takes `"bernoulli"` or `"binomial"` in three cases,
-    else `"gaussian"`: a `sample_shape` is given; or there are two columns or more, and all values
-    are 0 or 1; or the columns share one bounded scale, which means at least 16 columns, a smallest
-    value of exactly 0, values that are at most 1 or that are integers of at most 255, and, in the
-    median over the columns that vary, a column maximum of at least half the global one. It is
-    `"bernoulli"` where the columns' variances sum to at least 0.7 of the most that values in [0, 1]
-    with these means can have, which is what zeros and ones have; grey values are `"binomial"`.
+    **Choice of the likelihood.** `"auto"` takes `"bernoulli"` or `"binomial"` for a table
+    without categories and missing values in three cases: a `sample_shape` is given; or there are
+    two columns or more, and all values are 0 or 1; or the columns share one bounded scale, which
+    means at least 16 columns, a smallest value of exactly 0, values that are at most 1 or that
+    are integers of at most 255, and, in the median over the columns that vary, a column maximum
+    of at least half the global one. It is `"bernoulli"` where the columns' variances sum to at
+    least 0.7 of the most that values in [0, 1] with these means can have, which is what zeros
+    and ones have; grey values are `"binomial"`.
 
-    **Values that a column can take.** A decoded value is one that its column could have held:
+    **Mixed tables.** Else each column has a kind:
 
-    - a constant column decodes to its constant;
-    - a column with ties, that is with at most half as many distinct values as rows, decodes to
+    - a categorical column is coded by its levels: 0 or 1 for two, one code column each for more,
+      of which one is 1. A missing value is a level; beyond 20 levels the rarest share one code;
+    - a numeric column of two values in at least twice as many rows is one of two levels;
+    - a numeric column with missing values has an indicator, 1 where the value is missing, beside
+      its continuous code, which is then 0 and does not count;
+    - so has one with an atom, see :func:`~sklearn_pyraug._columns.find_atom`; where values are
+      missing, too, a second indicator tells which rows those are;
+    - all others are continuous.
+
+    `likelihood="gaussian"` knows neither atoms nor numeric levels, and neither does `"auto"`
+    beyond 500 columns, where it leaves standard scores to all columns. A table whose columns are
+    all continuous, or all numbers of two values, has no mixed code. Code columns are in the
+    order: continuous, indicators and levels of 0 and 1, categories.
+
+    **Scaling.** A column is heavy-tailed where, of at least 20 rows and more than 10 values, the
+    L-skewness exceeds 0.4 or the L-kurtosis 0.35 (a lognormal column does, an exponential does
+    not).
+
+    **Values that a column can take.** All decoded values are within the range observed. The
+    generator is an augmenter, not an extrapolator: a negative concentration or an age of 140
+    helps no classifier. Within that range, `"auto"` has
+
+    - a constant column decode to its constant, also one that is constant within a class, for
+      rows of that class; nor has a class missing values or atoms where its training rows have
+      none;
+    - a column with ties, that is with at most half as many distinct values as rows, decode to
       the nearest value observed;
-    - any other column whose values are all integers, whatever the dtype, is rounded;
-    - all columns are clipped to the range observed. The generator is an augmenter, not an
-      extrapolator: a negative concentration or an age of 140 helps no classifier.
+    - any other column whose values are all integers, whatever the dtype, rounded;
+    - any other column of at most four decimals rounded to these.
 
-    A code that is NaN or infinite decodes as the mean of its column does. So decoding is total:
-    whatever the network emits, the rows are finite and within range.
+    Decimals and constants within a class are left alone in tables of more than 500 columns, the
+    latter in images, too.
+
+    `"nearest"` takes the nearest observed value in every column, `"quantile"` ranks the decoded
+    rows of a class in each column and gives them the observed values of the class, rank for
+    rank, so that a column's distribution within each class is kept whatever the generator does;
+    it wants many rows at a time, since a single one gets the median. `None` does nothing but
+    clip, and knows no atoms.
+
+    A code that is NaN or infinite decodes as the mean, the median or the most frequent level of
+    its column does. So decoding is total: whatever the network emits, the rows are within range.
 
     **Precision.** Codes have the 24 bits of float32. Training rows come back to about 1e-7 of a
-    column's scale. Integers, tied values and the two ends of a column come back exactly as long as
-    neighbouring values have different codes, which fails only where their spacing is below that:
-    above all for codes in [0, 1] of columns that are much narrower than the table.
+    column's scale. Integers, tied values, normal scores and the two ends of a column come back
+    exactly as long as neighbouring values have different codes, which fails only where their
+    spacing is below that: above all for codes in [0, 1] of columns that are much narrower than
+    the table.
     """
 
-    def __init__(self, likelihood="auto", sample_shape=None):
+    def __init__(self, likelihood="auto", sample_shape=None, value_mapping="auto", scaling="auto"):
         self.likelihood = likelihood
         self.sample_shape = sample_shape
+        self.value_mapping = value_mapping
+        self.scaling = scaling
 
-    def fit(self, X):
-        """Learn the columns' scales and the values they can take.
+    def fit(self, X, y_index=None, categorical=None, whole=None):
+        """Learn the columns' kinds and scales, and the values they can take.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
-            Finite rows of boolean, integer or floating dtype; at least one.
+            Rows of boolean, integer or floating dtype; at least one. NaN is a missing value, and
+            nothing is infinite.
+        y_index : ndarray of int of shape (n_samples,), default=None
+            Class of each row, from 0; None for a single class.
+        categorical : ndarray of bool of shape (n_features,), default=None
+            Which columns hold categories; None for none.
+        whole : ndarray of bool of shape (n_features,), default=None
+            Which columns of a table of floats can take nothing but whole numbers, whatever the
+            `value_mapping`; None for none.
 
         Returns
         -------
         self : TableCodec
+
+        Raises
+        ------
+        ValueError
+            If a parameter is unknown, X is no table of numbers, or an image is asked for where
+            there are categories or missing values.
         """
-        if self.likelihood not in ("auto", "gaussian", "bernoulli", "binomial"):
-            raise ValueError(
-                f"likelihood={self.likelihood!r} is not known. "
-                "Use 'auto', 'gaussian', 'bernoulli' or 'binomial'."
-            )
+        self._check(X)
+        self.dtype_ = X.dtype
+        X = as_numbers(X)
+        categorical = np.zeros(X.shape[1], bool) if categorical is None else categorical
+        # Both are known of numbers alone.
+        columns = None
+        if not categorical.any() and not np.isnan(X).any():
+            columns = self._summarise(X)
+        self.binary_ = columns is not None and _is_binary(columns)
+        self._whole = whole if self.value_mapping is None else None
+        self._constants = None
+        if self._is_image(columns):
+            self._fit_image(X, columns, y_index)
+        else:
+            self._fit_table(X, columns, y_index, categorical)
+        self.center_, self.scale_ = self._code.center, self._code.scale
+        self.constant_ = self._code.constant
+        return self
+
+    def _check(self, X):
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                *most, last = map(repr, choices)
+                raise ValueError(f"{name}={value!r} is not known. Use {', '.join(most)} or {last}.")
         if X.ndim != 2 or X.dtype.kind not in "biuf" or X.shape[0] < 1:
             raise ValueError(
                 f"X has shape {X.shape} and dtype {X.dtype}. Pass a two-dimensional array of "
                 "numbers with at least one row."
             )
-        self.dtype_ = X.dtype
-        X = _as_numbers(X)
-        self._columns = columns = _summarise(X)
-        self.constant_ = columns.low == columns.high
-        self.binary_ = _is_binary(columns)
+
+    def _summarise(self, X):
+        return summarise(X, self.value_mapping, self.scaling)
+
+    def _number_codec(self, X, y_index, columns=None, unit_interval=False):
+        """Fit a code of complete columns, given their summary where it is known."""
+        columns = self._summarise(X) if columns is None else columns
+        quantiles = class_quantiles(X, y_index) if self.value_mapping == "quantile" else None
+        return NumberCodec(columns, unit_interval, self.value_mapping is not None, quantiles)
+
+    def _is_image(self, columns):
+        """Say whether the whole table is on one scale; `columns` is None if not all are numbers."""
+        asked = self.likelihood in ("bernoulli", "binomial")
+        if columns is None:
+            if asked or self.sample_shape is not None:
+                raise ValueError(
+                    f"likelihood={self.likelihood!r} with sample_shape={self.sample_shape!r} takes "
+                    "the rows for images, but X has columns of categories or missing values. Use "
+                    "likelihood='auto' or 'gaussian', and sample_shape=None."
+                )
+            return False
+        shaped = self.sample_shape is not None
+        return asked or (self.likelihood == "auto" and (shaped or _on_one_bounded_scale(columns)))
+
+    def _fit_image(self, X, columns, y_index):
+        # One scale for all columns leaves no room for ranks.
+        columns = columns._replace(ranked=columns.ranked[:0], knots=columns.knots[:0])
+        self._code = self._number_codec(X, y_index, columns, unit_interval=True)
         self.likelihood_ = self.likelihood
         if self.likelihood == "auto":
-            image = self.sample_shape is not None or _on_one_bounded_scale(columns)
-            self.likelihood_ = "bernoulli" if image else "gaussian"
-        if self.likelihood_ == "gaussian":
-            self._fit_gaussian(columns)
+            black_and_white = self._code.dispersion() >= _MIN_BINARY_DISPERSION
+            self.likelihood_ = "bernoulli" if black_and_white else "binomial"
+        self._describe(None, X.shape[1])
+
+    def _fit_table(self, X, columns, y_index, categorical):
+        n_classes = 1 if y_index is None else int(y_index.max()) + 1
+        by_column, with_atoms = self.likelihood == "auto", self.value_mapping is not None
+        kinds = find_kinds(X, categorical, by_column, with_atoms)
+        if columns is not None and kinds.are_alike(columns.low == columns.high):
+            self._code = self._number_codec(X, y_index, columns)
+            self.likelihood_ = "gaussian"
+            self._describe(None, X.shape[1])
         else:
-            self._fit_unit_interval(columns)
-            if self.likelihood == "auto":
-                black_and_white = _dispersion(self, columns) >= _MIN_BINARY_DISPERSION
-                self.likelihood_ = "bernoulli" if black_and_white else "binomial"
-        self._fit_ends_and_borders(columns)
-        return self
+            self._code = MixedCodec(X, kinds, self._number_codec, y_index, n_classes)
+            self.likelihood_ = "mixed"
+            self._describe(self._code.layout, X.shape[1])
+        if y_index is not None and self.value_mapping and X.shape[1] <= MAX_TABLE_COLUMNS:
+            self._constants = [_constants(X[y_index == k]) for k in range(n_classes)]
+            if self.layout_ is not None:
+                self._code.hold_indicators(X, y_index, n_classes)
 
-    def _fit_gaussian(self, columns):
-        self._anchor, self._exponent = columns.low, columns.exponent
-        self._shift = columns.mean_offset
-        self._unit = np.where(self.constant_, 1.0, columns.deviation)
-        self._center_code = np.zeros(len(self._unit))
-        self.center_ = columns.mean
-        with np.errstate(under="ignore"):
-            scale = _scale(columns.deviation, columns.exponent)
-        self.scale_ = np.where(self.constant_, 1.0, np.maximum(scale, _SMALLEST_SCALE))
-
-    def _fit_unit_interval(self, columns):
-        low, high = columns.low.min(), columns.high.max()
-        exponent = _exponents(low, high)
-        self._anchor = np.full_like(columns.low, low)
-        self._exponent = np.full_like(columns.exponent, exponent)
-        self._shift = np.zeros(len(columns.low))
-        span = _offsets(np.full_like(columns.low, high), self._anchor, self._exponent)
-        self._unit = np.where(span > 0, span, 1.0)
-        float_anchor = self._anchor.astype(np.float64)
-        self.center_ = float_anchor
-        with np.errstate(over="ignore", under="ignore"):
-            self._center_code = _offsets(columns.mean, float_anchor, self._exponent) / self._unit
-            scale = _scale(self._unit, self._exponent)
-        self.scale_ = np.minimum(scale, np.finfo(np.float64).max)
-
-    def _fit_ends_and_borders(self, columns):
-        """Code the ends of each column, and the borders between neighbouring observed values."""
-        owner = np.repeat(np.arange(len(columns.low)), np.diff(columns.start))
-        # Borders lie between the codes as float32 has them, so that a training value that has a
-        # code of its own comes back exactly.
-        codes = self._encode_at(columns.values, owner).astype(np.float64)
-        self._borders = np.zeros(len(codes))
-        self._borders[:-1] = codes[:-1] + (codes[1:] - codes[:-1]) / 2
-        self._end_codes = self._encode_at(np.stack([columns.low, columns.high]), slice(None))
+    def _describe(self, layout, n_features):
+        self.layout_ = layout
+        self.n_codes_ = n_features if layout is None else layout.n_codes
+        self.blocks_ = (
+            (Block(self.likelihood_, 0, n_features),) if layout is None else layout.blocks
+        )
 
     def encode(self, X):
         """Code rows.
@@ -171,151 +264,75 @@ class TableCodec:
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
-            Finite rows, in the units of the training rows.
+            Rows in the units of the training rows.
 
         Returns
         -------
-        T : ndarray of shape (n_samples, n_features), dtype=float32
-            Finite. In [0, 1] unless `likelihood_` is `"gaussian"`, also for rows beyond the range
-            of the training rows.
+        T : ndarray of shape (n_samples, n_codes_), dtype=float32
+            Finite. In [0, 1] where `likelihood_` is `"bernoulli"` or `"binomial"`, also for rows
+            beyond the range of the training rows.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of columns, or a level that the training rows lack.
         """
-        self._check_width(X, "X")
-        same_dtype = X.dtype == self.dtype_
-        X = _as_numbers(X)
-        T = np.empty(X.shape, dtype=np.float32)
-        for j in _column_blocks(X.shape):
-            block = X[:, j] if same_dtype else X[:, j].astype(np.float64)
-            T[:, j] = self._encode_at(block, j)
-        return T
+        self._check_width(X, "X", len(self.constant_))
+        return self._code.encode(as_numbers(X))
 
-    def _encode_at(self, X, columns):
-        """Code values of shape (..., n_selected), the last axis being the given `columns`."""
-        anchor = self._anchor[columns].astype(X.dtype, copy=False)
-        with np.errstate(over="ignore", under="ignore"):
-            offsets = _offsets(X, anchor, self._exponent[columns])
-            T = (offsets - self._shift[columns]) / self._unit[columns]
-            if self.likelihood_ != "gaussian":
-                return np.clip(T, 0.0, 1.0).astype(np.float32)
-            return np.clip(T, -_LARGEST_CODE, _LARGEST_CODE).astype(np.float32)
-
-    def decode(self, T):
+    def decode(self, T, class_index=None):
         """Turn codes into rows that the table could have held.
 
         Parameters
         ----------
-        T : ndarray of shape (n_rows, n_features)
+        T : ndarray of shape (n_rows, n_codes_)
             Codes of any floating dtype. Any value is allowed, NaN and infinity included.
+        class_index : ndarray of int of shape (n_rows,), default=None
+            Class of each row, by which columns that are constant within a class, rare levels and
+            the quantiles are told. None leaves the first alone, and takes all training rows for
+            one class in the others.
 
         Returns
         -------
         X : ndarray of shape (n_rows, n_features), dtype=dtype_
         """
-        self._check_width(T, "T")
-        columns = self._columns
-        X = np.empty(T.shape, dtype=columns.low.dtype)
-        for j in _column_blocks(T.shape):
-            codes = T[:, j].astype(np.float64)
-            codes = np.where(np.isfinite(codes), codes, self._center_code[j])
-            # Constant columns too: their range is one point.
-            X[:, j] = self._decode_smooth(codes, j)
-            for k in j.start + np.flatnonzero(np.diff(columns.start[j.start : j.stop + 1])):
-                values = slice(columns.start[k], columns.start[k + 1])
-                borders = self._borders[values][:-1]
-                X[:, k] = columns.values[values][borders.searchsorted(codes[:, k - j.start])]
+        self._check_width(T, "T", self.n_codes_)
+        X = self._code.decode(T, class_index)
+        if self._whole is not None:
+            X[:, self._whole] = np.rint(X[:, self._whole])
+        if self._constants is not None and class_index is not None:
+            for k, (columns, values) in enumerate(self._constants):
+                X[np.ix_(class_index == k, columns)] = values
         with np.errstate(under="ignore"):
             return X.astype(self.dtype_, copy=False)
 
-    def _decode_smooth(self, codes, j):
-        """Invert the affine map of columns `j`, round where only integers occur, and clip.
-
-        Takes and returns an array of shape (n_rows, n_selected).
-        """
-        anchor, low, high = self._anchor[j], self._columns.low[j], self._columns.high[j]
-        with np.errstate(over="ignore", under="ignore"):
-            offsets = codes * self._unit[j] + self._shift[j]
-            # The code of an end may have been rounded inwards: it means the end all the same.
-            offsets[codes <= self._end_codes[0, j]] = -np.inf
-            offsets[codes >= self._end_codes[1, j]] = np.inf
-            if anchor.dtype.kind in "iu":
-                return _integers_at(np.rint(offsets), anchor, low, high)
-            X = _scale(anchor.astype(np.float64), -self._exponent[j]) + offsets
-            X = _scale(X, self._exponent[j])
-            integer = self._columns.integer[j]
-            X[:, integer] = np.rint(X[:, integer])
-            return np.clip(X, low, high).astype(low.dtype)
-
-    def _check_width(self, array, name):
-        if array.ndim != 2 or array.shape[1] != len(self.constant_):
+    def _check_width(self, array, name, width):
+        if array.ndim != 2 or array.shape[1] != width:
             raise ValueError(
-                f"{name} has shape {array.shape}, but the codec was fitted on "
-                f"{len(self.constant_)} columns. Pass an array of shape "
-                f"(n_rows, {len(self.constant_)})."
+                f"{name} has shape {array.shape}, but the codec was fitted on a table of "
+                f"{len(self.constant_)} columns and {self.n_codes_} codes. Pass an array of shape "
+                f"(n_rows, {width})."
             )
 
 
-class _Columns(NamedTuple):
-    """What is known of each column of a table of shape (n_samples, n_features).
+def _constants(X):
+    """Return the columns that hold one single value in the rows of a class, and the values.
 
-    Offsets are distances from the column's smallest value, divided by 2**exponent.
+    Parameters
+    ----------
+    X : ndarray of shape (n_k, n_features)
+
+    Returns
+    -------
+    columns : ndarray of int of shape (n_constant,)
+        None of a class of a single row, which says nothing of what varies.
+    values : ndarray of shape (n_constant,)
     """
-
-    low: np.ndarray  # (n_features,), the table's dtype
-    high: np.ndarray  # (n_features,), the table's dtype
-    exponent: np.ndarray  # (n_features,), int; 0 unless the column's magnitude is extreme
-    mean: np.ndarray  # (n_features,), float64
-    mean_offset: np.ndarray  # (n_features,), float64
-    deviation: np.ndarray  # (n_features,), float64, of the offsets
-    integer: np.ndarray  # (n_features,), bool: all values are integers
-    values: np.ndarray  # (n_values,), the sorted distinct values of each tied column in turn
-    start: np.ndarray  # (n_features + 1,), int: column j's values are [start[j], start[j + 1])
-
-
-def _summarise(X):
-    """Return the `_Columns` of a table that :func:`_as_numbers` returned.
-
-    A constant column has no `values`, as it needs none.
-    """
-    n_samples, n_features = X.shape
-    low, high = np.empty((2, n_features), dtype=X.dtype)
-    exponent = np.zeros(n_features, dtype=np.intc)
-    mean, mean_offset, deviation = np.empty((3, n_features))
-    integer = np.ones(n_features, dtype=bool)
-    values, n_values = [np.empty(0, dtype=X.dtype)], np.zeros(n_features, dtype=np.int64)
-
-    for j in _column_blocks(X.shape):
-        rows = np.sort(np.ascontiguousarray(X[:, j].T), axis=1)  # one table column a row
-        low[j], high[j] = rows[:, 0], rows[:, -1]
-        if X.dtype.kind == "f":
-            exponent[j] = _exponents(low[j], high[j])
-            integer[j] = (rows == np.rint(rows)).all(axis=1)
-
-        with np.errstate(under="ignore"):
-            offsets = _offsets(rows, low[j, None], exponent[j, None])
-            mean_offset[j] = offsets.mean(axis=1)
-            offsets -= mean_offset[j, None]
-            deviation[j] = np.sqrt(np.mean(offsets**2, axis=1))
-            scaled_low = _scale(low[j].astype(np.float64), -exponent[j])
-            mean[j] = _scale(scaled_low + mean_offset[j], exponent[j])
-
-        is_first = np.ones(rows.shape, dtype=bool)
-        is_first[:, 1:] = rows[:, 1:] != rows[:, :-1]
-        n_distinct = is_first.sum(axis=1)
-        tied = (n_distinct > 1) & (2 * n_distinct <= n_samples)
-        values.append(rows[tied][is_first[tied]])
-        n_values[j] = np.where(tied, n_distinct, 0)
-
-    start = np.concatenate([[0], np.cumsum(n_values)])
-    values = np.concatenate(values)
-    return _Columns(low, high, exponent, mean, mean_offset, deviation, integer, values, start)
-
-
-def _dispersion(codec, columns):
-    """Return the columns' variance as a share of that of zeros and ones with the same means."""
-    mean = codec._center_code
-    most = (mean * (1.0 - mean)).sum()
-    # A column's offsets are on its own exponent, the codes on that of the whole table.
-    unit = np.ldexp(codec._unit, codec._exponent - columns.exponent)
-    return ((columns.deviation / unit) ** 2).sum() / most if most > 0 else 1.0
+    if len(X) < 2:
+        return np.empty(0, dtype=np.intp), np.empty(0, dtype=X.dtype)
+    same = (X == X[0]) | (np.isnan(X) & np.isnan(X[0]))
+    columns = np.flatnonzero(same.all(axis=0))
+    return columns, X[0, columns]
 
 
 def _is_binary(columns):
@@ -335,78 +352,3 @@ def _on_one_bounded_scale(columns):
         return False
     maxima = columns.high[columns.low != columns.high]
     return bool(maxima.size and np.median(maxima) >= high / 2)
-
-
-def _as_numbers(X):
-    """Return X as integers, float32 or float64: booleans as 0 and 1, other floats as float64."""
-    if X.dtype.kind == "b":
-        return X.view(np.uint8)
-    if X.dtype.kind == "f" and X.dtype.itemsize not in (4, 8):
-        return X.astype(np.float64)
-    return X
-
-
-def _column_blocks(shape):
-    """Cut the columns of a table into slices of about `_BLOCK_VALUES` values each."""
-    width = max(1, _BLOCK_VALUES // max(1, shape[0]))
-    return [slice(a, min(a + width, shape[1])) for a in range(0, shape[1], width)]
-
-
-def _exponents(low, high):
-    """Return, elementwise, e such that values in [low, high] are below 2**e; 0 if none is extreme.
-
-    Takes arrays or scalars of one shape, and returns integers of that shape.
-    """
-    low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-    magnitude = np.maximum(np.abs(low), np.abs(high))
-    exponent = np.frexp(magnitude)[1]
-    return np.where(np.abs(exponent) > _SAFE_EXPONENT, exponent, 0)
-
-
-def _scale(X, exponent):
-    """Return X * 2**exponent, also where 2**exponent itself is no float64."""
-    return np.ldexp(X, exponent) if exponent.any() else X
-
-
-def _offsets(X, anchor, exponent):
-    """Return (X - anchor) * 2**-exponent in float64, for arrays that broadcast.
-
-    Integers are subtracted as integers, because float64 cannot tell 2**62 from 2**62 + 1, and as
-    unsigned ones, because the difference of two int64 may exceed int64. Their exponents are 0.
-    """
-    if X.dtype.kind in "iu":
-        offsets = (_wrap(X) - _wrap(anchor)).astype(np.float64)
-        below = X < anchor
-        if below.any():
-            offsets[below] = -(_wrap(anchor) - _wrap(X)).astype(np.float64)[below]
-        return offsets
-    return _scale(X.astype(np.float64), -exponent) - _scale(anchor.astype(np.float64), -exponent)
-
-
-def _wrap(X):
-    """Return integers modulo 2**64, in uint64, where sums and differences wrap around."""
-    return X.astype(np.int64 if X.dtype.kind == "i" else np.uint64).view(np.uint64)
-
-
-def _integers_at(offsets, anchor, low, high):
-    """Return anchor + offsets, clipped to [low, high], without a rounding error or an overflow.
-
-    Parameters
-    ----------
-    offsets : ndarray of shape (n_rows, n_features), dtype=float64
-        Whole numbers, infinity allowed.
-
-    anchor, low, high : ndarray of shape (n_features,), of one integer dtype
-        With anchor <= low.
-
-    Returns
-    -------
-    X : ndarray of shape (n_rows, n_features), of the dtype of `anchor`
-    """
-    least, most = _wrap(low) - _wrap(anchor), _wrap(high) - _wrap(anchor)
-    # A float64 strictly between the float64 images of two integers lies between the integers.
-    at_low, at_high = offsets <= least.astype(np.float64), offsets >= most.astype(np.float64)
-    inside = np.where(at_low | at_high, 0.0, offsets).astype(np.uint64)
-    distance = np.where(at_low, least, np.where(at_high, most, inside))
-    wide = np.int64 if anchor.dtype.kind == "i" else np.uint64
-    return (_wrap(anchor) + distance).view(wide).astype(anchor.dtype)

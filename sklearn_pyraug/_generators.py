@@ -1,18 +1,56 @@
-"""What is learned: one generator per class, between coded rows and rows in X's units."""
+"""What is learned: generators between coded rows, and rows in X's units on either side."""
 
 import warnings
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy import sparse
 
 from ._codec import TableCodec
 from ._fallback import MIN_ROWS, pooled_scale, smoothed_bootstrap
-from ._parallel import draw_groups, plan_groups, to_tensor, train_groups
-from ._random import class_seed
-from .rhvae import n_weights
+from ._parallel import Member, Order, draw_groups, plan_groups, to_tensor, train_groups
+from ._projection import Projection, fit_projection
+from ._random import attempt_seed, class_seed
+from .rhvae import Transfer, n_weights
 
-__all__ = ["ClassGenerators", "Draws", "learn"]
+__all__ = ["ClassGenerators", "Draws", "Output", "Plan", "learn"]
+
+# How often a row that came out as a copy of its reference is drawn again.
+_MAX_REDRAWS = 10
+
+
+class Plan(NamedTuple):
+    """How classes, generators and rows belong together.
+
+    Attributes
+    ----------
+    shared : bool
+        One generator learns from the pairs of all classes; else one per class.
+    n_generators : int
+        So many of them, with different seeds, take turns.
+    n_neighbors : int or None
+        Of a row's possible references in training.
+    """
+
+    shared: bool = False
+    n_generators: int = 1
+    n_neighbors: int | None = None
+
+
+class Output(NamedTuple):
+    """What becomes of a draw in latent space.
+
+    Attributes
+    ----------
+    noisy : bool
+        Whether new rows are drawn from p(x | z, r); else they are its mean.
+    transfer : Transfer or None
+        Whether they take over a part of a pair's difference.
+    """
+
+    noisy: bool = False
+    transfer: Transfer | None = None
 
 
 class ClassGenerators(NamedTuple):
@@ -22,27 +60,37 @@ class ClassGenerators(NamedTuple):
     ----------
     codec : TableCodec
         Between rows in X's units and coded rows.
+    projection : Projection or None
+        Between coded rows and what the networks see.
+    plan : Plan
     trained : list of TrainedGroup
-        Stacks of trained classes.
+        Stacks of trained generators.
     fallback : dict of int to (ndarray, ndarray)
         Coded rows and noise scale of each class that could not be trained.
     class_rows : dict of int to ndarray of int
         For each class with a generator, the indices of its rows in X.
+    n_classes : int
     history : dict of int to ClassHistory
-        Of the trained classes.
+        By class index; of the first generator, where there are several.
     sparse_type : type or None
         Class of a sparse X.
-    noisy : bool
-        Whether new rows are drawn from p(x | z); else they are its mean. See :func:`learn`.
+    output : Output
+    references : ndarray or None
+        Where new rows start from real ones, the coded rows of X that are not to be copied;
+        NaN for a row of which X holds a duplicate.
     """
 
     codec: TableCodec
+    projection: Projection | None
+    plan: Plan
     trained: list
     fallback: dict
     class_rows: dict
+    n_classes: int
     history: dict
     sparse_type: type | None
-    noisy: bool
+    output: Output
+    references: np.ndarray | None
 
     def draw(self, n_new, root, settings, device, n_jobs):
         """Draw new rows.
@@ -61,29 +109,76 @@ class ClassGenerators(NamedTuple):
         -------
         draws : Draws
         """
-        drawn, info = draw_groups(
+        arguments = (settings, device, n_jobs)
+        orders = []
+        for k, n in sorted(n_new.items()):
+            if n and k not in self.fallback:
+                orders += self._orders(k, n)
+        drawn, infos = self._fill(orders, root, *arguments)
+        codes = [np.empty((0, self.codec.n_codes_), np.float32)]
+        y_index, origins, info = [np.empty(0, int)], [np.empty(0, int)], {}
+        for (T, origin), i, order in zip(drawn, infos, orders, strict=True):
+            codes.append(T if self.projection is None else self.projection.decode(T))
+            y_index.append(np.full(order.n_rows, order.label))
+            origins.append(self.class_rows[order.label][origin])
+            info.setdefault(order.label, i)
+        for k in sorted(self.fallback.keys() & n_new.keys()):
+            rows, scale = self.fallback[k]
+            T, origin = smoothed_bootstrap(rows, scale, n_new[k], class_seed(root, k, "fallback"))
+            codes.append(T)
+            y_index.append(np.full(len(T), k))
+            origins.append(self.class_rows[k][origin])
+        codes, y_index, origins = map(np.concatenate, (codes, y_index, origins))
+        # Class by class, whatever was made by a generator and what was not.
+        order = np.argsort(y_index, kind="stable")
+        codes, y_index, origins = codes[order], y_index[order], origins[order]
+        X_new = self.codec.decode(codes, y_index)
+        if self.references is not None:
+            codes, origins = self._replace_copies(codes, y_index, origins, X_new, root, arguments)
+            X_new = self.codec.decode(codes, y_index)
+        if self.sparse_type is not None:
+            X_new = self.sparse_type(X_new)
+        return Draws(X_new, y_index, origins, info)
+
+    def _orders(self, k, n):
+        """Split the new rows of a class among its generators."""
+        K, plan = self.n_classes, self.plan
+        shares = [len(part) for part in np.array_split(np.arange(n), plan.n_generators)]
+        members = range(plan.n_generators) if plan.shared else range(k, K * plan.n_generators, K)
+        return [
+            Order(member, k, share, k + K * g)
+            for g, (member, share) in enumerate(zip(members, shares, strict=True))
+        ]
+
+    def _fill(self, orders, root, settings, device, n_jobs):
+        return draw_groups(
             self.trained,
-            {k: n for k, n in n_new.items() if k not in self.fallback},
+            orders,
             root,
             n_jobs,
             settings=settings,
             device=device,
-            noisy=self.noisy,
+            noisy=self.output.noisy,
+            transfer=self.output.transfer,
         )
-        for k in self.fallback.keys() & n_new.keys():
-            rows, scale = self.fallback[k]
-            seed = class_seed(root, k, "fallback")
-            drawn[k] = smoothed_bootstrap(rows, scale, n_new[k], seed)
-        codes = [np.empty((0, len(self.codec.center_)), np.float32)]
-        y_index, origins = [np.empty(0, int)], [np.empty(0, int)]
-        for k in sorted(k for k, n in n_new.items() if n):
-            codes.append(drawn[k][0])
-            y_index.append(np.full(len(drawn[k][0]), k))
-            origins.append(self.class_rows[k][drawn[k][1]])
-        X_new = self.codec.decode(np.concatenate(codes))
-        if self.sparse_type is not None:
-            X_new = self.sparse_type(X_new)
-        return Draws(X_new, np.concatenate(y_index), np.concatenate(origins), info)
+
+    def _replace_copies(self, codes, y_index, origins, X_new, root, arguments):
+        """Draw again what came out as its own reference, as far as the columns' values allow."""
+        for attempt in range(_MAX_REDRAWS):
+            reference = self.references[origins]
+            copies = np.flatnonzero((self.codec.encode(X_new) == reference).all(axis=1))
+            copies = copies[~np.isin(y_index[copies], list(self.fallback))]
+            if not len(copies):
+                break
+            for k in np.unique(y_index[copies]):
+                positions = copies[y_index[copies] == k]
+                orders = self._orders(int(k), len(positions))
+                drawn, _ = self._fill(orders, attempt_seed(root, attempt + 1), *arguments)
+                T = np.concatenate([rows for rows, _ in drawn])
+                codes[positions] = T if self.projection is None else self.projection.decode(T)
+                origins[positions] = self.class_rows[k][np.concatenate([o for _, o in drawn])]
+            X_new[copies] = self.codec.decode(codes[copies], y_index[copies])
+        return codes, origins
 
 
 class Draws(NamedTuple):
@@ -107,7 +202,17 @@ class Draws(NamedTuple):
     info: dict
 
 
-def learn(X, y, wanted, codec, root, *, architecture, flow, training, device, n_jobs, **arguments):
+def _unique_codes(T):
+    """Return coded rows, with NaN for those that occur more than once."""
+    _, group, count = np.unique(T, axis=0, return_inverse=True, return_counts=True)
+    references = T.copy()
+    references[count[group.ravel()] > 1] = np.nan
+    return references
+
+
+def learn(
+    X, y, wanted, codec, root, *, plan, output, architecture, training, device, n_jobs, **arguments
+):
     """Train the generators of some classes.
 
     Parameters
@@ -117,18 +222,19 @@ def learn(X, y, wanted, codec, root, *, architecture, flow, training, device, n_
     y : ndarray of shape (n_samples,)
         Labels.
     wanted : list of int
-        Indices, among the sorted labels, of the classes to train.
+        Indices, among the sorted labels, of the classes that are to have a generator.
     codec : TableCodec
         Fitted on X.
     root : int
         Root seed.
+    plan : Plan
+    output : Output
     architecture : Architecture
-    flow : FlowSettings
     training : TrainingSettings
     device : str
     n_jobs : int or None
     **arguments : dict
-        ``validation_fraction`` and ``max_centroids`` of
+        ``flow``, ``metric``, ``validation_fraction`` and ``max_centroids`` of
         :func:`~sklearn_pyraug.rhvae.train_generator`.
 
     Returns
@@ -137,48 +243,87 @@ def learn(X, y, wanted, codec, root, *, architecture, flow, training, device, n_
     interrupted : KeyboardInterrupt or None
         Set where the user interrupted the training. Classes that were not reached then have
         the generator of a class that is too small to train.
-
-    Notes
-    -----
-    Rows of a table, but not of grey values, are drawn from p(x | z) where there are fewer
-    columns than rows: the mean alone has too little variance there. Where columns outnumber
-    rows the noise of single columns drowns what the classes differ in.
     """
     classes, y_index = np.unique(y, return_inverse=True)
+    K = len(classes)
     T = codec.encode(X.toarray() if sparse.issparse(X) else X)
     class_rows = {k: np.flatnonzero(y_index == k) for k in wanted}
-    small = {k: len(i) for k, i in class_rows.items() if len(i) < MIN_ROWS}
+    counts = np.bincount(y_index)
+    if plan.shared:
+        # A class of one row has no pair of its own, and borrows those of the others.
+        n_paired = int(counts[counts > 1].sum())
+        small = [] if n_paired >= MIN_ROWS else list(wanted)
+    else:
+        small = [k for k in wanted if counts[k] < MIN_ROWS]
     if small:
-        names = ", ".join(f"{classes.tolist()[k]!r} ({n} rows)" for k, n in small.items())
-        warnings.warn(
-            f"Too few rows to train a generator for the classes {names}: their new rows are "
-            f"interpolations with noise. Collect at least {MIN_ROWS} rows of each class.",
-            UserWarning,
-            stacklevel=2,
+        _warn_of_small_classes({classes.tolist()[k]: counts[k] for k in small})
+    projection = None
+    if architecture.decoder == "residual" and T.shape[1] > T.shape[0]:
+        projection = fit_projection(T)
+    seen = T
+    if projection is not None:
+        seen = projection.encode(T)
+        architecture = architecture._replace(
+            n_features=seen.shape[1], likelihood="gaussian", layout=None
         )
-    sizes = {k: len(i) for k, i in class_rows.items() if k not in small}
+    rows, labels = to_tensor(seen), torch.from_numpy(y_index.astype(np.int64))
+    if plan.shared:
+        members = {g: Member(rows, labels) for g in range(plan.n_generators) if not small}
+    else:
+        own = {k: Member(rows[i], labels[i]) for k, i in class_rows.items() if k not in small}
+        members = {k + K * g: m for g in range(plan.n_generators) for k, m in own.items()}
+    sizes = {i: len(m.rows) for i, m in members.items()}
+    groups = plan_groups(
+        sizes, n_weights(architecture, arguments["flow"]), training.batch_size, device
+    )
     trained, interrupted = train_groups(
-        plan_groups(sizes, n_weights(architecture, flow), training.batch_size, device),
-        {k: to_tensor(T[class_rows[k]]) for k in sizes},
+        groups,
+        members,
         root,
         n_jobs,
         architecture=architecture,
-        flow=flow,
         training=training,
         device=device,
+        n_neighbors=plan.n_neighbors,
         **arguments,
     )
-    history = {k: h for g in trained for k, h in zip(g.classes, g.history, strict=True)}
+    records = {k: h for g in trained for k, h in zip(g.members, g.history, strict=True)}
+    history = {
+        k: records[0 if plan.shared else k] for k in wanted if (0 if plan.shared else k) in records
+    }
     # Too small a class, or one whose training an interruption forestalled.
-    untrained = [k for k in wanted if k not in history or not len(history[k].train_loss)]
-    scale = pooled_scale(T, y_index, len(classes)) if untrained else None
+    untrained = [
+        k
+        for k in wanted
+        if not all(
+            i in records and len(records[i].train_loss)
+            for i in (
+                range(plan.n_generators) if plan.shared else range(k, K * plan.n_generators, K)
+            )
+        )
+    ]
+    scale = pooled_scale(T, y_index, K) if untrained else None
     generators = ClassGenerators(
         codec,
+        projection,
+        plan,
         [g._replace(interrupted=None) for g in trained],
         {k: (T[class_rows[k]], scale) for k in untrained},
         class_rows,
-        {k: history[k] for k in sorted(history)},
+        K,
+        dict(sorted(history.items())),
         type(X) if sparse.issparse(X) else None,
-        X.shape[1] < X.shape[0] and (codec.likelihood_ == "gaussian" or codec.binary_),
+        output,
+        _unique_codes(T) if architecture.has_reference else None,
     )
     return generators, interrupted
+
+
+def _warn_of_small_classes(counts):
+    names = ", ".join(f"{label!r} ({n} rows)" for label, n in counts.items())
+    warnings.warn(
+        f"Too few rows to train a generator for the classes {names}: their new rows are "
+        f"interpolations with noise. Collect at least {MIN_ROWS} rows of each class.",
+        UserWarning,
+        stacklevel=2,
+    )

@@ -13,9 +13,16 @@ import torch
 from joblib import Parallel, delayed
 
 from ._random import class_generator
-from .rhvae import draw_rows, n_weights, train_generator
+from .rhvae import (
+    ReferenceGenerator,
+    draw_from_references,
+    draw_rows,
+    n_weights,
+    train_generator,
+    train_reference_generator,
+)
 
-__all__ = ["TrainedGroup", "draw_groups", "plan_groups", "train_groups"]
+__all__ = ["Member", "Order", "TrainedGroup", "draw_groups", "plan_groups", "train_groups"]
 
 # Weights in one stack. A class costs the less the more there are beside it, on a CPU too, until
 # memory is the limit: training holds five numbers per weight.
@@ -30,46 +37,61 @@ _TRAINING_STREAMS = ("weights", "shuffle", "noise", "split")
 _SAMPLING_STREAMS = ("mcmc", "decode")
 
 
-class TrainedGroup(NamedTuple):
-    """A trained stack and the classes in it.
+class Member(NamedTuple):
+    """What one member of a stack learns from: the rows of one class, or of all.
 
     Attributes
     ----------
-    classes : list of int
-        Indices of the classes, in the order of the stack.
-    generator : Generator
+    rows : Tensor of shape (n, n_features)
+        Coded rows.
+    labels : Tensor of int64, shape (n,)
+        Class indices.
+    """
+
+    rows: torch.Tensor
+    labels: torch.Tensor
+
+
+class TrainedGroup(NamedTuple):
+    """A trained stack and its members.
+
+    Attributes
+    ----------
+    members : list of int
+        Indices of the members, in the order of the stack.
+    generator : Generator or ReferenceGenerator
     history : list of ClassHistory
     interrupted : KeyboardInterrupt or None
     """
 
-    classes: list
+    members: list
     generator: object
     history: list
     interrupted: object
 
 
-def plan_groups(sizes, weights_per_class, batch_size, device):
-    """Cut classes into groups that are trained as one stack each.
+def plan_groups(sizes, weights_per_member, batch_size, device):
+    """Cut members into groups that are trained as one stack each.
 
-    Classes with a like number of steps per epoch go together, so that no class is shown
+    Members with a like number of steps per epoch go together, so that no class is shown
     its rows many times over while another finishes its epoch.
 
     Parameters
     ----------
     sizes : dict of int to int
-        Number of rows by class index.
-    weights_per_class : int
-        Rough number of weights of one class's networks.
+        Number of rows by member index.
+    weights_per_member : int
+        Rough number of weights of one member's networks.
     batch_size : int
     device : str
 
     Returns
     -------
     groups : list of list of int
-        Class indices.
+        Member indices.
     """
     limit = _MAX_WEIGHTS.get(device, _MAX_WEIGHTS_ACCELERATOR)
-    largest = max(1, limit // max(weights_per_class, 1))
+    largest = max(1, limit // max(weights_per_member, 1))
     by_steps = {}
     for k, n in sizes.items():
         # Within a factor of two in steps per epoch.
@@ -93,38 +115,43 @@ def _fitting_threads(work):
         torch.set_num_threads(n_threads)
 
 
-def _streams(root, classes, purposes):
-    return {p: [class_generator(root, k, p) for k in classes] for p in purposes}
+def _streams(root, indices, purposes):
+    return {p: [class_generator(root, k, p) for k in indices] for p in purposes}
 
 
-def _train_group(classes, rows, root, arguments):
+def _train_group(indices, members, root, arguments):
     arguments = dict(arguments)
     # Callbacks keep state, and each group is a net of its own.
     training = arguments.pop("training")
     training = training._replace(callbacks=copy.deepcopy(training.callbacks))
-    generator, history, interrupted = train_generator(
-        rows,
-        training=training,
-        streams=_streams(root, classes, _TRAINING_STREAMS),
-        **arguments,
-    )
-    return TrainedGroup(classes, generator, history, interrupted)
+    rows = [m.rows for m in members]
+    arguments |= {
+        "training": training,
+        "streams": _streams(root, indices, _TRAINING_STREAMS),
+    }
+    n_neighbors = arguments.pop("n_neighbors")
+    if arguments["architecture"].has_reference:
+        labels = [m.labels for m in members]
+        result = train_reference_generator(rows, labels, n_neighbors=n_neighbors, **arguments)
+    else:
+        result = train_generator(rows, **arguments)
+    return TrainedGroup(indices, *result)
 
 
-def train_groups(groups, rows, root, n_jobs, **arguments):
+def train_groups(groups, members, root, n_jobs, **arguments):
     """Train every group.
 
     Parameters
     ----------
     groups : list of list of int
-    rows : dict of int to Tensor of shape (n_k, n_features)
-        Coded rows by class index.
+    members : dict of int to Member
     root : int
         Root seed.
     n_jobs : int or None
         joblib's.
     **arguments : dict
-        Passed to :func:`~sklearn_pyraug.rhvae.train_generator`.
+        Passed to :func:`~sklearn_pyraug.rhvae.train_generator`, or, where the decoder starts
+        from a reference row, to :func:`~sklearn_pyraug.rhvae.train_reference_generator`.
 
     Returns
     -------
@@ -134,11 +161,13 @@ def train_groups(groups, rows, root, n_jobs, **arguments):
     """
     trained = []
     training = arguments["training"]
-    n_rows = max(sum(min(len(rows[k]), training.batch_size) for k in g) for g in groups or [[]])
+    n_rows = max(
+        sum(min(len(members[k].rows), training.batch_size) for k in g) for g in groups or [[]]
+    )
     work = n_rows * n_weights(arguments["architecture"], arguments["flow"])
     tasks = (
         delayed(_train_group)(
-            g, [rows[k] for k in g], root, arguments | {"description": _describe(i, groups)}
+            g, [members[k] for k in g], root, arguments | {"description": _describe(i, groups)}
         )
         for i, g in enumerate(groups)
     )
@@ -158,55 +187,105 @@ def train_groups(groups, rows, root, n_jobs, **arguments):
 
 def _describe(i, groups):
     part = f" {i + 1}/{len(groups)}" if len(groups) > 1 else ""
-    return f"RHVAE{part}, {len(groups[i])} classes"
+    return f"RHVAE{part}, {len(groups[i])} generators"
 
 
-def draw_groups(trained, n_new, root, n_jobs, **arguments):
+class Order(NamedTuple):
+    """New rows of one class, to be drawn by one member.
+
+    Attributes
+    ----------
+    member, label : int
+        Indices of the member and of the class.
+    n_rows : int
+    stream : int
+        Names the random streams.
+    """
+
+    member: int
+    label: int
+    n_rows: int
+    stream: int
+
+
+def _draw_group(group, orders, root, settings, device, noisy, transfer):
+    """Fill the orders that go to one group; see :func:`draw_groups`."""
+    streams = _streams(root, [o.stream for o in orders], _SAMPLING_STREAMS)
+    if isinstance(group.generator, ReferenceGenerator):
+        return draw_from_references(
+            group.generator,
+            [group.members.index(o.member) for o in orders],
+            [o.label for o in orders],
+            [o.n_rows for o in orders],
+            settings,
+            streams,
+            transfer=transfer,
+            noisy=noisy,
+            device=device,
+        )
+    counts = [o.n_rows for o in orders]
+    return draw_rows(group.generator, counts, settings, streams, device=device, noisy=noisy)
+
+
+def draw_groups(trained, orders, root, n_jobs, **arguments):
     """Draw new coded rows from trained groups.
 
     Parameters
     ----------
     trained : list of TrainedGroup
-    n_new : dict of int to int
-        New rows by class index; classes that are not in it, or with 0, get none.
+    orders : list of Order
     root : int
         Root seed.
     n_jobs : int or None
         joblib's.
     **arguments : dict
-        Passed to :func:`~sklearn_pyraug.rhvae.draw_rows`.
+        ``settings``, ``device``, ``noisy`` and ``transfer`` of
+        :func:`~sklearn_pyraug.rhvae.draw_from_references`.
 
     Returns
     -------
-    drawn : dict of int to (ndarray of shape (n_new, n_features), ndarray of shape (n_new,))
-        Coded rows, and for each the index, within its class, of the row it started from.
-    info : dict of int to dict
-        Diagnostics of the chains of each class.
+    drawn : list of (ndarray of shape (n_rows, n_features), ndarray of shape (n_rows,))
+        For each order coded rows, and for each of these the index, within its class, of the
+        row it started from.
+    info : list of dict
+        Diagnostics of each order's draws.
     """
-    wanted = [g for g in trained if any(n_new.get(k, 0) for k in g.classes)]
-    work = max((_sampling_work(g, n_new) for g in wanted), default=0)
+    tasks = []
+    for group in trained:
+        wanted = [i for i, o in enumerate(orders) if o.member in group.members]
+        if not isinstance(group.generator, ReferenceGenerator):
+            # The stack is decoded as a whole, in its own order, members without an order too.
+            by_member = {orders[i].member: i for i in wanted}
+            empty = [Order(m, m, 0, m) for m in group.members if m not in by_member]
+            listed = {orders[i].member: orders[i] for i in wanted} | {o.member: o for o in empty}
+            tasks.append(
+                (
+                    group,
+                    [by_member.get(m) for m in group.members],
+                    [listed[m] for m in group.members],
+                )
+            )
+        elif wanted:
+            tasks.append((group, wanted, [orders[i] for i in wanted]))
+    tasks = [t for t in tasks if any(o.n_rows for o in t[2])]
+    work = max((_sampling_work(g, o) for g, _, o in tasks), default=0)
     with _fitting_threads(work):
         results = Parallel(n_jobs=n_jobs)(
-            delayed(draw_rows)(
-                g.generator,
-                [n_new.get(k, 0) for k in g.classes],
-                streams=_streams(root, g.classes, _SAMPLING_STREAMS),
-                **arguments,
-            )
-            for g in wanted
+            delayed(_draw_group)(group, listed, root, **arguments) for group, _, listed in tasks
         )
-    drawn, infos = {}, {}
-    for g, (rows, origins, info) in zip(wanted, results, strict=True):
-        for j, k in enumerate(g.classes):
-            drawn[k] = (rows[j].numpy(), origins[j].numpy())
-            infos[k] = {name: float(value[j]) for name, value in info.items()}
+    drawn, infos = [None] * len(orders), [None] * len(orders)
+    for (_, positions, _), (rows, origins, info) in zip(tasks, results, strict=True):
+        for j, i in enumerate(positions):
+            if i is not None:
+                drawn[i] = (rows[j].numpy(), origins[j].numpy())
+                infos[i] = {name: float(value[j]) for name, value in info.items()}
     return drawn, infos
 
 
-def _sampling_work(group, n_new):
+def _sampling_work(group, orders):
     """Return the multiplications of one evaluation of the metric in all chains of a group."""
-    n_chains = sum(n_new.get(k, 0) for k in group.classes)
-    return n_chains * group.generator.metric.M[0].numel()
+    _, n_centroids, d = group.generator.latent.c.shape
+    return sum(o.n_rows for o in orders) * n_centroids * d * d
 
 
 def to_tensor(rows):

@@ -83,6 +83,24 @@ def class_seed(root, class_index, purpose):
     return _first_63_bits(np.random.SeedSequence(entropy=root, spawn_key=spawn_key))
 
 
+def attempt_seed(root, attempt):
+    """Return the root seed with which something is drawn once more.
+
+    Parameters
+    ----------
+    root : int
+        What :func:`root_seed` returned.
+    attempt : int
+        From 1.
+
+    Returns
+    -------
+    root : int
+        In [0, 2**63).
+    """
+    return _first_63_bits(np.random.SeedSequence(entropy=root, spawn_key=(len(PURPOSES), attempt)))
+
+
 def class_generator(root, class_index, purpose):
     """Return a new generator at the start of one stream of one class.
 

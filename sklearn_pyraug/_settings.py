@@ -1,14 +1,25 @@
 """From the estimator's parameters to the generator's settings."""
 
 from numbers import Integral, Real
+from typing import NamedTuple
 
+from ._generators import Output, Plan
 from ._sklearn_compat import HasMethods, Interval, StrOptions
-from ._validation import check_hidden_layer_sizes, check_sample_shape
-from .rhvae import Architecture, FlowSettings, SamplerSettings, TrainingSettings
+from ._validation import check_hidden_layer_sizes, check_transfer_scale
+from .rhvae import (
+    METRICS,
+    SAMPLERS,
+    Architecture,
+    FlowSettings,
+    SamplerSettings,
+    TrainingSettings,
+    Transfer,
+)
 
-__all__ = ["PARAMETER_CONSTRAINTS", "architecture", "flow", "sampler", "training"]
+__all__ = ["PARAMETER_CONSTRAINTS", "Settings", "codec_likelihood", "decoder_kind", "settle"]
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
+_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 PARAMETER_CONSTRAINTS = {
@@ -19,27 +30,45 @@ PARAMETER_CONSTRAINTS = {
         callable,
     ],
     "augmentation_factor": [Interval(Real, 1, None, closed="left")],
-    "latent_dim": [_COUNT],
-    "n_leapfrog": [Interval(Integral, 0, None, closed="left")],
+    "latent_dim": [_COUNT, StrOptions({"auto"})],
+    "n_leapfrog": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
     "leapfrog_step": [_POSITIVE],
     "beta_zero": [Interval(Real, 0, 1, closed="right")],
-    "temperature": [_POSITIVE],
-    "regularization": [_POSITIVE],
+    "temperature": [_POSITIVE, StrOptions({"auto"})],
+    "regularization": [_POSITIVE, StrOptions({"auto"})],
+    "metric": [StrOptions(set(METRICS))],
     "hidden_layer_sizes": ["array-like", _COUNT],
     "encoder": [HasMethods("forward"), callable, None],
-    "decoder": [StrOptions({"direct"}), HasMethods("forward"), callable],
+    "decoder": [
+        StrOptions({"auto", "direct", "residual", "deformation"}),
+        HasMethods("forward"),
+        callable,
+    ],
     "metric_network": [HasMethods("forward"), callable, None],
-    "sample_shape": ["array-like", None],
+    "sample_shape": ["array-like", StrOptions({"auto"}), None],
+    "shared": ["boolean", StrOptions({"auto"})],
+    "n_neighbors": [_COUNT, StrOptions({"auto"}), None],
+    "n_generators": [_COUNT],
     "likelihood": [StrOptions({"auto", "gaussian", "bernoulli", "binomial"})],
+    "categorical_features": ["array-like", None],
+    "missing": [StrOptions({"error", "keep"})],
+    "value_mapping": [StrOptions({"auto", "nearest", "quantile"}), None],
+    "scaling": [StrOptions({"auto", "standard", "quantile"})],
     "max_epochs": [_COUNT],
     "batch_size": [_COUNT],
     "lr": [_POSITIVE],
+    "weight_decay": [_NOT_NEGATIVE],
+    "kl_warmup": [Interval(Integral, 0, None, closed="left")],
+    "input_noise": [_NOT_NEGATIVE],
     "patience": [_COUNT, None],
     "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     "callbacks": [list, tuple, None],
     "device": [str],
     "n_jobs": [Integral, None],
-    "sampler": [StrOptions({"hmc"})],
+    "output": [StrOptions({"auto", "mean", "draw", "transfer"})],
+    "transfer_scale": ["array-like", _NOT_NEGATIVE],
+    "residual_share": [Interval(Real, 0, 1, closed="both")],
+    "sampler": [StrOptions({"auto", *SAMPLERS})],
     "n_mcmc_steps": [_COUNT],
     "n_mcmc_leapfrog": [_COUNT],
     "mcmc_step_size": [_POSITIVE, None],
@@ -49,34 +78,145 @@ PARAMETER_CONSTRAINTS = {
 }
 
 
-def architecture(estimator, n_features, likelihood, layout=None):
-    """Return the :class:`~sklearn_pyraug.rhvae.Architecture` for `n_features` coded columns."""
+# The longest first axis of a shape of three that holds colours and not slices.
+_MAX_CHANNELS = 4
+# Latent dimensions, unless there are fewer columns or rows to learn from.
+_LATENT_DIM = 10
+
+
+class Settings(NamedTuple):
+    """What the parameters come to for given data.
+
+    Attributes
+    ----------
+    decoder : {"direct", "residual", "deformation", "custom"}
+    architecture : Architecture
+    flow : FlowSettings
+    training : TrainingSettings
+    sampler : SamplerSettings
+    plan : Plan
+    output : Output
+    """
+
+    decoder: str
+    architecture: Architecture
+    flow: FlowSettings
+    training: TrainingSettings
+    sampler: SamplerSettings
+    plan: Plan
+    output: Output
+
+
+def decoder_kind(estimator, shape):
+    """Return which decoder is meant: "direct", "residual", "deformation" or "custom".
+
+    Parameters
+    ----------
+    estimator : RHVAEAugmenter
+    shape : tuple of int or None
+        Shape of a row that is an image.
+    """
+    decoder = estimator.decoder
+    if not isinstance(decoder, str):
+        return "custom"
+    if decoder == "auto":
+        return "residual" if shape is None or len(_spatial(shape)) < 2 else "deformation"
+    if decoder == "deformation" and (shape is None or min(_spatial(shape), default=0) < 2):
+        raise ValueError(
+            f"decoder='deformation' warps images, but the rows have the sample_shape {shape!r}. "
+            "Pass sample_shape=(height, width), or decoder='residual' for a table."
+        )
+    return decoder
+
+
+def _n_channels(shape):
+    """Return the length of an axis of colours, the first of three or four; 1 where none."""
+    has_channels = len(shape) == 4 or (len(shape) == 3 and shape[0] <= _MAX_CHANNELS)
+    return shape[0] if has_channels else 1
+
+
+def _spatial(shape):
+    return shape[1:] if _n_channels(shape) > 1 else shape
+
+
+def codec_likelihood(estimator, kind):
+    """Return the kind of codes: an image that is warped has one scale, whatever its noise is."""
+    if kind == "deformation" and estimator.likelihood == "gaussian":
+        return "auto"
+    return estimator.likelihood
+
+
+def settle(estimator, codec, shape, n_rows):
+    """Decide everything that depends on the data.
+
+    Parameters
+    ----------
+    estimator : RHVAEAugmenter
+    codec : TableCodec
+        Fitted.
+    shape : tuple of int or None
+        Shape of a row that is an image.
+    n_rows : int
+
+    Returns
+    -------
+    settings : Settings
+    """
+    kind = decoder_kind(estimator, shape)
+    architecture = _architecture(estimator, codec, kind, shape)
+    reference = architecture.has_reference
+    return Settings(
+        kind,
+        architecture,
+        _flow(estimator, codec, kind, n_rows),
+        _training(estimator),
+        _sampler(estimator, reference),
+        _plan(estimator, kind, reference),
+        _output(estimator, codec, kind, reference, n_rows),
+    )
+
+
+def _architecture(estimator, codec, kind, shape):
+    likelihood = codec.likelihood_
+    if kind == "deformation" and estimator.likelihood in ("auto", "gaussian"):
+        likelihood = "isotropic"
     return Architecture(
-        n_features,
+        codec.n_codes_,
         likelihood,
         check_hidden_layer_sizes(estimator.hidden_layer_sizes),
-        check_sample_shape(estimator.sample_shape, n_features),
+        shape,
         estimator.encoder,
-        None if isinstance(estimator.decoder, str) else estimator.decoder,
+        estimator.decoder if kind == "custom" else {"direct": None}.get(kind, kind),
         estimator.metric_network,
-        layout,
+        codec.layout_,
+        1 if shape is None else _n_channels(shape),
     )
 
 
-def flow(estimator):
-    """Return the :class:`~sklearn_pyraug.rhvae.FlowSettings`."""
+def _flow(estimator, codec, kind, n_rows):
+    d, n_leapfrog = estimator.latent_dim, estimator.n_leapfrog
+    if d == "auto":
+        d = max(2, min(_LATENT_DIM, codec.n_codes_, n_rows - 1))
+    if n_leapfrog == "auto":
+        n_leapfrog = 3 if kind in ("direct", "custom") else 0
+    if estimator.metric == "posterior":
+        n_leapfrog = 0
+    T, lam = estimator.temperature, estimator.regularization
     return FlowSettings(
-        int(estimator.latent_dim),
-        int(estimator.n_leapfrog),
+        int(d),
+        int(n_leapfrog),
         float(estimator.leapfrog_step),
         float(estimator.beta_zero),
-        float(estimator.temperature),
-        float(estimator.regularization),
+        1.0 if T == "auto" else float(T),
+        0.01 if lam == "auto" else float(lam),
+        # The derivative of linear interpolation jumps from pixel to pixel: its own derivative
+        # says nothing.
+        second_order=kind != "deformation",
+        rescale=(T == "auto", lam == "auto"),
     )
 
 
-def training(estimator):
-    """Return the :class:`~sklearn_pyraug.rhvae.TrainingSettings`."""
+def _training(estimator):
     return TrainingSettings(
         int(estimator.max_epochs),
         int(estimator.batch_size),
@@ -84,15 +224,58 @@ def training(estimator):
         estimator.patience,
         None if estimator.callbacks is None else list(estimator.callbacks),
         int(estimator.verbose),
+        float(estimator.weight_decay),
+        int(estimator.kl_warmup),
+        float(estimator.input_noise),
     )
 
 
-def sampler(estimator):
-    """Return the :class:`~sklearn_pyraug.rhvae.SamplerSettings`."""
-    step_size = estimator.mcmc_step_size
+def _sampler(estimator, reference):
+    name, step_size = estimator.sampler, estimator.mcmc_step_size
+    if name == "auto":
+        name = "posterior" if reference else "hmc"
+    if name in ("geodesic", "random_walk") and estimator.metric == "posterior":
+        raise ValueError(
+            f"sampler={name!r} follows the learned metric, but metric='posterior'. "
+            "Use metric='learned', or sampler='hmc' or 'posterior'."
+        )
     return SamplerSettings(
-        estimator.sampler,
+        name,
         int(estimator.n_mcmc_steps),
         int(estimator.n_mcmc_leapfrog),
         None if step_size is None else float(step_size),
     )
+
+
+def _plan(estimator, kind, reference):
+    shared, n_neighbors = estimator.shared, estimator.n_neighbors
+    if shared == "auto":
+        shared = reference
+    elif shared and not reference:
+        raise ValueError(
+            f"shared=True lets all classes learn from one network, but decoder={kind!r} draws "
+            "from z alone and cannot tell the classes apart. Use shared=False, or "
+            "decoder='residual' or 'deformation'."
+        )
+    if n_neighbors == "auto":
+        n_neighbors = 5 if kind == "deformation" else None
+    return Plan(bool(shared), int(estimator.n_generators), n_neighbors)
+
+
+def _output(estimator, codec, kind, reference, n_rows):
+    output = estimator.output
+    if output == "auto":
+        narrow = len(codec.constant_) < n_rows
+        likely = codec.likelihood_ in ("gaussian", "mixed") or codec.binary_
+        if kind == "residual":
+            output = "transfer"
+        else:
+            output = "draw" if kind != "deformation" and narrow and likely else "mean"
+    if output == "transfer" and not reference:
+        raise ValueError(
+            f"output='transfer' carries differences of rows over to a reference row, but "
+            f"decoder={kind!r} has none. Use output='mean' or 'draw', or decoder='residual'."
+        )
+    low, high = check_transfer_scale(estimator.transfer_scale)
+    transfer = Transfer(low, high, float(estimator.residual_share))
+    return Output(output == "draw", transfer if output == "transfer" else None)

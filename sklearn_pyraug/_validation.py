@@ -7,7 +7,7 @@ parameter or the column, the value received and the remedy.
 import re
 from collections.abc import Sequence
 from math import prod
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from scipy.sparse import issparse
 _MAX_NAMED_COLUMNS = 5
 
 
-def check_finite(X, feature_names=None):
-    """Raise if `X` holds a missing or an infinite value, and say in which columns.
+def check_finite(X, feature_names=None, missing="error"):
+    """Raise if `X` holds an infinite or, unless they are kept, a missing value, and say where.
 
     Parameters
     ----------
@@ -27,11 +27,15 @@ def check_finite(X, feature_names=None):
     feature_names : array-like of str of shape (n_features,), default=None
         The names of the columns for the message. If `None`, columns are named by their position.
 
+    missing : {"error", "keep"}, default="error"
+        Whether NaN is refused.
+
     Raises
     ------
     ValueError
-        If a value of `X` is NaN or infinite. The message begins with ``"Input X contains NaN."``,
-        or with ``"Input X contains infinity."`` when nothing is missing but something is infinite.
+        If a value of `X` is infinite, or is NaN and `missing` is `"error"`. The message begins with
+        ``"Input X contains NaN."``, or with ``"Input X contains infinity."`` when nothing is
+        missing but something is infinite.
     """
     values = X.data if issparse(X) else X
     if values.dtype.kind not in "fc":
@@ -41,22 +45,27 @@ def check_finite(X, feature_names=None):
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):
             return
-    if np.isfinite(values).all():
+    kept = missing == "keep"
+    if not (np.isinf(values).any() or (np.isnan(values).any() and not kept)):
         return
 
     n_features = X.shape[1]
     n_nan, n_inf = _count_per_column(X, np.isnan), _count_per_column(X, np.isinf)
+    if kept:
+        n_nan[:] = 0
     bad = np.flatnonzero(n_nan + n_inf)
     named = [
-        f"{_column_name(j, feature_names)} ({_tally(n_nan[j], n_inf[j])})"
+        f"{column_name(j, feature_names)} ({_tally(n_nan[j], n_inf[j])})"
         for j in bad[:_MAX_NAMED_COLUMNS]
     ]
     if bad.size > _MAX_NAMED_COLUMNS:
         named.append(f"and {bad.size - _MAX_NAMED_COLUMNS} more")
     remedy = "Put an imputer, such as sklearn.impute.SimpleImputer, before the augmenter in the "
-    remedy += "pipeline."
+    remedy += "pipeline, or set missing='keep' to have missing values generated, too."
     if n_inf.any():
         remedy += " Imputers refuse infinite values: replace those by NaN first."
+    if kept:
+        remedy = "Replace infinite values by NaN, which missing='keep' accepts."
     raise ValueError(
         f"Input X contains {'NaN' if n_nan.any() else 'infinity'}. "
         f"Found {_tally(n_nan.sum(), n_inf.sum())} in {bad.size} of {n_features} columns: "
@@ -83,7 +92,8 @@ def _count_per_column(X, test):
     return test(X).sum(axis=0)
 
 
-def _column_name(j, feature_names):
+def column_name(j, feature_names=None):
+    """Return how a message calls column `j`: by its name, or by its position where it has none."""
     return f"column {j}" if feature_names is None else repr(str(feature_names[j]))
 
 
@@ -208,6 +218,33 @@ def check_sample_shape(sample_shape, n_features):
     return shape
 
 
+def check_transfer_scale(transfer_scale):
+    """Return the ends of the range from which the share of a transferred difference is drawn.
+
+    Parameters
+    ----------
+    transfer_scale : float or sequence of two floats
+        A number stands for a range of that one number.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    ValueError
+        If it is not one number, or two in order, all finite and not negative.
+    """
+    ends = (transfer_scale,) * 2 if isinstance(transfer_scale, Real) else tuple(transfer_scale)
+    good = len(ends) == 2 and all(isinstance(v, Real) and 0 <= v < np.inf for v in ends)
+    if not good or ends[0] > ends[1]:
+        raise ValueError(
+            f"transfer_scale={transfer_scale!r} is not a range of shares. Pass two finite numbers "
+            "that are not negative, the smaller first, such as (0, 1), or a single one."
+        )
+    return float(ends[0]), float(ends[1])
+
+
 def check_hidden_layer_sizes(hidden_layer_sizes):
     """Return the widths of the hidden layers as a tuple.
 
@@ -261,8 +298,31 @@ def check_has_columns(X):
         )
 
 
-def text_error(X):
+def text_error(columns):
     """Make the error for an `X` that holds text.
+
+    Parameters
+    ----------
+    columns : list of str
+        The names of the columns with text, see :func:`column_name`; empty where it is numbers
+        that are stored as text.
+
+    Returns
+    -------
+    error : ValueError
+        It names the columns, never the text: that may be a patient's name.
+    """
+    more = f", and {len(columns) - _MAX_NAMED_COLUMNS} more" * (len(columns) > _MAX_NAMED_COLUMNS)
+    where = ", ".join(columns[:_MAX_NAMED_COLUMNS]) + more if columns else "numbers stored as text"
+    return ValueError(
+        f"X holds text where numbers are needed: {where}. Name such columns in "
+        "categorical_features, or encode them first, for example with "
+        "sklearn.preprocessing.OrdinalEncoder or OneHotEncoder."
+    )
+
+
+def text_columns(X):
+    """Return the names of the columns of `X` that cannot be read as numbers.
 
     Parameters
     ----------
@@ -270,18 +330,10 @@ def text_error(X):
 
     Returns
     -------
-    error : ValueError
-        It names the columns, never the text: that may be a patient's name.
+    columns : list of str
     """
-    names = getattr(X, "columns", None)
     values = np.asarray(X, dtype=object)
-    columns = [_column_name(j, names) for j, v in enumerate(values.T) if not _is_numeric(v)]
-    more = f", and {len(columns) - _MAX_NAMED_COLUMNS} more" * (len(columns) > _MAX_NAMED_COLUMNS)
-    where = ", ".join(columns[:_MAX_NAMED_COLUMNS]) + more if columns else "numbers stored as text"
-    return ValueError(
-        f"X holds text where numbers are needed: {where}. Encode such columns first, for example "
-        "with sklearn.preprocessing.OrdinalEncoder or OneHotEncoder."
-    )
+    return [column_name(j) for j, v in enumerate(values.T) if not _is_numeric(v)]
 
 
 def _is_numeric(values):

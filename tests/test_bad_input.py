@@ -107,11 +107,59 @@ def test_text_in_a_string_array(untrained):
     )
 
 
-def test_text_in_a_frame_names_the_column(untrained):
+def test_numbers_beside_text_in_a_column_of_a_frame(untrained):
     X, y = table()
     X = pd.DataFrame(X).add_prefix("c")
-    X["colour"] = "red"
-    refused(quick(), X, y, "colour", "OrdinalEncoder|OneHotEncoder")
+    X["colour"] = X["c0"].astype(object)
+    X.loc[3, "colour"] = "red"
+    message = refused(quick(), X, y, "'colour'", "categorical_features", "OneHotEncoder")
+    assert "red" not in message
+
+
+def test_text_in_an_object_array_that_is_not_named(untrained):
+    X, y = table()
+    X = X.astype(object)
+    X[:, [1, 2]] = "red"
+    refused(quick(categorical_features=[1]), X, y, "column 2", "categorical_features")
+
+
+def test_dates(untrained):
+    X, y = table()
+    X = pd.DataFrame(X).add_prefix("c")
+    X["day"] = pd.Timestamp("2020-01-01")
+    refused(quick(), X, y, "dates or times in 'day'", "datetime64", "days since")
+    refused(quick(), np.zeros((40, 4), "M8[D]"), y, "dates or times", "datetime64", "days since")
+
+
+def test_missing_category(untrained):
+    X, y = table()
+    X = pd.DataFrame(X).add_prefix("c")
+    X["colour"] = ["red", None] * 20
+    refused(quick(), X, y, r"'colour' \(20 NaN\)", "SimpleImputer", "missing='keep'")
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, pd.DataFrame])
+def test_infinity_is_no_missing_value(untrained, container):
+    X, y = table()
+    X[3, 1], X[4, 1], X[5, 2] = np.inf, -np.inf, np.nan
+    X = container(X)
+    refused(quick(missing="keep"), X, y, "contains infinity", r"column 1 \(2 infinite\)", "by NaN")
+
+
+def test_categories_of_sparse_rows(untrained):
+    X, y = table()
+    augmenter = quick(categorical_features=[0])
+    refused(augmenter, sparse.csr_array(X), y, r"categorical_features=\[0\]", "sparse X", "Pass X")
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"likelihood": "bernoulli"}, {"sample_shape": (2, 2)}], ids=str
+)
+def test_image_with_categories(untrained, parameters):
+    X, y = table()
+    augmenter = quick(categorical_features=[1], **parameters)
+    name = next(iter(parameters))
+    refused(augmenter, np.round(X), y, f"{name}=", "categories or missing", "likelihood='auto'")
 
 
 def test_complex(untrained):
@@ -247,6 +295,18 @@ NAN = float("nan")
         ("sample_shape", 4),
         ("likelihood", "poisson"),
         ("likelihood", None),
+        ("categorical_features", "c1"),
+        ("categorical_features", 1),
+        ("categorical_features", [4]),
+        ("categorical_features", [True, False]),
+        ("categorical_features", ["c1"]),
+        ("missing", "drop"),
+        ("missing", None),
+        ("missing", True),
+        ("value_mapping", "snap"),
+        ("value_mapping", False),
+        ("scaling", "robust"),
+        ("scaling", None),
         ("max_epochs", 0),
         ("max_epochs", 2.5),
         ("max_epochs", NAN),

@@ -14,7 +14,7 @@ from sklearn_pyraug.rhvae import (
     train_generator,
 )
 from sklearn_pyraug.rhvae import generator as module
-from sklearn_pyraug.rhvae.generator import _furthest_first, exact_metric
+from sklearn_pyraug.rhvae.generator import _furthest_first, exact_latent
 from sklearn_pyraug.rhvae.geometry import make_metric
 
 D, d = 4, 2
@@ -39,7 +39,7 @@ def untrained(rows, max_centroids=None, likelihood="gaussian"):
     architecture = Architecture(D, likelihood, hidden_layer_sizes=(8,))
     s = streams()
     stack = build_stack(architecture, FlowSettings(latent_dim=d), s["weights"])
-    return Generator(stack, *exact_metric(stack, rows, max_centroids, s["split"]))
+    return Generator(stack, *exact_latent(stack, rows, max_centroids, s["split"]))
 
 
 def is_even(origins, n):
@@ -82,13 +82,13 @@ def test_centroids_are_those_of_the_final_weights():
     )
     # Held-out rows are rows of the class, too.
     assert [len(o) for o in generator.origins] == list(SIZES)
-    truth, _ = exact_metric(generator.stack, rows, None, s["split"])
+    truth, _ = exact_latent(generator.stack, rows, None, s["split"])
     for k, n in enumerate(SIZES):
         x = torch.zeros(len(SIZES), n, D)
         x[k] = rows[k]
         with torch.no_grad():
-            torch.testing.assert_close(generator.metric.c[k, :n], generator.stack.encode(x).mu[k])
-    torch.testing.assert_close(generator.metric.M, truth.M)
+            torch.testing.assert_close(generator.latent.metric.c[k, :n], generator.stack.encode(x).mu[k])
+    torch.testing.assert_close(generator.latent.metric.M, truth.M)
     assert not any(p.is_cuda for p in generator.stack.parameters())
 
 
@@ -101,8 +101,8 @@ def test_max_centroids_keeps_so_many_distinct_ones(max_centroids):
         kept = origins[k].tolist()
         assert len(set(kept)) == len(kept) == min(max_centroids, n)
         assert kept == sorted(kept)
-        torch.testing.assert_close(metric.c[k, : len(kept)], full.metric.c[k, kept])
-        torch.testing.assert_close(metric.M[k, : len(kept)], full.metric.M[k, kept])
+        torch.testing.assert_close(metric.c[k, : len(kept)], full.latent.metric.c[k, kept])
+        torch.testing.assert_close(metric.M[k, : len(kept)], full.latent.metric.M[k, kept])
         assert metric.mask[k].sum() == len(kept)
 
 
@@ -186,7 +186,7 @@ def test_a_chain_that_does_not_move_decodes_its_origin(monkeypatch):
     rows, origins, info = draw_rows(generator, (30, 12), frozen, streams())
     for k in range(2):
         z = torch.zeros(2, len(origins[k]), d)
-        z[k] = generator.metric.c[k, origins[k]]
+        z[k] = generator.latent.metric.c[k, origins[k]]
         with torch.no_grad():
             truth = generator.stack.likelihood.mean(generator.stack.decode(z))[k]
         torch.testing.assert_close(rows[k], truth, rtol=1e-4, atol=1e-4)

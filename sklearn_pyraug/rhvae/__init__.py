@@ -1,21 +1,34 @@
 """The generator: a stack of class-conditional Riemannian Hamiltonian VAEs, in torch only."""
 
 from .checks import check_networks, n_weights
-from .generator import Generator, SamplerSettings, draw_rows, train_generator
+from .generator import Generator, draw_rows, train_generator
+from .latent import METRICS, SAMPLERS, SamplerSettings
 from .model import Architecture, FlowSettings, RHVAEStack, build_stack
 from .training import ClassHistory, TrainingSettings
+from .transfer import (
+    ReferenceGenerator,
+    Transfer,
+    draw_from_references,
+    train_reference_generator,
+)
 
 __all__ = [
+    "METRICS",
+    "SAMPLERS",
     "Architecture",
     "ClassHistory",
     "FlowSettings",
     "Generator",
     "RHVAEStack",
+    "ReferenceGenerator",
     "SamplerSettings",
     "TrainingSettings",
+    "Transfer",
     "build_stack",
     "check_networks",
+    "draw_from_references",
     "draw_rows",
     "n_weights",
     "train_generator",
+    "train_reference_generator",
 ]

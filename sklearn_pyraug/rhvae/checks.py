@@ -30,7 +30,8 @@ def check_networks(architecture, flow):
         If a network cannot be evaluated or returns a wrong shape: the message names the
         parameter, the shape received and the shape needed.
     """
-    if architecture.encoder is architecture.decoder is architecture.metric_network is None:
+    own_decoder = architecture.decoder is not None and not isinstance(architecture.decoder, str)
+    if architecture.encoder is architecture.metric_network is None and not own_decoder:
         return
     stack = build_stack(architecture, flow, [torch.Generator().manual_seed(0)])
     stack.train()
@@ -41,9 +42,10 @@ def check_networks(architecture, flow):
     def run(name, network, inputs, needed):
         """Evaluate the user's copies as they are, before anything is made of the output."""
         shape = tuple(inputs.shape[1:])
+        inputs = (inputs, shaped) if network.takes_reference else (inputs,)
         try:
             with torch.no_grad():
-                return VmapStack.forward(network, inputs)
+                return VmapStack.forward(network, *inputs)
         except Exception as error:
             raise ValueError(
                 f"{name} could not be evaluated on a batch of shape {shape}: "
@@ -70,7 +72,7 @@ def check_networks(architecture, flow):
         for part, value in zip(("a mean", "a log-variance"), posterior, strict=True):
             hint = f"It must have latent_dim={d} columns."
             compare("encoder", value, [(2, d)], hint, part)
-    if architecture.decoder is not None:
+    if own_decoder:
         theta = run("decoder", stack.decoder, z, f"{(2, D)}, in any shape")
         if torch.is_tensor(theta) and theta.dim() > 2:
             theta = theta.flatten(2)

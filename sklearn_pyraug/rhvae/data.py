@@ -10,6 +10,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from .objective import Batch
+from .pairs import Partners, draw_partners
 
 __all__ = ["ClassRows", "StackLoader", "fixed_batch", "padded", "split_rows"]
 
@@ -22,10 +23,16 @@ class ClassRows(NamedTuple):
     train : Tensor of shape (n_train, n_features)
     valid : Tensor of shape (n_valid, n_features)
         Held-out rows, perhaps none.
+    partners : Partners or None
+        For a generator with reference rows, who may be whose reference in training.
+    valid_references : Tensor of shape (n_valid, n_features) or None
+        References of the held-out rows.
     """
 
     train: torch.Tensor
     valid: torch.Tensor
+    partners: Partners | None = None
+    valid_references: torch.Tensor | None = None
 
 
 def split_rows(rows, validation_fraction, generator):
@@ -66,7 +73,7 @@ def padded(rows):
     return pad_sequence(rows, batch_first=True), mask
 
 
-def fixed_batch(rows, generators, latent_dim, device, metric=None):
+def fixed_batch(rows, generators, latent_dim, device, references=None):
     """Make one batch of all rows with noise, for repeated evaluation.
 
     Parameters
@@ -75,7 +82,7 @@ def fixed_batch(rows, generators, latent_dim, device, metric=None):
     generators : sequence of torch.Generator
     latent_dim : int
     device : str
-    metric : Metric or None
+    references : list of Tensor, each of shape (n_k, n_features), or None
 
     Returns
     -------
@@ -87,9 +94,8 @@ def fixed_batch(rows, generators, latent_dim, device, metric=None):
         for r, g in zip(rows, generators, strict=True)
     ]
     noise = pad_sequence(draws, batch_first=True).to(device, x.dtype)
-    return Batch(
-        x.to(device), mask.to(device, x.dtype), noise[:, :, 0], noise[:, :, 1], metric=metric
-    )
+    r = None if references is None else pad_sequence(references, batch_first=True).to(device)
+    return Batch(x.to(device), mask.to(device, x.dtype), noise[:, :, 0], noise[:, :, 1], r)
 
 
 class StackLoader:
@@ -100,23 +106,36 @@ class StackLoader:
 
     Parameters
     ----------
-    rows : list of Tensor, each of shape (n_k, n_features)
-        Training rows of each class.
+    rows : list of ClassRows
+        One per class. Where they have partners, every row comes with a fresh reference.
     shuffle_generators, noise_generators : sequence of torch.Generator
         One CPU stream per class each.
     batch_size : int
     latent_dim : int
     device : str
         Rows are moved there once.
+    input_noise : float, default=0.0
+        Standard deviation of the noise on what the encoder sees, in coded units.
     """
 
-    def __init__(self, rows, shuffle_generators, noise_generators, batch_size, latent_dim, device):
-        self.rows = [r.to(device) for r in rows]
+    def __init__(
+        self,
+        rows,
+        shuffle_generators,
+        noise_generators,
+        batch_size,
+        latent_dim,
+        device,
+        input_noise=0.0,
+    ):
+        self.rows = [r.train.to(device) for r in rows]
+        self.partners = [r.partners for r in rows]
         self.shuffle_generators = shuffle_generators
         self.noise_generators = noise_generators
         self.latent_dim = latent_dim
         self.device = device
-        self.n_chunks = [-(-len(r) // batch_size) for r in rows]
+        self.input_noise = input_noise
+        self.n_chunks = [-(-len(r) // batch_size) for r in self.rows]
         self.chunks = [[] for _ in rows]
         self.active = list(range(len(rows)))
 
@@ -142,4 +161,21 @@ class StackLoader:
                 for k, c in zip(self.active, chunks, strict=True)
             ]
             generators = [self.noise_generators[k] for k in self.active]
-            yield fixed_batch(rows, generators, self.latent_dim, self.device), None
+            references = self._references(chunks) if self.partners[0] is not None else None
+            batch = fixed_batch(rows, generators, self.latent_dim, self.device, references)
+            if self.input_noise:
+                noise = [
+                    torch.randn(r.shape, generator=g) for r, g in zip(rows, generators, strict=True)
+                ]
+                noise = pad_sequence(noise, batch_first=True).to(batch.x)
+                batch = batch._replace(x_in=batch.x + self.input_noise * noise)
+            yield batch, None
+
+    def _references(self, chunks):
+        """Draw the references of the rows of a step."""
+        references = []
+        for k, chunk in zip(self.active, chunks, strict=True):
+            chunk = torch.arange(len(self.rows[k])) if chunk is None else chunk
+            index = draw_partners(self.partners[k], chunk, self.shuffle_generators[k])
+            references.append(self.rows[k][index.to(self.device)])
+        return references

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 
 from .data import split_rows
-from .geometry import Metric, make_metric
+from .latent import Latent, make_latent, sample_latent
 from .model import RHVAEStack, build_stack
-from .samplers import sample_hmc
+from .networks import Posterior
 from .training import train_stack
 
-__all__ = ["Generator", "SamplerSettings", "draw_rows", "exact_metric", "train_generator"]
+__all__ = ["Generator", "draw_rows", "exact_latent", "in_rounds", "train_generator"]
 
 # Rows or chains per class that are worked on at once: bounds the memory.
 _CHUNK = 2048
@@ -27,35 +27,15 @@ class Generator(NamedTuple):
     ----------
     stack : RHVAEStack
         With the best weights of every class.
-    metric : Metric
+    latent : Latent
         Exact centroids of the final weights.
     origins : list of Tensor of int64, each of shape (n_centroids_k,)
         For every centroid the index, among the rows of its class, of the row it codes.
     """
 
     stack: RHVAEStack
-    metric: Metric
+    latent: Latent
     origins: list
-
-
-class SamplerSettings(NamedTuple):
-    """Settings of the chains in latent space.
-
-    Attributes
-    ----------
-    sampler : {"hmc"}
-    n_steps : int
-        Steps of each chain, adaptation included.
-    n_leapfrog : int
-        Leapfrog steps per trajectory.
-    step_size : float or None
-        A fixed step size; None adapts it.
-    """
-
-    sampler: str = "hmc"
-    n_steps: int = 30
-    n_leapfrog: int = 10
-    step_size: float | None = None
 
 
 def _furthest_first(c, n_kept, generator):
@@ -75,7 +55,7 @@ def _furthest_first(c, n_kept, generator):
 
 
 @torch.no_grad()
-def exact_metric(stack, rows, max_centroids, generators):
+def exact_latent(stack, rows, max_centroids, generators, kind="learned"):
     """Compute the centroids of all rows in one pass with the final weights.
 
     Parameters
@@ -87,32 +67,39 @@ def exact_metric(stack, rows, max_centroids, generators):
         latent space, so that the cost of sampling stays linear in n.
     generators : sequence of torch.Generator
         CPU streams for the thinning.
+    kind : {"learned", "posterior"}, default="learned"
+        See :func:`.latent.make_latent`.
 
     Returns
     -------
-    metric : Metric
+    latent : Latent
     origins : list of Tensor of int64
     """
     n_max = max(len(r) for r in rows)
-    codes, factors = [], []
+    codes, log_vars, factors = [], [], []
     for start in range(0, n_max, _CHUNK):
         x = torch.nn.utils.rnn.pad_sequence(
             [r[start : start + _CHUNK] for r in rows], batch_first=True
         )
-        codes.append(stack.encode(x).mu)
+        posterior = stack.encode(x)
+        codes.append(posterior.mu)
+        log_vars.append(posterior.log_var)
         factors.append(stack.metric_network(x))
-    c, L = torch.cat(codes, 1), torch.cat(factors, 1)
+    c, log_var, L = (torch.cat(parts, 1) for parts in (codes, log_vars, factors))
     origins = [torch.arange(len(r)) for r in rows]
     if max_centroids is not None:
         origins = [
             o if len(o) <= max_centroids else _furthest_first(c[k, : len(o)], max_centroids, g)
             for k, (o, g) in enumerate(zip(origins, generators, strict=True))
         ]
-    pad = torch.nn.utils.rnn.pad_sequence
-    c = pad([c[k, o] for k, o in enumerate(origins)], batch_first=True)
-    L = pad([L[k, o] for k, o in enumerate(origins)], batch_first=True)
-    mask = pad([torch.ones(len(o), dtype=c.dtype) for o in origins], batch_first=True)
-    return make_metric(c, L, mask, stack.T, stack.settings.regularization), origins
+
+    def chosen(values):
+        kept = [values[k, o] for k, o in enumerate(origins)]
+        return torch.nn.utils.rnn.pad_sequence(kept, batch_first=True)
+
+    mask = chosen(torch.ones_like(c[..., 0]))
+    posterior = Posterior(chosen(c), chosen(log_var))
+    return make_latent(kind, posterior, chosen(L), mask, stack), origins
 
 
 def train_generator(
@@ -124,6 +111,7 @@ def train_generator(
     *,
     validation_fraction=0.0,
     max_centroids=None,
+    metric="learned",
     device="cpu",
     description="RHVAE",
 ):
@@ -141,7 +129,9 @@ def train_generator(
     validation_fraction : float in [0, 1), default=0.0
         Share of each class's rows that is held out to choose the best weights.
     max_centroids : int or None, default=None
-        See :func:`exact_metric`.
+        See :func:`exact_latent`.
+    metric : {"learned", "posterior"}, default="learned"
+        See :func:`.latent.make_latent`.
     device : str, default="cpu"
     description : str
         Text of the progress bar.
@@ -163,21 +153,15 @@ def train_generator(
         # Saves the epochs in which the network would only learn the mean row.
         stack.decoder.start_at(theta)
     history, interrupted = train_stack(stack, split, training, streams, device, description)
-    metric, origins = exact_metric(stack, rows, max_centroids, streams["split"])
-    return Generator(stack, metric, origins), history, interrupted
+    latent, origins = exact_latent(stack, rows, max_centroids, streams["split"], metric)
+    return Generator(stack, latent, origins), history, interrupted
 
 
-def _starts(n_chains, n_centroids, generator):
-    """Spread the chains evenly over the centroids, in random order."""
-    rounds = -(-n_chains // n_centroids)
-    order = [torch.randperm(n_centroids, generator=generator) for _ in range(rounds)]
-    return torch.cat(order)[:n_chains] if order else torch.empty(0, dtype=torch.int64)
-
-
-def _to(value, device):
-    if torch.is_tensor(value):
-        return value.to(device)
-    return value
+def in_rounds(n_draws, n_items, generator):
+    """Spread draws evenly over items, in random order; returns indices of shape (n_draws,)."""
+    rounds = -(-n_draws // n_items)
+    order = [torch.randperm(n_items, generator=generator) for _ in range(rounds)]
+    return torch.cat(order)[:n_draws] if order else torch.empty(0, dtype=torch.int64)
 
 
 @torch.no_grad()
@@ -203,12 +187,12 @@ def draw_rows(generator, counts, settings, streams, *, device="cpu", noisy=False
     origins : list of Tensor of int64, each of shape (counts[k],)
         Index, among the rows of the class, of the row from whose code each chain started.
     info : dict of str to Tensor of shape (n_classes,)
-        Diagnostics of the chains, see :func:`~sklearn_pyraug.rhvae.samplers.sample_hmc`.
+        Diagnostics of the draws, see :func:`.latent.sample_latent`.
     """
     stack = generator.stack.to(device)
-    metric = Metric(*(_to(v, device) for v in generator.metric))
+    latent = generator.latent.map(lambda t: t.to(device))
     starts = [
-        _starts(n, len(o), g)
+        in_rounds(n, len(o), g)
         for n, o, g in zip(counts, generator.origins, streams["mcmc"], strict=True)
     ]
     rows = [[] for _ in counts]
@@ -217,14 +201,7 @@ def draw_rows(generator, counts, settings, streams, *, device="cpu", noisy=False
     # count, not on how many chunks another class needs.
     for first in range(0, max(*counts, 1), _CHUNK):
         chunk = [s[first : first + _CHUNK] for s in starts]
-        z, info = sample_hmc(
-            metric,
-            chunk,
-            streams["mcmc"],
-            n_steps=settings.n_steps,
-            n_leapfrog=settings.n_leapfrog,
-            step_size=settings.step_size,
-        )
+        z, info = sample_latent(latent, chunk, streams["mcmc"], settings)
         infos.append(info)
         theta = stack.decode(torch.nn.utils.rnn.pad_sequence(z, batch_first=True))
         if noisy:

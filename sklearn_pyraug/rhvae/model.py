@@ -18,7 +18,9 @@ from .networks import (
     VmapDecoder,
     VmapEncoder,
     VmapMetric,
+    takes_reference,
 )
+from .reference import DeformationDecoder, PairEncoder, PairMetric, ResidualDecoder
 
 __all__ = ["Architecture", "FlowSettings", "RHVAEStack", "build_stack"]
 
@@ -45,6 +47,8 @@ class FlowSettings(NamedTuple):
     second_order : bool
         False takes the decoder's gradient in the flow for a constant when the objective is
         differentiated. The objective itself stays exact.
+    rescale : (bool, bool)
+        Whether T and λ are set anew after training, from the codes' own distances.
     """
 
     latent_dim: int = 10
@@ -55,6 +59,7 @@ class FlowSettings(NamedTuple):
     regularization: float = 0.01
     n_fixed_point: int = 2
     second_order: bool = True
+    rescale: tuple = (False, False)
 
 
 class Architecture(NamedTuple):
@@ -71,12 +76,15 @@ class Architecture(NamedTuple):
     sample_shape : tuple of int or None
         Shape in which a row is handed to a user's encoder or metric network.
     encoder, decoder, metric_network : None, torch.nn.Module or callable
-        None for the default perceptron. A module is copied for every class, with its
-        weights; a class or factory is called once per class,
+        None for the default perceptron; a decoder may also be one of the two that start from a
+        reference row, ``"residual"`` and ``"deformation"``. A module is copied for every
+        class, with its weights; a class or factory is called once per class,
         ``encoder(n_features, latent_dim)``, ``decoder(latent_dim, n_features)``,
         ``metric_network(n_features, latent_dim)``, under the class's own random stream.
     layout : object
         For ``likelihood="mixed"``, which columns are of which kind.
+    n_channels : int
+        Length of the first axis of `sample_shape` that holds channels, or 1 for no such axis.
     """
 
     n_features: int
@@ -87,6 +95,14 @@ class Architecture(NamedTuple):
     decoder: object = None
     metric_network: object = None
     layout: object = None
+    n_channels: int = 1
+
+    @property
+    def has_reference(self):
+        """Whether the decoder starts from a reference row."""
+        if self.decoder is None or isinstance(self.decoder, str):
+            return self.decoder is not None
+        return takes_reference(self.decoder)
 
 
 class RHVAEStack(nn.Module):
@@ -95,8 +111,9 @@ class RHVAEStack(nn.Module):
     Parameters
     ----------
     encoder, decoder, metric_network : torch.nn.Module
-        ``encoder(x, r) -> Posterior``, ``decoder(z, r) -> theta``, ``metric_network(x) -> L``.
-        `r` is an optional reference row of the same class; the direct decoder ignores it.
+        ``encoder(x, r) -> Posterior``, ``decoder(z, r) -> theta``,
+        ``metric_network(x, r) -> L``. `r` is an optional reference row of the same class; the
+        direct decoder ignores it.
     likelihood : torch.nn.Module
         A member of :mod:`~sklearn_pyraug.rhvae.likelihoods`.
     n_classes : int
@@ -159,11 +176,12 @@ class RHVAEStack(nn.Module):
         -------
         metric : Metric
         """
-        return self.metric_from(self.encode(x, r).mu, x, mask)
+        return self.metric_from(self.encode(x, r).mu, x, mask, r)
 
-    def metric_from(self, c, x, mask):
+    def metric_from(self, c, x, mask, r=None):
         """Return the metric with given centroids `c` (codes of `x`), see :meth:`metric`."""
-        return make_metric(c, self.metric_network(x), mask, self.T, self.settings.regularization)
+        L = self.metric_network(x, r)
+        return make_metric(c, L, mask, self.T, self.settings.regularization)
 
     def forward(self, batch):
         """Return the ELBO terms of a batch; see :func:`.objective.elbo_terms`."""
@@ -228,20 +246,27 @@ def build_stack(architecture, settings, generators):
     a, d = architecture, settings.latent_dim
     hidden = a.hidden_layer_sizes
     row, latent = (a.n_features, d), (d, a.n_features)
+    pairs = a.has_reference
+    size = (len(generators), a.n_features)
+    likelihood = LIKELIHOODS[a.likelihood](*size if a.layout is None else (*size, a.layout))
     if a.encoder is None:
-        encoder = MLPEncoder(a.n_features, d, hidden, generators)
+        encoder = (PairEncoder if pairs else MLPEncoder)(a.n_features, d, hidden, generators)
     else:
         modules = _user_modules("encoder", a.encoder, row, generators)
         encoder = VmapEncoder(modules, a.sample_shape)
     if a.decoder is None:
         decoder = MLPDecoder(d, a.n_features, hidden, generators)
+    elif a.decoder == "residual":
+        decoder = ResidualDecoder(d, a.n_features, hidden, generators, likelihood.skip)
+    elif a.decoder == "deformation":
+        shape = a.sample_shape[1:] if a.n_channels > 1 else a.sample_shape
+        decoder = DeformationDecoder(d, shape, hidden, generators, likelihood.skip, a.n_channels)
     else:
-        decoder = VmapDecoder(_user_modules("decoder", a.decoder, latent, generators))
+        modules = _user_modules("decoder", a.decoder, latent, generators)
+        decoder = VmapDecoder(modules, a.sample_shape)
     if a.metric_network is None:
-        metric_network = MLPMetric(a.n_features, d, hidden, generators)
+        metric_network = (PairMetric if pairs else MLPMetric)(a.n_features, d, hidden, generators)
     else:
         modules = _user_modules("metric_network", a.metric_network, row, generators)
         metric_network = VmapMetric(modules, d, a.sample_shape)
-    size = (len(generators), a.n_features)
-    likelihood = LIKELIHOODS[a.likelihood](*size if a.layout is None else (*size, a.layout))
     return RHVAEStack(encoder, decoder, metric_network, likelihood, len(generators), settings)

@@ -7,6 +7,7 @@ by :class:`VmapStack`.
 Shapes: K classes, B rows per class, D columns, d latent dimensions.
 """
 
+import inspect
 import math
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ __all__ = [
     "VmapStack",
     "lower_triangular",
     "n_tril",
+    "takes_reference",
 ]
 
 # softplus(_UNIT_DIAGONAL) == 1: an untrained metric network starts near the identity.
@@ -218,8 +220,8 @@ class MLPMetric(nn.Module):
         self.latent_dim = latent_dim
         self.net = MLP((n_features, *hidden_layer_sizes, n_tril(latent_dim)), generators)
 
-    def forward(self, x):
-        """Map x of shape (K, B, D) to L of shape (K, B, d, d)."""
+    def forward(self, x, r=None):
+        """Map x of shape (K, B, D) to L of shape (K, B, d, d); `r` is not used."""
         return lower_triangular(self.net(x), self.latent_dim)
 
 
@@ -279,8 +281,30 @@ def _shaped(x, sample_shape):
     return x if sample_shape is None else x.reshape(*x.shape[:2], *sample_shape)
 
 
+def takes_reference(spec):
+    """Say whether a user's network is called with a reference row beside its input.
+
+    Parameters
+    ----------
+    spec : torch.nn.Module, class or callable
+        A module or its class is judged by the number of inputs that its ``forward`` asks for; a
+        factory by its attribute ``takes_reference``, and without one it does not.
+    """
+    forward = getattr(spec, "forward", None)
+    if forward is None:
+        return bool(getattr(spec, "takes_reference", False))
+    asked = [
+        p
+        for p in inspect.signature(forward).parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        and p.default is p.empty
+        and p.name != "self"
+    ]
+    return len(asked) == 2
+
+
 class VmapEncoder(VmapStack):
-    """A user's encoder, x (B, D) or (B, *sample_shape) to (mu, log_var).
+    """A user's encoder, x (B, D) or (B, *sample_shape), or (x, r), to (mu, log_var).
 
     Parameters
     ----------
@@ -293,10 +317,12 @@ class VmapEncoder(VmapStack):
     def __init__(self, modules, sample_shape=None):
         super().__init__(modules, "encoder")
         self.sample_shape = sample_shape
+        self.takes_reference = takes_reference(modules[0])
 
     def forward(self, x, r=None):
-        """Encode x of shape (K, B, D); the reference row `r` is not used."""
-        mu, log_var = super().forward(_shaped(x, self.sample_shape))
+        """Encode x of shape (K, B, D), beside r where the modules ask for it."""
+        inputs = (x, r) if self.takes_reference else (x,)
+        mu, log_var = super().forward(*(_shaped(v, self.sample_shape) for v in inputs))
         return Posterior(mu, log_var.clamp(*_LOG_VAR_RANGE))
 
 
@@ -306,19 +332,24 @@ class VmapDecoder(VmapStack):
     Parameters
     ----------
     modules : list of torch.nn.Module
-        One module per class.
+        One module per class; (z, r) to the same where they ask for two inputs.
+    sample_shape : tuple of int or None
+        The shape in which r is handed to the module; None for flat rows.
     """
 
-    def __init__(self, modules):
+    def __init__(self, modules, sample_shape=None):
         super().__init__(modules, "decoder")
+        self.takes_reference = takes_reference(modules[0])
+        self.sample_shape = sample_shape
 
     def forward(self, z, r=None):
-        """Decode z of shape (K, B, d) to (K, B, D); the reference row `r` is not used."""
-        return super().forward(z).flatten(2)
+        """Decode z of shape (K, B, d) to (K, B, D)."""
+        inputs = (z, _shaped(r, self.sample_shape)) if self.takes_reference else (z,)
+        return super().forward(*inputs).flatten(2)
 
 
 class VmapMetric(VmapStack):
-    """A user's metric network, x to L (B, d, d), or to its flat entries.
+    """A user's metric network, x, or (x, r), to L (B, d, d), or to its flat entries.
 
     Parameters
     ----------
@@ -334,8 +365,10 @@ class VmapMetric(VmapStack):
         super().__init__(modules, "metric_network")
         self.latent_dim = latent_dim
         self.sample_shape = sample_shape
+        self.takes_reference = takes_reference(modules[0])
 
-    def forward(self, x):
-        """Map x of shape (K, B, D) to L of shape (K, B, d, d)."""
-        L = super().forward(_shaped(x, self.sample_shape))
+    def forward(self, x, r=None):
+        """Map x of shape (K, B, D), beside r where asked for, to L of shape (K, B, d, d)."""
+        inputs = (x, r) if self.takes_reference else (x,)
+        L = super().forward(*(_shaped(v, self.sample_shape) for v in inputs))
         return lower_triangular(L, self.latent_dim) if L.dim() == 3 else torch.tril(L)

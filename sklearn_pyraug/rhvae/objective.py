@@ -37,6 +37,8 @@ class Batch(NamedTuple):
     metric : Metric or None
         The metric to use; None for that of the batch's own codes, through which the
         metric network is trained.
+    x_in : Tensor of the shape of x, or None
+        What the encoder sees in place of x: a denoising model is shown noisy rows.
     """
 
     x: torch.Tensor
@@ -45,6 +47,7 @@ class Batch(NamedTuple):
     noise_rho: torch.Tensor
     r: torch.Tensor | None = None
     metric: Metric | None = None
+    x_in: torch.Tensor | None = None
 
 
 class ElboTerms(NamedTuple):
@@ -80,9 +83,9 @@ def elbo_terms(stack, batch):
     -------
     terms : ElboTerms
     """
-    x, mask, noise_z, noise_rho, r, metric = batch
+    x, mask, noise_z, noise_rho, r, metric, x_in = batch
     settings = stack.settings
-    posterior = stack.encode(x, r)
+    posterior = stack.encode(x if x_in is None else x_in, r)
     z = posterior.mu + torch.exp(0.5 * posterior.log_var) * noise_z
     log_q = -0.5 * (noise_z.square() + posterior.log_var + _LOG_2PI).sum(-1)
     if settings.n_leapfrog == 0:
@@ -92,7 +95,7 @@ def elbo_terms(stack, batch):
         zero = torch.zeros_like(log_q)
         return ElboTerms(log_p_x, log_p_z, zero, log_q, zero, log_p_x + log_p_z - log_q)
     if metric is None:
-        metric = stack.metric_from(posterior.mu, x, mask)
+        metric = stack.metric_from(posterior.mu, x, mask, r)
     z, theta, log_p_rho, log_det_inv = posterior_flow(stack, z, noise_rho, x, r, metric)
     log_gamma = -0.5 * (noise_rho.square() + _LOG_2PI).sum(-1) + 0.5 * log_det_inv
     log_p_x = stack.likelihood.log_prob(x, theta)

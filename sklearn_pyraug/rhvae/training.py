@@ -15,6 +15,7 @@ from torch import nn
 
 from .data import StackLoader, fixed_batch, padded
 from .model import RHVAEStack
+from .pairs import draw_partners
 from .progress import ProgressBar, nanmean
 from .score import Workspace
 
@@ -42,6 +43,12 @@ class TrainingSettings(NamedTuple):
         skorch callbacks.
     verbose : int
         1 shows a progress bar.
+    weight_decay : float
+        Decoupled weight decay (AdamW's).
+    kl_warmup : int
+        Epochs over which all terms of the ELBO but log p(x|z) come to their full weight.
+    input_noise : float
+        Standard deviation of the noise on what the encoder sees, in coded units.
     """
 
     max_epochs: int = 100
@@ -50,6 +57,9 @@ class TrainingSettings(NamedTuple):
     patience: int | None = 50
     callbacks: list | None = None
     verbose: int = 0
+    weight_decay: float = 0.0
+    kl_warmup: int = 0
+    input_noise: float = 0.0
 
 
 class ClassHistory(NamedTuple):
@@ -77,10 +87,13 @@ class _AllClassesStopped(Exception):
     """Every class has converged: leaves skorch's loop."""
 
 
-def _mean_loss(terms, mask):
+def _mean_loss(terms, mask, kl_weight=1.0):
     """Return the mean negative ELBO per class, shape (n_classes,)."""
+    elbo = terms.elbo
+    if kl_weight < 1.0:
+        elbo = terms.log_p_x + kl_weight * (elbo - terms.log_p_x)
     # where, not a product: padding rows may hold anything, also infinity.
-    elbo = torch.where(mask > 0, terms.elbo, 0.0)
+    elbo = torch.where(mask > 0, elbo, 0.0)
     return -elbo.sum(1) / mask.sum(1).clamp_min(1.0)
 
 
@@ -104,19 +117,32 @@ class StackNet(NeuralNet):
     valid : Batch or None
         Held-out rows with fixed noise; a class without any has an empty mask.
     metric_rows : tuple of Tensor, or None
-        Training rows (x, mask) from which the metric of the held-out ELBO is built.
+        Training rows and their references, (x, mask, r) or (x, mask), from which the metric of
+        the held-out ELBO is built.
     patience : int or None
+    kl_warmup : int
         See :class:`TrainingSettings`.
     **kwargs : dict
         Parameters of :class:`skorch.NeuralNet`.
     """
 
-    def __init__(self, module, *, loader, valid=None, metric_rows=None, patience=None, **kwargs):
+    def __init__(
+        self,
+        module,
+        *,
+        loader,
+        valid=None,
+        metric_rows=None,
+        patience=None,
+        kl_warmup=0,
+        **kwargs,
+    ):
         super().__init__(module, criterion=nn.Identity, train_split=None, **kwargs)
         self.loader = loader
         self.valid = valid
         self.metric_rows = metric_rows
         self.patience = patience
+        self.kl_warmup = kl_warmup
 
     def initialize(self):
         """Initialise skorch's parts and the per-class records."""
@@ -150,7 +176,11 @@ class StackNet(NeuralNet):
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the sum over classes of the mean negative ELBO; each class is on its own."""
         loss = _mean_loss(y_pred, X.mask)
+        # What is recorded, and what the best weights are chosen by, is the ELBO itself.
         self.batch_loss_ = loss.detach()
+        epoch = len(self.history)
+        if epoch <= self.kl_warmup:
+            loss = _mean_loss(y_pred, X.mask, epoch / (self.kl_warmup + 1.0))
         return torch.where(torch.isfinite(loss), loss, 0.0).sum()
 
     def train_step_single(self, batch, **fit_params):
@@ -245,9 +275,8 @@ class StackNet(NeuralNet):
     def _valid_loss(self):
         if self.valid is None:
             return np.full(len(self.active_), np.nan)
-        x, mask = self.metric_rows
         self._set_training(False)
-        batch = self.valid._replace(metric=self.module_.metric(x, mask))
+        batch = self.valid._replace(metric=self.module_.metric(*self.metric_rows))
         loss = _mean_loss(self.module_(batch), batch.mask)
         return torch.where(batch.mask.sum(1) > 0, loss, torch.nan).cpu().double().numpy()
 
@@ -280,7 +309,8 @@ class StackNet(NeuralNet):
             self.valid = self.valid._replace(
                 **{
                     name: getattr(self.valid, name)[index]
-                    for name in ("x", "mask", "noise_z", "noise_rho")
+                    for name in ("x", "mask", "noise_z", "noise_rho", "r")
+                    if getattr(self.valid, name) is not None
                 }
             )
             self.metric_rows = tuple(t[index] for t in self.metric_rows)
@@ -328,15 +358,20 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         Set where the user interrupted: the weights are then the best so far.
     """
     d = stack.settings.latent_dim
-    train = [r.train for r in rows]
     loader = StackLoader(
-        train, streams["shuffle"], streams["noise"], settings.batch_size, d, device
+        rows,
+        streams["shuffle"],
+        streams["noise"],
+        settings.batch_size,
+        d,
+        device,
+        settings.input_noise,
     )
     valid = metric_rows = None
     if any(len(r.valid) for r in rows):
-        valid = fixed_batch([r.valid for r in rows], streams["split"], d, device)
-        x, mask = padded([t[:_MAX_METRIC_ROWS] for t in train])
-        metric_rows = (x.to(device), mask.to(device))
+        references = None if rows[0].partners is None else [r.valid_references for r in rows]
+        valid = fixed_batch([r.valid for r in rows], streams["split"], d, device, references)
+        metric_rows = _metric_rows(rows, streams["split"], device)
     callbacks = list(settings.callbacks or [])
     if settings.verbose:
         callbacks.append(("progress", ProgressBar(settings.max_epochs, description)))
@@ -346,6 +381,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         valid=valid,
         metric_rows=metric_rows,
         patience=settings.patience,
+        kl_warmup=settings.kl_warmup,
         callbacks=callbacks,
         callbacks__epoch_timer=None,
         callbacks__train_loss=None,
@@ -353,7 +389,8 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         callbacks__print_log=None,
         device=device,
         max_epochs=settings.max_epochs,
-        optimizer=torch.optim.Adam,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=settings.weight_decay,
         optimizer__fused=True,
         lr=settings.lr,
         verbose=0,
@@ -377,6 +414,18 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         for (t, v), e, n in zip(net.class_losses_, net.best_epoch_, net.n_rollbacks_, strict=True)
     ]
     return history, interrupted
+
+
+def _metric_rows(rows, generators, device):
+    """Return the rows, with references where there are partners, for the held-out metric."""
+    x, mask = padded([r.train[:_MAX_METRIC_ROWS] for r in rows])
+    if rows[0].partners is None:
+        return x.to(device), mask.to(device)
+    references = []
+    for r, g in zip(rows, generators, strict=True):
+        index = draw_partners(r.partners, torch.arange(len(r.train[:_MAX_METRIC_ROWS])), g)
+        references.append(r.train[index])
+    return x.to(device), mask.to(device), padded(references)[0].to(device)
 
 
 def _keep_freed_memory():

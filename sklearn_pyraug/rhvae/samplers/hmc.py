@@ -1,37 +1,70 @@
-"""Hamiltonian Monte Carlo on the volume of the learned metric.
+"""Hamiltonian Monte Carlo on the volume of a metric.
 
-The target is p(z) ∝ √det G⁻¹(z) (arXiv 2105.00026, section 4.2), which is high around the
-codes of the training rows. Far from all codes it tends to the constant λ^(d/2), so it
+The target of the learned metric is p(z) ∝ √det G⁻¹(z) (arXiv 2105.00026, section 4.2), that
+of the posterior covariances p(z) ∝ √det G(z) (arXiv 2209.07370, section 4.5): both are high
+around the codes of the training rows. Far from all codes they tend to a constant, so they
 cannot be normalised on ℝᵈ; the support is therefore bounded to the union of the balls of
-radius ``reach`` · T around the centroids, beyond which the energy counts as infinite.
+radius ``REACH`` · T around the centroids (of ellipsoids, ``REACH`` · ρ posterior standard
+deviations wide), beyond which the energy counts as infinite.
 
 Shapes: K classes, C chains per class, N centroids per class, d latent dimensions.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from ..geometry import local_metric, log_volume_gradient
+from ..posterior_metric import (
+    PosteriorMetric,
+    local_posterior,
+    posterior_log_volume,
+    posterior_log_volume_gradient,
+)
+from ..scales import REACH
 from .adaptation import dual_averaging_init, dual_averaging_update
 
 __all__ = [
     "HMCInfo",
     "HMCState",
+    "Target",
+    "centroids_at",
+    "chain_weights",
+    "draw_per_class",
     "hmc_init",
     "hmc_step",
+    "inside_support",
     "metric_log_density",
+    "metric_target",
     "n_adaptation_steps",
     "sample_hmc",
 ]
 
-# exp(-reach²) is a centroid's weight at the edge of the support: 1e-7.
-_REACH = 4.0
 # Steps after which the step size, tuned on all chains of a class at once, has settled.
 _MAX_ADAPTATION = 30
 # An energy error beyond this is called a divergence (Stan's threshold).
 _DIVERGENCE = 1000.0
+
+
+class Target(NamedTuple):
+    """A density on the latent space, as the sampler needs it.
+
+    Attributes
+    ----------
+    log_density_and_gradient : callable
+        Takes z of shape (n_classes, n_chains, latent_dim), returns tensors of shapes
+        (n_classes, n_chains) and (n_classes, n_chains, latent_dim).
+    gradient : callable
+        The gradient alone.
+    scale : Tensor of shape (n_classes, 1, 1)
+        The length on which the density changes, in latent units.
+    """
+
+    log_density_and_gradient: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+    gradient: Callable[[torch.Tensor], torch.Tensor]
+    scale: torch.Tensor
 
 
 class HMCState(NamedTuple):
@@ -68,28 +101,63 @@ class HMCInfo(NamedTuple):
     energy_error: torch.Tensor
 
 
-def metric_log_density(metric):
-    """Return z -> (log √det G⁻¹(z), its gradient), with the bounded support.
+def inside_support(w):
+    """Tell which points have a centroid near enough, by its weight; shape (n_classes, n_points).
+
+    `w` has the shape (n_classes, n_points, n_centroids); at a point that is not finite the
+    weights are not numbers, and it is outside.
+    """
+    return w.amax(-1) > float(torch.exp(torch.tensor(-(REACH**2))))
+
+
+def _learned_target(metric):
+    def log_density_and_gradient(z):
+        local = local_metric(z, metric)
+        log_density = torch.where(inside_support(local.w), 0.5 * local.log_det_inv, -torch.inf)
+        return log_density, log_volume_gradient(z, local, metric)
+
+    def gradient(z):
+        return log_volume_gradient(z, local_metric(z, metric, with_log_det=False), metric)
+
+    return Target(log_density_and_gradient, gradient, metric.T)
+
+
+def _posterior_target(metric):
+    def log_density_and_gradient(z):
+        local = local_posterior(z, metric)
+        log_density = posterior_log_volume(local)
+        log_density = torch.where(inside_support(local.w), log_density, -torch.inf)
+        return log_density, posterior_log_volume_gradient(z, local, metric)
+
+    def gradient(z):
+        return posterior_log_volume_gradient(z, local_posterior(z, metric), metric)
+
+    # The narrowest direction of a typical posterior, scaled as the kernel is.
+    deviation = torch.where(metric.mask.unsqueeze(-1).bool(), metric.precision, torch.nan).rsqrt()
+    scale = metric.rho * deviation.nanmean(1, keepdim=True).amin(-1, keepdim=True)
+    return Target(log_density_and_gradient, gradient, scale)
+
+
+def metric_target(metric):
+    """Return the density from which a metric's points are drawn, with the bounded support.
 
     Parameters
     ----------
-    metric : Metric
+    metric : Metric or PosteriorMetric
 
     Returns
     -------
-    log_density_and_gradient : callable
-        Takes z of shape (n_classes, n_chains, latent_dim), returns tensors of shapes
-        (n_classes, n_chains) and (n_classes, n_chains, latent_dim).
+    target : Target
+        log √det G⁻¹(z) for the learned metric, log √det G(z) for the posteriors' one.
     """
-    edge = float(torch.exp(torch.tensor(-(_REACH**2))))
+    if isinstance(metric, PosteriorMetric):
+        return _posterior_target(metric)
+    return _learned_target(metric)
 
-    def log_density_and_gradient(z):
-        local = local_metric(z, metric)
-        inside = local.w.amax(-1) > edge
-        log_density = torch.where(inside, 0.5 * local.log_det_inv, -torch.inf)
-        return log_density, log_volume_gradient(z, local, metric)
 
-    return log_density_and_gradient
+def metric_log_density(metric):
+    """Return z -> (log density, its gradient) of :func:`metric_target`."""
+    return metric_target(metric).log_density_and_gradient
 
 
 def hmc_init(z, log_density_and_gradient):
@@ -155,6 +223,30 @@ def n_adaptation_steps(n_steps):
     return max(1, min(n_steps // 2, _MAX_ADAPTATION))
 
 
+def draw_per_class(draw, counts, generators, *shape):
+    """Draw `counts[k]` rows of `shape` from each class's own stream, padded to the largest.
+
+    `draw` is ``torch.rand`` or ``torch.randn``; the result has the shape
+    (n_classes, max(counts)) + shape and lies on the CPU.
+    """
+    rows = [draw(n, *shape, generator=g) for n, g in zip(counts, generators, strict=True)]
+    return pad_sequence(rows, batch_first=True)
+
+
+def chain_weights(counts):
+    """Return 1 / counts[k] for a chain and 0 for padding, shape (n_classes, max(counts)).
+
+    A class with fewer chains than another is padded; the padding counts for nothing.
+    """
+    return pad_sequence([torch.full((n,), 1.0 / max(n, 1)) for n in counts], batch_first=True)
+
+
+def centroids_at(c, start):
+    """Return the centroids at `start`, padded: (n_classes, n_chains, latent_dim)."""
+    index = pad_sequence(start, batch_first=True).to(c.device)
+    return c.gather(1, index.unsqueeze(-1).expand(-1, -1, c.shape[-1]))
+
+
 @torch.no_grad()
 def sample_hmc(
     metric,
@@ -174,7 +266,7 @@ def sample_hmc(
 
     Parameters
     ----------
-    metric : Metric
+    metric : Metric or PosteriorMetric
     start : sequence of Tensor of int64, each of shape (n_chains_k,)
         For every class the indices of the centroids from which its chains start.
     generators : sequence of torch.Generator
@@ -197,26 +289,27 @@ def sample_hmc(
     c = metric.c
     d = c.shape[-1]
     counts = [len(s) for s in start]
-    index = pad_sequence(start, batch_first=True).to(c.device)
-    # A class with fewer chains than another is padded; the padding counts for nothing.
-    weight = pad_sequence([torch.full((n,), 1.0 / max(n, 1)) for n in counts], batch_first=True)
-    weight = weight.to(c)
-    target = metric_log_density(metric)
-
-    def gradient(z):
-        return log_volume_gradient(z, local_metric(z, metric, with_log_det=False), metric)
-
-    state = hmc_init(c.gather(1, index.unsqueeze(-1).expand(-1, -1, d)), target)
+    weight = chain_weights(counts).to(c)
+    target = metric_target(metric)
+    state = hmc_init(centroids_at(c, start), target.log_density_and_gradient)
     adapt = 0 if step_size is not None else n_adaptation_steps(n_steps)
-    # 0.3 T is a fair first guess: T is the length on which the density changes.
-    eps = 0.3 * metric.T if step_size is None else torch.full_like(metric.T, step_size)
+    # 0.3 of the length on which the density changes is a fair first guess.
+    eps = 0.3 * target.scale if step_size is None else torch.full_like(target.scale, step_size)
     tuner = dual_averaging_init(eps)
     acceptance = torch.zeros(c.shape[0], dtype=c.dtype, device=c.device)
     divergence = torch.zeros_like(acceptance)
     for step in range(n_steps):
-        noise = _per_class(torch.randn, counts, generators, d).to(c)
-        uniform = _per_class(torch.rand, counts, generators).to(c)
-        state, info = hmc_step(state, noise, uniform.log(), eps, n_leapfrog, target, gradient)
+        noise = draw_per_class(torch.randn, counts, generators, d).to(c)
+        log_uniform = draw_per_class(torch.rand, counts, generators).to(c).log()
+        state, info = hmc_step(
+            state,
+            noise,
+            log_uniform,
+            eps,
+            n_leapfrog,
+            target.log_density_and_gradient,
+            target.gradient,
+        )
         mean_acceptance = (info.acceptance * weight).sum(1)
         if step < adapt:
             tuner = dual_averaging_update(tuner, mean_acceptance.view(-1, 1, 1), target_acceptance)
@@ -231,8 +324,3 @@ def sample_hmc(
         "divergence_rate": divergence / n_kept,
         "step_size": eps.flatten(),
     }
-
-
-def _per_class(draw, counts, generators, *shape):
-    rows = [draw(n, *shape, generator=g) for n, g in zip(counts, generators, strict=True)]
-    return pad_sequence(rows, batch_first=True)

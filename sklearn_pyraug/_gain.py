@@ -1,0 +1,463 @@
+"""Whether augmentation helps a classifier on given data: a paired cross-validated difference."""
+
+import re
+from dataclasses import dataclass
+from numbers import Integral, Real
+from time import perf_counter
+
+import numpy as np
+from scipy import stats
+from sklearn.base import clone, is_classifier
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import RepeatedStratifiedKFold, check_cv
+from sklearn.pipeline import Pipeline
+from sklearn.utils import indexable
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import column_or_1d
+
+from ._augmenter import RHVAEAugmenter
+from ._classifier import AugmentedClassifier, _rows, _tags_or_none
+from ._random import root_seed
+
+__all__ = ["AugmentationGain", "augmentation_gain"]
+
+# scikit-learn's scores between 0 and 1, whose differences read best in hundredths.
+_PROPORTION = re.compile(
+    r"(balanced_|top_k_)?accuracy|average_precision|roc_auc(_ov[or](_weighted)?)?"
+    r"|(f1|jaccard|precision|recall)(_(macro|micro|samples|weighted))?"
+)
+
+
+def corrected_interval(differences, n_train, n_test, confidence_level):
+    """Return the interval of a mean difference over resampled splits.
+
+    ``mean(d) ± t * sqrt((1/J + mean(n_test / n_train)) * var(d))``, with t the quantile
+    (1 + confidence_level) / 2 of Student's distribution with J - 1 degrees of freedom and
+    var(d) the sample variance. This is the corrected resampled t-test of Nadeau and Bengio,
+    "Inference for the Generalization Error", Machine Learning 52, 2003. The term 1/J alone would
+    take the splits for independent, which they are not: their training parts share rows.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n_splits,)
+        d, one for each of J = n_splits splits, at least 2.
+    n_train, n_test : ndarray of int of shape (n_splits,)
+        Rows in the two parts of each split.
+    confidence_level : float
+        In (0, 1).
+
+    Returns
+    -------
+    low, high : float
+        Both equal to the mean where all differences are equal.
+    """
+    mean = differences.mean()
+    if np.ptp(differences) == 0:  # the variance of equal numbers may round to more than zero
+        return float(differences[0]), float(differences[0])
+    n_splits = len(differences)
+    scale = np.sqrt((1 / n_splits + np.mean(n_test / n_train)) * differences.var(ddof=1))
+    half_width = stats.t.ppf((1 + confidence_level) / 2, n_splits - 1) * scale
+    return float(mean - half_width), float(mean + half_width)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class AugmentationGain:
+    """What :func:`augmentation_gain` returns; ``print`` shows it as a sentence.
+
+    Attributes
+    ----------
+    gain : float
+        Mean of `differences`; above zero where augmentation is better.
+
+    interval : tuple of float
+        Lower and upper end of the interval of the gain.
+
+    scores_with : ndarray of shape (n_splits,)
+        Score on the test part of each split, of the estimator fitted with augmentation. Greater
+        is better, as for every scorer of scikit-learn.
+
+    scores_without : ndarray of shape (n_splits,)
+        The same without augmentation, on the same splits.
+
+    differences : ndarray of shape (n_splits,)
+        ``scores_with - scores_without``.
+
+    n_train : ndarray of int of shape (n_splits,)
+        Real rows in the training part of each split.
+
+    n_test : ndarray of int of shape (n_splits,)
+        Rows in the test part of each split.
+
+    scoring : str
+        Name of the score; ``"score"`` for a callable without a name.
+
+    confidence_level : float
+        Confidence level of `interval`.
+
+    seconds_with : float
+        Mean seconds of a fit with augmentation, on the wall clock.
+
+    seconds_without : float
+        Mean seconds of a fit without.
+
+    helps : {"yes", "no", "unclear"}
+        ``"yes"`` where the interval lies above zero, ``"no"`` where it lies below, that is, where
+        augmentation hurts, and ``"unclear"`` where it contains zero.
+
+    See Also
+    --------
+    augmentation_gain : Computes it.
+    """
+
+    gain: float
+    interval: tuple[float, float]
+    scores_with: np.ndarray
+    scores_without: np.ndarray
+    differences: np.ndarray
+    n_train: np.ndarray
+    n_test: np.ndarray
+    scoring: str
+    confidence_level: float
+    seconds_with: float
+    seconds_without: float
+
+    @property
+    def helps(self):
+        low, high = self.interval
+        if low > 0:
+            return "yes"
+        return "no" if high < 0 else "unclear"
+
+    def __repr__(self):
+        low, high = self.interval
+        return (
+            f"AugmentationGain(gain={self.gain:.4g}, interval=({low:.4g}, {high:.4g}), "
+            f"scoring={self.scoring!r}, helps={self.helps!r})"
+        )
+
+    def __str__(self):
+        numbers = [self.gain, *self.interval]
+        unit, decimals = "", 3
+        if _PROPORTION.fullmatch(self.scoring):
+            numbers = [100 * number for number in numbers]
+            unit, decimals = " points", 1
+        if self.helps != "unclear":
+            # An end that is printed as zero would contradict the verdict.
+            most = decimals + 3
+            while decimals < most and any(round(number, decimals) == 0 for number in numbers):
+                decimals += 1
+        gain, low, high = (_signed(number, decimals) for number in numbers)
+        verdict = {
+            "yes": "it helps here",
+            "no": "it hurts here, so leave it out",
+            "unclear": "no clear difference here",
+        }[self.helps]
+        if not self.differences.any():
+            verdict = "no difference here"
+        return (
+            f"Augmentation changed {_in_words(self.scoring)} by {gain}{unit} "
+            f"({100 * self.confidence_level:g} % interval {low} to {high}; "
+            f"{self.scores_with.mean():.3f} with, {self.scores_without.mean():.3f} without; "
+            f"{len(self.differences)} splits): {verdict}."
+        )
+
+
+def _signed(number, decimals):
+    """Return a number with its sign, and zero without one."""
+    text = f"{number:+.{decimals}f}"
+    return text if float(text) else text[1:]
+
+
+def _in_words(scoring):
+    """Return the name of a score as it is said in a sentence."""
+    if scoring == "score":
+        return "the score"
+    words = re.sub("^neg_", "negative_", scoring).replace("_", " ")
+    return words.replace("roc auc", "ROC AUC").replace("f1", "F1")
+
+
+def augmentation_gain(
+    estimator,
+    X,
+    y,
+    *,
+    augmenter=None,
+    cv=5,
+    n_repeats=2,
+    scoring="balanced_accuracy",
+    confidence_level=0.95,
+    n_jobs=None,
+    random_state=None,
+    groups=None,
+):
+    """Measure by cross-validation what augmentation does to a classifier's score.
+
+    The classifier is fitted twice on the training part of every split, once with augmentation and
+    once without, and both are scored on the same test part. The test part is never augmented, and
+    the augmenter never sees it.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Either of two kinds. One that augments: a pipeline of imbalanced-learn with a sampler among
+        its steps, an :class:`~sklearn_pyraug.AugmentedClassifier`, or a pipeline that ends in one;
+        it is compared to itself with every sampler taken out. Or a plain classifier, which is
+        compared to ``AugmentedClassifier(augmenter, estimator)``; where it is a pipeline, the rows
+        are augmented before its first step. It is cloned.
+
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        Rows, of any kind that the estimator accepts.
+
+    y : array-like of shape (n_samples,)
+        Class labels.
+
+    augmenter : sampler, default=None
+        Any object with ``fit_resample(X, y)``, for a plain classifier only. None is
+        ``RHVAEAugmenter(random_state=random_state)``. It is cloned.
+
+    cv : int, splitter or iterable, default=5
+        An int is the number of folds of a
+        :class:`~sklearn.model_selection.RepeatedStratifiedKFold`. A splitter, or an iterable of
+        pairs of training and test indices, is taken as it is.
+
+    n_repeats : int, default=2
+        How many times the folds are drawn where `cv` is an int. More of them cost time in
+        proportion and narrow the interval little: its width has a floor, see the notes.
+
+    scoring : str or callable, default="balanced_accuracy"
+        Name of one of scikit-learn's scorers, or a callable ``scorer(estimator, X, y)`` that
+        returns one number, greater being better.
+
+    confidence_level : float, default=0.95
+        Confidence level of the interval, in (0, 1).
+
+    n_jobs : int or None, default=None
+        Number of fits at once, by joblib. At a given number of BLAS threads the result does not
+        depend on it.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds where `cv` is an int, and of the default augmenter. An `estimator`, an
+        `augmenter` and a splitter have seeds of their own. None takes fresh entropy.
+
+    groups : array-like of shape (n_samples,), default=None
+        Groups of rows, passed to the splitter.
+
+    Returns
+    -------
+    result : AugmentationGain
+        The gain, its interval and the scores behind them.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is no classifier, `augmenter` no sampler, or `scoring` not a single scorer.
+    ValueError
+        If there is nothing to compare, the target does not suit a classifier or the folds, or a
+        score is not finite. An error in a fit is raised as it is, with a note that names the
+        split.
+
+    See Also
+    --------
+    AugmentationGain : What is returned.
+    sklearn_pyraug.AugmentedClassifier : Classifier fitted on real and synthetic rows.
+
+    Notes
+    -----
+    The interval is that of the corrected resampled t-test [1]_: for the differences d of J splits,
+
+    ``mean(d) ± t * sqrt((1/J + n_test/n_train) * var(d))``
+
+    with t from Student's distribution with J - 1 degrees of freedom. Training parts share rows, so
+    the differences are not independent; the term n_test/n_train stands for that, while the naive
+    1/J alone finds "significant" gains far too often. It was derived for random splits and is used
+    for repeated folds as well [2]_.
+
+    What the interval does not say. The correction is an approximation: no unbiased estimate of the
+    variance of a cross-validation exists [3]_, and few splits of few rows are far from normal. It
+    is about training sets of the size of a training part, not of all rows, and about data like
+    these. Its level holds for one comparison that was planned: the best of ten augmenters, each
+    measured on the same rows, looks better than it is. And an interval around zero means that the
+    rows at hand cannot tell, not that there is no difference. Where all differences are equal the
+    interval has no width, which says that the splits agree and no more.
+
+    References
+    ----------
+    .. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning 52,
+       239-281, 2003.
+    .. [2] R. R. Bouckaert, E. Frank, "Evaluating the Replicability of Significance Tests for
+       Comparing Learning Algorithms", PAKDD, 2004.
+    .. [3] Y. Bengio, Y. Grandvalet, "No Unbiased Estimator of the Variance of K-Fold
+       Cross-Validation", Journal of Machine Learning Research 5, 1089-1105, 2004.
+
+    Examples
+    --------
+    >>> from imblearn.over_sampling import RandomOverSampler
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn_pyraug import augmentation_gain
+    >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+    >>> result = augmentation_gain(
+    ...     LogisticRegression(), X, y, augmenter=RandomOverSampler(random_state=0), random_state=0
+    ... )
+    >>> print(result)
+    Augmentation changed balanced accuracy by +... points (95 % interval +... to +...;
+    0... with, 0... without; 10 splits): it helps here.
+    >>> result.helps
+    'yes'
+    """
+    root = root_seed(random_state)
+    augmented, plain = _both(estimator, augmenter, root)
+    _check_settings(n_repeats, scoring, confidence_level)
+    scorer = check_scoring(estimator, scoring=scoring)
+    X, y, groups = indexable(X, column_or_1d(y), groups)
+    splits = _splits(X, y, groups, cv, n_repeats, root)
+
+    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
+    name = "score" if name == "<lambda>" else name
+    runs = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_and_score)(
+            clone(model), X, y, split, scorer, f"scoring={name!r}", f"on split {i} {which}"
+        )
+        for i, split in enumerate(splits)
+        for model, which in ((augmented, "with augmentation"), (plain, "without augmentation"))
+    )
+    scores, seconds = np.array(runs).reshape(len(splits), 2, 2).transpose(2, 1, 0)
+    differences = scores[0] - scores[1]
+    n_train, n_test = np.array([[len(part) for part in split] for split in splits]).T
+    return AugmentationGain(
+        gain=float(differences.mean()),
+        interval=corrected_interval(differences, n_train, n_test, confidence_level),
+        scores_with=scores[0],
+        scores_without=scores[1],
+        differences=differences,
+        n_train=n_train,
+        n_test=n_test,
+        scoring=name,
+        confidence_level=float(confidence_level),
+        seconds_with=float(seconds[0].mean()),
+        seconds_without=float(seconds[1].mean()),
+    )
+
+
+def _both(estimator, augmenter, root):
+    """Return the estimator with augmentation and without; refuse what cannot be compared."""
+    name = type(estimator).__name__
+    if _tags_or_none(estimator) is None or not is_classifier(estimator):
+        raise TypeError(
+            f"estimator must be a classifier, got {estimator!r}: pass a pipeline that ends in a "
+            "classifier, an AugmentedClassifier, or a classifier together with augmenter=."
+        )
+    if augmenter is not None and not hasattr(augmenter, "fit_resample"):
+        raise TypeError(
+            f"augmenter must have fit_resample(X, y), got {augmenter!r}: pass an RHVAEAugmenter or "
+            "an over-sampler of imbalanced-learn."
+        )
+    plain = _without_augmenter(estimator)
+    if plain is not estimator:
+        if augmenter is not None:
+            raise ValueError(
+                f"augmenter={type(augmenter).__name__} was given, but estimator={name} contains an "
+                "augmenter already: pass either a plain classifier with augmenter=, or the "
+                "augmenting estimator without."
+            )
+        return estimator, plain
+    if augmenter is None and _holds_sampler(estimator):
+        raise ValueError(
+            f"estimator={name} contains a sampler that cannot be taken out of it, so there is "
+            "nothing to compare it to: pass the pipeline itself, or AugmentedClassifier(augmenter, "
+            f"{name}(...)) around a plain one."
+        )
+    augmenter = RHVAEAugmenter(random_state=root) if augmenter is None else augmenter
+    return AugmentedClassifier(augmenter, estimator), estimator
+
+
+def _without_augmenter(estimator):
+    """Return an estimator with its samplers taken out; itself where there are none."""
+    if isinstance(estimator, AugmentedClassifier):
+        return _without_augmenter(estimator.classifier)
+    if isinstance(estimator, Pipeline):
+        steps = [(name, _without_augmenter(step)) for name, step in estimator.steps]
+        if all(new is old for (_, new), (_, old) in zip(steps, estimator.steps, strict=True)):
+            return estimator
+        return clone(estimator).set_params(steps=steps)
+    return "passthrough" if hasattr(estimator, "fit_resample") else estimator
+
+
+def _holds_sampler(estimator):
+    """Tell whether a parameter, at any depth, augments or resamples."""
+    return any(
+        isinstance(value, AugmentedClassifier) or hasattr(value, "fit_resample")
+        for value in estimator.get_params(deep=True).values()
+    )
+
+
+def _check_settings(n_repeats, scoring, confidence_level):
+    if not isinstance(n_repeats, Integral) or n_repeats < 1:
+        raise ValueError(f"n_repeats must be an int of at least 1, got {n_repeats!r}: pass 2.")
+    if not isinstance(scoring, str) and not callable(scoring):
+        raise TypeError(
+            f"scoring must be the name of one scorer or a callable, got {scoring!r}: pass one, "
+            "and call augmentation_gain again for another."
+        )
+    if not isinstance(confidence_level, Real) or not 0 < confidence_level < 1:
+        raise ValueError(
+            f"confidence_level must lie between 0 and 1, got {confidence_level!r}: pass 0.95 for a "
+            "95 % interval."
+        )
+
+
+def _splits(X, y, groups, cv, n_repeats, root):
+    """Return the splits as a list of pairs of index arrays, the same for both estimators."""
+    check_classification_targets(y)
+    labels, counts = np.unique(y, return_counts=True)
+    if len(labels) < 2:
+        raise ValueError(
+            f"y has {len(labels)} class in {len(y)} rows: pass rows of at least two classes."
+        )
+    if isinstance(cv, Integral):
+        if cv < 2:
+            raise ValueError(f"cv={cv} is not a number of folds: pass an int of at least 2.")
+        if groups is not None:
+            raise ValueError(
+                f"groups was given, but cv={cv} makes folds that do not look at groups: pass a "
+                "splitter that does, such as cv=StratifiedGroupKFold(5)."
+            )
+        if counts.min() < cv:
+            raise ValueError(
+                f"cv={cv} needs at least {cv} rows of every class, got {counts.min()} of class "
+                f"{labels[counts.argmin()]!r}: pass a smaller cv or a splitter, or leave out the "
+                "class."
+            )
+        # An int seed gives the folds that scikit-learn makes of it; numpy's seeds end at 2**32.
+        cv = RepeatedStratifiedKFold(n_splits=cv, n_repeats=n_repeats, random_state=root % 2**32)
+    splits = list(check_cv(cv, y, classifier=True).split(X, y, groups))
+    if len(splits) < 2:
+        raise ValueError(
+            f"cv={cv!r} gave {len(splits)} split: pass one that gives at least 2, as an interval "
+            "needs more than one difference."
+        )
+    # Splitters of one's own may give masks.
+    return [
+        tuple(np.flatnonzero(p) if p.dtype == bool else p for p in map(np.asarray, split))
+        for split in splits
+    ]
+
+
+def _fit_and_score(model, X, y, split, scorer, scoring, where):
+    """Fit on the training part, score on the test part; return the score and seconds of the fit."""
+    train, test = split
+    start = perf_counter()
+    try:
+        model.fit(_rows(X, train), y[train])
+        seconds = perf_counter() - start
+        score = scorer(model, _rows(X, test), y[test])
+    except Exception as error:
+        error.add_note(f"augmentation_gain: {where}.")
+        raise
+    if not isinstance(score, Real) or not np.isfinite(score):
+        raise ValueError(
+            f"{scoring} gave {score!r} {where}: choose a score that is one finite number on every "
+            "test part, or splits whose parts hold every class."
+        )
+    return float(score), seconds

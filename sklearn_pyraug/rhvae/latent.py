@@ -1,0 +1,154 @@
+"""What is known of the latent space after training, and draws from it.
+
+Shapes: K members of a stack, N centroids each, d latent dimensions.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from .geometry import Metric, make_metric
+from .posterior_metric import make_posterior_metric
+from .samplers import (
+    sample_geodesic,
+    sample_hmc,
+    sample_posterior,
+    sample_prior,
+    sample_random_walk,
+)
+from .scales import auto_regularization, auto_temperature, metric_scale
+
+__all__ = ["METRICS", "SAMPLERS", "Latent", "SamplerSettings", "make_latent", "sample_latent"]
+
+SAMPLERS = ("hmc", "posterior", "geodesic", "random_walk", "prior")
+METRICS = ("learned", "posterior")
+
+
+class Latent(NamedTuple):
+    """The codes of a stack's rows and the metric that they make up.
+
+    Attributes
+    ----------
+    metric : Metric or PosteriorMetric
+        Its centroids are `c`.
+    c, log_var : Tensor of shape (K, N, d)
+        Means and log-variances of the encoder's posteriors.
+    """
+
+    metric: tuple
+    c: torch.Tensor
+    log_var: torch.Tensor
+
+    def map(self, function):
+        """Apply a function to every tensor."""
+        metric = [function(v) if torch.is_tensor(v) else v for v in self.metric]
+        return Latent(type(self.metric)(*metric), function(self.c), function(self.log_var))
+
+
+class SamplerSettings(NamedTuple):
+    """Settings of the draws in latent space.
+
+    Attributes
+    ----------
+    sampler : {"hmc", "posterior", "geodesic", "random_walk", "prior"}
+    n_steps : int
+        Steps of each chain, adaptation included.
+    n_leapfrog : int
+        Leapfrog steps per trajectory of ``"hmc"``.
+    step_size : float or None
+        A fixed step size; None adapts it.
+    """
+
+    sampler: str = "hmc"
+    n_steps: int = 30
+    n_leapfrog: int = 10
+    step_size: float | None = None
+
+
+def make_latent(kind, posterior, L, mask, stack):
+    """Build the metric around given codes.
+
+    Parameters
+    ----------
+    kind : {"learned", "posterior"}
+        The RHVAE's, or the one made of the posteriors' covariances.
+    posterior : Posterior
+        Of the rows whose codes are the centroids, of shape (K, N, d).
+    L : Tensor of shape (K, N, d, d)
+        The metric network's output; not used by ``"posterior"``.
+    mask : Tensor of shape (K, N)
+        1 for a centroid, 0 for padding.
+    stack : RHVAEStack
+        With the temperature and the regularisation; both may follow from the codes.
+
+    Returns
+    -------
+    latent : Latent
+    """
+    mu, log_var = posterior
+    d, T, lam = mu.shape[-1], stack.T, stack.settings.regularization
+    auto_T, auto_lam = stack.settings.rescale
+    if auto_T:
+        T = auto_temperature(mu, mask)
+    if kind == "posterior":
+        if auto_lam:
+            log_precision = -log_var.mean(-1)
+            scale = torch.where(mask.bool(), log_precision, torch.nan).nanmedian().exp()
+            lam = auto_regularization(d, float(scale))
+        metric = make_posterior_metric(mu, log_var, mask, lam)
+    else:
+        metric = make_metric(mu, L, mask, T, lam)
+        if auto_lam:
+            lam = auto_regularization(d, float(metric_scale(metric.M, mask).median()))
+            metric = metric._replace(lam=lam)
+    return Latent(metric, mu, log_var)
+
+
+def sample_latent(latent, start, generators, settings):
+    """Draw one point for each start.
+
+    Parameters
+    ----------
+    latent : Latent
+    start : sequence of Tensor of int64, each of shape (n_k,)
+        For every member the centroids at which its draws start.
+    generators : sequence of torch.Generator
+        One CPU stream per member.
+    settings : SamplerSettings
+
+    Returns
+    -------
+    z : list of Tensor, each of shape (n_k, d)
+    info : dict of str to Tensor of shape (K,)
+        ``acceptance_rate``, ``divergence_rate`` and ``step_size``.
+
+    Raises
+    ------
+    ValueError
+        If the sampler needs the learned metric and the metric is another.
+    """
+    name = settings.sampler
+    if name in ("geodesic", "random_walk") and not isinstance(latent.metric, Metric):
+        raise ValueError(
+            f"sampler={name!r} follows the learned metric, but metric='posterior'. "
+            "Use metric='learned', or sampler='hmc' or 'posterior'."
+        )
+    if name == "hmc":
+        return sample_hmc(
+            latent.metric,
+            start,
+            generators,
+            n_steps=settings.n_steps,
+            n_leapfrog=settings.n_leapfrog,
+            step_size=settings.step_size,
+        )
+    if name == "posterior":
+        return sample_posterior(latent.c, latent.log_var, start, generators)
+    if name == "geodesic":
+        return sample_geodesic(latent.metric, start, generators)
+    if name == "random_walk":
+        return sample_random_walk(
+            latent.metric, start, generators, n_steps=settings.n_steps, step_size=settings.step_size
+        )
+    counts = [len(s) for s in start]
+    return sample_prior(counts, latent.c.shape[-1], generators, device=latent.c.device)

@@ -1,0 +1,94 @@
+"""Pairs (x, r) of rows of one class, from which a generator with reference rows learns."""
+
+from typing import NamedTuple
+
+import torch
+
+__all__ = ["Partners", "draw_partners", "find_partners"]
+
+_CHUNK_VALUES = 2**24
+
+
+class Partners(NamedTuple):
+    """Who may be whose reference.
+
+    Attributes
+    ----------
+    order : Tensor of int64, shape (n_entries,)
+        Row indices, run after run.
+    start, count : Tensor of int64, shape (n,)
+        Row i's partners are ``order[start[i] : start[i] + count[i]]`` without i itself.
+    """
+
+    order: torch.Tensor
+    start: torch.Tensor
+    count: torch.Tensor
+
+
+def find_partners(rows, labels, n_neighbors=None):
+    """Find for every row the rows of its class that may be its reference.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n, n_features)
+    labels : Tensor of int64, shape (n,)
+    n_neighbors : int or None, default=None
+        Only so many nearest rows of the class; None for all.
+
+    Returns
+    -------
+    partners : Partners
+        A row that is alone in its class has none (count 0).
+    """
+    n = len(rows)
+    start, count = torch.zeros(2, n, dtype=torch.int64)
+    parts, size = [], 0
+    for label in labels.unique():
+        members = (labels == label).nonzero().flatten()
+        m = len(members)
+        if n_neighbors is None or m <= n_neighbors + 1:
+            # The class's members, once: every row shares the run and passes over itself.
+            parts.append(members)
+            start[members], count[members] = size, m
+            size += m
+        else:
+            nearest = _nearest(rows[members], n_neighbors)
+            parts.append(members[torch.cat([torch.arange(m).unsqueeze(1), nearest], 1)].flatten())
+            start[members] = size + torch.arange(m) * (n_neighbors + 1)
+            count[members] = n_neighbors + 1
+            size += m * (n_neighbors + 1)
+    return Partners(torch.cat(parts), start, count)
+
+
+def _nearest(rows, k):
+    """Return the indices of the `k` nearest other rows, shape (n, k)."""
+    step = max(1, _CHUNK_VALUES // len(rows))
+    found = []
+    for first in range(0, len(rows), step):
+        distance = torch.cdist(rows[first : first + step], rows)
+        own = torch.arange(first, first + len(distance))
+        distance[own - first, own] = torch.inf
+        found.append(distance.topk(k, largest=False).indices)
+    return torch.cat(found)
+
+
+def draw_partners(partners, rows, generator):
+    """Draw one reference for each of some rows.
+
+    Parameters
+    ----------
+    partners : Partners
+    rows : Tensor of int64, shape (n_rows,)
+        Indices of rows that have a partner.
+    generator : torch.Generator
+
+    Returns
+    -------
+    references : Tensor of int64, shape (n_rows,)
+    """
+    start, others = partners.start[rows], partners.count[rows] - 1
+    u = torch.rand(len(rows), generator=generator, dtype=torch.float64)
+    pick = torch.minimum((u * others).long(), others - 1)
+    chosen = partners.order[start + pick]
+    # The run holds the row itself: whoever meets it takes the run's last entry instead.
+    return torch.where(chosen == rows, partners.order[start + others], chosen)

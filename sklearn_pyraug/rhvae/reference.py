@@ -1,0 +1,160 @@
+"""Networks of a generator that starts from a real row: q(z | x, r) and p(x | r, z).
+
+The reference r is another row of x's class; z then codes how x differs from it.
+
+Shapes: K generators, B rows each, D columns, d latent dimensions.
+"""
+
+import torch
+from torch import nn
+
+from .networks import MLP, MLPEncoder, MLPMetric, StackedLinear
+from .warp import WarpGrid, make_grid, n_warp_parameters, resample, warp
+
+__all__ = ["DeformationDecoder", "PairEncoder", "PairMetric", "ResidualDecoder"]
+
+# The last layer of a reference decoder starts this much smaller than usual: near "no change".
+_SMALL = 0.1
+
+
+def _pair(x, r):
+    return torch.cat([x - r, r], -1)
+
+
+class PairEncoder(MLPEncoder):
+    """Encoder q(z | x, r): a perceptron that sees x − r and r.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns D of x.
+    latent_dim : int
+        Latent dimension d.
+    hidden_layer_sizes : tuple of int
+        Hidden units, input side first.
+    generators : sequence of torch.Generator
+        One random stream per member of the stack.
+    """
+
+    def __init__(self, n_features, latent_dim, hidden_layer_sizes, generators):
+        super().__init__(2 * n_features, latent_dim, hidden_layer_sizes, generators)
+
+    def forward(self, x, r):
+        """Encode x given r, both of shape (K, B, D), as a Posterior."""
+        return super().forward(_pair(x, r))
+
+
+class PairMetric(MLPMetric):
+    """Metric network of a pair: (x, r) to a lower-triangular L with positive diagonal.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns D of x.
+    latent_dim : int
+        Latent dimension d.
+    hidden_layer_sizes : tuple of int
+        Hidden units.
+    generators : sequence of torch.Generator
+        One random stream per member of the stack.
+    """
+
+    def __init__(self, n_features, latent_dim, hidden_layer_sizes, generators):
+        super().__init__(2 * n_features, latent_dim, hidden_layer_sizes, generators)
+
+    def forward(self, x, r):
+        """Map x and r of shape (K, B, D) to L of shape (K, B, d, d)."""
+        return super().forward(_pair(x, r))
+
+
+def _quieten(net):
+    with torch.no_grad():
+        net.layers[-1].weight *= _SMALL
+
+
+class ResidualDecoder(nn.Module):
+    """theta(z, r) = s(r) + f(z, r): the reference row, and a perceptron's change of it.
+
+    s(r) are the parameters of the likelihood whose mean is, nearly, r itself.
+
+    Parameters
+    ----------
+    latent_dim : int
+        Latent dimension d.
+    n_features : int
+        Number of columns D.
+    hidden_layer_sizes : tuple of int
+        Hidden units, input side first (they are used in reverse order).
+    generators : sequence of torch.Generator
+        One random stream per member of the stack.
+    skip : callable
+        The likelihood's s.
+    """
+
+    def __init__(self, latent_dim, n_features, hidden_layer_sizes, generators, skip):
+        super().__init__()
+        first, *rest = reversed(hidden_layer_sizes)
+        self.from_z = StackedLinear(latent_dim, first, generators)
+        self.from_r = StackedLinear(n_features, first, generators)
+        self.net = MLP((first, *rest, n_features), generators)
+        _quieten(self.net)
+        self.skip = skip
+
+    def forward(self, z, r):
+        """Decode z of shape (K, B, d) beside r of shape (K, B, D) to (K, B, D)."""
+        hidden = torch.relu(self.from_z(z) + self.from_r(r))
+        return self.skip(r) + self.net(hidden)
+
+
+class DeformationDecoder(nn.Module):
+    """theta(z, r) = s(r ∘ φ): the reference image, warped by a map φ decoded from z.
+
+    Parameters
+    ----------
+    latent_dim : int
+        Latent dimension d.
+    sample_shape : tuple of int
+        Shape of an image or a volume: (H, W), (D, H, W), or either with channels in front.
+    hidden_layer_sizes : tuple of int
+        Hidden units, input side first (they are used in reverse order).
+    generators : sequence of torch.Generator
+        One random stream per member of the stack.
+    skip : callable
+        The likelihood's s: the parameters whose mean is, nearly, a given row.
+    n_channels : int, default=1
+        1 where `sample_shape` has no axis of channels; else the length of its first axis.
+    """
+
+    def __init__(
+        self, latent_dim, sample_shape, hidden_layer_sizes, generators, skip, n_channels=1
+    ):
+        super().__init__()
+        self.n_channels = n_channels
+        grid = make_grid(sample_shape)
+        n_parameters = n_warp_parameters(sample_shape)
+        self.net = MLP((latent_dim, *reversed(hidden_layer_sizes), n_parameters), generators)
+        _quieten(self.net)
+        self.shape = grid.shape
+        # Lists, as every buffer of a stack leads with the class axis and these are shared.
+        self._grid = [grid]
+        self.skip = skip
+
+    def grid(self, like):
+        """Return the grid in the dtype and on the device of a tensor."""
+        grid = self._grid[0]
+        if grid.points.dtype != like.dtype or grid.points.device != like.device:
+            grid = WarpGrid(
+                grid.shape,
+                tuple(b.to(like) for b in grid.basis),
+                grid.points.to(like),
+                grid.bound.to(like),
+            )
+            self._grid[0] = grid
+        return grid
+
+    def forward(self, z, r):
+        """Decode z of shape (K, B, d) beside r of shape (K, B, D) to (K, B, D)."""
+        K, B, D = r.shape
+        positions = warp(self.net(z).flatten(0, 1), self.grid(z))
+        images = r.reshape(K * B, self.n_channels, *self.shape)
+        return self.skip(resample(images, positions).view(K, B, D))

@@ -1,0 +1,292 @@
+"""Generators that start from a real row: trained on pairs, sampled by transferring a pair's code.
+
+With the encoder's mean c of a pair (a, b) of one class, and z drawn on the latent manifold from
+c on, the row
+
+x = r + s (E[x | z, r] − r + ω (a − E[x | c, b])),  s ~ U(s₀, s₁)
+
+starts from the reference r, changes it in the way in which a differs from b, as far as a code can
+say, and carries over what the code could not express, the pair's own residual (ω = 1), or leaves
+it out (ω = 0). For a decoder that has learned nothing, E[x | z, r] = r, this is a pair difference
+x = r + s (a − b), and with b = r an interpolation between two rows, which is SMOTE's.
+
+Shapes: K members of a stack (one for all classes, or one per class), D columns, d latent
+dimensions.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from .data import ClassRows, padded, split_rows
+from .generator import in_rounds
+from .latent import Latent, make_latent, sample_latent
+from .model import RHVAEStack, build_stack
+from .networks import Posterior
+from .pairs import draw_partners, find_partners
+from .training import train_stack
+
+__all__ = ["ReferenceGenerator", "Transfer", "draw_from_references", "train_reference_generator"]
+
+# Rows that are decoded at once: bounds the memory.
+_CHUNK = 2048
+# Pairs per row whose codes make up the metric, and from which the draws start.
+_PAIRS_PER_ROW = 8
+
+
+class Transfer(NamedTuple):
+    """How much of a pair's difference a reference row takes over; see the module's formula.
+
+    Attributes
+    ----------
+    low, high : float
+        s₀ and s₁.
+    residual : float
+        ω.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+    residual: float = 1.0
+
+
+class ReferenceGenerator(NamedTuple):
+    """A trained stack with the rows from which it starts. All tensors are on the CPU.
+
+    Attributes
+    ----------
+    stack : RHVAEStack
+        With the best weights.
+    latent : Latent
+        Its centroids are the codes of pairs.
+    rows : list of Tensor, each of shape (n_m, n_features)
+        The coded rows of every member.
+    labels : list of Tensor of int64, each of shape (n_m,)
+        The class index of each row.
+    pairs : list of Tensor of int64, each of shape (n_pairs_m, 2)
+        For every centroid the rows a and b.
+    """
+
+    stack: RHVAEStack
+    latent: Latent
+    rows: list
+    labels: list
+    pairs: list
+
+
+def _make_pairs(rows, labels, settings, generator, max_pairs):
+    """Draw the pairs of one member whose codes become centroids, shape (n_pairs, 2)."""
+    partners = find_partners(rows, labels, settings)
+    able = (partners.count > 1).nonzero().flatten()
+    n_possible = int((partners.count[able] - 1).sum())
+    n_pairs = min(n_possible, _PAIRS_PER_ROW * len(able), max_pairs or n_possible)
+    rounds = [
+        able[torch.randperm(len(able), generator=generator)]
+        for _ in range(-(-n_pairs // len(able)))
+    ]
+    a = torch.cat(rounds)[:n_pairs]
+    return torch.stack([a, draw_partners(partners, a, generator)], 1)
+
+
+@torch.no_grad()
+def _latent_of_pairs(stack, rows, pairs, kind):
+    x = [r[p[:, 0]] for r, p in zip(rows, pairs, strict=True)]
+    b = [r[p[:, 1]] for r, p in zip(rows, pairs, strict=True)]
+    (x, mask), (b, _) = padded(x), padded(b)
+    posteriors, factors = [], []
+    for first in range(0, x.shape[1], _CHUNK):
+        part = slice(first, first + _CHUNK)
+        posteriors.append(stack.encode(x[:, part], b[:, part]))
+        factors.append(stack.metric_network(x[:, part], b[:, part]))
+    posterior = Posterior(*(torch.cat(p, 1) for p in zip(*posteriors, strict=True)))
+    L = torch.cat(factors, 1)
+    return make_latent(kind, posterior, L, mask, stack)
+
+
+def _split(rows, labels, fraction, generator, n_neighbors):
+    """Hold rows out, and give every row, training or held out, its references."""
+    split = split_rows(torch.arange(len(rows)).unsqueeze(1), fraction, generator)
+    train, valid = split.train.flatten(), split.valid.flatten()
+    partners = find_partners(rows[train], labels[train], n_neighbors)
+    # A row that is alone in its class has no reference: it is one, and nothing else.
+    able = partners.count > 1
+    if not able.all():
+        kept = able.nonzero().flatten()
+        train = train[kept]
+        partners = find_partners(rows[train], labels[train], n_neighbors)
+    references = []
+    for i in valid.tolist():
+        same = train[labels[train] == labels[i]]
+        if len(same):
+            references.append((i, int(same[torch.randint(len(same), (), generator=generator)])))
+    if len(references) < 2:
+        return ClassRows(rows[train], rows[:0], partners, rows[:0])
+    i, r = torch.tensor(references).T
+    return ClassRows(rows[train], rows[i], partners, rows[r])
+
+
+def train_reference_generator(
+    rows,
+    labels,
+    architecture,
+    flow,
+    training,
+    streams,
+    *,
+    n_neighbors=None,
+    metric="learned",
+    validation_fraction=0.0,
+    max_centroids=None,
+    device="cpu",
+    description="RHVAE",
+):
+    """Train a stack of generators on pairs of rows of one class.
+
+    Parameters
+    ----------
+    rows : list of Tensor of float32, each of shape (n_m, n_features)
+        Coded rows of each member, on the CPU.
+    labels : list of Tensor of int64, each of shape (n_m,)
+        The class index of each row; at least one class of every member has two rows.
+    architecture : Architecture
+        With a decoder that starts from a reference row.
+    flow : FlowSettings
+    training : TrainingSettings
+    streams : dict of str to list of torch.Generator
+        CPU streams ``"weights"``, ``"shuffle"``, ``"noise"`` and ``"split"``, one per member.
+    n_neighbors : int or None, default=None
+        A row's references are its so many nearest rows of its class; None for all.
+    metric : {"learned", "posterior"}, default="learned"
+    validation_fraction : float in [0, 1), default=0.0
+    max_centroids : int or None, default=None
+        Most pairs per member whose codes make up the metric.
+    device : str, default="cpu"
+    description : str
+        Text of the progress bar.
+
+    Returns
+    -------
+    generator : ReferenceGenerator
+    history : list of ClassHistory
+    interrupted : KeyboardInterrupt or None
+        Set where the user interrupted the training.
+    """
+    stack = build_stack(architecture, flow, streams["weights"])
+    split = [
+        _split(x, y, validation_fraction, g, n_neighbors)
+        for x, y, g in zip(rows, labels, streams["split"], strict=True)
+    ]
+    stack.likelihood.start_at([s.train for s in split])
+    history, interrupted = train_stack(stack, split, training, streams, device, description)
+    pairs = [
+        _make_pairs(x, y, n_neighbors, g, max_centroids)
+        for x, y, g in zip(rows, labels, streams["split"], strict=True)
+    ]
+    latent = _latent_of_pairs(stack, rows, pairs, metric)
+    return ReferenceGenerator(stack, latent, rows, labels, pairs), history, interrupted
+
+
+@torch.no_grad()
+def draw_from_references(
+    generator,
+    members,
+    labels,
+    counts,
+    settings,
+    streams,
+    *,
+    transfer=None,
+    noisy=False,
+    device="cpu",
+):
+    """Draw new rows.
+
+    Parameters
+    ----------
+    generator : ReferenceGenerator
+    members, labels : sequence of int
+        Which member of the stack draws, and rows of which class.
+    counts : sequence of int
+        New rows of each.
+    settings : SamplerSettings
+    streams : dict of str to list of torch.Generator
+        CPU streams ``"mcmc"`` and ``"decode"``, one for each.
+    transfer : Transfer or None, default=None
+        None takes the decoder's mean, or with `noisy` a draw from p(x | z, r).
+    noisy : bool, default=False
+    device : str, default="cpu"
+
+    Returns
+    -------
+    rows : list of Tensor of float32, each of shape (counts[k], n_features)
+        Coded rows, on the CPU.
+    references : list of Tensor of int64, each of shape (counts[k],)
+        Index of each row's reference, among the rows of its class.
+    info : dict of str to Tensor of shape (n_classes,)
+        Diagnostics of the draws in latent space.
+    """
+    stack = generator.stack.to(device)
+    members = list(members)
+    latent = generator.latent.map(lambda t: t[members].to(device))
+    start = [
+        torch.randint(len(generator.pairs[m]), (n,), generator=g)
+        for m, n, g in zip(members, counts, streams["mcmc"], strict=True)
+    ]
+    z, info = sample_latent(latent, start, streams["mcmc"], settings)
+    rows, references = [], []
+    for j, (k, m) in enumerate(zip(labels, members, strict=True)):
+        own = generator.rows[m][generator.labels[m] == k]
+        decode_stream = streams["decode"][j]
+        reference = in_rounds(counts[j], len(own), decode_stream)
+        pair = generator.pairs[m][start[j]]
+        scale = torch.rand(counts[j], 1, generator=decode_stream)
+        noise = torch.rand(counts[j], own.shape[1], generator=decode_stream) if noisy else None
+        parts = [own[:0]]
+        for first in range(0, counts[j], _CHUNK):
+            part = slice(first, first + _CHUNK)
+            row = _Row(
+                z[j][part],
+                own[reference[part]].to(device),
+                latent.c[j, start[j][part].to(device)],
+                *(generator.rows[m][pair[part, i]].to(device) for i in (0, 1)),
+            )
+            u = None if noise is None else noise[part].to(device)
+            parts.append(_decode(stack, m, row, scale[part].to(device), transfer, u).cpu())
+        rows.append(torch.cat(parts))
+        references.append(reference)
+    generator.stack.cpu()
+    return rows, references, {name: value.cpu() for name, value in info.items()}
+
+
+class _Row(NamedTuple):
+    """A chunk of new rows in the making, tensors of shape (n, d) or (n, D)."""
+
+    z: torch.Tensor
+    r: torch.Tensor
+    c: torch.Tensor
+    a: torch.Tensor
+    b: torch.Tensor
+
+
+def _decode(stack, member, row, scale, transfer, noise):
+    """Apply the module's formula to a chunk of rows of one member."""
+
+    def theta(z, r):
+        # Only the member's own slice counts; the others decode the same rows for nothing.
+        shape = (stack.n_classes, -1, -1)
+        return stack.decode(z.expand(*shape), r.expand(*shape))
+
+    def pick(value):
+        return value[member]
+
+    decoded = theta(row.z, row.r)
+    if transfer is None:
+        if noise is None:
+            return pick(stack.likelihood.mean(decoded))
+        return pick(stack.likelihood.sample(decoded, noise.expand_as(decoded)))
+    change = pick(stack.likelihood.mean(decoded)) - row.r
+    if transfer.residual:
+        expressed = pick(stack.likelihood.mean(theta(row.c, row.b)))
+        change = change + transfer.residual * (row.a - expressed)
+    s = transfer.low + (transfer.high - transfer.low) * scale
+    return row.r + s * change

@@ -1,0 +1,232 @@
+"""The metric of the posterior covariances: closed forms, its support, and HMC on it."""
+
+import math
+
+import pytest
+import torch
+
+from sklearn_pyraug.rhvae.posterior_metric import (
+    auto_width,
+    local_posterior,
+    make_posterior_metric,
+    posterior_log_volume,
+    posterior_log_volume_gradient,
+)
+from sklearn_pyraug.rhvae.samplers import metric_log_density, metric_target, sample_hmc
+
+K, C, N, D = 2, 4, 5, 3  # classes, points, centroids, latent dimensions
+LAM, TAU = 0.1, 0.05
+REACH = 4.0  # of the support, in units of ρ posterior standard deviations
+
+
+def stream(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def draw(seed, *shape):
+    return torch.randn(*shape, generator=stream(seed), dtype=torch.float64)
+
+
+def some_metric(seed, n_centroids=N, d=D, tau=TAU, rho=None):
+    mu, log_var = draw(seed, K, n_centroids, d), draw(seed + 100, K, n_centroids, d) - 1.0
+    mask = torch.ones(K, n_centroids, dtype=torch.float64)
+    return make_posterior_metric(mu, log_var, mask, LAM, tau, rho), log_var
+
+
+def naive_metric(z, k, metric, log_var):
+    """Compute equation 7 of the paper for one point z of class k, with full matrices."""
+    eye = torch.eye(len(z), dtype=z.dtype)
+    total = metric.lam * torch.exp(-metric.tau * z.norm() ** 2) * eye
+    for i in range(metric.c.shape[1]):
+        if metric.mask[k, i]:
+            precision = torch.linalg.inv(torch.diag(log_var[k, i].exp()))
+            difference = z - metric.c[k, i]
+            square = difference @ precision @ difference
+            total = total + precision * torch.exp(-square / metric.rho[k, 0, 0] ** 2)
+    return total
+
+
+def test_metric_is_the_sum_formula(random_seed):
+    metric, log_var = some_metric(random_seed)
+    z = draw(random_seed + 1, K, C, D)
+    local = local_posterior(z, metric)
+    for k in range(K):
+        for j in range(C):
+            truth = naive_metric(z[k, j], k, metric, log_var)
+            torch.testing.assert_close(torch.diag(local.g[k, j]), truth)
+            torch.testing.assert_close(posterior_log_volume(local)[k, j], 0.5 * torch.logdet(truth))
+
+
+@pytest.mark.parametrize("tau", [0.0, TAU])
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_gradient_against_autograd(random_seed, d, tau):
+    metric, log_var = some_metric(random_seed, d=d, tau=tau)
+    z = draw(random_seed + 1, K, C, d).requires_grad_()
+    total = sum(
+        0.5 * torch.logdet(naive_metric(z[k, j], k, metric, log_var))
+        for k in range(K)
+        for j in range(C)
+    )
+    (truth,) = torch.autograd.grad(total, z)
+    z = z.detach()
+    got = posterior_log_volume_gradient(z, local_posterior(z, metric), metric)
+    assert ((got - truth).norm() / truth.norm()).item() < 1e-6
+    target = metric_target(metric)
+    assert torch.equal(target.gradient(z), got)
+    assert torch.equal(target.log_density_and_gradient(z)[1], got)
+
+
+def test_padding_changes_nothing(random_seed):
+    metric, log_var = some_metric(random_seed)
+    n, mask = 2, metric.mask.clone()
+    mask[0, n:] = 0.0
+    padded = make_posterior_metric(metric.c, log_var, mask, LAM, TAU)
+    alone = make_posterior_metric(metric.c[:1, :n], log_var[:1, :n], mask[:1, :n], LAM, TAU)
+    z = draw(random_seed + 1, K, C, D)
+    torch.testing.assert_close(padded.rho[:1], alone.rho)
+    for got, truth in zip(
+        metric_log_density(padded)(z), metric_log_density(alone)(z[:1]), strict=True
+    ):
+        torch.testing.assert_close(got[:1], truth)
+    torch.testing.assert_close(metric_target(padded).scale[:1], metric_target(alone).scale)
+    assert (local_posterior(z, padded).w[0, :, n:] == 0.0).all()
+
+
+def test_width_is_the_largest_distance_to_a_nearest_neighbour():
+    c = torch.tensor([[0.0, 1.0, 3.0, 10.0], [0.0, 2.0, 2.0, 0.0]]).unsqueeze(-1)
+    mask = torch.ones(2, 4)
+    assert auto_width(c, mask).flatten().tolist() == [7.0, 2.0]
+    mask[0, 3] = 0.0
+    assert auto_width(c, mask).flatten().tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("codes", [[0.5], [0.5, 0.5]])
+def test_one_code_alone_has_a_width(codes):
+    c = torch.tensor(codes).view(1, -1, 1)
+    assert auto_width(c, torch.ones(1, len(codes))).item() == 1.0
+
+
+def test_width_and_regularization_per_class():
+    mu, log_var, mask = draw(0, K, N, D), draw(1, K, N, D), torch.ones(K, N).double()
+    z = draw(2, K, C, D)
+    both = torch.tensor([0.7, 1.9], dtype=torch.float64).view(K, 1, 1)
+    together = local_posterior(z, make_posterior_metric(mu, log_var, mask, 0.1 * both, 0.0, both))
+    for k, value in enumerate((0.7, 1.9)):
+        alone = make_posterior_metric(mu, log_var, mask, 0.1 * value, rho=value)
+        torch.testing.assert_close(together.g[k], local_posterior(z, alone).g[k])
+
+
+def test_float32_suffices_for_precise_posteriors(random_seed):
+    """Standard deviations of 0.05 to 1, as an encoder has them, at the density's own points."""
+    d, n = 10, 50
+    mu = draw(random_seed, 1, n, d)
+    log_var = 2.0 * torch.linspace(math.log(0.05), 0.0, d, dtype=torch.float64).expand(1, n, d)
+    metric = make_posterior_metric(mu, log_var, torch.ones(1, n).double(), 1e-3)
+    z = mu + torch.exp(0.5 * log_var) * draw(random_seed + 1, 1, n, d)
+    exact = metric_log_density(metric)(z)
+    single = metric._replace(
+        **{
+            k: v.float()
+            for k, v in metric._asdict().items()
+            if v is not None and torch.is_tensor(v)
+        }
+    )
+    got = metric_log_density(single)(z.float())
+    torch.testing.assert_close(got[0].double(), exact[0], rtol=1e-4, atol=1e-3)
+    assert (got[1] - exact[1]).norm() < 1e-3 * exact[1].norm()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("tau", [0.0, TAU])
+def test_non_finite_points_have_no_density(bad, tau):
+    metric, _ = some_metric(0, tau=tau)
+    z = metric.c[:, :C] + 0.1
+    good = metric_log_density(metric)(z)[0]
+    z[0, 1, 2] = bad
+    log_density = metric_log_density(metric)(z)[0]
+    assert log_density[0, 1] == -torch.inf
+    log_density[0, 1] = good[0, 1]
+    torch.testing.assert_close(log_density, good)
+
+
+def test_edge_of_the_support():
+    mu = torch.zeros(1, 1, 2, dtype=torch.float64)
+    log_var = 2.0 * torch.tensor([0.5, 2.0], dtype=torch.float64).log().view(1, 1, 2)
+    metric = make_posterior_metric(mu, log_var, torch.ones(1, 1).double(), 0.01, rho=0.8)
+    radius = 0.8 * REACH * torch.tensor([0.99, 1.01], dtype=torch.float64)
+    for axis, deviation in enumerate((0.5, 2.0)):
+        z = torch.zeros(1, 2, 2, dtype=torch.float64)
+        z[0, :, axis] = radius * deviation
+        assert torch.isfinite(metric_log_density(metric)(z)[0]).tolist() == [[True, False]]
+
+
+def test_far_from_all_centroids_the_metric_is_its_decaying_floor():
+    metric, _ = some_metric(0)
+    z = torch.full((K, 1, D), 8.0, dtype=torch.float64)
+    truth = LAM * math.exp(-TAU * 8.0**2 * D)
+    torch.testing.assert_close(local_posterior(z, metric).g, torch.full_like(z, truth))
+
+
+# --- HMC on it -----------------------------------------------------------------------------
+
+
+def spread(n_chains, n_centroids):
+    return torch.arange(n_chains) % n_centroids
+
+
+def test_chains_have_the_moments_of_the_volume_density(random_seed):
+    """In one dimension the density, its bounded support included, is integrated on a grid."""
+    n = 3000
+    mu = torch.tensor([[[-0.6], [0.4], [1.3]]], dtype=torch.float64)
+    log_var = 2.0 * torch.tensor([[[0.6], [0.9], [0.5]]], dtype=torch.float64).log()
+    metric = make_posterior_metric(mu, log_var, torch.ones(1, 3).double(), 0.01)
+    grid = torch.linspace(-6.0, 6.0, 20_001, dtype=torch.float64).view(1, -1, 1)
+    p = metric_log_density(metric)(grid)[0].exp().flatten()
+    p, grid = p / p.sum(), grid.flatten()
+    assert p[0] == p[-1] == 0.0
+    (z,), info = sample_hmc(
+        metric, [spread(n, 3)], [stream(random_seed)], n_steps=60, n_leapfrog=8, step_size=0.3
+    )
+    z = z.flatten()
+    # The chains are independent: 5 * std / sqrt(n_chains), with the exact variances.
+    for power in (1, 2):
+        truth = (p * grid**power).sum()
+        std = ((p * grid ** (2 * power)).sum() - truth**2).sqrt()
+        assert abs(z.pow(power).mean() - truth) < 5.0 * std / math.sqrt(n)
+    assert 0.8 < info["acceptance_rate"].item() <= 1.0
+
+
+def test_step_size_follows_the_posteriors_widths(random_seed):
+    """The same class at a hundredth of the size needs a hundredth of the step."""
+    mu, log_var = draw(random_seed, 1, 20, 2), draw(random_seed + 1, 1, 20, 2) - 2.0
+    mu = torch.cat([mu, 0.01 * mu])
+    log_var = torch.cat([log_var, log_var + 2.0 * math.log(0.01)])
+    rho = torch.full((2, 1, 1), 2.0, dtype=torch.float64)
+    lam = torch.tensor([1e-3, 10.0], dtype=torch.float64).view(2, 1, 1)
+    metric = make_posterior_metric(mu, log_var, torch.ones(2, 20).double(), lam, rho=rho)
+    _, info = sample_hmc(
+        metric, [spread(200, 20)] * 2, [stream(1), stream(1)], n_steps=100, n_leapfrog=5
+    )
+    assert ((info["acceptance_rate"] - 0.8).abs() < 0.1).all()
+    # Not exactly: rounding turns an acceptance now and then.
+    assert (info["step_size"][1] / info["step_size"][0]).item() == pytest.approx(0.01, rel=0.1)
+
+
+def test_draws_of_a_class_do_not_depend_on_the_other_classes(random_seed):
+    metric, log_var = some_metric(random_seed)
+    draws = []
+    for n_other in (0, 60):
+        z, info = sample_hmc(
+            metric,
+            [spread(40, N), spread(n_other, N)],
+            [stream(1), stream(2)],
+            n_steps=12,
+            n_leapfrog=4,
+        )
+        assert [len(x) for x in z] == [40, n_other]
+        draws.append((z[0], info["step_size"][0], info["acceptance_rate"][0]))
+    alone = make_posterior_metric(metric.c[:1], log_var[:1], metric.mask[:1], LAM, TAU)
+    z, info = sample_hmc(alone, [spread(40, N)], [stream(1)], n_steps=12, n_leapfrog=4)
+    draws.append((z[0], info["step_size"][0], info["acceptance_rate"][0]))
+    for other in draws[1:]:
+        torch.testing.assert_close(other, draws[0])

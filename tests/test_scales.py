@@ -1,0 +1,115 @@
+"""Scales from the codes' own distances: known lattices, and the guards for degenerate classes."""
+
+import math
+
+import pytest
+import torch
+
+from sklearn_pyraug.rhvae.geometry import inverse_metric, make_metric
+from sklearn_pyraug.rhvae.scales import (
+    REACH,
+    auto_regularization,
+    auto_temperature,
+    distinct_distances,
+    metric_scale,
+)
+
+
+def draw(seed, *shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def lattice(spacing):
+    """Return the 25 points of a square lattice, shape (25, 2)."""
+    line = spacing * torch.arange(5, dtype=torch.float64)
+    return torch.cartesian_prod(line, line)
+
+
+def ones(c):
+    return torch.ones(c.shape[:2], dtype=c.dtype)
+
+
+def test_temperature_of_a_lattice_is_its_spacing():
+    c = torch.stack([lattice(0.3), lattice(2.0)])
+    T = auto_temperature(c, ones(c))
+    assert T.shape == (2, 1, 1)
+    torch.testing.assert_close(T.flatten(), torch.tensor([0.3, 2.0], dtype=torch.float64))
+
+
+def test_temperature_is_a_median():
+    """One distant code among five moves it nowhere."""
+    c = torch.tensor([0.0, 1.0, 3.0, 4.0, 1000.0], dtype=torch.float64).view(1, 5, 1)
+    assert auto_temperature(c, ones(c)).item() == 1.0
+
+
+def test_temperature_has_the_unit_of_the_codes(random_seed):
+    c = draw(random_seed, 2, 20, 3)
+    T = auto_temperature(c, ones(c))
+    torch.testing.assert_close(auto_temperature(1e-3 * c + 5.0, ones(c)), 1e-3 * T)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_coinciding_codes_are_no_neighbours(dtype):
+    """A class whose rows are all there twice, with rounding, has the temperature of its halves."""
+    c = (lattice(0.5) + 3.0).to(dtype)
+    eps = 4.0 * torch.finfo(dtype).eps
+    twice = torch.cat([c, c * (1.0 + eps)]).unsqueeze(0)
+    assert auto_temperature(twice, ones(twice)).item() == pytest.approx(0.5, rel=1e-5)
+    distances = distinct_distances(twice, ones(twice))[0]
+    assert (distances.diagonal() == torch.inf).all()
+    assert (distances.diagonal(25) == torch.inf).all()
+    assert distances[0, 1].item() == pytest.approx(0.5, rel=1e-5)
+
+
+@pytest.mark.parametrize("c", [[[1.0, 2.0]], [[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]])
+def test_one_code_alone_has_the_scale_of_the_prior(c):
+    c = torch.tensor([c])
+    assert auto_temperature(c, ones(c)).item() == 1.0
+
+
+def test_padding_changes_nothing(random_seed):
+    c = draw(random_seed, 2, 10, 3)
+    mask = ones(c)
+    mask[0, 4:] = 0.0
+    alone = auto_temperature(c[:1, :4], ones(c)[:1, :4])
+    torch.testing.assert_close(auto_temperature(c, mask)[:1], alone, rtol=0.0, atol=0.0)
+    distances = distinct_distances(c, mask)
+    assert (distances[0, 4:] == torch.inf).all()
+    assert (distances[0, :, 4:] == torch.inf).all()
+    assert torch.equal(distances[0, :4, :4], distinct_distances(c[:1, :4], mask[:1, :4])[0])
+    M = torch.eye(3, dtype=torch.float64).flatten() * torch.arange(1, 11).view(1, 10, 1)
+    M = M.expand(2, 10, 9) * mask.unsqueeze(-1)  # the padding's matrices are 0
+    # The median of 1, ..., 4 and of 1, ..., 10, the lower one of two.
+    torch.testing.assert_close(metric_scale(M, mask), torch.tensor([2.0, 5.0]).double())
+
+
+def test_metric_scale_is_the_geometric_mean_of_the_stretches():
+    L = torch.diag_embed(torch.tensor([[[1.0, 2.0, 4.0]]], dtype=torch.float64))
+    L[..., 2, 0] = 7.0  # a shear changes no volume
+    M = (L @ L.mT).flatten(2)
+    assert metric_scale(M, torch.ones(1, 1).double()).item() == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2])
+@pytest.mark.parametrize("d", [2, 4])
+def test_regularization_gives_the_void_its_share(d, share):
+    """Integrate the density around a lone code, shell by shell, and the floor's part of it."""
+    s, T = 2.5, 0.7
+    lam = auto_regularization(d, s, share)
+    L = math.sqrt(s) * torch.eye(d, dtype=torch.float64).view(1, 1, d, d)
+    one = torch.ones(1, 1, dtype=torch.float64)
+    c = torch.zeros(1, 1, d, dtype=torch.float64)
+    metric = make_metric(c, L, one, T * one.unsqueeze(-1), lam)
+    r = torch.linspace(0.0, REACH * T, 4001, dtype=torch.float64)
+    z = torch.zeros(1, len(r), d, dtype=torch.float64)
+    z[0, :, 0] = r
+    floor = torch.full_like(r, lam ** (d / 2))
+    peak = (inverse_metric(z, metric)[0] - lam * torch.eye(d).double()).det().clamp_min(0.0).sqrt()
+    mass = [torch.trapezoid(f * r ** (d - 1), r).item() for f in (floor, peak)]
+    assert mass[0] / mass[1] == pytest.approx(share, rel=1e-3)
+
+
+def test_regularization_has_the_unit_of_the_metric():
+    assert auto_regularization(10, 3.0) == pytest.approx(3.0 * auto_regularization(10))
+    # Where the public default of 0.01 comes close.
+    assert 0.005 < auto_regularization(10) < 0.02

@@ -1,0 +1,319 @@
+"""Tables of any kind to numbers and back."""
+
+import datetime
+import decimal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from scipy import sparse
+
+from sklearn_pyraug._schema import read_table
+
+N = 12
+
+
+def as_frame(values, like):
+    return pd.DataFrame(values, columns=like.columns, dtype=object).astype(like.dtypes)
+
+
+def round_trip(X, categorical_features=None):
+    view, categorical, _, schema = read_table(X, categorical_features)
+    numbers = np.asarray(view, dtype=np.float64)
+    return numbers, categorical, schema, schema.values(numbers)
+
+
+COLUMNS = {
+    "text": pd.Series(["b", "a", "c"] * 4),
+    "object text": pd.Series(["b", "a", "c"] * 4, dtype=object),
+    "string dtype": pd.Series(["b", "a", "c"] * 4, dtype="string"),
+    "category": pd.Series(["b", "a", "c"] * 4, dtype="category"),
+    "category of numbers": pd.Series([30, 10, 20] * 4, dtype="category"),
+    "category of dates": pd.Series(pd.to_datetime(["2020-01-02", "2020-01-01"] * 6)).astype(
+        "category"
+    ),
+    "ordered, with unused levels": pd.Series(
+        pd.Categorical(["mid", "low"] * 6, ["low", "mid", "high"], ordered=True)
+    ),
+    "object booleans": pd.Series([True, False] * 6, dtype=object),
+}
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("name", COLUMNS)
+def test_columns_that_are_recognised(name, gaps):
+    X = pd.DataFrame({"c": COLUMNS[name], "x": np.arange(N) / 2})
+    if gaps:
+        X.loc[[1, 7], "c"] = None
+    numbers, categorical, _, values = round_trip(X)
+    assert categorical.tolist() == [True, False]
+    known = X["c"].notna()
+    codes = numbers[known, 0]
+    assert codes.min() == 0
+    np.testing.assert_array_equal(codes, np.rint(codes))
+    np.testing.assert_array_equal(np.isnan(numbers[:, 0]), ~known)
+    assert_frame_equal(as_frame(values, X), X)
+
+
+NUMERIC = {
+    "int": pd.Series(range(N)),
+    "float32": pd.Series(np.arange(N, dtype=np.float32) / 4),
+    "bool": pd.Series([True, False] * 6),
+    "nullable int": pd.Series([1, None, 3] * 4, dtype="Int64"),
+    "nullable float": pd.Series([1, None, 3.5] * 4, dtype="Float64"),
+    "nullable bool": pd.Series([True, None, False] * 4, dtype="boolean"),
+    "objects that are numbers": pd.Series([1, 2, 3] * 4, dtype=object),
+    "objects that are floats": pd.Series([1.5, None, 3.5] * 4, dtype=object),
+}
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_numeric_columns_beside_text(name):
+    X = pd.DataFrame({"n": NUMERIC[name], "t": ["a", "b"] * 6})
+    view, categorical, _, schema = read_table(X)
+    assert categorical.tolist() == [False, True]
+    numbers = view.astype(np.float64).to_numpy()
+    assert_frame_equal(as_frame(schema.values(numbers), X), X)
+
+
+def test_whole_numbers_stored_as_objects_stay_whole():
+    X = pd.DataFrame({"n": pd.Series([1, 2, 3] * 4, dtype=object)})
+    values = round_trip(X)[3]
+    assert {type(v) for v in values.ravel()} == {int}
+
+
+@pytest.mark.parametrize("name", ["int", "float32", "bool", "nullable int", "nullable bool"])
+def test_frames_of_numbers_are_their_own_view(name):
+    X = pd.DataFrame({"n": NUMERIC[name]})
+    view, categorical, _, schema = read_table(X)
+    assert view is X
+    assert schema is None
+    assert not categorical.any()
+
+
+def test_whole_columns_are_told():
+    X = pd.DataFrame({name: values for name, values in NUMERIC.items()} | {"t": ["a", "b"] * 6})
+    whole = {"int", "bool", "nullable int", "nullable bool", "objects that are numbers"}
+    assert {name for name, w in zip(X, read_table(X).whole, strict=True) if w} == whole
+
+
+def test_levels_are_sorted_and_kept_in_full():
+    X = pd.DataFrame(
+        {"t": ["b", "a", "c"] * 4, "c": pd.Categorical(["y", "x"] * 6, ["z", "y", "x"])}
+    )
+    numbers, _, schema, _ = round_trip(X)
+    assert schema.columns[0].levels.tolist() == ["a", "b", "c"]
+    assert schema.columns[1].levels.tolist() == ["z", "y", "x"]
+    assert numbers[:3].tolist() == [[1, 1], [0, 2], [2, 1]]
+
+
+def test_the_frame_is_left_alone():
+    X = pd.DataFrame({"t": ["b", "a"] * 6, "x": np.arange(N)}, index=range(5, 5 + N))
+    before = X.copy()
+    view, *_ = read_table(X)
+    assert list(view.columns) == ["t", "x"]
+    assert_frame_equal(X, before)
+
+
+def test_columns_of_one_name():
+    X = pd.DataFrame(np.array([["a", 1], ["b", 2]], dtype=object), columns=["c", "c"])
+    numbers, categorical, _, _ = round_trip(X)
+    assert categorical.tolist() == [True, False]
+    assert numbers.tolist() == [[0, 1], [1, 2]]
+
+
+# Arrays and lists
+
+
+def test_object_array():
+    X = np.array([["b", 1, 0.5, True], ["a", 3, 1.5, False]] * 6, dtype=object)
+    numbers, categorical, schema, values = round_trip(X, [0])
+    assert categorical.tolist() == [True, False, False, False]
+    assert numbers[:2].tolist() == [[1, 1, 0.5, 1], [0, 3, 1.5, 0]]
+    assert values.dtype == object
+    np.testing.assert_array_equal(values, X)
+    assert [type(v) for v in values[0]] == [str, int, float, bool]
+    assert schema.dtype == object
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+def test_missing_values_of_an_object_array(missing):
+    X = np.array([["b", 1.5], [missing, missing], ["a", 2.5]], dtype=object)
+    numbers, _, _, values = round_trip(X, [0])
+    np.testing.assert_array_equal(numbers, [[1, 1.5], [np.nan, np.nan], [0, 2.5]])
+    assert values[1, 0] is missing
+    assert values[1, 1] is missing
+
+
+def test_array_of_text():
+    X = np.array([["b", "xx"], ["a", "yyy"]])
+    numbers, _, _, values = round_trip(X, [0, 1])
+    assert numbers.tolist() == [[1, 0], [0, 1]]
+    assert values.dtype == X.dtype
+    np.testing.assert_array_equal(values, X)
+
+
+def test_list():
+    X = [["b", 1], ["a", 2]]
+    numbers, _, _, values = round_trip(X, [0])
+    assert numbers.tolist() == [[1, 1], [0, 2]]
+    assert values.tolist() == X
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int32, bool])
+def test_arrays_of_numbers_are_their_own_view(dtype):
+    X = np.arange(12).reshape(4, 3).astype(dtype)
+    view, categorical, _, schema = read_table(X, [2])
+    assert view is X
+    assert schema is None
+    assert categorical.tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("X", [np.zeros((2, 2)), [[1, 2]], sparse.csr_array(np.eye(2)), "text", 3])
+def test_nothing_is_looked_at_without_need(X):
+    assert read_table(X)[0] is X
+    assert read_table(X)[1:] == (None, None, None)
+
+
+def test_values_without_an_order_keep_that_of_their_occurrence():
+    X = np.array([["b", 0], [2, 0], ["a", 0], [1, 0]], dtype=object)
+    assert round_trip(X, [0])[2].columns[0].levels.tolist() == ["b", 2, "a", 1]
+
+
+def test_levels_may_be_sequences():
+    X = np.empty((2, 1), dtype=object)
+    X[:, 0] = [(1, 2), (0, 1)]
+    numbers, _, _, values = round_trip(X, [0])
+    assert numbers.tolist() == [[1], [0]]
+    assert values[0, 0] == (1, 2)
+
+
+# categorical_features
+
+
+@pytest.mark.parametrize(
+    "features", [[True, False, True], np.array([0, 2]), [2, 0], ["a", "c"], pd.Index(["a", "c"])]
+)
+def test_ways_to_name_columns(features):
+    X = pd.DataFrame(np.eye(3), columns=list("abc"))
+    assert read_table(X, features)[1].tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("features", [None, [], np.array([], dtype=int)])
+def test_no_columns_named(features):
+    assert not read_table(pd.DataFrame(np.eye(3)), features)[1].any()
+
+
+def test_named_columns_are_added_to_the_recognised_ones():
+    X = pd.DataFrame({"t": ["a", "b"] * 6, "n": range(N), "m": range(N)})
+    assert read_table(X, ["m"])[1].tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("features", "match"),
+    [
+        ([True, False], "a mask of 2 columns, but X has 3"),
+        ([3], r"\[3\] has the position 3, but X has 3 columns.*0 to 2"),
+        ([-1], "has the position -1"),
+        (["d"], "has the name 'd', which X lacks.*'a', 'b', 'c'"),
+        ([0.5], "neither a mask, nor positions, nor names"),
+        ([["a"], ["b"]], "neither a mask"),
+        (["a", 1, None], "has the name '1'|neither a mask"),
+    ],
+)
+def test_columns_that_cannot_be_named(features, match):
+    X = pd.DataFrame(np.eye(3), columns=list("abc"))
+    with pytest.raises(ValueError, match=f"categorical_features=.*{match}"):
+        read_table(X, features)
+
+
+def test_names_need_a_frame():
+    with pytest.raises(ValueError, match=r"categorical_features=\['a'\].*no column names.*Pass"):
+        read_table(np.eye(3), ["a"])
+
+
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csc_array])
+def test_sparse_rows_have_no_categories(container):
+    with pytest.raises(ValueError, match=r"categorical_features=\[0\].*sparse X.*Pass X as"):
+        read_table(container(np.eye(3)), [0])
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        pd.Series(pd.date_range("2020", periods=N)),
+        pd.Series(pd.date_range("2020", periods=N, tz="UTC")),
+        pd.Series(pd.timedelta_range("1h", periods=N)),
+        pd.Series(pd.period_range("2020", periods=N, freq="D")),
+        pd.Series([datetime.date(2020, 1, 1)] * N, dtype=object),
+    ],
+    ids=["days", "with a zone", "durations", "periods", "objects"],
+)
+def test_dates_are_named(dates):
+    X = pd.DataFrame({"x": range(N), "when": dates})
+    match = "dates or times in 'when' .*Replace them by numbers.*categorical_features"
+    with pytest.raises(ValueError, match=match):
+        read_table(X)
+
+
+def test_dates_can_be_levels():
+    X = pd.DataFrame({"when": pd.to_datetime(["2020-01-02", "2020-01-01"] * 6)})
+    numbers, _, _, values = round_trip(X, ["when"])
+    assert numbers[:2, 0].tolist() == [1, 0]
+    assert_frame_equal(as_frame(values, X), X)
+
+
+@pytest.mark.parametrize("dtype", ["M8[D]", "m8[s]"])
+def test_dates_in_an_array(dtype):
+    with pytest.raises(ValueError, match="dates or times.*Replace them"):
+        read_table(np.zeros((3, 2), dtype=dtype))
+
+
+def test_numbers_beside_text_in_one_column():
+    """Whether such a column is text or numbers with a typing error is not for us to say."""
+    X = pd.DataFrame({"a": pd.Series([1, "red", 3], dtype=object), "b": ["x", "y", "z"]})
+    X["c"] = pd.Series([(1, 2), (3,), (4,)])
+    match = "text where numbers are needed: 'a', 'c'. Name such columns in categorical_features"
+    with pytest.raises(ValueError, match=match) as caught:
+        read_table(X)
+    assert "red" not in str(caught.value)
+    assert read_table(X, ["a", "c"])[1].all()
+
+
+def test_text_in_an_array_column_that_was_not_named():
+    X = np.array([["a", 1, "x"], ["b", 2, "y"]], dtype=object)
+    with pytest.raises(ValueError, match="text where numbers are needed: column 2"):
+        read_table(X, [0])
+
+
+def test_values_that_cannot_be_levels():
+    X = pd.DataFrame({"c": [[1], [2]]})
+    with pytest.raises(ValueError, match="values of type list in 'c'.*Replace"):
+        read_table(X, ["c"])
+
+
+def test_decimals_are_numbers():
+    X = pd.DataFrame({"price": [decimal.Decimal("1.5"), decimal.Decimal("2.5")]})
+    numbers, categorical, _, _ = round_trip(X)
+    assert numbers[:, 0].tolist() == [1.5, 2.5]
+    assert not categorical.any()
+
+
+def test_arrays_need_no_pandas():
+    """Pandas is no dependency."""
+    code = """
+import sys
+sys.modules["pandas"] = None
+import numpy as np
+from sklearn_pyraug._schema import read_table
+X = np.array([["b", 1], ["a", None]], dtype=object)
+view, _, _, schema = read_table(X, [0])
+assert schema.values(view)[:, 0].tolist() == ["b", "a"]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
