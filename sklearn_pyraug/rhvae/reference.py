@@ -9,10 +9,20 @@ import torch
 from torch import nn
 
 from .networks import MLP, MLPEncoder, MLPMetric, StackedLinear
-from .warp import WarpGrid, make_grid, n_warp_parameters, resample, warp
+from .warp import (
+    WarpGrid,
+    make_grid,
+    n_control_points,
+    n_warp_parameters,
+    resample,
+    spline_field,
+    warp,
+)
 
 __all__ = ["DeformationDecoder", "PairEncoder", "PairMetric", "ResidualDecoder"]
 
+# Logarithm of the largest change of exposure.
+_MAX_EXPOSURE = 0.7
 # The last layer of a reference decoder starts this much smaller than usual: near "no change".
 _SMALL = 0.1
 
@@ -107,7 +117,10 @@ class ResidualDecoder(nn.Module):
 
 
 class DeformationDecoder(nn.Module):
-    """theta(z, r) = s(r ∘ φ): the reference image, warped by a map φ decoded from z.
+    """theta(z, r) = s(e^g · (r ∘ φ)): the reference image, warped, and lit anew.
+
+    The map φ and the smooth field g, a change of exposure of at most a factor of two, are
+    decoded from z.
 
     Parameters
     ----------
@@ -131,8 +144,9 @@ class DeformationDecoder(nn.Module):
         super().__init__()
         self.n_channels = n_channels
         grid = make_grid(sample_shape)
-        n_parameters = n_warp_parameters(sample_shape)
-        self.net = MLP((latent_dim, *reversed(hidden_layer_sizes), n_parameters), generators)
+        self.n_control = n_control_points(grid)
+        n_outputs = n_warp_parameters(grid) + self.n_control
+        self.net = MLP((latent_dim, *reversed(hidden_layer_sizes), n_outputs), generators)
         _quieten(self.net)
         self.shape = grid.shape
         # Lists, as every buffer of a stack leads with the class axis and these are shared.
@@ -155,6 +169,12 @@ class DeformationDecoder(nn.Module):
     def forward(self, z, r):
         """Decode z of shape (K, B, d) beside r of shape (K, B, D) to (K, B, D)."""
         K, B, D = r.shape
-        positions = warp(self.net(z).flatten(0, 1), self.grid(z))
+        grid = self.grid(z)
+        parameters = self.net(z).flatten(0, 1)
+        exposure, geometry = parameters.split(
+            [self.n_control, parameters.shape[1] - self.n_control], 1
+        )
+        g = _MAX_EXPOSURE * torch.tanh(spline_field(exposure.unsqueeze(1), grid))
         images = r.reshape(K * B, self.n_channels, *self.shape)
-        return self.skip(resample(images, positions).view(K, B, D))
+        moved = resample(images, warp(geometry, grid)) * g.exp()
+        return self.skip(moved.view(K, B, D))

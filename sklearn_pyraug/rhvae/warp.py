@@ -19,7 +19,16 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["WarpGrid", "jacobian_determinant", "make_grid", "n_warp_parameters", "resample", "warp"]
+__all__ = [
+    "WarpGrid",
+    "jacobian_determinant",
+    "make_grid",
+    "n_control_points",
+    "n_warp_parameters",
+    "resample",
+    "spline_field",
+    "warp",
+]
 
 # The constants K of Choi and Lee; a signal has the one-dimensional bound.
 _INJECTIVITY = {1: 2.0, 2: 2.046392675, 3: 2.479472335}
@@ -84,10 +93,15 @@ def make_grid(shape, n_intervals=3):
     return WarpGrid(tuple(shape), basis, points, spacing / _INJECTIVITY[len(shape)])
 
 
-def n_warp_parameters(shape, n_intervals=3):
+def n_control_points(grid):
+    """Return how many control points a smooth field has."""
+    return math.prod(b.shape[1] for b in grid.basis)
+
+
+def n_warp_parameters(grid):
     """Return how many numbers make a warp: those of the affine map, then the control points."""
-    n = len(shape)
-    return n * (n + 1) + n * (n_intervals + 3) ** n
+    n = len(grid.shape)
+    return n * (n + 1) + n * n_control_points(grid)
 
 
 def _bounded(raw, bound):
@@ -116,14 +130,29 @@ def warp(parameters, grid):
     side = torch.tensor(grid.shape, dtype=parameters.dtype, device=parameters.device) - 1.0
     A = _bounded(linear, _MAX_LINEAR).view(M, n, n)
     shift = _bounded(shift, _MAX_SHIFT) * side
-    u = (torch.tanh(control).view(M, n, -1) * grid.bound.view(n, 1)).view(
-        M, n, *[b.shape[1] for b in grid.basis]
-    )
+    u = spline_field(torch.tanh(control).view(M, n, -1) * grid.bound.view(n, 1), grid)
+    moved = grid.points + u.transpose(1, 2)
+    return moved + moved @ A.mT + shift.unsqueeze(1) + 0.5 * side
+
+
+def spline_field(control, grid):
+    """Return smooth fields over the pixels.
+
+    Parameters
+    ----------
+    control : Tensor of shape (M, C, n_control ** n)
+        Values at the control points of C fields.
+    grid : WarpGrid
+
+    Returns
+    -------
+    field : Tensor of shape (M, C, P)
+    """
+    field = control.unflatten(2, [b.shape[1] for b in grid.basis])
     for basis in grid.basis:
         # The first of the remaining control axes becomes the last pixel axis.
-        u = torch.tensordot(u, basis, dims=([2], [1]))
-    moved = grid.points + u.flatten(2).transpose(1, 2)
-    return moved + moved @ A.mT + shift.unsqueeze(1) + 0.5 * side
+        field = torch.tensordot(field, basis, dims=([2], [1]))
+    return field.flatten(2)
 
 
 def resample(images, positions):
