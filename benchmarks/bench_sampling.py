@@ -28,7 +28,8 @@ import torch
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from sklearn_pyraug.rhvae.generator import SamplerSettings, draw_rows, train_generator
+from sklearn_pyraug.rhvae.generator import draw_rows, train_generator
+from sklearn_pyraug.rhvae.latent import SamplerSettings
 from sklearn_pyraug.rhvae.model import Architecture, FlowSettings
 from sklearn_pyraug.rhvae.samplers import (
     hmc_init,

@@ -7,12 +7,13 @@ __all__ = ["RHVAEAugmenter"]
 
 
 class RHVAEAugmenter(BaseAugmenter):
-    """Augment a small training set with a Riemannian Hamiltonian VAE per class.
+    """Augment a small training set with Riemannian Hamiltonian VAEs.
 
-    For every class a variational autoencoder with a learned Riemannian metric in its
-    latent space (RHVAE) is trained on the rows of that class; new rows are decoded from
-    points that Hamiltonian Monte Carlo draws from the metric's volume, close to the codes
-    of the real rows. All classes are trained side by side.
+    A variational autoencoder with a Riemannian metric in its latent space (RHVAE) learns from
+    the rows of each class, or from all pairs of rows of one class how such rows differ. New
+    rows are decoded from points of the latent space close to the codes of the real ones: from
+    such a point alone, as in the papers (``decoder="direct"``), or from a real row, the
+    reference, that is changed as other rows of one class differ (the default).
 
     Parameters
     ----------
@@ -26,20 +27,27 @@ class RHVAEAugmenter(BaseAugmenter):
         every class, untouched ones included, is multiplied by it, so that balanced data
         grow too. 1.0 is plain imbalanced-learn. A dict or callable is exact, and the
         factor is ignored.
-    latent_dim : int, default=10
-        Dimension of the latent space.
-    n_leapfrog : int, default=3
-        Leapfrog steps of the posterior's Hamiltonian flow; 0 trains a plain VAE, and the
-        metric is then the untrained network's.
+    latent_dim : int or "auto", default="auto"
+        Dimension of the latent space; ``"auto"`` is 10, or less where the networks see fewer
+        columns or rows.
+    n_leapfrog : int or "auto", default="auto"
+        Leapfrog steps of the posterior's Hamiltonian flow; 0 trains a plain VAE, and the learned
+        metric is then the untrained network's. ``"auto"`` is 3 for the direct decoder and for
+        your own, else 0: with a reference row the flow cost eight times the time of training
+        and gained nothing.
     leapfrog_step : float, default=0.01
         Their step size.
     beta_zero : float, default=0.3
         Initial inverse temperature of the flow's momentum, in (0, 1]; 1 is no tempering.
-    temperature : float, default=1.0
-        Reach of a row's code in the metric, in latent units: how far new rows stray from
-        the real ones.
-    regularization : float, default=0.01
-        The metric's floor λ, reached far from all codes.
+    temperature : float or "auto", default=1.0
+        Reach T of a code in the metric, in latent units: how far new rows stray from the real
+        ones. ``"auto"`` sets it after training to the median distance of a code to its nearest.
+    regularization : float or "auto", default=0.01
+        The metric's floor λ, reached far from all codes. ``"auto"`` sets it after training so
+        that the void between the codes holds 1 % of what they hold.
+    metric : {"learned", "posterior"}, default="learned"
+        The RHVAE's metric, or the one made of the encoder's posterior covariances [3]_, which
+        needs no flow (`n_leapfrog` is then 0).
     hidden_layer_sizes : int or tuple of int, default=(256,)
         Hidden units of the encoder and the metric network; the decoder's are the same in
         reverse.
@@ -47,16 +55,31 @@ class RHVAEAugmenter(BaseAugmenter):
         Your own encoder instead of a perceptron. A module is copied for each class; a class
         or factory is called as ``encoder(n_features, latent_dim)``. It maps (B, D) rows, or
         rows in `sample_shape` where that is given, to ``(mu, log_var)``, each (B, latent_dim).
-    decoder : "direct", torch.nn.Module or callable, default="direct"
-        ``"direct"`` is the papers' decoder. Your own is called as
-        ``decoder(latent_dim, n_features)`` and maps (B, latent_dim) to (B, D), in any shape:
-        means for ``likelihood="gaussian"`` (of standardised columns), else logits.
+    decoder : {"auto", "direct", "residual", "deformation"}, torch.nn.Module or callable, \
+            default="auto"
+        ``"direct"`` is the papers': x from z alone. ``"residual"`` changes a reference row r of
+        the same class, x = r + f(z, r); ``"deformation"`` warps it, for images and volumes, by a
+        map that cannot fold, and changes its exposure. ``"auto"`` takes the latter for images,
+        else the former. Your own is called as ``decoder(latent_dim, n_features)`` and maps
+        (B, latent_dim), or that and (B, D) reference rows, to (B, D) in any shape: means for
+        ``likelihood="gaussian"`` (of standardised columns), else logits.
     metric_network : torch.nn.Module, callable or None, default=None
         Your own metric network, called as ``metric_network(n_features, latent_dim)``; maps
         rows to lower-triangular (B, latent_dim, latent_dim) matrices with a positive
         diagonal, or to (B, latent_dim (latent_dim + 1) / 2) unconstrained entries.
-    sample_shape : tuple of int or None, default=None
-        Shape of a row that is an image, such as ``(28, 28)``.
+    shared : bool or "auto", default="auto"
+        Whether one generator learns from the pairs of all classes, so that each class is varied
+        in the ways in which the rows of any class vary, or each class has its own. ``"auto"``:
+        shared where there is a reference row.
+    n_neighbors : int, "auto" or None, default="auto"
+        With reference rows, how many nearest rows of its class a row is paired with in training;
+        None for all. ``"auto"``: 5 for ``"deformation"``, else all.
+    n_generators : int, default=1
+        Generators with different seeds that take turns in drawing rows.
+    sample_shape : tuple of int, "auto" or None, default="auto"
+        Shape of a row that is an image, such as ``(28, 28)``, or ``(3, 32, 32)`` with colours,
+        or ``(16, 32, 32)`` for a volume. ``"auto"`` recognises flat grey images by the likeness of
+        neighbouring pixels; None says that they are tables.
     likelihood : {"auto", "gaussian", "bernoulli", "binomial"}, default="auto"
         Observation model. ``"gaussian"``: standardised columns, one learned scale each.
         ``"bernoulli"``: all columns on one bounded scale, each value black or white;
@@ -88,6 +111,12 @@ class RHVAEAugmenter(BaseAugmenter):
         Rows per class in each training step.
     lr : float, default=1e-3
         Learning rate of Adam.
+    weight_decay : float, default=0.0
+        Decoupled weight decay.
+    kl_warmup : int, default=0
+        Epochs over which all terms of the objective but log p(x | z) come to their full weight.
+    input_noise : float, default=0.0
+        Standard deviation of the noise on what the encoder sees, in coded units.
     patience : int or None, default=50
         A class stops after so many epochs without a better loss (held-out where rows are
         held out); None never stops early. The best weights are kept in any case.
@@ -99,16 +128,31 @@ class RHVAEAugmenter(BaseAugmenter):
         ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     n_jobs : int or None, default=None
         Groups of classes trained at once by joblib. The result does not depend on it.
-    sampler : {"hmc"}, default="hmc"
-        Hamiltonian Monte Carlo on the metric's volume, the papers' sampler.
+    output : {"auto", "mean", "draw", "transfer"}, default="auto"
+        A new row is the mean of p(x | z), a draw from it, or, with a reference row r,
+        x = r + s (E[x | z, r] − r + ω (a − E[x | c, b])), where c is the code of a pair of rows
+        (a, b) of one class from which z was drawn: what distinguishes a from b is transferred
+        to r, as far as the code expresses it and, with ω > 0, also what it does not. ``"auto"``:
+        ``"transfer"`` for ``"residual"``, ``"mean"`` for images and for tables with more columns
+        than rows, else ``"draw"``.
+    transfer_scale : float or (float, float), default=(0.0, 1.0)
+        The range from which s is drawn for each row.
+    residual_share : float, default=1.0
+        ω, from 0 to 1.
+    sampler : {"auto", "hmc", "posterior", "geodesic", "random_walk", "prior"}, default="auto"
+        Where z comes from: Hamiltonian Monte Carlo on the metric's volume (the papers'), the
+        spread of the encoder's posterior about a code, a point of the learned metric's geodesic
+        between neighbouring codes, a Riemannian random walk, or N(0, I). ``"auto"``:
+        ``"posterior"`` with a reference row, else ``"hmc"``.
     n_mcmc_steps : int, default=30
-        Steps of each chain; the first half adapts the step size.
+        Steps of each chain, of ``"hmc"`` and ``"random_walk"``; the first half adapts the step
+        size.
     n_mcmc_leapfrog : int, default=10
         Leapfrog steps of each MCMC step.
     mcmc_step_size : float or None, default=None
         Fixed step size of the chains; None adapts it towards an acceptance of 0.8.
     max_centroids : int or None, default=1000
-        Most codes per class that make up the metric; None for all.
+        Most codes per generator that make up the metric; None for all.
     random_state : int, RandomState instance or None, default=None
         Seed. None takes fresh entropy; the global generators are never touched.
     verbose : int, default=0
@@ -124,8 +168,12 @@ class RHVAEAugmenter(BaseAugmenter):
         Column names, where all are strings.
     sampling_strategy_ : dict
         New rows by label.
-    likelihood_ : {"gaussian", "bernoulli", "binomial", "mixed"}
-        The observation model in use.
+    likelihood_ : {"gaussian", "bernoulli", "binomial", "mixed", "isotropic"}
+        The observation model in use; ``"isotropic"`` is a Gaussian with one scale for all pixels.
+    decoder_ : {"direct", "residual", "deformation", "custom"}
+        The decoder in use.
+    sample_shape_ : tuple of int or None
+        Shape of a row that is an image.
     device_ : str
         Where the networks were trained.
     history_ : dict
@@ -139,8 +187,11 @@ class RHVAEAugmenter(BaseAugmenter):
     synthetic_mask_ : ndarray of bool of shape (n_samples_new,)
         Which rows of the last `fit_resample` are synthetic.
     origin_indices_ : ndarray of int of shape (n_samples_new,)
-        For those rows, the row of X from whose code their Markov chain started; for an
-        original row, itself.
+        For those rows, the row of X that was their reference, or from whose code their Markov
+        chain started; for an original row, itself.
+    origin_distances_ : ndarray of shape (n_samples_new,)
+        How far each row lies from that row: root mean square over the coded columns (standard
+        deviations of a table's columns, shares of an image's range).
 
     See Also
     --------
@@ -149,9 +200,10 @@ class RHVAEAugmenter(BaseAugmenter):
 
     Notes
     -----
-    Where X has fewer columns than rows, a new row is a draw from the observation model
-    p(x | z); where it has more, and for grey values, it is the model's mean. Its values are
-    clipped to the range of their column in the training data, and moved as `value_mapping` says.
+    Values are clipped to the range of their column in the training data, and moved as
+    `value_mapping` says. A row that comes out as a copy of its reference is drawn again, up to
+    ten times, unless X holds that row twice: in a table of a few columns of few values, several
+    rows are alike by chance.
 
     A categorical column is seen by the networks as one column per level, or one for two levels;
     beyond 20 levels, the rarest share one, and are given out in proportion to their rows. A
@@ -160,8 +212,14 @@ class RHVAEAugmenter(BaseAugmenter):
     new rows that the training rows lack, and dtypes stay as they were. In tables of more than
     500 columns, ``"auto"`` leaves numeric columns as they are but for ties and integers.
 
-    A class of fewer than 4 rows is not trained on: its new rows lie between pairs of its
-    rows, with noise of 0.2 within-class standard deviations, and a warning names it.
+    A wide table, of more coded columns than rows, is seen by ``"residual"`` in all of its
+    principal components, in which nothing of the training rows is lost.
+
+    Where no generator can be trained, for a class of fewer than 4 rows or, with a shared one,
+    where fewer than 4 rows have another of their class, new rows lie between pairs of the
+    class's rows, with noise of 0.2 within-class standard deviations, and a warning names it.
+
+    A generator with reference rows keeps the coded training rows, and so do its pickles.
 
     References
     ----------
@@ -170,6 +228,8 @@ class RHVAEAugmenter(BaseAugmenter):
     .. [2] C. Chadebec, E. Thibeau-Sutre, N. Burgos, S. Allassonnière, "Data Augmentation in
        High Dimensional Low Sample Size Setting Using a Geometry-Based Variational
        Autoencoder", arXiv 2105.00026, 2021.
+    .. [3] C. Chadebec, S. Allassonnière, "A Geometric Perspective on Variational
+       Autoencoders", arXiv 2209.07370, 2022.
 
     Examples
     --------

@@ -152,7 +152,8 @@ class BaseAugmenter(BaseOverSampler):
     def _make_codec(self, X, y, table):
         dense = X.toarray() if sparse.issparse(X) else X
         if isinstance(self.sample_shape, str):
-            is_table = table.schema is not None or dense.dtype.kind not in "uif"
+            has_levels = table.categorical is not None and np.any(table.categorical)
+            is_table = has_levels or table.schema is not None or dense.dtype.kind not in "uif"
             shape = None if is_table else guess_sample_shape(dense)
         else:
             shape = check_sample_shape(self.sample_shape, X.shape[1])
@@ -161,6 +162,13 @@ class BaseAugmenter(BaseOverSampler):
         codec = TableCodec(likelihood, shape, self.value_mapping, self.scaling)
         y_index = np.unique(y, return_inverse=True)[1]
         return codec.fit(dense, y_index, table.categorical, table.whole)
+
+    def _distances(self, X_new, X_origin):
+        """Return the root mean square difference of rows, pair by pair, in coded units."""
+        T_new, T_origin = (
+            self._codec.encode(X.toarray() if sparse.issparse(X) else X) for X in (X_new, X_origin)
+        )
+        return np.sqrt(np.mean((T_new.astype(np.float64) - T_origin) ** 2, axis=1))
 
     def _values(self, X):
         """Return numeric rows as the user's values, for the container to take."""
@@ -173,6 +181,7 @@ class BaseAugmenter(BaseOverSampler):
         n = X.shape[0]
         self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(len(y_index), bool)]
         self.origin_indices_ = np.r_[np.arange(n), origins]
+        self.origin_distances_ = np.r_[np.zeros(n), self._distances(X_new, X[origins])]
         y_new = self.classes_[y_index].astype(y.dtype, copy=False)
         if sparse.issparse(X):
             # The type, because older SciPys stack sparse arrays into a sparse matrix.

@@ -10,8 +10,8 @@ _MIN_ROWS = 8
 # Images are at most this many times as long in one direction as in the other.
 _MAX_ASPECT = 2.0
 # Mean correlation of neighbouring pixels, and by how much it stands out from a lag between rows.
-_MIN_CORRELATION = 0.35
-_MIN_PEAK = 0.1
+_MIN_CORRELATION = 0.25
+_MIN_PEAK = 0.2
 
 
 def guess_sample_shape(X):

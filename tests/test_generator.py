@@ -55,14 +55,16 @@ def is_even(origins, n):
 def test_centroids_are_the_codes_of_all_rows(chunk, monkeypatch):
     monkeypatch.setattr(module, "_CHUNK", chunk)
     rows = some_rows()
-    stack, metric, origins = untrained(rows)
+    stack, (metric, c, log_var), origins = untrained(rows)
+    assert torch.equal(c, metric.c)
     assert metric.mask.sum(1).tolist() == [float(n) for n in SIZES]
     for k, n in enumerate(SIZES):
         x = torch.zeros(len(SIZES), n, D)
         x[k] = rows[k]
         with torch.no_grad():
-            mu, L = stack.encode(x).mu[k], stack.metric_network(x)[k]
-        torch.testing.assert_close(metric.c[k, :n], mu)
+            q, L = stack.encode(x), stack.metric_network(x)[k]
+        torch.testing.assert_close(metric.c[k, :n], q.mu[k])
+        torch.testing.assert_close(log_var[k, :n], q.log_var[k])
         torch.testing.assert_close(metric.M[k, :n], (L @ L.mT).flatten(1))
         assert origins[k].tolist() == list(range(n))
     assert not metric.c.requires_grad
@@ -87,8 +89,9 @@ def test_centroids_are_those_of_the_final_weights():
         x = torch.zeros(len(SIZES), n, D)
         x[k] = rows[k]
         with torch.no_grad():
-            torch.testing.assert_close(generator.latent.metric.c[k, :n], generator.stack.encode(x).mu[k])
-    torch.testing.assert_close(generator.latent.metric.M, truth.M)
+            mu = generator.stack.encode(x).mu[k]
+        torch.testing.assert_close(generator.latent.metric.c[k, :n], mu)
+    torch.testing.assert_close(generator.latent.metric.M, truth.metric.M)
     assert not any(p.is_cuda for p in generator.stack.parameters())
 
 
@@ -96,24 +99,26 @@ def test_centroids_are_those_of_the_final_weights():
 def test_max_centroids_keeps_so_many_distinct_ones(max_centroids):
     rows = some_rows()
     full = untrained(rows)
-    _, metric, origins = untrained(rows, max_centroids)
+    _, (metric, c, log_var), origins = untrained(rows, max_centroids)
     for k, n in enumerate(SIZES):
         kept = origins[k].tolist()
         assert len(set(kept)) == len(kept) == min(max_centroids, n)
         assert kept == sorted(kept)
         torch.testing.assert_close(metric.c[k, : len(kept)], full.latent.metric.c[k, kept])
         torch.testing.assert_close(metric.M[k, : len(kept)], full.latent.metric.M[k, kept])
+        torch.testing.assert_close(log_var[k, : len(kept)], full.latent.log_var[k, kept])
         assert metric.mask[k].sum() == len(kept)
+    assert torch.equal(c, metric.c)
 
 
 def test_max_centroids_with_duplicated_rows():
     """Seeding by distance has nothing left to go by once every distinct code is chosen."""
     rows = [torch.rand(2, D).repeat(10, 1), torch.ones(7, D)]
-    _, metric, origins = untrained(rows, 5)
+    _, latent, origins = untrained(rows, 5)
     assert [len(set(o.tolist())) for o in origins] == [5, 5]
     # The two distinct rows of class 0 are both there.
     assert len({int(i) % 2 for i in origins[0]}) == 2
-    assert torch.isfinite(metric.c).all()
+    assert torch.isfinite(latent.c).all()
 
 
 def test_thinning_spreads_over_far_clusters(random_seed):
@@ -136,7 +141,7 @@ def test_thinning_of_codes_that_are_not_finite_does_not_raise(bad):
 
 
 def test_metric_follows_the_stack_settings():
-    stack, metric, _ = untrained(some_rows())
+    stack, (metric, _, _), _ = untrained(some_rows())
     L = torch.linalg.cholesky(metric.M.unflatten(-1, (d, d))[:, :9])
     truth = make_metric(metric.c[:, :9], L, metric.mask[:, :9], stack.T, 0.01)
     torch.testing.assert_close(metric.offset[..., :9], truth.offset)

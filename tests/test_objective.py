@@ -236,7 +236,7 @@ def linear_model(seed, trained):
 def repeated_elbo(generator, x, n_draws, seed):
     """Return the ELBO of every row for `n_draws` draws, shape (n_draws, n_rows)."""
     stack = generator.stack.double()
-    metric = generator.metric
+    metric = generator.latent.metric
     metric = metric._replace(
         **{n: v.double() for n, v in metric._asdict().items() if torch.is_tensor(v)}
     )

@@ -15,7 +15,7 @@ from sklearn_pyraug.rhvae import (
     draw_rows,
     train_generator,
 )
-from sklearn_pyraug.rhvae.data import StackLoader, fixed_batch, padded, split_rows
+from sklearn_pyraug.rhvae.data import ClassRows, StackLoader, fixed_batch, padded, split_rows
 from sklearn_pyraug.rhvae.objective import elbo_terms
 from sklearn_pyraug.rhvae.training import _MAX_ROLLBACKS, train_stack
 
@@ -72,6 +72,7 @@ def loader(sizes, batch_size):
     rows = [torch.zeros(n, D) for n in sizes]
     for k, x in enumerate(rows):
         x[:, 0], x[:, 1] = torch.arange(len(x)), float(k)
+    rows = [ClassRows(x, x[:0]) for x in rows]
     return StackLoader(rows, s["shuffle"], s["noise"], batch_size, d, "cpu")
 
 
@@ -123,7 +124,7 @@ def test_rows_are_shuffled_anew_and_noise_is_fresh():
 
 def test_what_a_class_sees_does_not_depend_on_the_others():
     s, t = streams(5, 0), streams(0)
-    rows = [some_rows(5, 17), some_rows(0, 30)]
+    rows = [ClassRows(x, x[:0]) for x in (some_rows(5, 17), some_rows(0, 30))]
     two = StackLoader(rows, s["shuffle"], s["noise"], 10, d, "cpu")
     one = StackLoader(rows[1:], t["shuffle"], t["noise"], 10, d, "cpu")
     for (a, _), (b, _) in zip(two, one, strict=True):
@@ -139,7 +140,7 @@ def test_split_keeps_two_rows_on_either_side(n, fraction, n_valid):
     rows = torch.arange(n).float().unsqueeze(1)
     split = split_rows(rows, fraction, torch.Generator().manual_seed(0))
     assert len(split.valid) == n_valid
-    assert torch.cat(split).flatten().sort().values.tolist() == list(range(n))
+    assert torch.cat([split.train, split.valid]).flatten().sort().values.tolist() == list(range(n))
 
 
 # --- per class -----------------------------------------------------------------------------
