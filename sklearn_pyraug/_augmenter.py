@@ -135,7 +135,7 @@ class RHVAEAugmenter(BaseAugmenter):
         to r, as far as the code expresses it and, with ω > 0, also what it does not. ``"auto"``:
         ``"transfer"`` for ``"residual"``, ``"mean"`` for images and for tables with more columns
         than rows, else ``"draw"``.
-    transfer_scale : float or (float, float), default=(0.0, 1.0)
+    transfer_scale : float or (float, float), default=(0.1, 1.0)
         The range from which s is drawn for each row.
     residual_share : float, default=1.0
         ω, from 0 to 1.
@@ -283,7 +283,7 @@ class RHVAEAugmenter(BaseAugmenter):
         device="auto",
         n_jobs=None,
         output="auto",
-        transfer_scale=(0.0, 1.0),
+        transfer_scale=(0.1, 1.0),
         residual_share=1.0,
         sampler="auto",
         n_mcmc_steps=30,

@@ -187,7 +187,8 @@ def train_groups(groups, members, root, n_jobs, **arguments):
 
 def _describe(i, groups):
     part = f" {i + 1}/{len(groups)}" if len(groups) > 1 else ""
-    return f"RHVAE{part}, {len(groups[i])} generators"
+    n = len(groups[i])
+    return f"RHVAE{part}, {n} generator{'s' if n > 1 else ''}"
 
 
 class Order(NamedTuple):

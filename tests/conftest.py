@@ -20,6 +20,15 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("random_seed", range(metafunc.config.getoption("random_seeds")))
 
 
+@pytest.fixture(params=["auto", "direct"])
+def either_decoder(request, monkeypatch):
+    """Let `shared.quick` take the default decoder, and in a second run the papers'."""
+    import shared
+
+    monkeypatch.setitem(shared.QUICK, "decoder", request.param)
+    return request.param
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_torch_thread():
     """Keep torch to one thread, so that test processes side by side do not crowd the cores."""

@@ -55,6 +55,7 @@ def test_rule_then_factor(rule, factor):
     assert augmenter.sampling_strategy_ == {k: wanted[k] - n for k, n in Counter(y).items()}
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("factor", [1.0, 2.0])
 def test_ratio_then_factor(factor):
     X, y = table((20, 8))
@@ -64,6 +65,7 @@ def test_ratio_then_factor(factor):
     assert Counter(y_res) == {k: round(factor * n) for k, n in plain.items()}
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("as_callable", [False, True])
 def test_dict_and_callable_are_exact(as_callable):
     X, y = table()
@@ -86,11 +88,13 @@ def test_callable_sees_the_labels():
     assert Counter(y_res.tolist()) == {"many": 10, "few": 12}
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_balanced_data_grow():
     X, y = table((10, 10))
     assert Counter(quick(augmentation_factor=2.5).fit_resample(X, y)[1]) == {0: 25, 1: 25}
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_nothing_to_do():
     X, y = table((10, 10))
     augmenter = quick(augmentation_factor=1)
@@ -132,6 +136,7 @@ ARRAYS = {
 }
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("name", ARRAYS)
 def test_originals_first_and_unchanged(name):
     X, y = table()
@@ -156,6 +161,7 @@ def test_originals_first_and_unchanged(name):
     assert np.isfinite(dense(X_res).astype(float)).all()
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("name", ARRAYS)
 def test_sample_in_the_container_of_fit(name):
     X, y = table()
@@ -189,6 +195,7 @@ def mixed_frame():
     return frame, y
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_frame_of_mixed_dtypes():
     X, y = mixed_frame()
     order = np.random.default_rng(1).permutation(len(y))
@@ -217,6 +224,7 @@ def test_frame_of_mixed_dtypes():
     assert_series_equal(y_new, pd.Series([2] * 4, name="target", dtype=y.dtype))
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("dtype", ["Int64", "Float64", "Float32", "boolean", "UInt8"])
 def test_frame_of_nullable_dtypes(dtype):
     X, y = table()
@@ -243,6 +251,7 @@ LABELS = {
 }
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("name", LABELS)
 def test_labels_of_any_kind(name):
     X, y = table()
@@ -268,6 +277,7 @@ def test_labels_of_any_kind(name):
     assert augmenter.n_epochs_[label] == 2
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_boolean_labels():
     X, y = table((12, 8))
     _, y_res = quick(augmentation_factor=2).fit_resample(X, y == 1)
@@ -296,6 +306,7 @@ def columns():
     return X, y
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 def test_synthetic_values_are_ones_that_the_column_can_take(columns, likelihood):
     X, y = columns
@@ -309,6 +320,7 @@ def test_synthetic_values_are_ones_that_the_column_can_take(columns, likelihood)
     assert np.isin(new[:, 4], [-1.0, 1.0]).all()
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_synthetic_rows_differ_from_real_ones_and_from_each_other():
     X, y = table()
     augmenter = quick(augmentation_factor=3)
@@ -316,6 +328,7 @@ def test_synthetic_rows_differ_from_real_ones_and_from_each_other():
     assert len(np.unique(X_res, axis=0)) == len(X_res)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_synthetic_rows_resemble_their_class():
     """A nearest neighbour trained on the new rows alone knows the real ones."""
     X, y = table((40, 40), n_features=3)
@@ -328,6 +341,7 @@ def test_synthetic_rows_resemble_their_class():
 # --- attributes -----------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_mask_and_origins():
     X, y = table()
     labels = np.array(["b", "c", "a"])[y]
@@ -347,12 +361,14 @@ def test_mask_and_origins():
         assert np.ptp(counts) <= 1
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_new_rows_come_class_by_class():
     X, y = table()
     _, y_res = quick(augmentation_factor=2).fit_resample(X, y)
     assert np.all(np.diff(y_res[len(y) :]) >= 0)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_attributes_after_fit():
     X, y = table()
     augmenter = quick(max_epochs=3, augmentation_factor=2)
@@ -377,6 +393,7 @@ def test_attributes_after_fit():
     assert info[1]["step_size"] > 0
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_fit_resample_trains_only_what_grows():
     X, y = table()
     augmenter = quick(sampling_strategy={2: 12})
@@ -387,6 +404,7 @@ def test_fit_resample_trains_only_what_grows():
     assert_array_equal(augmenter.sample({2: 3})[1], [2, 2, 2])
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_fit_trains_every_class():
     X, y = table()
     augmenter = quick(sampling_strategy={2: 12}).fit(X, y)
@@ -396,7 +414,7 @@ def test_fit_trains_every_class():
 
 def test_early_stopping_is_per_class():
     X, y = table()
-    augmenter = quick(max_epochs=200, patience=1, lr=0.05).fit(X, y)
+    augmenter = quick(max_epochs=200, patience=1, lr=0.05, decoder="direct").fit(X, y)
     for label, record in augmenter.history_.items():
         n_epochs = augmenter.n_epochs_[label]
         assert n_epochs == len(record.train_loss) < 200
@@ -405,12 +423,14 @@ def test_early_stopping_is_per_class():
     assert len(set(augmenter.n_epochs_.values())) > 1
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_no_early_stopping():
     X, y = table()
     augmenter = quick(max_epochs=12, patience=None, lr=0.5).fit(X, y)
     assert set(augmenter.n_epochs_.values()) == {12}
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_held_out_rows():
     X, y = table()
     augmenter = quick(max_epochs=3, validation_fraction=0.25).fit(X, y)
@@ -423,6 +443,7 @@ def test_held_out_rows():
     assert set(augmenter.origin_indices_[len(y) :]) == set(range(len(y)))
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_training_lowers_the_loss():
     X, y = table()
     augmenter = quick(max_epochs=30, lr=0.01).fit(X, y)
@@ -430,6 +451,7 @@ def test_training_lowers_the_loss():
         assert record.train_loss[-5:].mean() < record.train_loss[0]
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_refit_forgets_the_first_fit():
     X, y = table()
     augmenter = quick(augmentation_factor=2)
@@ -448,11 +470,20 @@ def test_likelihood_auto():
     iris = load_iris(return_X_y=True)
     digits = load_digits(n_class=2, return_X_y=True)
     X, y = table()
-    assert quick().fit(*iris).likelihood_ == "gaussian"
-    assert quick().fit(*digits).likelihood_ == "binomial"
-    assert quick().fit(X > 0, y).likelihood_ == "bernoulli"
-    assert quick(sample_shape=(2, 2)).fit(X, y).likelihood_ == "binomial"
-    assert quick(likelihood="gaussian").fit(*digits).likelihood_ == "gaussian"
+
+    def likelihood(data, **parameters):
+        return quick(**parameters).fit(*data).likelihood_
+
+    for decoder in ("direct", "auto"):
+        assert likelihood(iris, decoder=decoder) == "gaussian"
+        assert likelihood((X > 0, y), decoder=decoder) == "bernoulli"
+        assert likelihood(digits, decoder=decoder, likelihood="bernoulli") == "bernoulli"
+    # Images: grey values are redrawn, but a warped image has one scale of its own.
+    assert likelihood(digits, decoder="direct") == "binomial"
+    assert likelihood((X, y), decoder="direct", sample_shape=(2, 2)) == "binomial"
+    assert likelihood(digits, decoder="direct", likelihood="gaussian") == "gaussian"
+    assert likelihood(digits) == likelihood((X, y), sample_shape=(2, 2)) == "isotropic"
+    assert likelihood(digits, likelihood="gaussian") == "isotropic"
 
 
 def test_device_auto(monkeypatch):
@@ -464,6 +495,7 @@ def test_device_auto(monkeypatch):
 # --- sample ---------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_sample_numbers_and_labels():
     X, y = table()
     augmenter = quick().fit(X, np.array(["b", "c", "a"])[y])
@@ -477,6 +509,7 @@ def test_sample_numbers_and_labels():
     assert augmenter.sample({np.str_("a"): np.int32(2)})[0].shape == (2, 4)
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("nothing", [0, {}, {1: 0}])
 @pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, sparse.csr_array])
 def test_sample_of_nothing(nothing, container):
@@ -487,6 +520,7 @@ def test_sample_of_nothing(nothing, container):
     assert y_new.dtype == y.dtype
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_sample_repeats_with_a_seed():
     X, y = table()
     augmenter = quick().fit(X, y)
@@ -494,6 +528,7 @@ def test_sample_repeats_with_a_seed():
     assert_array_equal(one, two)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_sample_differs_without_a_seed():
     X, y = table()
     augmenter = quick(random_state=None).fit(X, y)
@@ -501,6 +536,7 @@ def test_sample_differs_without_a_seed():
     assert not np.any(np.all(one == two, axis=1))
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_sample_of_a_class_does_not_depend_on_the_others():
     X, y = table()
     augmenter = quick(mcmc_step_size=0.1).fit(X, y)
@@ -508,6 +544,7 @@ def test_sample_of_a_class_does_not_depend_on_the_others():
     np.testing.assert_allclose(together[0][together[1] == 1], alone[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_fit_leaves_the_data_alone():
     X, y = table()
     X.flags.writeable = y.flags.writeable = False
@@ -560,6 +597,7 @@ def via_deepcopy(augmenter, tmp_path):
     return copy.deepcopy(augmenter)
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("copied", [via_pickle, via_joblib, via_deepcopy])
 @pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, sparse.csr_matrix])
 def test_copies_draw_the_same(copied, container, tmp_path):
@@ -577,7 +615,7 @@ def test_copies_draw_the_same(copied, container, tmp_path):
 @pytest.mark.filterwarnings("ignore:Too few rows")
 def test_a_copy_draws_from_the_fallback_too():
     X, y = table((12, 2))
-    augmenter = quick().fit(X, y)
+    augmenter = quick(decoder="direct").fit(X, y)
     twin = pickle.loads(pickle.dumps(augmenter))
     assert_array_equal(twin.sample(4)[0], augmenter.sample(4)[0])
 
@@ -609,6 +647,7 @@ def recorder(monkeypatch):
     return Recorder()
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("how", ["imblearn pipeline", "meta-estimator", "scikit-learn pipeline"])
 def test_only_the_training_part_is_augmented(recorder, how):
     X, y = table((20, 20))
@@ -636,6 +675,7 @@ def test_grid_search_over_a_pipeline():
     assert search.best_estimator_["aug"].latent_dim in (1, 3)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_cross_validation_of_a_pipeline():
     X, y = table((20, 14))
     pipeline = Pipeline([("aug", quick()), ("clf", LogisticRegression())])
@@ -655,6 +695,7 @@ def test_augmented_classifier_in_a_grid_search():
     assert search.best_estimator_["clf"].augmenter_.synthetic_mask_.sum() > 0
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_augmented_classifier_weighs_what_is_synthetic():
     X, y = table((20, 14))
     model = AugmentedClassifier(quick(), LogisticRegression(), synthetic_weight=1e-6).fit(X, y)
@@ -662,6 +703,7 @@ def test_augmented_classifier_weighs_what_is_synthetic():
     np.testing.assert_allclose(model.predict_proba(X), plain.predict_proba(X), atol=1e-2)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_frame_goes_through_a_pipeline_as_one(recorder):
     X, y = mixed_frame()
     model = Pipeline([("aug", quick()), ("clf", recorder)]).fit(X, y)
@@ -723,12 +765,14 @@ def flat_metric(n_features, latent_dim):
     "networks",
     [
         {"encoder": ConvEncoder},
+        {"encoder": ConvEncoder, "decoder": "direct"},
         {"encoder": ConvEncoder(64, 2)},
         {"decoder": ImageDecoder},
         {"decoder": ImageDecoder(2, 64)},
         {"metric_network": MatrixMetric},
         {"metric_network": MatrixMetric(64, 2)},
         {"metric_network": flat_metric},
+        {"metric_network": flat_metric, "decoder": "direct"},
         {"encoder": ConvEncoder, "decoder": ImageDecoder, "metric_network": flat_metric},
         {"decoder": lambda latent_dim, n_features: nn.Linear(latent_dim, n_features)},
     ],
@@ -792,6 +836,7 @@ class Epochs(Callback):
         type(self).seen += (len(net.history),)
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("named", [False, True])
 def test_callbacks_reach_through(monkeypatch, named):
     monkeypatch.setattr(Epochs, "seen", ())
@@ -800,6 +845,7 @@ def test_callbacks_reach_through(monkeypatch, named):
     assert Epochs.seen == (1, 2, 3, 4)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_a_callback_may_stop_the_training():
     from skorch.callbacks import EarlyStopping
 
@@ -817,14 +863,18 @@ class Slow(Callback):
 
 
 @pytest.mark.parametrize("verbose", [1, True])
-def test_progress_bar(capsys, verbose):
-    quick(verbose=verbose, callbacks=[Slow()]).fit(*table())
+@pytest.mark.parametrize(
+    ("decoder", "n_generators"), [("auto", "1 generator:"), ("direct", "3 generators:")]
+)
+def test_progress_bar(capsys, verbose, decoder, n_generators):
+    quick(verbose=verbose, callbacks=[Slow()], decoder=decoder).fit(*table())
     shown = capsys.readouterr()
     assert shown.out == ""
-    for part in ("RHVAE", "3 classes", "0/2", "1/2", "epoch", "loss="):
+    for part in ("RHVAE", n_generators, "0/2", "1/2", "epoch", "loss="):
         assert part in shown.err
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("verbose", [0, False])
 def test_silence(capsys, verbose):
     quick(verbose=verbose).fit(*table())
@@ -834,6 +884,7 @@ def test_silence(capsys, verbose):
 # --- settings that must at least run --------------------------------------------------------
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -876,7 +927,7 @@ def test_settings(parameters):
 
 def test_max_centroids_limits_the_origins():
     X, y = table()
-    augmenter = quick(max_centroids=3, augmentation_factor=4)
+    augmenter = quick(max_centroids=3, augmentation_factor=4, decoder="direct")
     augmenter.fit_resample(X, y)
     origins = augmenter.origin_indices_[len(y) :]
     assert [len(set(origins[y[origins] == k])) for k in range(3)] == [3, 3, 3]
@@ -884,7 +935,7 @@ def test_max_centroids_limits_the_origins():
 
 def test_temperature_sets_how_far_new_rows_stray():
     X, y = table((30, 30))
-    networks = {"n_mcmc_steps": 20, "max_epochs": 40, "lr": 0.01}
+    networks = {"n_mcmc_steps": 20, "max_epochs": 40, "lr": 0.01, "decoder": "direct"}
 
     def spread(temperature):
         augmenter = quick(temperature=temperature, augmentation_factor=4, **networks)

@@ -25,6 +25,7 @@ def untrained(monkeypatch):
         pytest.fail("training began")
 
     monkeypatch.setattr(_parallel, "train_generator", refuse)
+    monkeypatch.setattr(_parallel, "train_reference_generator", refuse)
 
 
 def unchanged(now, before):
@@ -274,6 +275,47 @@ NAN = float("nan")
         ("regularization", -0.01),
         ("regularization", NAN),
         ("regularization", np.inf),
+        ("latent_dim", "small"),
+        ("n_leapfrog", "many"),
+        ("n_leapfrog", None),
+        ("temperature", "hot"),
+        ("regularization", "weak"),
+        ("metric", "euclidean"),
+        ("metric", None),
+        ("shared", "some"),
+        ("shared", None),
+        ("shared", 2),
+        ("n_neighbors", 0),
+        ("n_neighbors", 2.5),
+        ("n_neighbors", "few"),
+        ("n_generators", 0),
+        ("n_generators", 1.5),
+        ("n_generators", None),
+        ("weight_decay", -1e-3),
+        ("weight_decay", NAN),
+        ("weight_decay", np.inf),
+        ("kl_warmup", -1),
+        ("kl_warmup", 0.5),
+        ("input_noise", -0.1),
+        ("input_noise", NAN),
+        ("input_noise", np.inf),
+        ("output", "median"),
+        ("output", None),
+        ("transfer_scale", -0.1),
+        ("transfer_scale", NAN),
+        ("transfer_scale", np.inf),
+        ("transfer_scale", (1.0, 0.5)),
+        ("transfer_scale", (0.5,)),
+        ("transfer_scale", (0, 0.5, 1)),
+        ("transfer_scale", (-1, 1)),
+        ("transfer_scale", (0, NAN)),
+        ("transfer_scale", (0, "1")),
+        ("transfer_scale", "half"),
+        ("transfer_scale", None),
+        ("residual_share", -0.1),
+        ("residual_share", 1.1),
+        ("residual_share", NAN),
+        ("residual_share", None),
         ("hidden_layer_sizes", ()),
         ("hidden_layer_sizes", 0),
         ("hidden_layer_sizes", (10, 0)),
@@ -522,6 +564,7 @@ def test_sample_before_fit():
         quick().sample(3)
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize(
     ("n_samples", "match"),
     [
@@ -546,6 +589,7 @@ def test_sample_of_what_cannot_be(n_samples, match):
     assert len(augmenter.sample(1)[0]) == 3
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("n_samples", [1, {0: 1}, {0: 1, 2: 1}])
 def test_sample_of_a_class_without_a_generator(n_samples):
     augmenter = quick(sampling_strategy={2: 10})
@@ -556,6 +600,7 @@ def test_sample_of_a_class_without_a_generator(n_samples):
     assert len(augmenter.sample({2: 3, 0: 0})[0]) == 3
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_an_error_leaves_the_last_fit_usable():
     X, y = table()
     augmenter = quick().fit(X, y)
@@ -565,6 +610,7 @@ def test_an_error_leaves_the_last_fit_usable():
     np.testing.assert_array_equal(augmenter.sample(2)[0], before)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_an_error_with_other_columns_leaves_the_last_fit_usable():
     X, y = table()
     augmenter = quick().fit(pd.DataFrame(X).add_prefix("c"), y)
@@ -601,10 +647,11 @@ def resampled(augmenter, X, y):
     ids=["int", "float", "str", "object"],
 )
 def test_small_class(n, method, labels):
+    """Without reference rows it cannot learn from the others."""
     X, y = table((20, 12, n))
     y = np.asarray(labels)[y]
     label = labels[2]
-    augmenter = quick(augmentation_factor=2)
+    augmenter = quick(augmentation_factor=2, decoder="direct")
     with pytest.warns(UserWarning, match="Too few rows") as caught:
         getattr(augmenter, method)(X, y)
     assert len(caught) == 1
@@ -625,7 +672,7 @@ def test_small_class(n, method, labels):
 
 def test_small_class_has_origins():
     X, y = table((20, 2))
-    augmenter = quick(augmentation_factor=2)
+    augmenter = quick(augmentation_factor=2, decoder="direct")
     with pytest.warns(UserWarning, match="Too few rows"):
         _, y_res = augmenter.fit_resample(X, y)
     np.testing.assert_array_equal(y[augmenter.origin_indices_], y_res)
@@ -633,7 +680,7 @@ def test_small_class_has_origins():
 
 def test_only_small_classes():
     X, y = table((1, 2, 3))
-    augmenter = quick(augmentation_factor=3)
+    augmenter = quick(augmentation_factor=3, decoder="direct")
     with pytest.warns(UserWarning, match="Too few rows") as caught:
         X_res, _ = augmenter.fit_resample(X, y)
     assert len(caught) == 1
@@ -643,11 +690,13 @@ def test_only_small_classes():
     assert len(X_res) == 27
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_no_warning_for_a_small_class_that_does_not_grow():
     X, y = table((20, 12, 2))
     resampled(quick(sampling_strategy={1: 20}), X, y)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_class_of_four_rows_is_trained_on():
     X, y = table((20, 4))
     augmenter = quick(augmentation_factor=2)
@@ -655,22 +704,26 @@ def test_class_of_four_rows_is_trained_on():
     assert augmenter.n_epochs_ == {0: 2, 1: 2}
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_duplicated_rows():
     X, y = table((5, 5))
     resampled(quick(), np.repeat(X, 6, axis=0), np.repeat(y, 6))
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_class_of_identical_rows():
     X, y = table((20, 12))
     X[y == 1] = X[y == 1][0]
     resampled(quick(max_epochs=5), X, y)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_every_class_of_identical_rows():
     X, y = table((20, 12))
     resampled(quick(max_epochs=5), np.repeat(y[:, None], 3, axis=1) * 1.7, y)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_constant_columns():
     X, y = table()
     X[:, 1], X[:, 3] = 0.3, 0.0
@@ -678,6 +731,7 @@ def test_constant_columns():
     assert np.all(new[:, [1, 3]] == [0.3, 0.0])
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("value", [0.0, 0.3, -1e300, 7])
 def test_all_columns_constant(value):
     _, y = table()
@@ -685,17 +739,20 @@ def test_all_columns_constant(value):
     assert np.all(new == value)
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 def test_one_column(likelihood):
     X, y = table(n_features=1)
     resampled(quick(likelihood=likelihood), X, y)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_more_columns_than_rows():
     X, y = table((30, 20), n_features=10_000)
     resampled(quick(), X, y)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_scales_far_apart():
     X, y = table((30, 20))
     X *= [1e-9, 1e12, 1.0, 1e-300]
@@ -704,6 +761,7 @@ def test_scales_far_apart():
     assert np.all(np.ptp(new, axis=0) > 1e-2 * np.ptp(X, axis=0))
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 @pytest.mark.parametrize("value", [1e30, -1e30, 1e308])
 def test_outlier(value, likelihood):
@@ -712,11 +770,13 @@ def test_outlier(value, likelihood):
     resampled(quick(max_epochs=5, likelihood=likelihood), X, y)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_shifted_far_from_zero():
     X, y = table()
     resampled(quick(max_epochs=5), 1e9 + X, y)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_float32_near_its_ends():
     X, y = table()
     X = (X * 1e37).astype(np.float32)
@@ -741,6 +801,7 @@ def test_loss_that_is_never_finite():
     assert all(record.n_rollbacks > 0 for record in augmenter.history_.values())
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_many_classes():
     X, y = table((5,) * 40)
     resampled(quick(augmentation_factor=1.5), X, y)
@@ -776,6 +837,7 @@ def _counted_from_zero(monkeypatch):
     monkeypatch.setattr(Interrupts, "n_epochs", 0)
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.usefixtures("_counted_from_zero")
 @pytest.mark.parametrize("where", ["on_epoch_end", "on_batch_end"])
 @pytest.mark.parametrize("method", ["fit", "fit_resample"])
@@ -795,6 +857,7 @@ def test_interrupted(method, where):
     np.testing.assert_array_equal(short.sample(4)[0], X_new)
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.usefixtures("_counted_from_zero")
 def test_interrupted_in_the_first_epoch():
     augmenter = quick(max_epochs=50, callbacks=[Interrupts(1, "on_batch_end")])
@@ -810,7 +873,7 @@ def test_interrupted_in_the_first_epoch():
 def test_interrupted_with_several_groups(monkeypatch, epoch):
     """Classes whose turn had not come are served by the fallback."""
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
-    augmenter = quick(max_epochs=5, callbacks=[Interrupts(epoch)])
+    augmenter = quick(max_epochs=5, callbacks=[Interrupts(epoch)], decoder="direct")
     with pytest.raises(KeyboardInterrupt):
         augmenter.fit(*table())
     X_new, y_new = augmenter.sample(4)
@@ -822,6 +885,7 @@ def test_interrupted_with_several_groups(monkeypatch, epoch):
     assert sum(n_epochs) in (epoch - 1, epoch)
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.usefixtures("_counted_from_zero")
 def test_pickle_after_an_interruption():
     augmenter = quick(max_epochs=50, callbacks=[Interrupts(3)])

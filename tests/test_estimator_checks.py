@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 from imblearn.utils.estimator_checks import parametrize_with_checks as imblearn_checks
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -18,7 +19,11 @@ AUGMENTER = RHVAEAugmenter(
     device="cpu",
     random_state=0,
 )
-ESTIMATORS = [AUGMENTER, AugmentedClassifier(AUGMENTER, LogisticRegression(max_iter=1000))]
+ESTIMATORS = [
+    AUGMENTER,
+    clone(AUGMENTER).set_params(decoder="direct"),
+    AugmentedClassifier(AUGMENTER, LogisticRegression(max_iter=1000)),
+]
 
 COUNTS_ROWS = (
     "How many rows the augmenter adds to a class, and what it learns from them, depends on the "

@@ -184,13 +184,13 @@ def test_score_of_a_perceptron_is_that_of_autograd(
 # --- the whole flow ------------------------------------------------------------------------
 
 
-def reference_flow(stack, z, gamma, x, metric):
+def reference_flow(stack, z, gamma, x, metric, r=None):
     """Compute the flow from the formulas, with nothing shared and nothing written by hand."""
     s = stack.settings
 
     def H_z(z, rho):
         z = z.view_as(z)  # ρ depends on z too, but this is the partial derivative
-        log_p_x = stack.likelihood.log_prob(x, stack.decode(z)).sum()
+        log_p_x = stack.likelihood.log_prob(x, stack.decode(z, r)).sum()
         data = torch.autograd.grad(log_p_x, z, create_graph=True)[0]
         G_inv = inverse_metric(z, metric)
         H = 0.5 * z.square().sum() - 0.5 * torch.logdet(G_inv).sum()
@@ -217,7 +217,7 @@ def reference_flow(stack, z, gamma, x, metric):
     G_inv = inverse_metric(z, metric)
     kinetic = (rho * apply(G_inv, rho)).sum(-1)
     log_p_rho = 0.5 * (torch.logdet(G_inv) - kinetic - d * math.log(2.0 * math.pi))
-    return z, stack.decode(z), log_p_rho, log_det_inv
+    return z, stack.decode(z, r), log_p_rho, log_det_inv
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
@@ -273,6 +273,49 @@ def test_flow_through_a_users_decoder_against_autograd(random_seed, likelihood):
         results.append(gradients(values, [torch.ones_like(v) for v in values], inputs))
     for g, t in zip(*results, strict=True):
         assert (g - t).norm() <= 1e-8 * t.norm()
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "isotropic", "bernoulli"])
+@pytest.mark.parametrize("second_order", [True, False])
+@pytest.mark.parametrize(
+    ("decoder", "sample_shape", "n_channels"),
+    [("residual", None, 1), ("deformation", (2, 3), 1), ("deformation", (2, 3, 1), 2)],
+)
+def test_flow_from_a_reference_row_against_autograd(
+    random_seed, decoder, sample_shape, n_channels, likelihood, second_order
+):
+    """The data's gradient of every row is taken beside that row's own reference."""
+    architecture = Architecture(
+        D, likelihood, (6,), sample_shape, decoder=decoder, n_channels=n_channels
+    )
+    streams = [torch.Generator().manual_seed(random_seed + k) for k in range(K)]
+    settings = FlowSettings(**FLOW, n_leapfrog=2, second_order=second_order)
+    stack = build_stack(architecture, settings, streams).double()
+    with torch.no_grad():
+        for i, p in enumerate(stack.parameters()):
+            p.add_(0.2 * draw(random_seed + 10 + i, *p.shape))
+    leaves, make = some_leaves(random_seed)
+    x, r = (torch.sigmoid(draw(random_seed + seed, K, B, D)) for seed in (60, 61))
+    z, gamma = leaves[0], leaves[1].detach()
+    inputs = [z, *leaves[2:], *stack.decoder.parameters(), *stack.likelihood.parameters()]
+    bars = [draw(random_seed + 70, K, B, n).squeeze(-1) for n in (d, D, 1, 1)]
+    results = []
+    for flow in (
+        lambda metric: posterior_flow(stack, z, gamma, x, r, metric),
+        lambda metric: reference_flow(stack, z, gamma, x, metric, r),
+    ):
+        values = flow(make())
+        results.append((values, gradients(values, bars, inputs)))
+    (got, got_gradients), (truth, true_gradients) = results
+    for g, t in zip(got, truth, strict=True):
+        torch.testing.assert_close(g, t)
+    for g, t in zip(got_gradients, true_gradients, strict=True):
+        assert (g - t).norm() <= 1e-8 * t.norm()
+    # There is something to compare; scales enter by the data's gradient only.
+    n = len(inputs) - len(list(stack.likelihood.parameters()))
+    assert all(t.norm() > 0.0 for t in true_gradients[:n])
+    other = posterior_flow(stack, z, gamma, x, r.flip(1), make())
+    assert not torch.allclose(other.z, got[0])
 
 
 def test_flow_is_freed_with_its_result():

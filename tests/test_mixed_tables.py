@@ -64,13 +64,14 @@ def penguins(seed=0):
     return X, pd.Series(np.take(SPECIES, k), name="species")
 
 
-@pytest.fixture(scope="module")
-def resampled():
+@pytest.fixture(scope="module", params=["auto", "direct"])
+def resampled(request):
     """Return the frame, the species, and the new rows with theirs: 400 to 500 of each."""
     X, y = penguins()
     augmenter = RHVAEAugmenter(
         sampling_strategy=dict.fromkeys(SPECIES, 600),
         missing="keep",
+        decoder=request.param,
         max_epochs=60,
         hidden_layer_sizes=(64,),
         n_mcmc_steps=15,
@@ -169,6 +170,7 @@ def test_whole_counts_are_not_negative(resampled):
 # Other ways in and out
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_sample_has_the_dtypes_too():
     X, y = penguins()
     augmenter = quick(missing="keep").fit(X, y)
@@ -179,6 +181,7 @@ def test_sample_has_the_dtypes_too():
     assert_frame_equal(twin.sample({"Gentoo": 5, "Adelie": 3})[0], X_new)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_the_index_is_made_anew():
     X, y = penguins()
     X.index = y.index = X.index + 1000
@@ -198,6 +201,7 @@ def people(n=60):
     return X, y
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("container", [np.asarray, list])
 def test_object_array(container):
     X, y = people()
@@ -227,6 +231,7 @@ def test_the_rows_of_a_list_are_copies():
     assert X[0][0] != "black"
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_array_of_text():
     X, y = people()
     X = X[:, [0, 0]].astype(str)
@@ -235,6 +240,7 @@ def test_array_of_text():
     assert set(X_res[60:].ravel()) <= {"red", "green", "blue"}
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
 def test_numeric_array_with_categories(dtype):
     X, y = table()
@@ -247,6 +253,7 @@ def test_numeric_array_with_categories(dtype):
     assert set(X_res[len(y) :, 2]) <= {0, 10, 20, 30}
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, list, sparse.csr_array])
 def test_missing_values_of_numeric_containers(container):
     X, y = table()
@@ -260,6 +267,7 @@ def test_missing_values_of_numeric_containers(container):
     assert np.isnan(new[:, 1]).any()
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_nothing_missing_is_nothing_new():
     """`missing="keep"` changes nothing where nothing is missing."""
     X, y = table()
@@ -267,6 +275,7 @@ def test_nothing_missing_is_nothing_new():
     np.testing.assert_array_equal(kept.fit_resample(X, y)[0], refused.fit_resample(X, y)[0])
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("column", ["all missing", "one level", "one level and gaps"])
 def test_columns_without_content(column):
     X, y = table()
@@ -283,6 +292,7 @@ def test_columns_without_content(column):
     assert set(new.dropna()) <= {"a"}
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_categories_alone():
     y = np.arange(40) % 2
     X = pd.DataFrame({"a": list("wxyz") * 10, "b": ["yes", "no"] * 20})
@@ -291,6 +301,7 @@ def test_categories_alone():
     assert_series_equal(X_res.dtypes, X.dtypes)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_many_levels():
     y = np.arange(200) % 2
     rng = np.random.default_rng(0)
@@ -318,6 +329,7 @@ def test_small_class(n):
     assert (new.loc[y_res[len(keep) :] == "Chinstrap", "island"] == "Dream").all()
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_a_class_that_lacks_a_value_everywhere():
     X, y = table()
     X[y == 1, 2] = np.nan
@@ -367,6 +379,7 @@ def test_an_error_leaves_the_last_fit_usable():
     assert_frame_equal(augmenter.sample(2)[0], before)
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_refit_on_plain_rows_forgets_the_levels():
     augmenter = quick(missing="keep").fit(*penguins())
     X, y = table()
@@ -374,6 +387,7 @@ def test_refit_on_plain_rows_forgets_the_levels():
     assert X_new.dtype == np.float64
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_in_a_classifier_of_mixed_tables():
     X, y = penguins()
     numbers = X.select_dtypes("float").columns
@@ -389,6 +403,7 @@ def test_in_a_classifier_of_mixed_tables():
 # Parameters
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("value_mapping", ["auto", "nearest", "quantile", None])
 @pytest.mark.parametrize("scaling", ["auto", "standard", "quantile"])
 def test_values_stay_in_range(value_mapping, scaling):
@@ -401,12 +416,14 @@ def test_values_stay_in_range(value_mapping, scaling):
     assert (X_new[numbers].max() <= X[numbers].max()).all()
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_nearest_values_are_observed():
     X, y = table()
     new = quick(value_mapping="nearest", augmentation_factor=2).fit_resample(X, y)[0][40:]
     assert all(np.isin(new[:, j], X[:, j]).all() for j in range(4))
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_quantiles_are_those_of_the_class():
     X, y = table()
     augmenter = quick(value_mapping="quantile", sampling_strategy={0: 40, 1: 24, 2: 16})

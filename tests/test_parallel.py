@@ -75,7 +75,7 @@ def test_groups_do_not_depend_on_the_number_of_jobs(monkeypatch):
         seen.append(set())
         augmenter = RHVAEAugmenter(
             max_epochs=2, hidden_layer_sizes=(60,), latent_dim=2, batch_size=10,
-            n_mcmc_steps=2, n_jobs=n_jobs, random_state=0, device="cpu",
+            n_mcmc_steps=2, n_jobs=n_jobs, random_state=0, device="cpu", decoder="direct",
         )  # fmt: skip
         with joblib.parallel_config("threading"):
             augmenter.fit(X, y)

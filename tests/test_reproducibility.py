@@ -15,7 +15,7 @@ from sklearn_pyraug import _parallel
 
 @pytest.fixture
 def data():
-    """Four classes, one of them too small to train on, in random order."""
+    """Four classes, one of them too small to train on by itself, in random order."""
     return table((20, 12, 9, 2))
 
 
@@ -29,8 +29,18 @@ def make_decoder(latent_dim, n_features):
     return nn.Sequential(nn.Linear(latent_dim, 5), nn.SiLU(), nn.Linear(5, n_features))
 
 
+NETWORKS = {
+    "default": {},
+    "default, per class": {"shared": False},
+    "default, three generators": {"n_generators": 3},
+    "direct": {"decoder": "direct"},
+    "custom": {"decoder": make_decoder},
+}
+every_network = pytest.mark.parametrize("networks", NETWORKS.values(), ids=NETWORKS)
+
+
 @pytest.mark.parametrize("limit", [None, ONE_CLASS_A_GROUP], ids=["one group", "four groups"])
-@pytest.mark.parametrize("networks", [{}, {"decoder": make_decoder}], ids=["default", "custom"])
+@every_network
 def test_twice_the_same(data, monkeypatch, limit, networks):
     if limit is not None:
         monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", limit)
@@ -42,6 +52,7 @@ def test_twice_the_same(data, monkeypatch, limit, networks):
     assert_array_equal(one.sample(3)[0], two.sample(3)[0])
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_the_same_after_other_work(data):
     """An estimator that was fitted on something else before keeps nothing of it."""
     X, y = data
@@ -53,22 +64,24 @@ def test_the_same_after_other_work(data):
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_number_of_jobs(data, monkeypatch, backend):
+@every_network
+def test_number_of_jobs(data, monkeypatch, backend, networks):
     """Groups are planned in this process, so that the patched limit holds for every backend."""
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", ONE_CLASS_A_GROUP)
     X, y = data
-    expected = quick(n_jobs=1, decoder=make_decoder).fit_resample(X, y)
+    expected = quick(n_jobs=1, **networks).fit_resample(X, y)
     # Bit-identical at a given number of BLAS threads, which is one in all tests.
     settings = {"inner_max_num_threads": 1} if backend == "loky" else {}
     with joblib.parallel_config(backend, **settings):
-        augmenter = quick(n_jobs=2, decoder=make_decoder)
+        augmenter = quick(n_jobs=2, **networks)
         X_res, y_res = augmenter.fit_resample(X, y)
         assert_array_equal(X_res, expected[0])
         assert_array_equal(y_res, expected[1])
         X_new, _ = augmenter.sample(4)
-    assert_array_equal(X_new, quick(n_jobs=1, decoder=make_decoder).fit(X, y).sample(4)[0])
+    assert_array_equal(X_new, quick(n_jobs=1, **networks).fit(X, y).sample(4)[0])
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("n_jobs", [None, -1, 3])
 def test_number_of_jobs_from_the_surroundings(data, monkeypatch, n_jobs):
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", ONE_CLASS_A_GROUP)
@@ -78,6 +91,7 @@ def test_number_of_jobs_from_the_surroundings(data, monkeypatch, n_jobs):
         assert_array_equal(quick(n_jobs=n_jobs).fit_resample(X, y)[0], expected)
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize(
     "labels",
     [
@@ -98,6 +112,7 @@ def test_relabelled_classes(data, labels):
     assert_array_equal(other.origin_indices_, one.origin_indices_)
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("container", [np.ndarray.tolist, np.asfortranarray], ids=["list", "F"])
 def test_container_does_not_matter(data, container):
     X, y = data
@@ -110,7 +125,7 @@ def global_states():
 
 
 @pytest.mark.parametrize("random_state", [0, None, "instance"])
-@pytest.mark.parametrize("networks", [{}, {"decoder": make_decoder}], ids=["default", "custom"])
+@every_network
 def test_global_generators_are_left_alone(data, random_state, networks):
     X, y = data
     if random_state == "instance":
@@ -123,7 +138,7 @@ def test_global_generators_are_left_alone(data, random_state, networks):
     assert global_states() == before
 
 
-@pytest.mark.parametrize("networks", [{}, {"decoder": make_decoder}], ids=["default", "custom"])
+@every_network
 def test_global_generators_do_not_matter(data, networks):
     X, y = data
     rows = []
@@ -141,12 +156,14 @@ def new_rows(X, y, **parameters):
     return quick(**parameters).fit_resample(X, y)[0][len(X) :]
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_seeds_differ(data):
     X, y = data
     one, two = new_rows(X, y, random_state=1), new_rows(X, y, random_state=2)
     assert not np.any(np.all(one == two, axis=1))
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_no_seed_differs_each_time(data):
     X, y = data
     np.random.seed(0)  # noqa: NPY002
@@ -156,6 +173,7 @@ def test_no_seed_differs_each_time(data):
     assert not np.any(np.all(one == two, axis=1))
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_random_state_instance(data):
     """An instance moves on with every call, as everywhere in scikit-learn."""
     X, y = data
@@ -168,12 +186,14 @@ def test_random_state_instance(data):
     assert not np.array_equal(augmenter.sample(3)[0], augmenter.sample(3)[0])
 
 
+@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("seed", [np.int32(7), np.uint64(7)])
 def test_numpy_integers_are_seeds(data, seed):
     X, y = data
     assert_array_equal(new_rows(X, y, random_state=seed), new_rows(X, y, random_state=7))
 
 
+@pytest.mark.usefixtures("either_decoder")
 def test_classes_own_their_streams(data):
     """What class 1 is asked for changes nothing in class 0 but the last bits of its sums."""
     X, y = data
@@ -187,12 +207,14 @@ def test_classes_own_their_streams(data):
     assert_allclose(rows[0], rows[1], rtol=1e-3, atol=1e-3)
 
 
-def test_groups_change_no_more_than_the_last_bits(data, monkeypatch):
+@pytest.mark.parametrize("networks", [{"decoder": "direct"}, {"shared": False}], ids=str)
+def test_groups_change_no_more_than_the_last_bits(data, monkeypatch, networks):
     """The same streams feed a class wherever it is trained."""
     X, y = data
-    together = quick().fit(X, y)
+    together = quick(**networks).fit(X, y)
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", ONE_CLASS_A_GROUP)
-    apart = quick().fit(X, y)
+    apart = quick(**networks).fit(X, y)
+    assert len(apart._generators.trained) == 3 > len(together._generators.trained)
     for label, record in together.history_.items():
         assert_allclose(record.train_loss, apart.history_[label].train_loss, rtol=1e-5)
     assert_allclose(together.sample(5)[0], apart.sample(5)[0], rtol=1e-3, atol=1e-3)

@@ -27,14 +27,22 @@ def check_networks(architecture, flow):
     Raises
     ------
     ValueError
-        If a network cannot be evaluated or returns a wrong shape: the message names the
-        parameter, the shape received and the shape needed.
+        If a network cannot be evaluated, returns a wrong shape or asks for a reference row that
+        there is not: the message names the parameter, what was received and what is needed.
     """
     own_decoder = architecture.decoder is not None and not isinstance(architecture.decoder, str)
     if architecture.encoder is architecture.metric_network is None and not own_decoder:
         return
     stack = build_stack(architecture, flow, [torch.Generator().manual_seed(0)])
     stack.train()
+    for name in ("encoder", "metric_network"):
+        asks = getattr(getattr(stack, name), "takes_reference", False)
+        if asks and not architecture.has_reference:
+            raise ValueError(
+                f"{name}={getattr(architecture, name)!r} takes two inputs, a row and its reference "
+                "row, but the decoder has no reference row. Use one that has, such as "
+                f"'residual', or give the {name} one input."
+            )
     d, D = flow.latent_dim, architecture.n_features
     x, z = torch.full((1, 2, D), 0.5), torch.zeros(1, 2, d)
     row = (D,) if architecture.sample_shape is None else architecture.sample_shape

@@ -38,7 +38,7 @@ def find_partners(rows, labels, n_neighbors=None):
     Returns
     -------
     partners : Partners
-        A row that is alone in its class has none (count 0).
+        A row that is alone in its class has none: its run holds itself only (count 1).
     """
     n = len(rows)
     start, count = torch.zeros(2, n, dtype=torch.int64)

@@ -21,6 +21,7 @@ import torch
 from .data import ClassRows, padded, split_rows
 from .generator import in_rounds
 from .latent import Latent, make_latent, sample_latent
+from .mixed import MixedLikelihood
 from .model import RHVAEStack, build_stack
 from .networks import Posterior
 from .pairs import draw_partners, find_partners
@@ -45,7 +46,7 @@ class Transfer(NamedTuple):
         ω.
     """
 
-    low: float = 0.0
+    low: float = 0.1
     high: float = 1.0
     residual: float = 1.0
 
@@ -110,6 +111,9 @@ def _split(rows, labels, fraction, generator, n_neighbors):
     partners = find_partners(rows[train], labels[train], n_neighbors)
     # A row that is alone in its class has no reference: it is one, and nothing else.
     able = partners.count > 1
+    if fraction and not able.any():
+        # No two rows of one class were left to learn from.
+        return _split(rows, labels, 0.0, generator, n_neighbors)
     if not able.all():
         kept = able.nonzero().flatten()
         train = train[kept]
@@ -289,4 +293,22 @@ def _decode(stack, member, row, scale, transfer, noise):
         expressed = pick(stack.likelihood.mean(theta(row.c, row.b)))
         change = change + transfer.residual * (row.a - expressed)
     s = transfer.low + (transfer.high - transfer.low) * scale
-    return row.r + s * change
+    base, change = _across_gaps(stack.likelihood, row, change)
+    return base + s * change
+
+
+def _across_gaps(likelihood, row, change):
+    """Return what a change is added to, and the change, where rows lack values.
+
+    A column's code where a row has no value is a stand-in. A pair of which one row has a gap
+    says nothing of the column's values; a reference with a gap that is to be filled takes
+    the value of a.
+    """
+    if not isinstance(likelihood, MixedLikelihood) or not likelihood.masked.numel():
+        return row.r, change
+    columns, indicators = likelihood.masked[0], likelihood.indicator[0]
+    gap_r, gap_a, gap_b = (v[:, indicators] > 0.5 for v in (row.r, row.a, row.b))
+    base, change = row.r.clone(), change.clone()
+    base[:, columns] = torch.where(gap_r, row.a[:, columns], row.r[:, columns])
+    change[:, columns] = torch.where(gap_r | gap_a | gap_b, 0.0, change[:, columns])
+    return base, change
