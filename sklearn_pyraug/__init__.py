@@ -2,7 +2,8 @@
 
 from ._augmenter import RHVAEAugmenter
 from ._classifier import AugmentedClassifier
-from ._gain import AugmentationGain, augmentation_gain
+from ._gain import augmentation_gain
+from ._gain_result import AugmentationGain
 from ._version import __version__
 from .pipeline import Pipeline, make_pipeline
 

@@ -135,6 +135,11 @@ class RHVAEAugmenter(BaseAugmenter):
         to r, as far as the code expresses it and, with ω > 0, also what it does not. ``"auto"``:
         ``"transfer"`` for ``"residual"``, ``"mean"`` for images and for tables with more columns
         than rows, else ``"draw"``.
+    class_filter : {"likelihood"} or None, default=None
+        ``"likelihood"`` drops new rows that the generator of another class finds more likely than
+        that of their own, log p(x | class) by importance sampling, and draws others, up to
+        five times; after that, those that came closest are taken. Every class of at least 4 rows
+        is trained to compare with, whether it grows or not.
     transfer_scale : float or (float, float), default=(0.1, 1.0)
         The range from which s is drawn for each row.
     residual_share : float, default=1.0
@@ -183,7 +188,8 @@ class RHVAEAugmenter(BaseAugmenter):
         Epochs trained, by label; 0 for a class that is too small to train on.
     sampler_info_ : dict
         By label, ``acceptance_rate``, ``divergence_rate`` and ``step_size`` of the chains of
-        the last draw.
+        the last draw; with a `class_filter`, ``rejected_share``, the share of the rows drawn that
+        it dropped.
     synthetic_mask_ : ndarray of bool of shape (n_samples_new,)
         Which rows of the last `fit_resample` are synthetic.
     origin_indices_ : ndarray of int of shape (n_samples_new,)
@@ -283,6 +289,7 @@ class RHVAEAugmenter(BaseAugmenter):
         device="auto",
         n_jobs=None,
         output="auto",
+        class_filter=None,
         transfer_scale=(0.1, 1.0),
         residual_share=1.0,
         sampler="auto",
@@ -327,6 +334,7 @@ class RHVAEAugmenter(BaseAugmenter):
         self.device = device
         self.n_jobs = n_jobs
         self.output = output
+        self.class_filter = class_filter
         self.transfer_scale = transfer_scale
         self.residual_share = residual_share
         self.sampler = sampler

@@ -143,10 +143,11 @@ class BaseAugmenter(BaseOverSampler):
         check_n_classes(y)
         n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
         check_device(self.device)
-        codec = self._make_codec(X, y, table)
-        settings = settle(self, codec, self.sample_shape_, X.shape[0])
+        codec, shape = self._make_codec(X, y, table)
+        settings = settle(self, codec, shape, X.shape[0])
         check_networks(settings.architecture, settings.flow)
         self._containers, self._schema, self._codec = containers, table.schema, codec
+        self.sample_shape_ = shape
         return X, y, binarize_y
 
     def _make_codec(self, X, y, table):
@@ -157,11 +158,10 @@ class BaseAugmenter(BaseOverSampler):
             shape = None if is_table else guess_sample_shape(dense)
         else:
             shape = check_sample_shape(self.sample_shape, X.shape[1])
-        self.sample_shape_ = shape
         likelihood = codec_likelihood(self, decoder_kind(self, shape))
         codec = TableCodec(likelihood, shape, self.value_mapping, self.scaling)
         y_index = np.unique(y, return_inverse=True)[1]
-        return codec.fit(dense, y_index, table.categorical, table.whole)
+        return codec.fit(dense, y_index, table.categorical, table.whole), shape
 
     def _distances(self, X_new, X_origin):
         """Return the root mean square difference of rows, pair by pair, in coded units."""

@@ -1,12 +1,9 @@
 """Whether augmentation helps a classifier on given data: a paired cross-validated difference."""
 
-import re
-from dataclasses import dataclass
 from numbers import Integral, Real
 from time import perf_counter
 
 import numpy as np
-from scipy import stats
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import RepeatedStratifiedKFold, check_cv
@@ -18,163 +15,10 @@ from sklearn.utils.validation import column_or_1d
 
 from ._augmenter import RHVAEAugmenter
 from ._classifier import AugmentedClassifier, _rows, _tags_or_none
+from ._gain_result import AugmentationGain, corrected_interval
 from ._random import root_seed
 
-__all__ = ["AugmentationGain", "augmentation_gain"]
-
-# scikit-learn's scores between 0 and 1, whose differences read best in hundredths.
-_PROPORTION = re.compile(
-    r"(balanced_|top_k_)?accuracy|average_precision|roc_auc(_ov[or](_weighted)?)?"
-    r"|(f1|jaccard|precision|recall)(_(macro|micro|samples|weighted))?"
-)
-
-
-def corrected_interval(differences, n_train, n_test, confidence_level):
-    """Return the interval of a mean difference over resampled splits.
-
-    ``mean(d) ± t * sqrt((1/J + mean(n_test / n_train)) * var(d))``, with t the quantile
-    (1 + confidence_level) / 2 of Student's distribution with J - 1 degrees of freedom and
-    var(d) the sample variance. This is the corrected resampled t-test of Nadeau and Bengio,
-    "Inference for the Generalization Error", Machine Learning 52, 2003. The term 1/J alone would
-    take the splits for independent, which they are not: their training parts share rows.
-
-    Parameters
-    ----------
-    differences : ndarray of shape (n_splits,)
-        d, one for each of J = n_splits splits, at least 2.
-    n_train, n_test : ndarray of int of shape (n_splits,)
-        Rows in the two parts of each split.
-    confidence_level : float
-        In (0, 1).
-
-    Returns
-    -------
-    low, high : float
-        Both equal to the mean where all differences are equal.
-    """
-    mean = differences.mean()
-    if np.ptp(differences) == 0:  # the variance of equal numbers may round to more than zero
-        return float(differences[0]), float(differences[0])
-    n_splits = len(differences)
-    scale = np.sqrt((1 / n_splits + np.mean(n_test / n_train)) * differences.var(ddof=1))
-    half_width = stats.t.ppf((1 + confidence_level) / 2, n_splits - 1) * scale
-    return float(mean - half_width), float(mean + half_width)
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class AugmentationGain:
-    """What :func:`augmentation_gain` returns; ``print`` shows it as a sentence.
-
-    Attributes
-    ----------
-    gain : float
-        Mean of `differences`; above zero where augmentation is better.
-
-    interval : tuple of float
-        Lower and upper end of the interval of the gain.
-
-    scores_with : ndarray of shape (n_splits,)
-        Score on the test part of each split, of the estimator fitted with augmentation. Greater
-        is better, as for every scorer of scikit-learn.
-
-    scores_without : ndarray of shape (n_splits,)
-        The same without augmentation, on the same splits.
-
-    differences : ndarray of shape (n_splits,)
-        ``scores_with - scores_without``.
-
-    n_train : ndarray of int of shape (n_splits,)
-        Real rows in the training part of each split.
-
-    n_test : ndarray of int of shape (n_splits,)
-        Rows in the test part of each split.
-
-    scoring : str
-        Name of the score; ``"score"`` for a callable without a name.
-
-    confidence_level : float
-        Confidence level of `interval`.
-
-    seconds_with : float
-        Mean seconds of a fit with augmentation, on the wall clock.
-
-    seconds_without : float
-        Mean seconds of a fit without.
-
-    helps : {"yes", "no", "unclear"}
-        ``"yes"`` where the interval lies above zero, ``"no"`` where it lies below, that is, where
-        augmentation hurts, and ``"unclear"`` where it contains zero.
-
-    See Also
-    --------
-    augmentation_gain : Computes it.
-    """
-
-    gain: float
-    interval: tuple[float, float]
-    scores_with: np.ndarray
-    scores_without: np.ndarray
-    differences: np.ndarray
-    n_train: np.ndarray
-    n_test: np.ndarray
-    scoring: str
-    confidence_level: float
-    seconds_with: float
-    seconds_without: float
-
-    @property
-    def helps(self):
-        low, high = self.interval
-        if low > 0:
-            return "yes"
-        return "no" if high < 0 else "unclear"
-
-    def __repr__(self):
-        low, high = self.interval
-        return (
-            f"AugmentationGain(gain={self.gain:.4g}, interval=({low:.4g}, {high:.4g}), "
-            f"scoring={self.scoring!r}, helps={self.helps!r})"
-        )
-
-    def __str__(self):
-        numbers = [self.gain, *self.interval]
-        unit, decimals = "", 3
-        if _PROPORTION.fullmatch(self.scoring):
-            numbers = [100 * number for number in numbers]
-            unit, decimals = " points", 1
-        if self.helps != "unclear":
-            # An end that is printed as zero would contradict the verdict.
-            most = decimals + 3
-            while decimals < most and any(round(number, decimals) == 0 for number in numbers):
-                decimals += 1
-        gain, low, high = (_signed(number, decimals) for number in numbers)
-        verdict = {
-            "yes": "it helps here",
-            "no": "it hurts here, so leave it out",
-            "unclear": "no clear difference here",
-        }[self.helps]
-        if not self.differences.any():
-            verdict = "no difference here"
-        return (
-            f"Augmentation changed {_in_words(self.scoring)} by {gain}{unit} "
-            f"({100 * self.confidence_level:g} % interval {low} to {high}; "
-            f"{self.scores_with.mean():.3f} with, {self.scores_without.mean():.3f} without; "
-            f"{len(self.differences)} splits): {verdict}."
-        )
-
-
-def _signed(number, decimals):
-    """Return a number with its sign, and zero without one."""
-    text = f"{number:+.{decimals}f}"
-    return text if float(text) else text[1:]
-
-
-def _in_words(scoring):
-    """Return the name of a score as it is said in a sentence."""
-    if scoring == "score":
-        return "the score"
-    words = re.sub("^neg_", "negative_", scoring).replace("_", " ")
-    return words.replace("roc auc", "ROC AUC").replace("f1", "F1")
+__all__ = ["augmentation_gain"]
 
 
 def augmentation_gain(
@@ -194,8 +38,7 @@ def augmentation_gain(
     """Measure by cross-validation what augmentation does to a classifier's score.
 
     The classifier is fitted twice on the training part of every split, once with augmentation and
-    once without, and both are scored on the same test part. The test part is never augmented, and
-    the augmenter never sees it.
+    once without, and both are scored on the same test part, which the augmenter never sees.
 
     Parameters
     ----------
@@ -253,9 +96,9 @@ def augmentation_gain(
     TypeError
         If `estimator` is no classifier, `augmenter` no sampler, or `scoring` not a single scorer.
     ValueError
-        If there is nothing to compare, the target does not suit a classifier or the folds, or a
-        score is not finite. An error in a fit is raised as it is, with a note that names the
-        split.
+        If there is nothing to compare, the target does not suit a classifier or the folds, a
+        split has rows in both its parts or none in one, or a score is not finite. An error in a
+        fit is raised as it is, with a note that names the split.
 
     See Also
     --------
@@ -277,9 +120,9 @@ def augmentation_gain(
     variance of a cross-validation exists [3]_, and few splits of few rows are far from normal. It
     is about training sets of the size of a training part, not of all rows, and about data like
     these. Its level holds for one comparison that was planned: the best of ten augmenters, each
-    measured on the same rows, looks better than it is. And an interval around zero means that the
-    rows at hand cannot tell, not that there is no difference. Where all differences are equal the
-    interval has no width, which says that the splits agree and no more.
+    measured on the same rows, looks better than it is. An interval around zero means that the rows
+    at hand cannot tell, not that there is no difference; with few rows of a class it is wide. Where
+    all differences are equal it has no width, which says that the splits agree and no more.
 
     References
     ----------
@@ -296,7 +139,7 @@ def augmentation_gain(
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn_pyraug import augmentation_gain
-    >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+    >>> X, y = make_classification(1000, weights=[0.9], class_sep=0.5, random_state=0)
     >>> result = augmentation_gain(
     ...     LogisticRegression(), X, y, augmenter=RandomOverSampler(random_state=0), random_state=0
     ... )
@@ -361,15 +204,17 @@ def _both(estimator, augmenter, root):
                 "augmenter already: pass either a plain classifier with augmenter=, or the "
                 "augmenting estimator without."
             )
-        return estimator, plain
-    if augmenter is None and _holds_sampler(estimator):
+        augmented = estimator
+    else:
+        augmenter = RHVAEAugmenter(random_state=root) if augmenter is None else augmenter
+        augmented = AugmentedClassifier(augmenter, estimator)
+    if _holds_sampler(plain):
         raise ValueError(
             f"estimator={name} contains a sampler that cannot be taken out of it, so there is "
             "nothing to compare it to: pass the pipeline itself, or AugmentedClassifier(augmenter, "
             f"{name}(...)) around a plain one."
         )
-    augmenter = RHVAEAugmenter(random_state=root) if augmenter is None else augmenter
-    return AugmentedClassifier(augmenter, estimator), estimator
+    return augmented, plain
 
 
 def _without_augmenter(estimator):
@@ -426,22 +271,31 @@ def _splits(X, y, groups, cv, n_repeats, root):
         if counts.min() < cv:
             raise ValueError(
                 f"cv={cv} needs at least {cv} rows of every class, got {counts.min()} of class "
-                f"{labels[counts.argmin()]!r}: pass a smaller cv or a splitter, or leave out the "
-                "class."
+                f"{labels.tolist()[counts.argmin()]!r}: pass a smaller cv or a splitter, or leave "
+                "out the class."
             )
         # An int seed gives the folds that scikit-learn makes of it; numpy's seeds end at 2**32.
         cv = RepeatedStratifiedKFold(n_splits=cv, n_repeats=n_repeats, random_state=root % 2**32)
     splits = list(check_cv(cv, y, classifier=True).split(X, y, groups))
     if len(splits) < 2:
         raise ValueError(
-            f"cv={cv!r} gave {len(splits)} split: pass one that gives at least 2, as an interval "
+            f"cv={cv!r} must give at least 2 splits, got {len(splits)}: pass more, as an interval "
             "needs more than one difference."
         )
-    # Splitters of one's own may give masks.
-    return [
-        tuple(np.flatnonzero(p) if p.dtype == bool else p for p in map(np.asarray, split))
+    # Splits of one's own may be lists of indices, or masks.
+    splits = [
+        tuple(np.arange(len(y))[np.asarray(part)] if len(part) else part for part in split)
         for split in splits
     ]
+    for i, (train, test) in enumerate(splits):
+        n_shared = len(np.intersect1d(train, test))
+        if n_shared or not len(train) or not len(test):
+            raise ValueError(
+                f"cv must part the rows, but split {i} has {len(train)} training rows, {len(test)} "
+                f"test rows and {n_shared} in both: pass splits whose two parts hold rows and "
+                "share none."
+            )
+    return splits
 
 
 def _fit_and_score(model, X, y, split, scorer, scoring, where):

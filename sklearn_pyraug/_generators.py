@@ -8,8 +8,9 @@ import torch
 from scipy import sparse
 
 from ._codec import TableCodec
+from ._drawing import draw_classes
 from ._fallback import MIN_ROWS, pooled_scale, smoothed_bootstrap
-from ._parallel import Member, Order, draw_groups, plan_groups, to_tensor, train_groups
+from ._parallel import Member, plan_groups, to_tensor, train_groups
 from ._projection import Projection, fit_projection
 from ._random import attempt_seed, class_seed
 from .rhvae import Transfer, n_weights
@@ -47,10 +48,13 @@ class Output(NamedTuple):
         Whether new rows are drawn from p(x | z, r); else they are its mean.
     transfer : Transfer or None
         Whether they take over a part of a pair's difference.
+    class_filter : {"likelihood"} or None
+        Whether rows that another class's generator finds more likely are drawn again.
     """
 
     noisy: bool = False
     transfer: Transfer | None = None
+    class_filter: str | None = None
 
 
 class ClassGenerators(NamedTuple):
@@ -110,18 +114,15 @@ class ClassGenerators(NamedTuple):
         draws : Draws
         """
         arguments = (settings, device, n_jobs)
-        orders = []
-        for k, n in sorted(n_new.items()):
-            if n and k not in self.fallback:
-                orders += self._orders(k, n)
-        drawn, infos = self._fill(orders, root, *arguments)
+        wanted = {k: n for k, n in n_new.items() if n and k not in self.fallback}
         codes = [np.empty((0, self.codec.n_codes_), np.float32)]
         y_index, origins, info = [np.empty(0, int)], [np.empty(0, int)], {}
-        for (T, origin), i, order in zip(drawn, infos, orders, strict=True):
-            codes.append(T if self.projection is None else self.projection.decode(T))
-            y_index.append(np.full(order.n_rows, order.label))
-            origins.append(self.class_rows[order.label][origin])
-            info.setdefault(order.label, i)
+        for k, drawn in draw_classes(self, wanted, root, *arguments).items():
+            for T, origin in zip(drawn.rows, drawn.origins, strict=True):
+                codes.append(T if self.projection is None else self.projection.decode(T))
+                y_index.append(np.full(len(T), k))
+                origins.append(self.class_rows[k][origin])
+            info[k] = drawn.info
         for k in sorted(self.fallback.keys() & n_new.keys()):
             rows, scale = self.fallback[k]
             T, origin = smoothed_bootstrap(rows, scale, n_new[k], class_seed(root, k, "fallback"))
@@ -140,28 +141,6 @@ class ClassGenerators(NamedTuple):
             X_new = self.sparse_type(X_new)
         return Draws(X_new, y_index, origins, info)
 
-    def _orders(self, k, n):
-        """Split the new rows of a class among its generators."""
-        K, plan = self.n_classes, self.plan
-        shares = [len(part) for part in np.array_split(np.arange(n), plan.n_generators)]
-        members = range(plan.n_generators) if plan.shared else range(k, K * plan.n_generators, K)
-        return [
-            Order(member, k, share, k + K * g)
-            for g, (member, share) in enumerate(zip(members, shares, strict=True))
-        ]
-
-    def _fill(self, orders, root, settings, device, n_jobs):
-        return draw_groups(
-            self.trained,
-            orders,
-            root,
-            n_jobs,
-            settings=settings,
-            device=device,
-            noisy=self.output.noisy,
-            transfer=self.output.transfer,
-        )
-
     def _replace_copies(self, codes, y_index, origins, X_new, root, arguments):
         """Draw again what came out as its own reference, as far as the columns' values allow."""
         for attempt in range(_MAX_REDRAWS):
@@ -172,11 +151,11 @@ class ClassGenerators(NamedTuple):
                 break
             for k in np.unique(y_index[copies]):
                 positions = copies[y_index[copies] == k]
-                orders = self._orders(int(k), len(positions))
-                drawn, _ = self._fill(orders, attempt_seed(root, attempt + 1), *arguments)
-                T = np.concatenate([rows for rows, _ in drawn])
+                seed = attempt_seed(root, attempt + 1)
+                drawn = draw_classes(self, {int(k): len(positions)}, seed, *arguments)[k]
+                T = np.concatenate(drawn.rows)
                 codes[positions] = T if self.projection is None else self.projection.decode(T)
-                origins[positions] = self.class_rows[k][np.concatenate([o for _, o in drawn])]
+                origins[positions] = self.class_rows[k][np.concatenate(drawn.origins)]
             X_new[copies] = self.codec.decode(codes[copies], y_index[copies])
         return codes, origins
 
@@ -271,6 +250,11 @@ def learn(
         members = {g: Member(rows, labels) for g in range(plan.n_generators) if not small}
     else:
         own = {k: Member(rows[i], labels[i]) for k, i in class_rows.items() if k not in small}
+        if output.class_filter is not None and own:
+            # A class that does not grow still claims the rows that are its own.
+            for k in range(K):
+                if k not in class_rows and counts[k] >= MIN_ROWS:
+                    own[k] = Member(rows[y_index == k], labels[y_index == k])
         members = {k + K * g: m for g in range(plan.n_generators) for k, m in own.items()}
     sizes = {i: len(m.rows) for i, m in members.items()}
     groups = plan_groups(

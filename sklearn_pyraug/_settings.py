@@ -66,6 +66,7 @@ PARAMETER_CONSTRAINTS = {
     "device": [str],
     "n_jobs": [Integral, None],
     "output": [StrOptions({"auto", "mean", "draw", "transfer"})],
+    "class_filter": [StrOptions({"likelihood"}), None],
     "transfer_scale": ["array-like", _NOT_NEGATIVE],
     "residual_share": [Interval(Real, 0, 1, closed="both")],
     "sampler": [StrOptions({"auto", *SAMPLERS})],
@@ -119,9 +120,10 @@ def decoder_kind(estimator, shape):
     decoder = estimator.decoder
     if not isinstance(decoder, str):
         return "custom"
+    n_axes = 0 if shape is None else len(_spatial(shape))
     if decoder == "auto":
-        return "residual" if shape is None or len(_spatial(shape)) < 2 else "deformation"
-    if decoder == "deformation" and (shape is None or min(_spatial(shape), default=0) < 2):
+        return "deformation" if n_axes in (2, 3) else "residual"
+    if decoder == "deformation" and n_axes not in (1, 2, 3):
         raise ValueError(
             f"decoder='deformation' warps images, but the rows have the sample_shape {shape!r}. "
             "Pass sample_shape=(height, width), or decoder='residual' for a table."
@@ -136,7 +138,8 @@ def _n_channels(shape):
 
 
 def _spatial(shape):
-    return shape[1:] if _n_channels(shape) > 1 else shape
+    """Return the axes along which an image has an extent."""
+    return tuple(s for s in (shape[1:] if _n_channels(shape) > 1 else shape) if s > 1)
 
 
 def codec_likelihood(estimator, kind):
@@ -278,4 +281,6 @@ def _output(estimator, codec, kind, reference, n_rows):
         )
     low, high = check_transfer_scale(estimator.transfer_scale)
     transfer = Transfer(low, high, float(estimator.residual_share))
-    return Output(output == "draw", transfer if output == "transfer" else None)
+    return Output(
+        output == "draw", transfer if output == "transfer" else None, estimator.class_filter
+    )

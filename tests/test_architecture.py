@@ -18,11 +18,22 @@ MAX_LINES = 450
 # From the top down. A name is a module, or a folder of modules, directly in the package.
 LAYERS = [
     {"cli", "__main__", "_demo"},
-    {"io", "plotting", "metrics", "_augmenter", "_base", "_classifier", "_gain", "pipeline"},
+    {
+        "io",
+        "plotting",
+        "metrics",
+        "_augmenter",
+        "_base",
+        "_classifier",
+        "_gain",
+        "_gain_result",
+        "pipeline",
+    },
     {
         "_arithmetic",
         "_codec",
         "_columns",
+        "_drawing",
         "_fallback",
         "_generators",
         "_levels",

@@ -16,6 +16,7 @@ from sklearn_pyraug.rhvae import (
     train_reference_generator,
 )
 from sklearn_pyraug.rhvae import transfer as module
+from sklearn_pyraug.rhvae.mixed import Block, CodeLayout
 from sklearn_pyraug.rhvae.transfer import _latent_of_pairs, _make_pairs
 
 D, d = 4, 2
@@ -174,6 +175,39 @@ def test_rows_without_transfer_are_means_or_draws(random_seed):
     # The standard errors of a mean, s / sqrt(n), and of a variance, s² sqrt(2 / n).
     assert ((noisy - r).mean(0).abs() < 5.0 * (var / n).sqrt()).all()
     assert (((noisy - r).var(0) - var).abs() < 5.0 * var * (2.0 / n) ** 0.5).all()
+
+
+def test_a_gap_is_no_value(random_seed):
+    """A pair with a gap says nothing of a column; a reference's own gap takes the value of a."""
+    generator = torch.Generator().manual_seed(random_seed)
+    # Two numbers, the second missing where the third column says so: its code is then 0.
+    layout = CodeLayout((Block("gaussian", 0, 2), Block("bernoulli", 2, 3)), (-1, 2))
+    gap = (torch.rand(40, generator=generator) < 0.4).float()
+    values = 3.0 + torch.randn(40, 2, generator=generator)
+    rows = torch.stack([values[:, 0], values[:, 1] * (1.0 - gap), gap], 1)
+    labels = torch.zeros(40, dtype=torch.int64)
+    s = streams(seed=random_seed)
+    architecture = Architecture(3, "mixed", (8,), decoder="residual", layout=layout)
+    stack = build_stack(architecture, FlowSettings(latent_dim=d), s["weights"])
+    with torch.no_grad():
+        stack.decoder.net.layers[-1].weight.zero_()
+    pairs = [_make_pairs(rows, labels, None, s["split"][0], None)]
+    latent = _latent_of_pairs(stack, [rows], pairs, "learned")
+    generator = ReferenceGenerator(stack, latent, [rows], [labels], pairs)
+    x, r = draw(generator, n=200, seed=random_seed, transfer=WHOLE)
+    a, b = rows[pairs[0].T]
+    # The first column, which has no gaps, tells the pair.
+    which = explained_by(x[:, :1] - r[:, :1], (a - b)[:, :1])
+    a, b = a[which], b[which]
+    gap_r, gap_a, gap_b = (v[:, 2] == 1.0 for v in (r, a, b))
+    truth = torch.where(gap_a | gap_b, r[:, 1], r[:, 1] + a[:, 1] - b[:, 1])
+    truth = torch.where(gap_r, a[:, 1], truth)
+    torch.testing.assert_close(x[:, 1], truth, rtol=1e-4, atol=1e-4)
+    for case in (gap_r & ~gap_a, ~gap_r & (gap_a | gap_b), ~gap_r & ~gap_a & ~gap_b):
+        assert case.sum() > 10
+    # The indicator is transferred as any other column, nearly: probabilities keep off 0 and 1.
+    change = a[:, 2] - b[:, 2]
+    assert ((x[:, 2] - (r[:, 2] + change)).abs() < 0.2).all()
 
 
 # --- references and pairs ------------------------------------------------------------------

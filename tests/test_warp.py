@@ -252,6 +252,19 @@ def test_resample_beyond_the_border_has_no_slope():
 
 
 @pytest.mark.parametrize("shape", [(6,), (4, 5), (3, 4, 3)])
+def test_positions_that_are_no_numbers_give_values_that_are_none(shape):
+    """They were an index out of bounds, where a loss that is not finite is taken back."""
+    positions = torch.ones(1, 4, len(shape))
+    positions[0, 0, 0], positions[0, 1], positions[0, 2] = torch.nan, torch.inf, -torch.inf
+    images = torch.rand(1, 2, *shape, generator=stream(0))
+    values = resample(images, positions)
+    assert torch.isnan(values[..., 0]).all()
+    assert torch.equal(values[..., 1], images.flatten(2)[..., -1])
+    assert torch.equal(values[..., 2], images.flatten(2)[..., 0])
+    assert torch.equal(values[..., 3], images[(..., *[1] * len(shape))])
+
+
+@pytest.mark.parametrize("shape", [(6,), (4, 5), (3, 4, 3)])
 def test_warp_can_be_differentiated_twice(random_seed, shape):
     grid = double_grid(shape)
     parameters = 0.3 * draw(random_seed, 2, n_warp_parameters(grid))

@@ -260,6 +260,8 @@ def build_stack(architecture, settings, generators):
         decoder = ResidualDecoder(d, a.n_features, hidden, generators, likelihood.skip)
     elif a.decoder == "deformation":
         shape = a.sample_shape[1:] if a.n_channels > 1 else a.sample_shape
+        # There is nothing to warp along an axis of one pixel.
+        shape = tuple(s for s in shape if s > 1)
         decoder = DeformationDecoder(d, shape, hidden, generators, likelihood.skip, a.n_channels)
     else:
         modules = _user_modules("decoder", a.decoder, latent, generators)

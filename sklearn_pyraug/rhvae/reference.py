@@ -149,22 +149,28 @@ class DeformationDecoder(nn.Module):
         self.net = MLP((latent_dim, *reversed(hidden_layer_sizes), n_outputs), generators)
         _quieten(self.net)
         self.shape = grid.shape
-        # Lists, as every buffer of a stack leads with the class axis and these are shared.
-        self._grid = [grid]
+        # Not buffers: those of a stack lead with the class axis, and this serves all classes.
+        self._grids = {("cpu", torch.float32): grid}
         self.skip = skip
+
+    def __getstate__(self):
+        # A copy on a GPU must not go into a pickle that another machine reads.
+        state = self.__dict__.copy()
+        state["_grids"] = {k: g for k, g in self._grids.items() if k[0] == "cpu"}
+        return state
 
     def grid(self, like):
         """Return the grid in the dtype and on the device of a tensor."""
-        grid = self._grid[0]
-        if grid.points.dtype != like.dtype or grid.points.device != like.device:
-            grid = WarpGrid(
+        key = (str(like.device), like.dtype)
+        if key not in self._grids:
+            grid = self._grids["cpu", torch.float32]
+            self._grids[key] = WarpGrid(
                 grid.shape,
                 tuple(b.to(like) for b in grid.basis),
                 grid.points.to(like),
                 grid.bound.to(like),
             )
-            self._grid[0] = grid
-        return grid
+        return self._grids[key]
 
     def forward(self, z, r):
         """Decode z of shape (K, B, d) beside r of shape (K, B, D) to (K, B, D)."""

@@ -75,17 +75,21 @@ class ReferenceGenerator(NamedTuple):
     pairs: list
 
 
-def _make_pairs(rows, labels, settings, generator, max_pairs):
-    """Draw the pairs of one member whose codes become centroids, shape (n_pairs, 2)."""
-    partners = find_partners(rows, labels, settings)
-    able = (partners.count > 1).nonzero().flatten()
+def _make_pairs(rows, labels, n_neighbors, generator, max_pairs):
+    """Draw the pairs of one member whose codes become centroids, shape (n_pairs, 2).
+
+    Every class has as many, whatever its size: the differences that a minority is varied by are
+    not to be those of the majority alone.
+    """
+    partners = find_partners(rows, labels, n_neighbors)
+    able = partners.count > 1
     n_possible = int((partners.count[able] - 1).sum())
-    n_pairs = min(n_possible, _PAIRS_PER_ROW * len(able), max_pairs or n_possible)
-    rounds = [
-        able[torch.randperm(len(able), generator=generator)]
-        for _ in range(-(-n_pairs // len(able)))
-    ]
-    a = torch.cat(rounds)[:n_pairs]
+    n_pairs = min(n_possible, _PAIRS_PER_ROW * int(able.sum()), max_pairs or n_possible)
+    members = [(able & (labels == k)).nonzero().flatten() for k in labels[able].unique()]
+    # In the order of the rows, so that it does not matter what the classes are called.
+    members.sort(key=lambda own: int(own[0]))
+    n_each = -(-n_pairs // len(members))
+    a = torch.cat([own[in_rounds(n_each, len(own), generator)] for own in members])
     return torch.stack([a, draw_partners(partners, a, generator)], 1)
 
 

@@ -174,7 +174,8 @@ def resample(images, positions):
     M, C, *shape = images.shape
     side = torch.tensor(shape, device=positions.device) - 1
     positions = torch.minimum(positions.clamp_min(0.0), side.to(positions))
-    low = torch.minimum(positions.detach().floor().long(), (side - 1).clamp_min(0))
+    # A position that is not a number has no index; its value is NaN, by the fraction.
+    low = torch.minimum(positions.detach().nan_to_num().floor().long(), (side - 1).clamp_min(0))
     fraction = positions - low
     strides = [math.prod(shape[a + 1 :]) for a in range(len(shape))]
     flat = images.flatten(2)

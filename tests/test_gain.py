@@ -1,0 +1,571 @@
+"""Tests of augmentation_gain, with the samplers of imbalanced-learn and classifiers that record."""
+
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from imblearn import FunctionSampler
+from imblearn.over_sampling import SMOTE, RandomOverSampler
+from imblearn.pipeline import make_pipeline as make_sampling_pipeline
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse, stats
+from shared import quick, table
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import make_classification
+from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import accuracy_score, get_scorer, make_scorer
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+    cross_validate,
+)
+from sklearn.naive_bayes import BernoulliNB, GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_pyraug import AugmentationGain, AugmentedClassifier, RHVAEAugmenter, augmentation_gain
+from sklearn_pyraug._gain import _both
+from sklearn_pyraug._gain_result import corrected_interval
+
+FITTED, TESTED = [], []
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Classifier that keeps, for the whole module, the rows it was fitted on and asked about."""
+
+    def fit(self, X, y):
+        FITTED.append(X)
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        TESTED.append(X)
+        return np.full(len(X), self.classes_[0])
+
+
+class Doubler(BaseEstimator):
+    """Augmenter that adds the rows it was given, with 1000 added to tell them from the real."""
+
+    def fit_resample(self, X, y):
+        return np.concatenate([X, X + 1000]), np.concatenate([y, y])
+
+
+class Flipper(BaseEstimator):
+    """Augmenter that hurts: it adds every row five times over with another row's label."""
+
+    def fit_resample(self, X, y):
+        return np.concatenate([X, *5 * [X]]), np.concatenate([y, *5 * [1 - y]])
+
+
+class Fails(ClassifierMixin, BaseEstimator):
+    """Classifier that cannot be fitted on more than 100 rows."""
+
+    def fit(self, X, y):
+        if len(X) > 100:
+            raise ZeroDivisionError("too many rows")
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+@pytest.fixture
+def data():
+    """90 rows of one class and 30 of the other, which overlap."""
+    return make_classification(120, weights=[0.75], class_sep=0.7, flip_y=0, random_state=0)
+
+
+@pytest.fixture
+def recorded():
+    """The lists that Recorder fills, emptied."""
+    FITTED.clear()
+    TESTED.clear()
+    return FITTED, TESTED
+
+
+def result_of(differences, scoring="balanced_accuracy", level=0.8):
+    """Return a result with the given differences, at a level without augmentation."""
+    differences = np.asarray(differences, dtype=float)
+    n_train, n_test = np.full(len(differences), 80), np.full(len(differences), 20)
+    return AugmentationGain(
+        gain=differences.mean(),
+        interval=corrected_interval(differences, n_train, n_test, 0.95),
+        scores_with=level + differences,
+        scores_without=np.full(len(differences), level),
+        differences=differences,
+        n_train=n_train,
+        n_test=n_test,
+        scoring=scoring,
+        confidence_level=0.95,
+        seconds_with=1.0,
+        seconds_without=0.1,
+    )
+
+
+# The interval
+
+
+def test_interval_by_hand():
+    """d = 1, 2, 3, 6 have mean 3 and variance 14/3; tables of Student's t give 3.1824 for 3 dof."""
+    low, high = corrected_interval(
+        np.array([1.0, 2.0, 3.0, 6.0]), np.full(4, 80), np.full(4, 20), 0.95
+    )
+    half_width = 3.1824 * np.sqrt((1 / 4 + 20 / 80) * 14 / 3)
+    assert_allclose([low, high], [3 - half_width, 3 + half_width], rtol=1e-4)
+
+
+def test_interval_without_test_rows_is_students():
+    """With n_test = 0 the correction vanishes and scipy's own interval of a mean is left."""
+    d = np.random.default_rng(0).normal(size=12)
+    expected = stats.t.interval(0.9, 11, loc=d.mean(), scale=stats.sem(d))
+    assert_allclose(corrected_interval(d, np.full(12, 50), np.zeros(12), 0.9), expected)
+
+
+def test_interval_of_equal_differences_has_no_width():
+    """Ten times 0.1 has a mean and a variance that are off by a rounding error."""
+    assert corrected_interval(np.full(10, 0.1), np.full(10, 8), np.full(10, 2), 0.95) == (0.1, 0.1)
+
+
+def test_interval_covers_the_truth_under_its_own_model(random_seed):
+    """Differences with the correlation n_test / (n_train + n_test) that the correction assumes."""
+    rng = np.random.default_rng(random_seed)
+    n_draws, rho = 2000, 0.2
+    shared, own = rng.normal(size=(n_draws, 1)), rng.normal(size=(n_draws, 10))
+    draws = np.sqrt(rho) * shared + np.sqrt(1 - rho) * own
+    ends = np.array([corrected_interval(d, np.full(10, 80), np.full(10, 20), 0.9) for d in draws])
+    covered = np.mean((ends[:, 0] < 0) & (ends[:, 1] > 0))
+    # 5 standard errors of a share of 0.9 in 2000 draws.
+    assert abs(covered - 0.9) < 5 * np.sqrt(0.9 * 0.1 / n_draws)
+
+
+# What is compared
+
+
+def test_scores_are_those_of_cross_validation(data):
+    X, y = data
+    augmented = make_sampling_pipeline(
+        StandardScaler(), RandomOverSampler(random_state=0), GaussianNB()
+    )
+    result = augmentation_gain(augmented, X, y, scoring="roc_auc", random_state=3)
+    cv = RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=3)
+    plain = make_pipeline(StandardScaler(), GaussianNB())
+    expected = [
+        cross_validate(model, X, y, cv=cv, scoring="roc_auc")["test_score"]
+        for model in (augmented, plain)
+    ]
+    assert_array_equal([result.scores_with, result.scores_without], expected)
+    assert_array_equal(result.differences, expected[0] - expected[1])
+    assert result.gain == result.differences.mean()
+    assert result.interval == corrected_interval(
+        result.differences, np.full(10, 96), np.full(10, 24), 0.95
+    )
+    assert_array_equal([result.n_train, result.n_test], [[96] * 10, [24] * 10])
+    assert result.scoring == "roc_auc"
+    assert result.confidence_level == 0.95
+    assert result.seconds_with > 0
+    assert result.seconds_without > 0
+
+
+def test_all_ways_to_say_the_same_give_the_same(data):
+    X, y = data
+    sampler, bayes = RandomOverSampler(random_state=0), GaussianNB()
+    scaler, nested = StandardScaler(), AugmentedClassifier(sampler, bayes)
+    results = [
+        augmentation_gain(make_sampling_pipeline(scaler, sampler, bayes), X, y, random_state=0),
+        augmentation_gain(make_pipeline(scaler, nested), X, y, random_state=0),
+        augmentation_gain(
+            make_pipeline(scaler, make_sampling_pipeline(sampler, bayes)), X, y, random_state=0
+        ),
+    ]
+    for result in results[1:]:
+        assert_array_equal(result.scores_with, results[0].scores_with)
+        assert_array_equal(result.scores_without, results[0].scores_without)
+    assert results[0].differences.any()
+
+
+def test_a_plain_classifier_is_augmented(data):
+    X, y = data
+    sampler, bayes = RandomOverSampler(random_state=0), GaussianNB()
+    given = augmentation_gain(bayes, X, y, augmenter=sampler, random_state=0)
+    wrapped = augmentation_gain(AugmentedClassifier(sampler, bayes), X, y, random_state=0)
+    assert_array_equal(given.scores_with, wrapped.scores_with)
+    assert_array_equal(given.scores_without, wrapped.scores_without)
+    assert not hasattr(bayes, "theta_")
+    assert not hasattr(sampler, "sampling_strategy_")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "classifier"),
+    [
+        (AugmentedClassifier(SMOTE(), Fails()), Fails),
+        (AugmentedClassifier(SMOTE(), AugmentedClassifier(SMOTE(), Fails())), Fails),
+    ],
+)
+def test_augmented_classifiers_are_opened(estimator, classifier):
+    augmented, plain = _both(estimator, None, 0)
+    assert augmented is estimator
+    assert type(plain) is classifier
+
+
+def test_every_sampler_of_a_pipeline_is_passed_over():
+    pipeline = make_sampling_pipeline(
+        StandardScaler(), RandomOverSampler(), SMOTE(), AugmentedClassifier(SMOTE(), Recorder())
+    )
+    before = list(pipeline.steps)
+    plain = _both(pipeline, None, 0)[1]
+    assert [type(step) for _, step in plain.steps] == [StandardScaler, str, str, Recorder]
+    assert plain.named_steps["smote"] == "passthrough"
+    assert type(plain) is type(pipeline)
+    assert pipeline.steps == before
+
+
+def test_the_default_augmenter_is_the_packages_own():
+    classifier = Recorder()
+    augmented, plain = _both(classifier, None, 7)
+    assert isinstance(augmented, AugmentedClassifier)
+    assert isinstance(augmented.augmenter, RHVAEAugmenter)
+    assert augmented.augmenter.random_state == 7
+    assert augmented.classifier is plain is classifier
+
+
+def test_with_the_packages_own_augmenter():
+    X, y = table((20, 12))
+    result = augmentation_gain(GaussianNB(), X, y, augmenter=quick(), cv=2, random_state=0)
+    assert result.scores_with.shape == (4,)
+    assert np.isfinite(result.interval).all()
+    assert result.seconds_with > result.seconds_without
+
+
+# The splits
+
+
+def test_both_are_tested_on_the_same_rows_and_augmented_in_the_training_part(recorded):
+    X, y = np.arange(40.0)[:, None], np.repeat([0, 1], 20)
+    augmentation_gain(Recorder(), X, y, augmenter=Doubler(), cv=4, n_repeats=1, random_state=0)
+    fitted, tested = ([rows[:, 0] for rows in record] for record in recorded)
+    assert len(fitted) == len(tested) == 8
+    for split in range(4):
+        with_augmentation, without = fitted[2 * split : 2 * split + 2]
+        test_rows = tested[2 * split]
+        assert_array_equal(test_rows, tested[2 * split + 1])
+        assert_array_equal(np.sort(np.concatenate([without, test_rows])), X[:, 0])
+        # The real training rows, then what the augmenter made of them and of nothing else.
+        assert_array_equal(with_augmentation, np.concatenate([without, without + 1000]))
+    assert_array_equal(np.sort(np.concatenate(tested[::2])), X[:, 0])
+
+
+@pytest.mark.parametrize("seed", [0, np.random.RandomState(0), 2**40, None])
+def test_any_random_state_is_taken(seed, data):
+    result = augmentation_gain(Recorder(), *data, augmenter=Doubler(), random_state=seed)
+    assert result.scores_with.shape == (10,)
+
+
+def test_global_random_state_is_left_alone(data):
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    augmentation_gain(Recorder(), *data, augmenter=Doubler())
+    assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_splitters_and_splits_are_taken_as_they_are(data):
+    X, y = data
+    cv = ShuffleSplit(3, test_size=20, random_state=0)
+    splits = list(cv.split(X))
+    masks = [tuple(np.isin(np.arange(120), part) for part in split) for split in splits]
+    lists = [tuple(np.sort(part).tolist() for part in split) for split in splits]
+    augmented = AugmentedClassifier(RandomOverSampler(random_state=0), GaussianNB())
+    by_splitter, by_splits, by_masks, by_lists = (
+        augmentation_gain(augmented, X, y, cv=cv) for cv in (cv, iter(splits), masks, lists)
+    )
+    assert_array_equal([by_splitter.n_train, by_splitter.n_test], [[100] * 3, [20] * 3])
+    assert_array_equal(by_splits.differences, by_splitter.differences)
+    assert_array_equal(by_masks.n_test, by_splitter.n_test)
+    assert_array_equal(by_masks.differences, by_lists.differences)
+
+
+def test_groups_reach_the_splitter(recorded):
+    X, y = np.arange(24.0)[:, None], np.tile([0, 1], 12)
+    groups = np.repeat(np.arange(6), 4)
+    augmentation_gain(
+        Recorder(), X, y, augmenter=Doubler(), cv=GroupKFold(3), groups=groups.tolist()
+    )
+    assert len(recorded[1]) == 6
+    for rows in recorded[1]:
+        tested = groups[rows[:, 0].astype(int)]
+        assert_array_equal(np.unique(tested, return_counts=True)[1], [4, 4])
+
+
+@pytest.mark.parametrize("container", [pd.DataFrame, sparse.coo_array, np.ndarray.tolist])
+def test_containers(container, data):
+    X, y = np.round(data[0]), data[1]
+    augmented = AugmentedClassifier(RandomOverSampler(random_state=0), BernoulliNB())
+    labels = pd.Series(np.array(["no", "yes"])[y], dtype="category", index=np.arange(120) + 5)
+    result = augmentation_gain(augmented, container(X), labels, random_state=0)
+    expected = augmentation_gain(augmented, X, y, random_state=0)
+    assert_array_equal(result.scores_with, expected.scores_with)
+    assert_array_equal(result.scores_without, expected.scores_without)
+
+
+@pytest.mark.parametrize("backend_jobs", [2, -1])
+def test_result_does_not_depend_on_n_jobs(backend_jobs, data):
+    augmented = AugmentedClassifier(RandomOverSampler(random_state=0), GaussianNB())
+    one = augmentation_gain(augmented, *data, random_state=0)
+    with joblib.parallel_config("threading"):
+        many = augmentation_gain(augmented, *data, random_state=0, n_jobs=backend_jobs)
+    assert_array_equal(many.scores_with, one.scores_with)
+    assert_array_equal(many.scores_without, one.scores_without)
+    assert many.interval == one.interval
+
+
+@pytest.mark.slow  # the processes import torch
+def test_result_does_not_depend_on_processes(data):
+    """A RandomState in an estimator is copied for every fit, in whichever process that runs."""
+    augmented = AugmentedClassifier(
+        RandomOverSampler(random_state=np.random.RandomState(0)), GaussianNB()
+    )
+    one = augmentation_gain(augmented, *data, cv=2, random_state=0)
+    two = augmentation_gain(augmented, *data, cv=2, random_state=0, n_jobs=2)
+    assert_array_equal(two.differences, one.differences)
+    assert_array_equal(two.scores_with, one.scores_with)
+
+
+# The score
+
+
+def test_scoring_takes_names_scorers_and_callables(data):
+    augmented = AugmentedClassifier(RandomOverSampler(random_state=0), GaussianNB())
+
+    def own(model, X, y):
+        return np.float32(np.mean(model.predict(X) == y))
+
+    scorings = {
+        "accuracy": "accuracy",
+        "own": own,
+        "score": make_scorer(accuracy_score),
+    }
+    results = {
+        name: augmentation_gain(augmented, *data, scoring=scoring, random_state=0)
+        for name, scoring in scorings.items()
+    }
+    for name, result in results.items():
+        assert result.scoring == name
+        assert_allclose(result.scores_with, results["accuracy"].scores_with, rtol=1e-6)
+    anonymous = augmentation_gain(augmented, *data, scoring=lambda m, X, y: 1.0, cv=2)
+    assert anonymous.scoring == "score"
+
+
+def test_a_score_that_is_a_loss_keeps_scikit_learns_sign(data):
+    X, y = data
+    result = augmentation_gain(
+        GaussianNB(), X, y, augmenter=Flipper(), scoring="neg_log_loss", random_state=0
+    )
+    assert (result.scores_without < 0).all()
+    assert result.helps == "no"
+    assert str(result).startswith("Augmentation changed negative log loss by -")
+    assert "points" not in str(result)
+
+
+# The result
+
+
+def test_an_augmenter_that_adds_nothing_gains_nothing(data):
+    result = augmentation_gain(GaussianNB(), *data, augmenter=FunctionSampler(), random_state=0)
+    assert result.gain == 0
+    assert result.interval == (0, 0)
+    assert not result.differences.any()
+    assert result.helps == "unclear"
+    level = f"{result.scores_without.mean():.3f}"
+    assert str(result) == (
+        "Augmentation changed balanced accuracy by 0.0 points (95 % interval 0.0 to 0.0; "
+        f"{level} with, {level} without; 10 splits): no difference here."
+    )
+
+
+def test_augmentation_that_hurts_is_found_out(data):
+    result = augmentation_gain(GaussianNB(), *data, augmenter=Flipper(), random_state=0)
+    assert result.interval[1] < 0
+    assert result.helps == "no"
+    assert str(result).endswith(": it hurts here, so leave it out.")
+
+
+def test_augmentation_that_helps_is_seen():
+    X, y = make_classification(1000, weights=[0.9], class_sep=0.5, random_state=0)
+    augmented = AugmentedClassifier(RandomOverSampler(random_state=0), LogisticRegression())
+    result = augmentation_gain(augmented, X, y, random_state=0)
+    assert result.helps == "yes"
+    assert str(result).endswith(": it helps here.")
+
+
+@pytest.mark.parametrize(
+    ("differences", "scoring", "sentence"),
+    [
+        (
+            [0.01, 0.02, 0.03, 0.02],
+            "balanced_accuracy",
+            "Augmentation changed balanced accuracy by +2.0 points (95 % interval +0.2 to +3.8; "
+            "0.820 with, 0.800 without; 4 splits): it helps here.",
+        ),
+        (
+            [0.01, -0.02, 0.03, -0.02],
+            "roc_auc_ovr",
+            "Augmentation changed ROC AUC ovr by 0.0 points (95 % interval -5.5 to +5.5; "
+            "0.800 with, 0.800 without; 4 splits): no clear difference here.",
+        ),
+        (
+            [-0.01, -0.02, -0.03, -0.02],
+            "f1_macro",
+            "Augmentation changed F1 macro by -2.0 points (95 % interval -3.8 to -0.2; "
+            "0.780 with, 0.800 without; 4 splits): it hurts here, so leave it out.",
+        ),
+        (
+            [0.01, 0.02, 0.03, 0.02],
+            "matthews_corrcoef",
+            "Augmentation changed matthews corrcoef by +0.020 (95 % interval +0.002 to +0.038; "
+            "0.820 with, 0.800 without; 4 splits): it helps here.",
+        ),
+        (
+            [0.0001, 0.0001, 0.0001, 0.0001],
+            "score",
+            "Augmentation changed the score by +0.0001 (95 % interval +0.0001 to +0.0001; "
+            "0.800 with, 0.800 without; 4 splits): it helps here.",
+        ),
+    ],
+)
+def test_sentences(differences, scoring, sentence):
+    assert str(result_of(differences, scoring)) == sentence
+
+
+def test_representation_is_short():
+    assert repr(result_of([0.01, 0.02, 0.03, 0.02])) == (
+        "AugmentationGain(gain=0.02, interval=(0.001626, 0.03837), "
+        "scoring='balanced_accuracy', helps='yes')"
+    )
+
+
+def test_result_pickles(data):
+    result = augmentation_gain(
+        Recorder(), *data, augmenter=Doubler(), scoring=lambda m, X, y: m.predict(X)[0] + 0.5, cv=2
+    )
+    copy = pickle.loads(pickle.dumps(result))
+    assert str(copy) == str(result)
+    assert repr(copy) == repr(result)
+    assert_array_equal(copy.scores_with, result.scores_with)
+
+
+def test_confidence_level_widens_the_interval(data):
+    augmented = AugmentedClassifier(RandomOverSampler(random_state=0), GaussianNB())
+    narrow, wide = (
+        augmentation_gain(augmented, *data, confidence_level=level, random_state=0)
+        for level in (0.5, 0.999)
+    )
+    assert wide.interval[0] < narrow.interval[0] < narrow.interval[1] < wide.interval[1]
+    assert "(99.9 % interval" in str(wide)
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("estimator", "arguments", "error", "message"),
+    [
+        (SMOTE(), {}, TypeError, "estimator must be a classifier, got SMOTE.*augmenter="),
+        (LinearRegression(), {}, TypeError, "got LinearRegression.*pass a pipeline"),
+        (object(), {}, TypeError, "estimator must be a classifier, got <object"),
+        (Recorder(), {"augmenter": StandardScaler()}, TypeError, "fit_resample.*StandardScaler"),
+        (
+            AugmentedClassifier(SMOTE(), Recorder()),
+            {"augmenter": SMOTE()},
+            ValueError,
+            "augmenter=SMOTE was given, but estimator=AugmentedClassifier.*pass either",
+        ),
+        (
+            GridSearchCV(make_sampling_pipeline(SMOTE(), GaussianNB()), {}),
+            {},
+            ValueError,
+            "estimator=GridSearchCV contains a sampler.*pass the pipeline itself",
+        ),
+        (
+            AugmentedClassifier(
+                SMOTE(), VotingClassifier([("a", AugmentedClassifier(SMOTE(), GaussianNB()))])
+            ),
+            {},
+            ValueError,
+            "estimator=AugmentedClassifier contains a sampler that cannot be taken out",
+        ),
+        (Recorder(), {"cv": 1}, ValueError, "cv=1 is not a number of folds.*at least 2"),
+        (Recorder(), {"cv": 31}, ValueError, "cv=31 needs.*got 30 of class 1.*smaller cv"),
+        (Recorder(), {"cv": ShuffleSplit(1)}, ValueError, "at least 2 splits, got 1: pass more"),
+        (
+            Recorder(),
+            {"cv": 2 * [(np.arange(100), np.arange(90, 120))]},
+            ValueError,
+            "split 0 has 100 training rows, 30 test rows and 10 in both: pass splits",
+        ),
+        (
+            Recorder(),
+            {"cv": 2 * [(np.arange(120), [])]},
+            ValueError,
+            "split 0 has 120 training rows, 0 test rows and 0 in both: pass splits",
+        ),
+        (Recorder(), {"groups": np.zeros(120)}, ValueError, "groups was given, but cv=5.*splitter"),
+        (Recorder(), {"n_repeats": 0}, ValueError, "n_repeats must be.*got 0: pass"),
+        (Recorder(), {"confidence_level": 95}, ValueError, "confidence_level.*got 95: pass 0.95"),
+        (Recorder(), {"scoring": ["accuracy", "f1"]}, TypeError, "scoring must.*pass one"),
+        (Recorder(), {"scoring": None}, TypeError, "scoring must be.*got None"),
+        (Recorder(), {"scoring": "acuracy"}, ValueError, "acuracy"),
+        (Recorder(), {"scoring": accuracy_score}, ValueError, "make_scorer"),
+        (
+            Recorder(),
+            {"scoring": lambda m, X, y: np.nan},
+            ValueError,
+            "scoring='score' gave nan on split 0 with augmentation: choose",
+        ),
+        (Recorder(), {"scoring": lambda m, X, y: {"a": 1}}, ValueError, "gave {'a': 1} on split 0"),
+        (Recorder(), {"random_state": -1}, ValueError, "random_state=-1"),
+    ],
+)
+def test_errors(estimator, arguments, error, message, data, recorded):
+    if not isinstance(estimator, (AugmentedClassifier, GridSearchCV)):
+        arguments = {"augmenter": Doubler()} | arguments
+    with pytest.raises(error, match=message):
+        augmentation_gain(estimator, *data, **arguments)
+    assert len(recorded[0]) <= 2  # at most the first two fits
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y: y + np.linspace(0, 0.5, 120), "continuous"),
+        (lambda y: np.column_stack([y, y]), "1d array"),
+        (lambda y: 0 * y, "y has 1 class in 120 rows: pass"),
+        (lambda y: y[:-1], "inconsistent numbers of samples"),
+    ],
+)
+def test_targets_that_do_not_suit(change, message, data):
+    X, y = data
+    with pytest.raises(ValueError, match=message):
+        augmentation_gain(Recorder(), X, change(y), augmenter=Doubler())
+
+
+def test_a_failing_fit_raises_and_says_where(data):
+    """The 96 training rows are few enough for the classifier; twice as many are not."""
+    with pytest.raises(ZeroDivisionError, match="too many rows") as error:
+        augmentation_gain(Fails(), *data, augmenter=Doubler(), n_jobs=1)
+    assert error.value.__notes__ == ["augmentation_gain: on split 0 with augmentation."]
+
+
+def test_a_score_that_fails_raises(data):
+    with pytest.raises(AttributeError, match="predict_proba|decision_function"):
+        augmentation_gain(Recorder(), *data, augmenter=Doubler(), scoring=get_scorer("roc_auc"))
+
+
+def test_a_training_part_of_one_class_raises():
+    X, y = np.arange(20.0)[:, None], np.repeat([0, 1], 10)
+    with pytest.raises(ValueError, match="class"):
+        augmentation_gain(LogisticRegression(), X, y, augmenter=Doubler(), cv=KFold(2))
