@@ -10,6 +10,7 @@ FOLDER holds LeCun's test files, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-
 """
 
 import argparse
+import ast
 import gzip
 import time
 from pathlib import Path
@@ -72,7 +73,10 @@ def main():
     parameters = {}
     for item in args.set:
         name, _, value = item.partition("=")
-        parameters[name] = float(value) if "." in value or "e" in value else int(value)
+        try:
+            parameters[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            parameters[name] = value
 
     X, y = load(args.data)
     n_total = args.n_per_class + args.n_synthetic

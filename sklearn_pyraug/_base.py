@@ -220,7 +220,8 @@ class BaseAugmenter(BaseOverSampler):
         self.classes_ = np.array(list(n_new), dtype=y.dtype)
         labels = self.classes_.tolist()
         self.sampling_strategy_ = dict(zip(labels, n_new.values(), strict=True))
-        self.likelihood_ = settings.architecture.likelihood
+        projected = self._generators.projection is not None
+        self.likelihood_ = "gaussian" if projected else settings.architecture.likelihood
         self.device_ = device
         self.history_ = {labels[k]: record for k, record in history.items()}
         self.n_epochs_ = {

@@ -135,8 +135,7 @@ class ClassGenerators(NamedTuple):
         codes, y_index, origins = codes[order], y_index[order], origins[order]
         X_new = self.codec.decode(codes, y_index)
         if self.references is not None:
-            codes, origins = self._replace_copies(codes, y_index, origins, X_new, root, arguments)
-            X_new = self.codec.decode(codes, y_index)
+            X_new, origins = self._replace_copies(codes, y_index, origins, X_new, root, arguments)
         if self.sparse_type is not None:
             X_new = self.sparse_type(X_new)
         return Draws(X_new, y_index, origins, info)
@@ -156,8 +155,9 @@ class ClassGenerators(NamedTuple):
                 T = np.concatenate(drawn.rows)
                 codes[positions] = T if self.projection is None else self.projection.decode(T)
                 origins[positions] = self.class_rows[k][np.concatenate(drawn.origins)]
-            X_new[copies] = self.codec.decode(codes[copies], y_index[copies])
-        return codes, origins
+            # All of them: where values are mapped by their ranks, a row depends on the others.
+            X_new = self.codec.decode(codes, y_index)
+        return X_new, origins
 
 
 class Draws(NamedTuple):
@@ -237,7 +237,10 @@ def learn(
     if small:
         _warn_of_small_classes({classes.tolist()[k]: counts[k] for k in small})
     projection = None
-    if architecture.decoder == "residual" and T.shape[1] > T.shape[0]:
+    # A user's networks are promised the columns themselves.
+    own_networks = architecture.encoder is not None or architecture.metric_network is not None
+    wide = T.shape[1] > T.shape[0]
+    if architecture.decoder == "residual" and wide and not own_networks:
         projection = fit_projection(T)
     seen = T
     if projection is not None:

@@ -237,10 +237,10 @@ def check_transfer_scale(transfer_scale):
     """
     ends = (transfer_scale,) * 2 if isinstance(transfer_scale, Real) else tuple(transfer_scale)
     good = len(ends) == 2 and all(isinstance(v, Real) and 0 <= v < np.inf for v in ends)
-    if not good or ends[0] > ends[1]:
+    if not good or ends[0] > ends[1] or ends[1] == 0:
         raise ValueError(
             f"transfer_scale={transfer_scale!r} is not a range of shares. Pass two finite numbers "
-            "that are not negative, the smaller first, such as (0, 1), or a single one."
+            "that are not negative, the smaller first, such as (0.1, 1), or a single one above 0."
         )
     return float(ends[0]), float(ends[1])
 

@@ -241,8 +241,12 @@ def test_pairs_are_of_one_class(random_seed, n_neighbors, max_pairs):
     # Eight a row, but no more than there are; the row that is alone has none.
     n_possible = 9 * 8 + 6 * 5 if n_neighbors is None else 15 * 2
     assert len(pairs) == min(n_possible, 8 * 15, max_pairs or n_possible)
-    counts = torch.bincount(a, minlength=16)[LABELS != 2]
-    assert counts.max() - counts.min() <= 1
+    # As many for a small class as for a large one, and for each of its rows.
+    counts = torch.bincount(a, minlength=16)
+    own = [counts[LABELS == label] for label in (0, 1)]
+    assert abs(int(own[0].sum() - own[1].sum())) <= 1
+    for c in own:
+        assert c.max() - c.min() <= 1
     if n_neighbors is not None:
         for i, j in pairs.tolist():
             own = (LABELS == LABELS[i]).nonzero().flatten()

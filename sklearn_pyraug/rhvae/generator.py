@@ -195,34 +195,24 @@ def draw_rows(generator, counts, settings, streams, *, device="cpu", noisy=False
         in_rounds(n, len(o), g)
         for n, o, g in zip(counts, generator.origins, streams["mcmc"], strict=True)
     ]
+    z, info = sample_latent(latent, starts, streams["mcmc"], settings)
     rows = [[] for _ in counts]
-    infos = []
-    # A class that has run out of chains draws nothing more: what it draws depends on its own
-    # count, not on how many chunks another class needs.
     for first in range(0, max(*counts, 1), _CHUNK):
-        chunk = [s[first : first + _CHUNK] for s in starts]
-        z, info = sample_latent(latent, chunk, streams["mcmc"], settings)
-        infos.append(info)
-        theta = stack.decode(torch.nn.utils.rnn.pad_sequence(z, batch_first=True))
+        chunk = [v[first : first + _CHUNK] for v in z]
+        theta = stack.decode(torch.nn.utils.rnn.pad_sequence(chunk, batch_first=True))
         if noisy:
             noise = torch.nn.utils.rnn.pad_sequence(
                 [
-                    torch.rand(len(s), theta.shape[-1], generator=g)
-                    for s, g in zip(chunk, streams["decode"], strict=True)
+                    torch.rand(len(v), theta.shape[-1], generator=g)
+                    for v, g in zip(chunk, streams["decode"], strict=True)
                 ],
                 batch_first=True,
             )
             x = stack.likelihood.sample(theta, noise.to(theta))
         else:
             x = stack.likelihood.mean(theta)
-        for k, s in enumerate(chunk):
-            rows[k].append(x[k, : len(s)].cpu())
+        for k, v in enumerate(chunk):
+            rows[k].append(x[k, : len(v)].cpu())
     generator.stack.cpu()
-    # A class's rates are means over its own chains.
-    weight = torch.tensor([[x.shape[0] for x in r] for r in rows], dtype=torch.float32)
-    weight = weight / weight.sum(1, keepdim=True).clamp_min(1.0)
-    info = {
-        name: (torch.stack([i[name].cpu() for i in infos], 1) * weight).sum(1) for name in infos[0]
-    }
     origins = [o[s] for o, s in zip(generator.origins, starts, strict=True)]
     return [torch.cat(r) for r in rows], origins, info

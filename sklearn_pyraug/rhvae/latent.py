@@ -20,6 +20,9 @@ from .scales import auto_regularization, auto_temperature, metric_scale
 
 __all__ = ["METRICS", "SAMPLERS", "Latent", "SamplerSettings", "make_latent", "sample_latent"]
 
+# Draws per class that are worked on at once.
+_CHUNK = 2048
+
 SAMPLERS = ("hmc", "posterior", "geodesic", "random_walk", "prior")
 METRICS = ("learned", "posterior")
 
@@ -105,7 +108,7 @@ def make_latent(kind, posterior, L, mask, stack):
 
 
 def sample_latent(latent, start, generators, settings):
-    """Draw one point for each start.
+    """Draw one point for each start, in chunks that bound the memory.
 
     Parameters
     ----------
@@ -127,6 +130,26 @@ def sample_latent(latent, start, generators, settings):
     ValueError
         If the sampler needs the learned metric and the metric is another.
     """
+    z, infos = [[] for _ in start], []
+    # A class that has run out of starts draws nothing more: what it draws depends on its own
+    # count, not on how many chunks another class needs.
+    for first in range(0, max(1, *map(len, start)), _CHUNK):
+        drawn, info = _sample_chunk(
+            latent, [s[first : first + _CHUNK] for s in start], generators, settings
+        )
+        infos.append(info)
+        for parts, new in zip(z, drawn, strict=True):
+            parts.append(new)
+    # A class's rates are means over its own draws.
+    weight = torch.tensor([[float(len(new)) for new in parts] for parts in z])
+    weight = weight / weight.sum(1, keepdim=True).clamp_min(1.0)
+    info = {
+        name: (torch.stack([i[name].cpu() for i in infos], 1) * weight).sum(1) for name in infos[0]
+    }
+    return [torch.cat(parts) for parts in z], info
+
+
+def _sample_chunk(latent, start, generators, settings):
     name = settings.sampler
     if name in ("geodesic", "random_walk") and not isinstance(latent.metric, Metric):
         raise ValueError(

@@ -27,9 +27,11 @@ from .objective import importance_log_likelihood
 
 __all__ = ["score_from_references", "score_rows"]
 
-# Draws of z per row and class, or per row and reference. The spread of one draw's log weight is
-# small beside the differences between classes that overlap little.
-_N_IMPORTANCE = 5
+# Draws of z per row and class, or per row and reference: so many values in all, within bounds.
+# The differences between classes add up over the columns, the estimate's error only over the
+# dimensions of z, so that wide rows, which cost more, need fewer draws.
+_N_VALUES = 2000
+_N_IMPORTANCE = (2, 20)
 # References per row.
 _N_NEAREST = 5
 # Rows per member, and values per tensor of a stack's rows, that are worked on at once: bounds
@@ -39,7 +41,7 @@ _CHUNK_VALUES = 2**21
 
 
 @torch.no_grad()
-def score_rows(generator, rows, streams, *, n_importance=_N_IMPORTANCE, device="cpu"):
+def score_rows(generator, rows, streams, *, n_importance=None, device="cpu"):
     """Estimate log p(x | class) under generators without reference rows.
 
     Parameters
@@ -50,8 +52,8 @@ def score_rows(generator, rows, streams, *, n_importance=_N_IMPORTANCE, device="
         Coded rows, in sets.
     streams : list of torch.Generator
         One CPU stream per set, so that the scores of a set do not depend on the others.
-    n_importance : int, default=5
-        Draws of z per row and class.
+    n_importance : int or None, default=None
+        Draws S of z per row and class; None takes 20 for narrow rows, down to 2 for wide ones.
     device : str, default="cpu"
 
     Returns
@@ -81,7 +83,7 @@ def score_from_references(
     streams,
     *,
     n_nearest=_N_NEAREST,
-    n_importance=_N_IMPORTANCE,
+    n_importance=None,
     device="cpu",
 ):
     """Estimate log p(x | class) under generators with reference rows.
@@ -98,8 +100,8 @@ def score_from_references(
     n_nearest : int, default=5
         References m per row and class, or all of a smaller class. A reference from which a row
         was made is one like any other.
-    n_importance : int, default=5
-        Draws of z per row and reference.
+    n_importance : int or None, default=None
+        Draws S of z per row and reference; None takes 20 for narrow rows, down to 2 for wide ones.
     device : str, default="cpu"
 
     Returns
@@ -148,6 +150,9 @@ def _nearest(x, own, m):
 
 def _log_likelihood(stack, metric, x, r, stream, n_importance):
     """Return log p(x), or log p(x | r), of the same rows x (n, D) under every member, (K, n)."""
+    if n_importance is None:
+        low, high = _N_IMPORTANCE
+        n_importance = min(high, max(low, _N_VALUES // x.shape[1]))
     x = x.expand(stack.n_classes, -1, -1)
     mask = torch.ones_like(x[..., 0])
     log_p = importance_log_likelihood(stack, x, mask, metric, stream, n_importance, r)

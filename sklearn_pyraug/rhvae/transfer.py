@@ -89,7 +89,9 @@ def _make_pairs(rows, labels, n_neighbors, generator, max_pairs):
     # In the order of the rows, so that it does not matter what the classes are called.
     members.sort(key=lambda own: int(own[0]))
     n_each = -(-n_pairs // len(members))
-    a = torch.cat([own[in_rounds(n_each, len(own), generator)] for own in members])
+    # By turns, so that none is left out where there are few pairs.
+    turns = [own[in_rounds(n_each, len(own), generator)] for own in members]
+    a = torch.stack(turns, 1).flatten()[:n_pairs]
     return torch.stack([a, draw_partners(partners, a, generator)], 1)
 
 
