@@ -136,4 +136,7 @@ def closeness(new, real):
     neighbours = NearestNeighbors(n_neighbors=1).fit(real)
     # Without an argument a row is not its own neighbour.
     between = float(np.median(neighbours.kneighbors()[0]))
-    return float(np.median(neighbours.kneighbors(new)[0])) / between if between > 0.0 else np.nan
+    # Distances are differences of squares: twins may be a rounding error apart.
+    if between <= 1e-6 * np.sqrt(real.shape[1]) * real.std():
+        return np.nan
+    return float(np.median(neighbours.kneighbors(new)[0])) / between

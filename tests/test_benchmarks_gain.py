@@ -468,6 +468,9 @@ def test_closeness_is_zero_for_copies_and_one_at_the_distance_of_real_rows():
     assert gain_scores.closeness(np.array([[10.0], [-1.0]]), real) == 1.0
     assert np.isnan(gain_scores.closeness(real[:0], real))
     assert np.isnan(gain_scores.closeness(real, np.repeat(real, 2, axis=0)))
+    # Distances of twins in several columns are rounding errors, not zeros.
+    wide = np.random.default_rng(0).normal(size=(20, 7))
+    assert np.isnan(gain_scores.closeness(wide + 1.0, np.repeat(wide, 2, axis=0)))
 
 
 @pytest.mark.parametrize("name", gain_scores.CLASSIFIERS)

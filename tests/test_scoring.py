@@ -1,0 +1,336 @@
+"""Scores of rows against exact log-likelihoods of linear-Gaussian models, and their streams."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import MultivariateNormal
+
+from sklearn_pyraug.rhvae import (
+    Architecture,
+    FlowSettings,
+    Generator,
+    ReferenceGenerator,
+    build_stack,
+)
+from sklearn_pyraug.rhvae import scoring as module
+from sklearn_pyraug.rhvae.generator import exact_latent
+from sklearn_pyraug.rhvae.scoring import score_from_references, score_rows
+from sklearn_pyraug.rhvae.transfer import _latent_of_pairs, _make_pairs
+
+D, d, SCALE = 4, 2, 0.5
+# Sums of a few float32 numbers of size 10 to 100.
+CLOSE = {"rtol": 1e-4, "atol": 1e-3}
+
+
+def streams(n, seed=0):
+    return [torch.Generator().manual_seed(100 * seed + i) for i in range(n)]
+
+
+def draw(seed, *shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+class LinearDecoder(nn.Module):
+    """E[x | z] = b + Wz."""
+
+    def __init__(self, W, b):
+        super().__init__()
+        self.W, self.b = nn.Parameter(W), nn.Parameter(b)
+
+    def forward(self, z):
+        return self.b + z @ self.W.T
+
+
+class ReferenceDecoder(LinearDecoder):
+    """E[x | z, r] = r + b + Wz."""
+
+    def forward(self, z, r):
+        return r + super().forward(z)
+
+
+class ExactEncoder(nn.Module):
+    """The posterior p(z | x) of the linear-Gaussian model, W's columns being orthogonal."""
+
+    def __init__(self, W, b):
+        super().__init__()
+        precision = 1.0 + W.square().sum(0) / SCALE**2
+        self.A = nn.Parameter(W / SCALE**2 / precision)
+        self.b = nn.Parameter(b)
+        self.log_var = nn.Parameter(-precision.log())
+
+    def forward(self, x):
+        mu = (x - self.b) @ self.A
+        return mu, self.log_var.expand_as(mu)
+
+
+class ExactPairEncoder(ExactEncoder):
+    """p(z | x, r)."""
+
+    def forward(self, x, r):
+        return super().forward(x - r)
+
+
+def factory(kind, models):
+    """Return a maker of networks that takes the models one after another."""
+    remaining = iter(models)
+
+    def make(*sizes):
+        return kind(*next(remaining))
+
+    make.takes_reference = kind is ReferenceDecoder
+    return make
+
+
+def linear_models(n, seed):
+    """Return W with orthogonal columns, and b, for n members."""
+    models = []
+    for k in range(n):
+        W, _ = torch.linalg.qr(draw(seed + k, D, d))
+        models.append((W * torch.tensor([2.0, 1.0]), draw(seed + 50 + k, D)))
+    return models
+
+
+def linear_stack(models, *, reference=False, n_leapfrog=0, seed=0):
+    """Return a stack whose encoder is the posterior: each draw's weight is p(x) itself."""
+    encoder, decoder = (
+        (ExactPairEncoder, ReferenceDecoder) if reference else (ExactEncoder, LinearDecoder)
+    )
+    architecture = Architecture(
+        D,
+        hidden_layer_sizes=(8,),
+        encoder=factory(encoder, models),
+        decoder=factory(decoder, models),
+    )
+    flow = FlowSettings(latent_dim=d, n_leapfrog=n_leapfrog)
+    stack = build_stack(architecture, flow, streams(len(models), seed))
+    likelihood = stack.likelihood
+    with torch.no_grad():
+        likelihood.raw_scale.fill_(0.5 * math.log(SCALE**2 - likelihood.min_scale**2))
+    return stack
+
+
+def density(W, b, x):
+    """Return log N(x; b, WWᵀ + s²I), the exact log p(x)."""
+    return MultivariateNormal(b, W @ W.T + SCALE**2 * torch.eye(D)).log_prob(x)
+
+
+def direct(models, **flow):
+    stack = linear_stack(models, **flow)
+    rows = [b + draw(k, 8, D) for k, (_, b) in enumerate(models)]
+    return Generator(stack, *exact_latent(stack, rows, None, streams(len(models))))
+
+
+def with_references(models, rows, labels, **flow):
+    stack = linear_stack(models, reference=True, **flow)
+    pairs = [
+        _make_pairs(x, y, None, g, None)
+        for x, y, g in zip(rows, labels, streams(len(rows)), strict=True)
+    ]
+    latent = _latent_of_pairs(stack, rows, pairs, "learned")
+    return ReferenceGenerator(stack, latent, rows, labels, pairs)
+
+
+# --- without reference rows ----------------------------------------------------------------
+
+
+def test_scores_are_the_exact_log_likelihoods(random_seed):
+    models = linear_models(3, random_seed)
+    rows = [3.0 * draw(random_seed + 7, 6, D), draw(random_seed + 8, 1, D)]
+    scores = score_rows(direct(models), rows, streams(2), n_importance=1)
+    for x, score in zip(rows, scores, strict=True):
+        truth = torch.stack([density(*model, x) for model in models])
+        torch.testing.assert_close(score, truth, **CLOSE)
+
+
+def test_through_the_flow_the_scores_converge_to_them(random_seed):
+    models, n = linear_models(2, random_seed), 300
+    generator = direct(models, n_leapfrog=2)
+    x = torch.cat([b + draw(random_seed + k, 5, D) for k, (_, b) in enumerate(models)])
+    truth = torch.stack([density(*model, x) for model in models])
+    single = torch.stack(
+        [score_rows(generator, [x], streams(1, s), n_importance=1)[0] for s in range(n)]
+    )
+    weight = torch.exp(single - truth)
+    # The draws' weights are right on average: five standard errors of a mean.
+    error = weight.std(0) / math.sqrt(n)
+    assert ((weight.mean(0) - 1.0).abs() < 5.0 * error + 1e-3).all()
+    together = score_rows(generator, [x], streams(1, n), n_importance=n)[0]
+    assert ((together - truth).abs() < 5.0 * error + 1e-2).all()
+
+
+def test_well_separated_classes_know_their_own_rows(random_seed):
+    W = linear_models(1, random_seed)[0][0]
+    centres = [torch.zeros(D), torch.full((D,), 20.0)]
+    rows = [b + draw(random_seed + k, 30, D) for k, b in enumerate(centres)]
+    generator = direct([(W, b) for b in centres], n_leapfrog=2)
+    first, second = score_rows(generator, rows, streams(2))
+    assert (first[0] > first[1]).all()
+    assert (second[1] > second[0]).all()
+
+
+# --- with reference rows -------------------------------------------------------------------
+
+
+def mixture(model, x, references, n_nearest):
+    """Return log (1/n) Σ p(x | r) over the nearest of n references."""
+    W, b = model
+    nearest = torch.cdist(x, references).argsort(1)[:, :n_nearest]
+    log_p = torch.stack([density(W, b, x - references[i]) for i in nearest.T])
+    return log_p.logsumexp(0) - math.log(len(references))
+
+
+@pytest.mark.parametrize("n_nearest", [1, 3, 5, 100])
+def test_each_member_has_references_of_its_own(random_seed, n_nearest):
+    """Classes of unlike sizes, one of them smaller than the number of references."""
+    models = linear_models(3, random_seed)
+    rows = [draw(random_seed + k, n, D) for k, n in enumerate((12, 4, 7))]
+    labels = [torch.full((len(r),), k) for k, r in enumerate(rows)]
+    generator = with_references(models, rows, labels)
+    x = [2.0 * draw(random_seed + 9, 6, D), draw(random_seed + 10, 3, D)]
+    scores = score_from_references(
+        generator, [0, 1, 2], x, streams(2), n_nearest=n_nearest, n_importance=1
+    )
+    for part, score in zip(x, scores, strict=True):
+        truth = [mixture(m, part, r, n_nearest) for m, r in zip(models, rows, strict=True)]
+        torch.testing.assert_close(score, torch.stack(truth), **CLOSE)
+
+
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_members_that_all_classes_share(random_seed, label):
+    """Two generators, each with the rows of three classes, one of which has a single row."""
+    models = linear_models(2, random_seed)
+    rows, labels = draw(random_seed, 16, D), torch.tensor([0] * 9 + [1] * 6 + [2]).roll(3)
+    generator = with_references(models, [rows] * 2, [labels] * 2)
+    x = draw(random_seed + 9, 6, D)
+    score = score_from_references(generator, [label] * 2, [x], streams(1), n_importance=1)[0]
+    truth = [mixture(m, x, rows[labels == label], 5) for m in models]
+    torch.testing.assert_close(score, torch.stack(truth), **CLOSE)
+
+
+def test_what_is_left_out_is_little(random_seed):
+    """The far references lower the estimate by less than their share of the sum."""
+    models = linear_models(1, random_seed)
+    rows = 5.0 * draw(random_seed, 30, D)
+    generator = with_references(models, [rows], [torch.zeros(30, dtype=torch.int64)])
+    x = rows + 0.1 * draw(random_seed + 1, 30, D) + models[0][1]
+    some, every = (
+        score_from_references(generator, [0], [x], streams(1), n_nearest=m, n_importance=1)[0]
+        for m in (5, 30)
+    )
+    assert (some <= every + 1e-4).all()
+    assert (every - some).mean() < 0.2
+
+
+def test_the_size_of_a_class_does_not_count(random_seed):
+    """A class whose rows are all there twice is as likely: p(x | class) is no share of the data."""
+    models = linear_models(1, random_seed) * 2
+    rows = draw(random_seed, 4, D)
+    labels = [torch.full((4,), 0), torch.full((8,), 1)]
+    generator = with_references(models, [rows, rows.repeat(2, 1)], labels)
+    x = draw(random_seed + 1, 5, D)
+    score = score_from_references(generator, [0, 1], [x], streams(1), n_nearest=8, n_importance=1)[
+        0
+    ]
+    torch.testing.assert_close(score[0], score[1], **CLOSE)
+
+
+def test_references_through_the_flow(random_seed):
+    models = linear_models(1, random_seed)
+    rows = draw(random_seed, 6, D)
+    labels = [torch.zeros(6, dtype=torch.int64)]
+    generator = with_references(models, [rows], labels, n_leapfrog=2)
+    x = draw(random_seed + 1, 5, D)
+    score = score_from_references(generator, [0], [x], streams(1), n_importance=300)[0][0]
+    # Relative error of a mean of 300 weights whose spread is below one half: 5 * 0.5 / sqrt(300).
+    torch.testing.assert_close(score, mixture(models[0], x, rows, 5), rtol=0.0, atol=0.15)
+
+
+# --- how it is computed --------------------------------------------------------------------
+
+
+def untrained(kind):
+    """Return a scorer of sets of rows under two random generators, and the generator."""
+    architecture = Architecture(D, hidden_layer_sizes=(8,), decoder=kind)
+    stack = build_stack(architecture, FlowSettings(latent_dim=d), streams(2))
+    rows = [draw(k, 9, D) for k in range(2)]
+    if kind is None:
+        generator = Generator(stack, *exact_latent(stack, rows, None, streams(2)))
+        return score_rows, generator
+    labels = [torch.full((9,), k) for k in range(2)]
+    pairs = [
+        _make_pairs(x, y, None, g, None) for x, y, g in zip(rows, labels, streams(2), strict=True)
+    ]
+    latent = _latent_of_pairs(stack, rows, pairs, "learned")
+    generator = ReferenceGenerator(stack, latent, rows, labels, pairs)
+
+    def score(generator, *arguments, **options):
+        return score_from_references(generator, [0, 1], *arguments, **options)
+
+    return score, generator
+
+
+both_kinds = pytest.mark.parametrize("kind", [None, "residual"], ids=["direct", "references"])
+
+
+@both_kinds
+def test_a_set_does_not_depend_on_the_others(kind):
+    score, generator = untrained(kind)
+    x = draw(5, 6, D)
+    expected = score(generator, [x], streams(1))[0]
+    for other in (draw(6, 1, D), draw(6, 40, D)):
+        got = score(generator, [x, other], streams(2))
+        assert torch.equal(got[0], expected)
+        assert got[1].shape == (2, len(other))
+    assert not torch.equal(score(generator, [x], streams(1, seed=1))[0], expected)
+
+
+@both_kinds
+@pytest.mark.parametrize("values", [1, 60])
+def test_rows_are_scored_in_chunks(kind, values, monkeypatch):
+    """With one draw of z for all rows the chunks cannot show."""
+    score, generator = untrained(kind)
+    x = draw(5, 11, D)
+    monkeypatch.setattr(torch, "randn", lambda shape, generator: torch.full(shape, 0.3))
+    expected = score(generator, [x], streams(1))[0]
+    sizes = []
+    inner = module.importance_log_likelihood
+
+    def recorded(stack, rows, *arguments):
+        sizes.append(rows.shape[1])
+        return inner(stack, rows, *arguments)
+
+    monkeypatch.setattr(module, "importance_log_likelihood", recorded)
+    monkeypatch.setattr(module, "_CHUNK_VALUES", values)
+    torch.testing.assert_close(score(generator, [x], streams(1))[0], expected)
+    assert len(sizes) > 1
+    assert max(sizes) <= max(values // (2 * D), 5)
+
+
+@both_kinds
+def test_a_member_that_yields_no_number_finds_everything_impossible(kind):
+    score, generator = untrained(kind)
+    with torch.no_grad():
+        for p in generator.stack.decoder.parameters():
+            p[1] = torch.nan
+    got = score(generator, [draw(5, 6, D)], streams(1))[0]
+    assert torch.isfinite(got[0]).all()
+    assert (got[1] == -math.inf).all()
+
+
+@pytest.mark.parametrize(("n_features", "n_draws"), [(4, 20), (200, 10), (3000, 2)])
+def test_wide_rows_need_fewer_draws(n_features, n_draws, monkeypatch):
+    architecture = Architecture(n_features, hidden_layer_sizes=(4,))
+    stack = build_stack(architecture, FlowSettings(latent_dim=d, n_leapfrog=0), streams(1))
+    rows = [draw(0, 5, n_features)]
+    generator = Generator(stack, *exact_latent(stack, rows, None, streams(1)))
+    seen = []
+
+    def recorded(stack, x, mask, metric, stream, n_importance, r):
+        seen.append(n_importance)
+        return torch.zeros(x.shape[:2])
+
+    monkeypatch.setattr(module, "importance_log_likelihood", recorded)
+    score_rows(generator, rows, streams(1))
+    assert seen == [n_draws]
