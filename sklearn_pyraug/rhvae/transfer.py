@@ -33,6 +33,8 @@ __all__ = ["ReferenceGenerator", "Transfer", "draw_from_references", "train_refe
 _CHUNK = 2048
 # Pairs per row whose codes make up the metric, and from which the draws start.
 _PAIRS_PER_ROW = 8
+# Rows with which a class relies on its own pairs in half of the cases.
+_BORROWING = 50
 
 
 class Transfer(NamedTuple):
@@ -239,8 +241,8 @@ def draw_from_references(
     members = list(members)
     latent = generator.latent.map(lambda t: t[members].to(device))
     start = [
-        torch.randint(len(generator.pairs[m]), (n,), generator=g)
-        for m, n, g in zip(members, counts, streams["mcmc"], strict=True)
+        _choose_pairs(generator, m, k, n, g)
+        for m, k, n, g in zip(members, labels, counts, streams["mcmc"], strict=True)
     ]
     z, info = sample_latent(latent, start, streams["mcmc"], settings)
     rows, references = [], []
@@ -266,6 +268,24 @@ def draw_from_references(
         references.append(reference)
     generator.stack.cpu()
     return rows, references, {name: value.cpu() for name, value in info.items()}
+
+
+def _choose_pairs(generator, member, label, n_rows, stream):
+    """Choose the pair for each new row of a class: one of its own, or one of any class.
+
+    A class of n rows relies on its own pairs in n / (n + 50) of the cases: the fewer rows it has,
+    the more it borrows from the ways in which the rows of other classes differ.
+    """
+    labels = generator.labels[member]
+    pairs = generator.pairs[member]
+    own = (labels[pairs[:, 0]] == label).nonzero().flatten()
+    n_own = int((labels == label).sum())
+    any_pair = torch.randint(len(pairs), (n_rows,), generator=stream)
+    u = torch.rand(2, n_rows, generator=stream)
+    if not len(own):
+        return any_pair
+    own_pair = own[(u[1] * len(own)).long().clamp(max=len(own) - 1)]
+    return torch.where(u[0] < n_own / (n_own + _BORROWING), own_pair, any_pair)
 
 
 class _Row(NamedTuple):
