@@ -68,9 +68,10 @@ class RHVAEAugmenter(BaseAugmenter):
         rows to lower-triangular (B, latent_dim, latent_dim) matrices with a positive
         diagonal, or to (B, latent_dim (latent_dim + 1) / 2) unconstrained entries.
     shared : bool or "auto", default="auto"
-        Whether one generator learns from the pairs of all classes, so that each class is varied
-        in the ways in which the rows of any class vary, or each class has its own. ``"auto"``:
-        shared where there is a reference row.
+        Whether one generator learns from the pairs of all classes, or each class has its own.
+        With a shared one a class of n rows is varied as its own rows vary in n / (n + 50) of the
+        cases, else as those of any class: a small class borrows. ``"auto"``: shared where there
+        is a reference row.
     n_neighbors : int, "auto" or None, default="auto"
         With reference rows, how many nearest rows of its class a row is paired with in training;
         None for all. ``"auto"``: 5 for ``"deformation"``, else all.
