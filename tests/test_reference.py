@@ -270,7 +270,8 @@ nudge_factory.takes_reference = True
         (PairwiseEncoder, True),
         (PairwiseMetric(4, 2), True),
     ],
-    ids=str,
+    # Names without addresses, which would differ from process to process.
+    ids=lambda v: getattr(v, "__name__", None) or type(v).__name__,
 )
 def test_who_takes_a_reference(spec, expected):
     assert takes_reference(spec) == expected
