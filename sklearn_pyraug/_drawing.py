@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from joblib import Parallel, delayed
 
-from ._parallel import Order, _fitting_threads, draw_groups, to_tensor
+from ._parallel import Order, draw_groups, fitting_threads, to_tensor
 from ._random import attempt_seed, class_generator
 from .rhvae import ReferenceGenerator
 from .rhvae.scoring import score_from_references, score_rows
@@ -161,7 +161,7 @@ def _deficits(generators, rows, root, device, n_jobs):
     work = n * max(
         sum(p.numel() for p in group.generator.stack.parameters()) for group in generators.trained
     )
-    with _fitting_threads(work):
+    with fitting_threads(work):
         results = Parallel(n_jobs=n_jobs)(
             delayed(_score_group)(group, generators.n_classes, rows, root, device)
             for group in generators.trained

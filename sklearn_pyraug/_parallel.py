@@ -22,7 +22,15 @@ from .rhvae import (
     train_reference_generator,
 )
 
-__all__ = ["Member", "Order", "TrainedGroup", "draw_groups", "plan_groups", "train_groups"]
+__all__ = [
+    "Member",
+    "Order",
+    "TrainedGroup",
+    "draw_groups",
+    "fitting_threads",
+    "plan_groups",
+    "train_groups",
+]
 
 # Weights in one stack. A class costs the less the more there are beside it, on a CPU too, until
 # memory is the limit: training holds five numbers per weight.
@@ -104,7 +112,7 @@ def plan_groups(sizes, weights_per_member, batch_size, device):
 
 
 @contextmanager
-def _fitting_threads(work):
+def fitting_threads(work):
     """Use one torch thread in this process while the steps are small."""
     n_threads = torch.get_num_threads()
     if work < _MIN_THREADED_WORK:
@@ -175,7 +183,7 @@ def train_groups(groups, members, root, n_jobs, **arguments):
         tasks
     )
     try:
-        with _fitting_threads(work), closing(results):
+        with fitting_threads(work), closing(results):
             for group in results:
                 trained.append(group)
                 if group.interrupted is not None:
@@ -270,7 +278,7 @@ def draw_groups(trained, orders, root, n_jobs, **arguments):
             tasks.append((group, wanted, [orders[i] for i in wanted]))
     tasks = [t for t in tasks if any(o.n_rows for o in t[2])]
     work = max((_sampling_work(g, o) for g, _, o in tasks), default=0)
-    with _fitting_threads(work):
+    with fitting_threads(work):
         results = Parallel(n_jobs=n_jobs)(
             delayed(_draw_group)(group, listed, root, **arguments) for group, _, listed in tasks
         )
