@@ -52,9 +52,10 @@ class RHVAEAugmenter(BaseAugmenter):
         Hidden units of the encoder and the metric network; the decoder's are the same in
         reverse.
     encoder : torch.nn.Module, callable or None, default=None
-        Your own encoder instead of a perceptron. A module is copied for each class; a class
+        Your own encoder instead of a perceptron. A module is copied for each generator; a class
         or factory is called as ``encoder(n_features, latent_dim)``. It maps (B, D) rows, or
         rows in `sample_shape` where that is given, to ``(mu, log_var)``, each (B, latent_dim).
+        Beside a decoder with reference rows, one that asks for two inputs is given these, too.
     decoder : {"auto", "direct", "residual", "deformation"}, torch.nn.Module or callable, \
             default="auto"
         ``"direct"`` is the papers': x from z alone. ``"residual"`` changes a reference row r of
@@ -62,11 +63,14 @@ class RHVAEAugmenter(BaseAugmenter):
         map that cannot fold, and changes its exposure. ``"auto"`` takes the latter for images,
         else the former. Your own is called as ``decoder(latent_dim, n_features)`` and maps
         (B, latent_dim), or that and (B, D) reference rows, to (B, D) in any shape: means for
-        ``likelihood="gaussian"`` (of standardised columns), else logits.
+        ``likelihood="gaussian"`` (of standardised columns), else logits. Whether it takes
+        reference rows is read from its ``forward``; a factory says so by an attribute
+        ``takes_reference = True``.
     metric_network : torch.nn.Module, callable or None, default=None
         Your own metric network, called as ``metric_network(n_features, latent_dim)``; maps
         rows to lower-triangular (B, latent_dim, latent_dim) matrices with a positive
-        diagonal, or to (B, latent_dim (latent_dim + 1) / 2) unconstrained entries.
+        diagonal, or to (B, latent_dim (latent_dim + 1) / 2) unconstrained entries. Given
+        reference rows as the encoder is.
     shared : bool or "auto", default="auto"
         Whether one generator learns from the pairs of all classes, or each class has its own.
         With a shared one a class of n rows is varied as its own rows vary in n / (n + 50) of the
@@ -109,7 +113,7 @@ class RHVAEAugmenter(BaseAugmenter):
     max_epochs : int, default=100
         Passes over the training rows.
     batch_size : int, default=100
-        Rows per class in each training step.
+        Rows per generator in each training step.
     lr : float, default=1e-3
         Learning rate of Adam.
     weight_decay : float, default=0.0
@@ -119,10 +123,10 @@ class RHVAEAugmenter(BaseAugmenter):
     input_noise : float, default=0.0
         Standard deviation of the noise on what the encoder sees, in coded units.
     patience : int or None, default=50
-        A class stops after so many epochs without a better loss (held-out where rows are
+        A generator stops after so many epochs without a better loss (held-out where rows are
         held out); None never stops early. The best weights are kept in any case.
     validation_fraction : float, default=0.0
-        Share of each class's rows held out to choose the best weights, in [0, 1).
+        Share of each generator's rows held out to choose the best weights, in [0, 1).
     callbacks : list of skorch callbacks or None, default=None
         They see a net over all classes of a group.
     device : str, default="auto"
@@ -184,12 +188,14 @@ class RHVAEAugmenter(BaseAugmenter):
         Where the networks were trained.
     history_ : dict
         By label, a record with ``train_loss`` and ``valid_loss`` (negative ELBO in nats per
-        row, one value an epoch), ``best_epoch`` and ``n_rollbacks``.
+        row, one value an epoch), ``best_epoch`` and ``n_rollbacks``; the same record for all
+        labels where they share a generator.
     n_epochs_ : dict
         Epochs trained, by label; 0 for a class that is too small to train on.
     sampler_info_ : dict
         By label, ``acceptance_rate``, ``divergence_rate`` and ``step_size`` of the chains of
-        the last draw; with a `class_filter`, ``rejected_share``, the share of the rows drawn that
+        the last draw (1 and 0 for the rates of a sampler that rejects nothing); with a
+        `class_filter`, ``rejected_share``, the share of the rows drawn that
         it dropped.
     synthetic_mask_ : ndarray of bool of shape (n_samples_new,)
         Which rows of the last `fit_resample` are synthetic.
@@ -220,7 +226,8 @@ class RHVAEAugmenter(BaseAugmenter):
     500 columns, ``"auto"`` leaves numeric columns as they are but for ties and integers.
 
     A wide table, of more coded columns than rows, is seen by ``"residual"`` in all of its
-    principal components, in which nothing of the training rows is lost.
+    principal components, in which nothing of the training rows is lost. An encoder or a metric
+    network of your own sees its columns.
 
     Where no generator can be trained, for a class of fewer than 4 rows or, with a shared one,
     where fewer than 4 rows have another of their class, new rows lie between pairs of the

@@ -254,6 +254,24 @@ def nudge_factory(latent_dim, n_features):
 nudge_factory.takes_reference = True
 
 
+def test_the_first_argument_of_a_method_may_have_any_name():
+    """A class whose methods call the instance `this` was taken for a decoder of z alone."""
+
+    class Unusual(nn.Module):
+        def forward(this, z, r):
+            return z, r
+
+    assert takes_reference(Unusual)
+    assert takes_reference(Unusual())
+
+
+def test_a_factory_that_hides_its_reference_is_refused():
+    """It got as far as the first training step, and failed there in torch's words."""
+    X, y = table()
+    with pytest.raises(ValueError, match=r"decoder=.*takes two inputs.*takes_reference = True"):
+        quick(decoder=lambda latent_dim, n_features: Nudge(latent_dim, n_features)).fit(X, y)
+
+
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [

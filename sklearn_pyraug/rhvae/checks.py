@@ -81,6 +81,12 @@ def check_networks(architecture, flow):
             hint = f"It must have latent_dim={d} columns."
             compare("encoder", value, [(2, d)], hint, part)
     if own_decoder:
+        if stack.decoder.takes_reference and not architecture.has_reference:
+            raise ValueError(
+                f"decoder={architecture.decoder!r} made a module that takes two inputs, (z, r), "
+                "which its maker does not announce. Set the factory's attribute "
+                "takes_reference = True, or pass the module or its class."
+            )
         theta = run("decoder", stack.decoder, z, f"{(2, D)}, in any shape")
         if torch.is_tensor(theta) and theta.dim() > 2:
             theta = theta.flatten(2)

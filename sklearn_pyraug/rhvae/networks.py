@@ -296,11 +296,10 @@ def takes_reference(spec):
     asked = [
         p
         for p in inspect.signature(forward).parameters.values()
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        and p.default is p.empty
-        and p.name != "self"
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
     ]
-    return len(asked) == 2
+    # The function of a class also asks for the instance, whatever it is called there.
+    return len(asked) - inspect.isclass(spec) == 2
 
 
 class VmapEncoder(VmapStack):
