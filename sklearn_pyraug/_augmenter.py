@@ -84,7 +84,12 @@ class RHVAEAugmenter(BaseAugmenter):
     sample_shape : tuple of int, "auto" or None, default="auto"
         Shape of a row that is an image, such as ``(28, 28)``, or ``(3, 32, 32)`` with colours,
         or ``(16, 32, 32)`` for a volume. ``"auto"`` recognises flat grey images by the likeness of
-        neighbouring pixels; None says that they are tables.
+        neighbouring pixels; None says that they are tables. Where X is an array of images, as
+        (n_samples, height, width), it is X's own.
+    channels : {"auto", "first", "last", "none"}, default="auto"
+        Which axis of a row holds channels, such as colours. ``"auto"``: of three axes or four
+        the first if it is at most 4 long, else the last if that is; three axes of which neither
+        is are a volume, and four are refused. Networks of your own see channels first.
     likelihood : {"auto", "gaussian", "bernoulli", "binomial"}, default="auto"
         Observation model. ``"gaussian"``: standardised columns, one learned scale each.
         ``"bernoulli"``: all columns on one bounded scale, each value black or white;
@@ -173,7 +178,7 @@ class RHVAEAugmenter(BaseAugmenter):
     classes_ : ndarray of shape (n_classes,)
         Labels, sorted.
     n_features_in_ : int
-        Number of columns.
+        Number of columns, or of values of an image.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where all are strings.
     sampling_strategy_ : dict
@@ -280,6 +285,7 @@ class RHVAEAugmenter(BaseAugmenter):
         n_neighbors="auto",
         n_generators=1,
         sample_shape="auto",
+        channels="auto",
         likelihood="auto",
         categorical_features=None,
         missing="error",
@@ -325,6 +331,7 @@ class RHVAEAugmenter(BaseAugmenter):
         self.n_neighbors = n_neighbors
         self.n_generators = n_generators
         self.sample_shape = sample_shape
+        self.channels = channels
         self.likelihood = likelihood
         self.categorical_features = categorical_features
         self.missing = missing

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._codec import TableCodec
 from ._generators import learn
+from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
 from ._random import root_seed
 from ._schema import read_table
 from ._settings import codec_likelihood, decoder_kind, settle
@@ -40,7 +41,9 @@ class BaseAugmenter(BaseOverSampler):
 
         Parameters
         ----------
-        X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features), \
+                or array-like of shape (n_samples, height, width), \
+                (n_samples, depth, height, width), or either with an axis of channels
             Training rows: finite numbers, and categories and missing values as far as
             `categorical_features` and `missing` allow.
         y : array-like of shape (n_samples,)
@@ -55,7 +58,7 @@ class BaseAugmenter(BaseOverSampler):
         ValueError
             If the input or a parameter cannot be used; before any training.
         """
-        X, y, _ = self._check_X_y(X, y)
+        X, y, _ = self._check_X_y(stack_rows(X), y)
         self._learn(X, y, every_class=True)
         return self
 
@@ -64,7 +67,9 @@ class BaseAugmenter(BaseOverSampler):
 
         Parameters
         ----------
-        X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features), \
+                or array-like of shape (n_samples, height, width), \
+                (n_samples, depth, height, width), or either with an axis of channels
             Training rows: finite numbers, and categories and missing values as far as
             `categorical_features` and `missing` allow.
         y : array-like of shape (n_samples,)
@@ -75,7 +80,7 @@ class BaseAugmenter(BaseOverSampler):
         X_resampled : {array-like, dataframe, sparse matrix} of shape \
                 (n_samples_new, n_features)
             The rows of X, in their order, then the synthetic ones, class by class; in X's
-            container, with its column names, dtypes and levels.
+            container, with its column names, dtypes and levels, or in its shape.
         y_resampled : array-like of shape (n_samples_new,)
             Their labels.
 
@@ -84,13 +89,14 @@ class BaseAugmenter(BaseOverSampler):
         ValueError
             If the input or a parameter cannot be used; before any training.
         """
+        X = stack_rows(X)
         X_resampled, y_resampled = super().fit_resample(X, y)
         if hasattr(X, "iloc"):
             # The arrays went through one common dtype; the user's own rows stay untouched.
             X_resampled = _with_rows(X, X_resampled)
         elif self._schema is not None:
             X_resampled[: len(X)] = X if isinstance(X, np.ndarray) else [list(row) for row in X]
-        return X_resampled, y_resampled
+        return self._shaped(X_resampled), y_resampled
 
     def sample(self, n_samples):
         """Draw new rows from the trained generators.
@@ -103,7 +109,7 @@ class BaseAugmenter(BaseOverSampler):
         Returns
         -------
         X_new : {array-like, dataframe, sparse matrix} of shape (n_new, n_features)
-            New rows, class by class, in the container that `fit` was given.
+            New rows, class by class, in the container and the shape that `fit` was given.
         y_new : array-like of shape (n_new,)
             Their labels.
 
@@ -116,10 +122,13 @@ class BaseAugmenter(BaseOverSampler):
         check_is_fitted(self, "classes_")
         n_new = requested_rows(n_samples, self.classes_, self._generators.class_rows)
         draws = self._draw(n_new, root_seed(self.random_state))
-        return self._containers.transform(self._values(draws.X), self.classes_[draws.y_index])
+        X_new, y_new = self._values(draws.X), self.classes_[draws.y_index]
+        X_new, y_new = self._containers.transform(X_new, y_new)
+        return self._shaped(X_new), y_new
 
     def _check_X_y(self, X, y, accept_sparse=("csr", "csc")):
         """Validate without learning anything; the base class calls it, too."""
+        X, row_shape = flat_rows(X)
         containers = ArraysTransformer(X, y)
         check_classification_targets(y)
         check_has_columns(X)
@@ -143,36 +152,48 @@ class BaseAugmenter(BaseOverSampler):
         check_n_classes(y)
         n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
         check_device(self.device)
-        codec, shape = self._make_codec(X, y, table)
-        settings = settle(self, codec, shape, X.shape[0])
+        codec, layout = self._make_codec(X, y, table, row_shape)
+        settings = settle(self, codec, layout, X.shape[0])
         check_networks(settings.architecture, settings.flow)
         self._containers, self._schema, self._codec = containers, table.schema, codec
-        self.sample_shape_ = shape
+        self._row_shape, self._layout = row_shape, layout
+        self.sample_shape_ = None if layout is None else layout.shape
         return X, y, binarize_y
 
-    def _make_codec(self, X, y, table):
+    def _make_codec(self, X, y, table, row_shape):
         dense = X.toarray() if sparse.issparse(X) else X
-        if isinstance(self.sample_shape, str):
+        if not isinstance(self.sample_shape, str):
+            shape = check_sample_shape(self.sample_shape, X.shape[1], row_shape)
+        elif row_shape is not None:
+            shape = row_shape
+        else:
             has_levels = table.categorical is not None and np.any(table.categorical)
             is_table = has_levels or table.schema is not None or dense.dtype.kind not in "uif"
             shape = None if is_table else guess_sample_shape(dense)
-        else:
-            shape = check_sample_shape(self.sample_shape, X.shape[1])
-        likelihood = codec_likelihood(self, decoder_kind(self, shape))
+        layout = None if shape is None else image_layout(shape, self.channels)
+        likelihood = codec_likelihood(self, decoder_kind(self, layout))
         codec = TableCodec(likelihood, shape, self.value_mapping, self.scaling)
         y_index = np.unique(y, return_inverse=True)[1]
-        return codec.fit(dense, y_index, table.categorical, table.whole), shape
+        dense = network_columns(dense, layout)
+        return codec.fit(dense, y_index, table.categorical, table.whole), layout
 
     def _distances(self, X_new, X_origin):
         """Return the root mean square difference of rows, pair by pair, in coded units."""
         T_new, T_origin = (
-            self._codec.encode(X.toarray() if sparse.issparse(X) else X) for X in (X_new, X_origin)
+            self._codec.encode(
+                network_columns(X.toarray() if sparse.issparse(X) else X, self._layout)
+            )
+            for X in (X_new, X_origin)
         )
         return np.sqrt(np.mean((T_new.astype(np.float64) - T_origin) ** 2, axis=1))
 
     def _values(self, X):
         """Return numeric rows as the user's values, for the container to take."""
         return X if self._schema is None else self._schema.values(X)
+
+    def _shaped(self, X):
+        """Return rows in the shape that the user's have."""
+        return X if self._row_shape is None else X.reshape(len(X), *self._row_shape)
 
     def _fit_resample(self, X, y):
         root = self._learn(X, y)
@@ -197,9 +218,9 @@ class BaseAugmenter(BaseOverSampler):
         codec, self._n_rows = self._codec, X.shape[0]
         root = root_seed(self.random_state)
         device = check_device(self.device)
-        settings = settle(self, codec, self.sample_shape_, X.shape[0])
+        settings = settle(self, codec, self._layout, X.shape[0])
         self._generators, interrupted = learn(
-            X,
+            network_columns(X, self._layout),
             y,
             grown,
             codec,
@@ -233,15 +254,17 @@ class BaseAugmenter(BaseOverSampler):
 
     def _draw(self, n_new, root):
         device = check_device(self.device)
-        settings = settle(self, self._codec, self.sample_shape_, self._n_rows)
+        settings = settle(self, self._codec, self._layout, self._n_rows)
         generators = self._generators._replace(output=settings.output)
         draws = generators.draw(n_new, root, settings.sampler, device, self.n_jobs)
+        draws = draws._replace(X=user_columns(draws.X, self._layout))
         labels = self.classes_.tolist()
         self.sampler_info_ = {labels[k]: i for k, i in sorted(draws.info.items())}
         return draws
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = self.missing == "keep"
         # The tags speak of arrays, whose categories are not recognised but named.
         tags.input_tags.categorical = self.categorical_features is not None

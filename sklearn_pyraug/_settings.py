@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 from ._generators import Output, Plan
+from ._layout import CHANNELS
 from ._sklearn_compat import HasMethods, Interval, StrOptions
 from ._validation import check_hidden_layer_sizes, check_transfer_scale
 from .rhvae import (
@@ -46,6 +47,7 @@ PARAMETER_CONSTRAINTS = {
     ],
     "metric_network": [HasMethods("forward"), callable, None],
     "sample_shape": ["array-like", StrOptions({"auto"}), None],
+    "channels": [StrOptions(set(CHANNELS))],
     "shared": ["boolean", StrOptions({"auto"})],
     "n_neighbors": [_COUNT, StrOptions({"auto"}), None],
     "n_generators": [_COUNT],
@@ -79,8 +81,6 @@ PARAMETER_CONSTRAINTS = {
 }
 
 
-# The longest first axis of a shape of three that holds colours and not slices.
-_MAX_CHANNELS = 4
 # Latent dimensions, unless there are fewer columns or rows to learn from.
 _LATENT_DIM = 10
 
@@ -108,38 +108,28 @@ class Settings(NamedTuple):
     output: Output
 
 
-def decoder_kind(estimator, shape):
+def decoder_kind(estimator, layout):
     """Return which decoder is meant: "direct", "residual", "deformation" or "custom".
 
     Parameters
     ----------
     estimator : RHVAEAugmenter
-    shape : tuple of int or None
-        Shape of a row that is an image.
+    layout : ImageLayout or None
+        The axes of a row that is an image.
     """
     decoder = estimator.decoder
     if not isinstance(decoder, str):
         return "custom"
-    n_axes = 0 if shape is None else len(_spatial(shape))
+    n_axes = 0 if layout is None else len(layout.spatial)
     if decoder == "auto":
         return "deformation" if n_axes in (2, 3) else "residual"
-    if decoder == "deformation" and n_axes not in (1, 2, 3):
+    if decoder == "deformation" and not n_axes:
+        shape = None if layout is None else layout.shape
         raise ValueError(
             f"decoder='deformation' warps images, but the rows have the sample_shape {shape!r}. "
             "Pass sample_shape=(height, width), or decoder='residual' for a table."
         )
     return decoder
-
-
-def _n_channels(shape):
-    """Return the length of an axis of colours, the first of three or four; 1 where none."""
-    has_channels = len(shape) == 4 or (len(shape) == 3 and shape[0] <= _MAX_CHANNELS)
-    return shape[0] if has_channels else 1
-
-
-def _spatial(shape):
-    """Return the axes along which an image has an extent."""
-    return tuple(s for s in (shape[1:] if _n_channels(shape) > 1 else shape) if s > 1)
 
 
 def codec_likelihood(estimator, kind):
@@ -149,7 +139,7 @@ def codec_likelihood(estimator, kind):
     return estimator.likelihood
 
 
-def settle(estimator, codec, shape, n_rows):
+def settle(estimator, codec, layout, n_rows):
     """Decide everything that depends on the data.
 
     Parameters
@@ -157,16 +147,16 @@ def settle(estimator, codec, shape, n_rows):
     estimator : RHVAEAugmenter
     codec : TableCodec
         Fitted.
-    shape : tuple of int or None
-        Shape of a row that is an image.
+    layout : ImageLayout or None
+        The axes of a row that is an image.
     n_rows : int
 
     Returns
     -------
     settings : Settings
     """
-    kind = decoder_kind(estimator, shape)
-    architecture = _architecture(estimator, codec, kind, shape)
+    kind = decoder_kind(estimator, layout)
+    architecture = _architecture(estimator, codec, kind, layout)
     reference = architecture.has_reference
     return Settings(
         kind,
@@ -179,7 +169,7 @@ def settle(estimator, codec, shape, n_rows):
     )
 
 
-def _architecture(estimator, codec, kind, shape):
+def _architecture(estimator, codec, kind, layout):
     likelihood = codec.likelihood_
     if kind == "deformation" and estimator.likelihood in ("auto", "gaussian"):
         likelihood = "isotropic"
@@ -187,12 +177,12 @@ def _architecture(estimator, codec, kind, shape):
         codec.n_codes_,
         likelihood,
         check_hidden_layer_sizes(estimator.hidden_layer_sizes),
-        shape,
+        None if layout is None else layout.network_shape,
         estimator.encoder,
         estimator.decoder if kind == "custom" else {"direct": None}.get(kind, kind),
         estimator.metric_network,
         codec.layout_,
-        1 if shape is None else _n_channels(shape),
+        1 if layout is None else layout.n_channels,
     )
 
 

@@ -181,7 +181,7 @@ def check_n_classes(y):
     return classes
 
 
-def check_sample_shape(sample_shape, n_features):
+def check_sample_shape(sample_shape, n_features, row_shape=None):
     """Return the shape of one row seen as an image or a volume.
 
     Parameters
@@ -192,6 +192,9 @@ def check_sample_shape(sample_shape, n_features):
     n_features : int
         Number of columns of X.
 
+    row_shape : tuple of int or None, default=None
+        The shape that the rows of X have themselves.
+
     Returns
     -------
     sample_shape : tuple of int or None
@@ -199,7 +202,8 @@ def check_sample_shape(sample_shape, n_features):
     Raises
     ------
     ValueError
-        If an entry is not a positive integer, or if the product is not `n_features`.
+        If an entry is not a positive integer, if the product is not `n_features`, or if the rows
+        have another shape.
     """
     if sample_shape is None:
         return None
@@ -214,6 +218,11 @@ def check_sample_shape(sample_shape, n_features):
             f"sample_shape={shape!r} holds {prod(shape)} values a row, but X has {n_features} "
             f"columns. Pass a shape whose product is {n_features}, or sample_shape=None for a "
             "table."
+        )
+    if row_shape is not None and shape != row_shape:
+        raise ValueError(
+            f"sample_shape={shape!r}, but the rows of X have the shape {row_shape}. Leave "
+            "sample_shape='auto', which takes that of X."
         )
     return shape
 

@@ -175,10 +175,10 @@ def test_complex(untrained):
         (np.empty((20, 0)), np.repeat([0, 1], 10), ["0 feature"]),
         (pd.DataFrame(index=range(20)), np.repeat([0, 1], 10), ["0 feature"]),
         (np.arange(20.0), np.repeat([0, 1], 10), ["2D", "1D", r"[Rr]eshape"]),
-        (np.zeros((20, 4, 4)), np.repeat([0, 1], 10), ["dim 3|3 ?[Dd]|3 dim"]),
+        (np.zeros((20, 4, 4, 4, 4, 4)), np.repeat([0, 1], 10), ["channels", "5 axes"]),
         (np.array(5.0), np.repeat([0, 1], 10), ["2D", "scalar"]),
     ],
-    ids=["no rows", "no columns", "frame without columns", "one axis", "three axes", "scalar"],
+    ids=["no rows", "no columns", "frame without columns", "one axis", "six axes", "scalar"],
 )
 def test_shape_of_rows(untrained, X, y, fragments):
     refused(quick(), X, y, *fragments)

@@ -585,7 +585,6 @@ def test_settings(data, parameters):
         ((1, 5, 4, 4), "deformation"),
         ((80,), "residual"),
         ((1, 80), "residual"),
-        ((2, 2, 2, 2, 5), "residual"),
         (None, "residual"),
     ],
     ids=str,
