@@ -48,6 +48,8 @@ class RHVAEAugmenter(BaseAugmenter):
     metric : {"learned", "posterior"}, default="learned"
         The RHVAE's metric, or the one made of the encoder's posterior covariances [3]_, which
         needs no flow (`n_leapfrog` is then 0).
+    networks : {"auto", "mlp", "conv"}, default="auto"
+        Whether encoder, metric network and direct decoder are perceptrons or convolutional.
     hidden_layer_sizes : int or tuple of int, default=(256,)
         Hidden units of the encoder and the metric network; the decoder's are the same in
         reverse.
@@ -117,8 +119,9 @@ class RHVAEAugmenter(BaseAugmenter):
         rank. ``"auto"`` takes ranks where a column is heavy-tailed.
     max_epochs : int, default=100
         Passes over the training rows.
-    batch_size : int, default=100
-        Rows per generator in each training step.
+    batch_size : int or "auto", default="auto"
+        Rows per generator in each training step; ``"auto"`` is 100, or fewer, down to 8, of large
+        images.
     lr : float, default=1e-3
         Learning rate of Adam.
     weight_decay : float, default=0.0
@@ -277,6 +280,7 @@ class RHVAEAugmenter(BaseAugmenter):
         temperature=1.0,
         regularization=0.01,
         metric="learned",
+        networks="auto",
         hidden_layer_sizes=(256,),
         encoder=None,
         decoder="auto",
@@ -292,7 +296,7 @@ class RHVAEAugmenter(BaseAugmenter):
         value_mapping="auto",
         scaling="auto",
         max_epochs=100,
-        batch_size=100,
+        batch_size="auto",
         lr=1e-3,
         weight_decay=0.0,
         kl_warmup=0,
@@ -323,6 +327,7 @@ class RHVAEAugmenter(BaseAugmenter):
         self.temperature = temperature
         self.regularization = regularization
         self.metric = metric
+        self.networks = networks
         self.hidden_layer_sizes = hidden_layer_sizes
         self.encoder = encoder
         self.decoder = decoder

@@ -17,7 +17,7 @@ from .rhvae import (
     ReferenceGenerator,
     draw_from_references,
     draw_rows,
-    n_weights,
+    n_multiplications,
     train_generator,
     train_reference_generator,
 )
@@ -172,7 +172,7 @@ def train_groups(groups, members, root, n_jobs, **arguments):
     n_rows = max(
         sum(min(len(members[k].rows), training.batch_size) for k in g) for g in groups or [[]]
     )
-    work = n_rows * n_weights(arguments["architecture"], arguments["flow"])
+    work = n_rows * n_multiplications(arguments["architecture"], arguments["flow"])
     tasks = (
         delayed(_train_group)(
             g, [members[k] for k in g], root, arguments | {"description": _describe(i, groups)}

@@ -1,5 +1,6 @@
 """From the estimator's parameters to the generator's settings."""
 
+from math import prod
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from .rhvae import (
     SamplerSettings,
     TrainingSettings,
     Transfer,
+    coarse_extent,
 )
 
 __all__ = ["PARAMETER_CONSTRAINTS", "Settings", "codec_likelihood", "decoder_kind", "settle"]
@@ -38,6 +40,7 @@ PARAMETER_CONSTRAINTS = {
     "temperature": [_POSITIVE, StrOptions({"auto"})],
     "regularization": [_POSITIVE, StrOptions({"auto"})],
     "metric": [StrOptions(set(METRICS))],
+    "networks": [StrOptions({"auto", "mlp", "conv"})],
     "hidden_layer_sizes": ["array-like", _COUNT],
     "encoder": [HasMethods("forward"), callable, None],
     "decoder": [
@@ -57,7 +60,7 @@ PARAMETER_CONSTRAINTS = {
     "value_mapping": [StrOptions({"auto", "nearest", "quantile"}), None],
     "scaling": [StrOptions({"auto", "standard", "quantile"})],
     "max_epochs": [_COUNT],
-    "batch_size": [_COUNT],
+    "batch_size": [_COUNT, StrOptions({"auto"})],
     "lr": [_POSITIVE],
     "weight_decay": [_NOT_NEGATIVE],
     "kl_warmup": [Interval(Integral, 0, None, closed="left")],
@@ -83,6 +86,13 @@ PARAMETER_CONSTRAINTS = {
 
 # Latent dimensions, unless there are fewer columns or rows to learn from.
 _LATENT_DIM = 10
+# The fewest and the most rows of a step, and the values in it by which the number is chosen.
+_BATCH_SIZES = (8, 100)
+_BATCH_VALUES = 6_000_000
+# Pixels beyond which a perceptron has too many weights.
+_MAX_MLP_PIXELS = 10_000
+# Rows from which convolutional networks are twice, and again twice as wide.
+_ROWS_OF_WIDTHS = (100, 1000)
 
 
 class Settings(NamedTuple):
@@ -156,20 +166,20 @@ def settle(estimator, codec, layout, n_rows):
     settings : Settings
     """
     kind = decoder_kind(estimator, layout)
-    architecture = _architecture(estimator, codec, kind, layout)
+    architecture = _architecture(estimator, codec, kind, layout, n_rows)
     reference = architecture.has_reference
     return Settings(
         kind,
         architecture,
-        _flow(estimator, codec, kind, n_rows),
-        _training(estimator),
+        _flow(estimator, codec, kind, n_rows, architecture.width is not None),
+        _training(estimator, architecture.n_seen),
         _sampler(estimator, reference),
         _plan(estimator, kind, reference),
         _output(estimator, codec, kind, reference, n_rows),
     )
 
 
-def _architecture(estimator, codec, kind, layout):
+def _architecture(estimator, codec, kind, layout, n_rows):
     likelihood = codec.likelihood_
     if kind == "deformation" and estimator.likelihood in ("auto", "gaussian"):
         likelihood = "isotropic"
@@ -183,10 +193,39 @@ def _architecture(estimator, codec, kind, layout):
         estimator.metric_network,
         codec.layout_,
         1 if layout is None else layout.n_channels,
+        _width(estimator, kind, layout, n_rows),
+        _coarse(estimator, kind, layout),
     )
 
 
-def _flow(estimator, codec, kind, n_rows):
+def _coarse(estimator, kind, layout):
+    """Return the sides of the images from which a deformation is learned, or None."""
+    own = estimator.encoder is not None or estimator.metric_network is not None
+    # A user's networks are promised the images themselves.
+    return coarse_extent(layout.spatial) if kind == "deformation" and not own else None
+
+
+def _width(estimator, kind, layout, n_rows):
+    """Return the width of convolutional networks, or None for perceptrons."""
+    networks, n_axes = estimator.networks, 0 if layout is None else len(layout.spatial)
+    if networks == "conv" and not n_axes:
+        shape = None if layout is None else layout.shape
+        raise ValueError(
+            f"networks='conv' reads images, but the rows have the sample_shape {shape!r}. Pass "
+            "X of shape (n_samples, height, width) or a sample_shape, or networks='auto'."
+        )
+    if networks == "auto":
+        # Direct decoders are trained in few steps, in which small images are learned better by
+        # perceptrons.
+        large = layout is not None and prod(layout.shape) > _MAX_MLP_PIXELS
+        networks = "conv" if n_axes > 1 and (kind == "deformation" or large) else "mlp"
+    if networks == "mlp" or kind == "residual":
+        return None
+    width = 16 * 2 ** sum(n_rows >= n for n in _ROWS_OF_WIDTHS)
+    return width if n_axes < 3 else width // 2
+
+
+def _flow(estimator, codec, kind, n_rows, convolutional):
     d, n_leapfrog = estimator.latent_dim, estimator.n_leapfrog
     if d == "auto":
         d = max(2, min(_LATENT_DIM, codec.n_codes_, n_rows - 1))
@@ -203,16 +242,19 @@ def _flow(estimator, codec, kind, n_rows):
         1.0 if T == "auto" else float(T),
         0.01 if lam == "auto" else float(lam),
         # The derivative of linear interpolation jumps from pixel to pixel: its own derivative
-        # says nothing.
-        second_order=kind != "deformation",
+        # says nothing. Convolutions are twice as fast without, and classifiers gain the same.
+        second_order=kind != "deformation" and not convolutional,
         rescale=(T == "auto", lam == "auto"),
     )
 
 
-def _training(estimator):
+def _training(estimator, n_seen):
+    batch_size = estimator.batch_size
+    if batch_size == "auto":
+        batch_size = min(_BATCH_SIZES[1], max(_BATCH_SIZES[0], _BATCH_VALUES // n_seen))
     return TrainingSettings(
         int(estimator.max_epochs),
-        int(estimator.batch_size),
+        int(batch_size),
         float(estimator.lr),
         estimator.patience,
         None if estimator.callbacks is None else list(estimator.callbacks),

@@ -1,9 +1,10 @@
 """The generator: a stack of class-conditional Riemannian Hamiltonian VAEs, in torch only."""
 
-from .checks import check_networks, n_weights
+from .checks import check_networks, n_multiplications, n_weights
 from .generator import Generator, draw_rows, train_generator
 from .latent import METRICS, SAMPLERS, SamplerSettings
 from .model import Architecture, FlowSettings, RHVAEStack, build_stack
+from .resolution import Resolution, coarse_extent
 from .training import ClassHistory, TrainingSettings
 from .transfer import (
     ReferenceGenerator,
@@ -21,13 +22,16 @@ __all__ = [
     "Generator",
     "RHVAEStack",
     "ReferenceGenerator",
+    "Resolution",
     "SamplerSettings",
     "TrainingSettings",
     "Transfer",
     "build_stack",
     "check_networks",
+    "coarse_extent",
     "draw_from_references",
     "draw_rows",
+    "n_multiplications",
     "n_weights",
     "train_generator",
     "train_reference_generator",

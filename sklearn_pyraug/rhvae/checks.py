@@ -2,18 +2,28 @@
 
 import torch
 
+from .convolution import n_conv_multiplications, n_conv_weights
 from .model import build_stack
 from .networks import VmapStack, n_tril
 
-__all__ = ["check_networks", "n_weights"]
+__all__ = ["check_networks", "n_multiplications", "n_weights"]
 
 
 def n_weights(architecture, flow):
     """Return a rough number of weights of one class's default networks."""
     a, d = architecture, flow.latent_dim
-    sizes = (a.n_features, *a.hidden_layer_sizes)
+    sizes = (a.n_seen, *a.hidden_layer_sizes)
     trunk = sum(p * q for p, q in zip(sizes[:-1], sizes[1:], strict=True))
+    if a.convolution is not None:
+        return n_conv_weights(a.convolution, d)
     return 3 * trunk + a.hidden_layer_sizes[-1] * (3 * d + n_tril(d))
+
+
+def n_multiplications(architecture, flow):
+    """Return a rough number of multiplications by which one row passes one class's networks."""
+    if architecture.convolution is not None:
+        return n_conv_multiplications(architecture.convolution)
+    return n_weights(architecture, flow)
 
 
 def check_networks(architecture, flow):

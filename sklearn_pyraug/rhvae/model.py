@@ -9,6 +9,14 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from .convolution import (
+    ConvDecoder,
+    ConvEncoder,
+    ConvMetric,
+    ConvPairEncoder,
+    ConvPairMetric,
+    ConvSettings,
+)
 from .geometry import make_metric
 from .likelihoods import LIKELIHOODS
 from .networks import (
@@ -21,6 +29,7 @@ from .networks import (
     takes_reference,
 )
 from .reference import DeformationDecoder, PairEncoder, PairMetric, ResidualDecoder
+from .resolution import Resolution
 
 __all__ = ["Architecture", "FlowSettings", "RHVAEStack", "build_stack"]
 
@@ -85,6 +94,11 @@ class Architecture(NamedTuple):
         For ``likelihood="mixed"``, which columns are of which kind.
     n_channels : int
         Length of the first axis of `sample_shape` that holds channels, or 1 for no such axis.
+    width : int or None
+        Channels of the first stage of convolutional networks; None for perceptrons.
+    coarse : tuple of int or None
+        Sides of the smaller images from which a deformation is learned; None for the images
+        themselves.
     """
 
     n_features: int
@@ -96,6 +110,33 @@ class Architecture(NamedTuple):
     metric_network: object = None
     layout: object = None
     n_channels: int = 1
+    width: int | None = None
+    coarse: tuple | None = None
+
+    @property
+    def extent(self):
+        """The axes of an image, without channels and without axes of one pixel."""
+        shape = self.sample_shape[1:] if self.n_channels > 1 else self.sample_shape
+        return tuple(s for s in shape if s > 1) or (1,)
+
+    @property
+    def convolution(self):
+        """Settings of convolutional networks, or None for perceptrons."""
+        if self.width is None:
+            return None
+        return ConvSettings(self.coarse or self.extent, self.n_channels, self.width)
+
+    @property
+    def resolution(self):
+        """Sizes of fine and coarse images, or None for images that are learned as they are."""
+        if self.coarse is None:
+            return None
+        return Resolution(self.n_channels, self.extent, self.coarse)
+
+    @property
+    def n_seen(self):
+        """Columns of a row as the networks see it in training."""
+        return self.n_features if self.coarse is None else self.resolution.n_coarse
 
     @property
     def has_reference(self):
@@ -245,29 +286,43 @@ def build_stack(architecture, settings, generators):
     """
     a, d = architecture, settings.latent_dim
     hidden = a.hidden_layer_sizes
-    row, latent = (a.n_features, d), (d, a.n_features)
+    D = a.n_seen
+    row, latent = (D, d), (d, D)
     pairs = a.has_reference
-    size = (len(generators), a.n_features)
+    size = (len(generators), D)
     likelihood = LIKELIHOODS[a.likelihood](*size if a.layout is None else (*size, a.layout))
-    if a.encoder is None:
-        encoder = (PairEncoder if pairs else MLPEncoder)(a.n_features, d, hidden, generators)
+    conv = a.convolution
+    if a.encoder is None and conv is not None:
+        encoder = (ConvPairEncoder if pairs else ConvEncoder)(conv, d, generators)
+    elif a.encoder is None:
+        encoder = (PairEncoder if pairs else MLPEncoder)(D, d, hidden, generators)
     else:
         modules = _user_modules("encoder", a.encoder, row, generators)
         encoder = VmapEncoder(modules, a.sample_shape)
-    if a.decoder is None:
-        decoder = MLPDecoder(d, a.n_features, hidden, generators)
+    if a.decoder is None and conv is not None:
+        decoder = ConvDecoder(conv, d, generators)
+    elif a.decoder is None:
+        decoder = MLPDecoder(d, D, hidden, generators)
     elif a.decoder == "residual":
-        decoder = ResidualDecoder(d, a.n_features, hidden, generators, likelihood.skip)
+        decoder = ResidualDecoder(d, D, hidden, generators, likelihood.skip)
     elif a.decoder == "deformation":
-        shape = a.sample_shape[1:] if a.n_channels > 1 else a.sample_shape
-        # There is nothing to warp along an axis of one pixel.
-        shape = tuple(s for s in shape if s > 1)
-        decoder = DeformationDecoder(d, shape, hidden, generators, likelihood.skip, a.n_channels)
+        decoder = DeformationDecoder(
+            d,
+            a.coarse or a.extent,
+            hidden,
+            generators,
+            likelihood.skip,
+            a.n_channels,
+            fine=a.extent,
+            second_order=settings.second_order,
+        )
     else:
         modules = _user_modules("decoder", a.decoder, latent, generators)
         decoder = VmapDecoder(modules, a.sample_shape)
-    if a.metric_network is None:
-        metric_network = (PairMetric if pairs else MLPMetric)(a.n_features, d, hidden, generators)
+    if a.metric_network is None and conv is not None:
+        metric_network = (ConvPairMetric if pairs else ConvMetric)(conv, d, generators)
+    elif a.metric_network is None:
+        metric_network = (PairMetric if pairs else MLPMetric)(D, d, hidden, generators)
     else:
         modules = _user_modules("metric_network", a.metric_network, row, generators)
         metric_network = VmapMetric(modules, d, a.sample_shape)

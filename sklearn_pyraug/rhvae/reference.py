@@ -5,6 +5,8 @@ The reference r is another row of x's class; z then codes how x differs from it.
 Shapes: K generators, B rows each, D columns, d latent dimensions.
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -15,6 +17,7 @@ from .warp import (
     n_control_points,
     n_warp_parameters,
     resample,
+    resample_once,
     spline_field,
     warp,
 )
@@ -127,7 +130,7 @@ class DeformationDecoder(nn.Module):
     latent_dim : int
         Latent dimension d.
     sample_shape : tuple of int
-        Shape of an image or a volume: (H, W), (D, H, W), or either with channels in front.
+        Shape of an image or a volume: (H, W) or (D, H, W).
     hidden_layer_sizes : tuple of int
         Hidden units, input side first (they are used in reverse order).
     generators : sequence of torch.Generator
@@ -135,35 +138,51 @@ class DeformationDecoder(nn.Module):
     skip : callable
         The likelihood's s: the parameters whose mean is, nearly, a given row.
     n_channels : int, default=1
-        1 where `sample_shape` has no axis of channels; else the length of its first axis.
+        Images of one row, which are warped alike.
+    fine : tuple of int or None, default=None
+        Another shape that references may have: it is warped by the same parameters.
+    second_order : bool, default=True
+        Whether the result can be differentiated twice, which costs fifteen times as much.
     """
 
     def __init__(
-        self, latent_dim, sample_shape, hidden_layer_sizes, generators, skip, n_channels=1
+        self,
+        latent_dim,
+        sample_shape,
+        hidden_layer_sizes,
+        generators,
+        skip,
+        n_channels=1,
+        *,
+        fine=None,
+        second_order=True,
     ):
         super().__init__()
         self.n_channels = n_channels
+        self.read = resample if second_order else resample_once
         grid = make_grid(sample_shape)
         self.n_control = n_control_points(grid)
         n_outputs = n_warp_parameters(grid) + self.n_control
         self.net = MLP((latent_dim, *reversed(hidden_layer_sizes), n_outputs), generators)
         _quieten(self.net)
-        self.shape = grid.shape
         # Not buffers: those of a stack lead with the class axis, and this serves all classes.
-        self._grids = {("cpu", torch.float32): grid}
+        self._grids = {
+            (n_channels * math.prod(shape), "cpu", torch.float32): make_grid(shape)
+            for shape in (sample_shape, fine or sample_shape)
+        }
         self.skip = skip
 
     def __getstate__(self):
         # A copy on a GPU must not go into a pickle that another machine reads.
         state = self.__dict__.copy()
-        state["_grids"] = {k: g for k, g in self._grids.items() if k[0] == "cpu"}
+        state["_grids"] = {k: g for k, g in self._grids.items() if k[1] == "cpu"}
         return state
 
-    def grid(self, like):
-        """Return the grid in the dtype and on the device of a tensor."""
-        key = (str(like.device), like.dtype)
+    def grid(self, n_features, like):
+        """Return the grid of rows of so many columns, in the dtype and on the device of a tensor."""
+        key = (n_features, str(like.device), like.dtype)
         if key not in self._grids:
-            grid = self._grids["cpu", torch.float32]
+            grid = self._grids[n_features, "cpu", torch.float32]
             self._grids[key] = WarpGrid(
                 grid.shape,
                 tuple(b.to(like) for b in grid.basis),
@@ -175,12 +194,12 @@ class DeformationDecoder(nn.Module):
     def forward(self, z, r):
         """Decode z of shape (K, B, d) beside r of shape (K, B, D) to (K, B, D)."""
         K, B, D = r.shape
-        grid = self.grid(z)
+        grid = self.grid(D, z)
         parameters = self.net(z).flatten(0, 1)
         exposure, geometry = parameters.split(
             [self.n_control, parameters.shape[1] - self.n_control], 1
         )
         g = _MAX_EXPOSURE * torch.tanh(spline_field(exposure.unsqueeze(1), grid))
-        images = r.reshape(K * B, self.n_channels, *self.shape)
-        moved = resample(images, warp(geometry, grid)) * g.exp()
+        images = r.reshape(K * B, self.n_channels, *grid.shape)
+        moved = self.read(images, warp(geometry, grid)) * g.exp()
         return self.skip(moved.view(K, B, D))

@@ -118,7 +118,7 @@ def score_from_references(
     m = min(n_nearest, max(len(r) for r in own))
     log_n = torch.tensor([len(r) for r in own], device=device).log().unsqueeze(1)
     scores = []
-    for x, g in zip(rows, streams, strict=True):
+    for x, g in zip(map(generator.seen, rows), streams, strict=True):
         parts = []
         for part in x.split(max(1, _chunk(stack, x) // m)):
             part = part.to(device)

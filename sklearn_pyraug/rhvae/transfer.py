@@ -25,12 +25,14 @@ from .mixed import MixedLikelihood
 from .model import RHVAEStack, build_stack
 from .networks import Posterior
 from .pairs import draw_partners, find_partners
+from .resolution import Resolution
 from .training import train_stack
 
 __all__ = ["ReferenceGenerator", "Transfer", "draw_from_references", "train_reference_generator"]
 
-# Rows that are decoded at once: bounds the memory.
+# Rows, and values, that are decoded at once: bounds the memory.
 _CHUNK = 2048
+_CHUNK_VALUES = 2**23
 # Pairs per row whose codes make up the metric, and from which the draws start.
 _PAIRS_PER_ROW = 8
 # Rows with which a class relies on its own pairs in half of the cases.
@@ -62,12 +64,16 @@ class ReferenceGenerator(NamedTuple):
         With the best weights.
     latent : Latent
         Its centroids are the codes of pairs.
-    rows : list of Tensor, each of shape (n_m, n_features)
-        The coded rows of every member.
+    rows : list of Tensor, each of shape (n_m, n_seen)
+        The rows of every member as the networks were shown them.
     labels : list of Tensor of int64, each of shape (n_m,)
         The class index of each row.
     pairs : list of Tensor of int64, each of shape (n_pairs_m, 2)
         For every centroid the rows a and b.
+    resolution : Resolution or None
+        What the networks were shown, where that is smaller than the rows themselves.
+    fine : list of Tensor, each of shape (n_m, n_features), or None
+        The rows themselves, where the networks were shown smaller ones.
     """
 
     stack: RHVAEStack
@@ -75,6 +81,22 @@ class ReferenceGenerator(NamedTuple):
     rows: list
     labels: list
     pairs: list
+    resolution: Resolution | None = None
+    fine: list | None = None
+
+    @property
+    def references(self):
+        """The coded rows from which new ones start."""
+        return self.rows if self.fine is None else self.fine
+
+    def seen(self, rows):
+        """Return coded rows as the networks see them."""
+        return rows if self.resolution is None else self.resolution.encode(rows)
+
+
+def _chunk(n_features):
+    """Return how many rows are decoded at once."""
+    return max(1, min(_CHUNK, _CHUNK_VALUES // n_features))
 
 
 def _make_pairs(rows, labels, n_neighbors, generator, max_pairs):
@@ -103,8 +125,9 @@ def _latent_of_pairs(stack, rows, pairs, kind):
     b = [r[p[:, 1]] for r, p in zip(rows, pairs, strict=True)]
     (x, mask), (b, _) = padded(x), padded(b)
     posteriors, factors = [], []
-    for first in range(0, x.shape[1], _CHUNK):
-        part = slice(first, first + _CHUNK)
+    step = _chunk(x.shape[2])
+    for first in range(0, x.shape[1], step):
+        part = slice(first, first + step)
         posteriors.append(stack.encode(x[:, part], b[:, part]))
         factors.append(stack.metric_network(x[:, part], b[:, part]))
     posterior = Posterior(*(torch.cat(p, 1) for p in zip(*posteriors, strict=True)))
@@ -184,6 +207,9 @@ def train_reference_generator(
         Set where the user interrupted the training.
     """
     stack = build_stack(architecture, flow, streams["weights"])
+    resolution, fine = architecture.resolution, None
+    if resolution is not None:
+        fine, rows = rows, [resolution.encode(x) for x in rows]
     split = [
         _split(x, y, validation_fraction, g, n_neighbors)
         for x, y, g in zip(rows, labels, streams["split"], strict=True)
@@ -195,7 +221,8 @@ def train_reference_generator(
         for x, y, g in zip(rows, labels, streams["split"], strict=True)
     ]
     latent = _latent_of_pairs(stack, rows, pairs, metric)
-    return ReferenceGenerator(stack, latent, rows, labels, pairs), history, interrupted
+    generator = ReferenceGenerator(stack, latent, rows, labels, pairs, resolution, fine)
+    return generator, history, interrupted
 
 
 @torch.no_grad()
@@ -247,20 +274,22 @@ def draw_from_references(
     z, info = sample_latent(latent, start, streams["mcmc"], settings)
     rows, references = [], []
     for j, (k, m) in enumerate(zip(labels, members, strict=True)):
-        own = generator.rows[m][generator.labels[m] == k]
+        all_rows = generator.references[m]
+        own = all_rows[generator.labels[m] == k]
         decode_stream = streams["decode"][j]
         reference = in_rounds(counts[j], len(own), decode_stream)
         pair = generator.pairs[m][start[j]]
         scale = torch.rand(counts[j], 1, generator=decode_stream)
         noise = torch.rand(counts[j], own.shape[1], generator=decode_stream) if noisy else None
         parts = [own[:0]]
-        for first in range(0, counts[j], _CHUNK):
-            part = slice(first, first + _CHUNK)
+        step = _chunk(own.shape[1])
+        for first in range(0, counts[j], step):
+            part = slice(first, first + step)
             row = _Row(
                 z[j][part],
                 own[reference[part]].to(device),
                 latent.c[j, start[j][part].to(device)],
-                *(generator.rows[m][pair[part, i]].to(device) for i in (0, 1)),
+                *(all_rows[pair[part, i]].to(device) for i in (0, 1)),
             )
             u = None if noise is None else noise[part].to(device)
             parts.append(_decode(stack, m, row, scale[part].to(device), transfer, u).cpu())

@@ -18,6 +18,7 @@ import math
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 
 __all__ = [
     "WarpGrid",
@@ -26,6 +27,7 @@ __all__ = [
     "n_control_points",
     "n_warp_parameters",
     "resample",
+    "resample_once",
     "spline_field",
     "warp",
 ]
@@ -158,8 +160,8 @@ def spline_field(control, grid):
 def resample(images, positions):
     """Read images between their pixels, linearly; beyond the border its last pixel goes on.
 
-    Written out with indexing, because torch's own cannot be differentiated twice, which the
-    Hamiltonian flow's gradient needs.
+    Written out with indexing, because torch's own, see :func:`resample_once`, cannot be
+    differentiated twice, which the Hamiltonian flow's gradient needs.
 
     Parameters
     ----------
@@ -189,6 +191,22 @@ def resample(images, positions):
         read = flat.gather(2, index.unsqueeze(1).expand(-1, C, -1))
         values = values + weight.unsqueeze(1) * read
     return values
+
+
+def resample_once(images, positions):
+    """Do as :func:`resample`, by torch's own function: quickly, but not twice differentiable."""
+    n = positions.shape[-1]
+    if n == 1:
+        # Torch knows images and volumes; a signal is an image of two equal rows.
+        images = images.unsqueeze(2).expand(-1, -1, 2, -1)
+        positions = torch.cat([torch.zeros_like(positions), positions], -1)
+        return resample_once(images, positions)
+    side = torch.tensor(images.shape[2:], dtype=positions.dtype, device=positions.device) - 1
+    grid = (positions * (2.0 / side) - 1.0).flip(-1)
+    # Torch wants the positions in the form of an image; this one has one row.
+    grid = grid.view(len(images), *[1] * (n - 1), -1, n)
+    values = F.grid_sample(images, grid, "bilinear", "border", align_corners=True)
+    return values.flatten(2)
 
 
 def jacobian_determinant(parameters, grid):
