@@ -1,0 +1,278 @@
+"""Writing rows as a folder of images or volumes."""
+
+import csv
+import io
+import os
+import secrets
+import shutil
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from sklearn_pyraug._persistence import atomic_write
+
+from ._guards import open_inside, printable
+from ._image_files import FORMATS, encode_image, fit_row, import_readers
+from ._image_folder import ImageFolder
+from ._listing import MANIFEST, MANIFEST_COLUMNS
+from ._picture import COLOUR, GREY, VOLUME
+from ._plans import make_plans
+from ._provenance import match_rows
+
+
+def save_image_folder(
+    path,
+    X,
+    y,
+    *,
+    like=None,
+    synthetic_mask=None,
+    origins=None,
+    format=None,
+    overwrite=False,
+):
+    """Write images or volumes to a new folder, one subfolder for each class.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder. The one around it must exist.
+    X : array-like of shape (n, H, W), (n, 3, H, W) or (n, D, H, W)
+        Rows of finite numbers: grey images, colour images or volumes. A single channel,
+        (n, 1, H, W) or (n, 1, D, H, W), may be there too.
+    y : array-like of shape (n,)
+        Labels. Their strings are the names of the subfolders, where they are safe ones.
+    like : ImageFolder, default=None
+        What `load_image_folder` returned: its rows are written under the names that they had
+        there, and are copied byte for byte where neither row nor file has changed since;
+        synthetic rows get the format, affine and header of the file that they came from.
+    synthetic_mask : array-like of bool of shape (n,), default=None
+        Which rows are synthetic. None: with `like`, all after its rows; else none.
+    origins : array-like of int of shape (n,), default=None
+        For each row, the row that it came from, of `like` or else of X, or -1 if none is known:
+        ``origin_indices_`` of the augmenter. None: the first rows are those of `like`, in order.
+    format : {"png", "jpg", "bmp", "tif", "npy", "npz", "pt", "nii", "nii.gz"}, default=None
+        For the rows that are no file of `like`. None: the format of their origin, else of the
+        first row of `like` of their class; without `like`, png for uint8 and for grey uint16
+        images, nii.gz for volumes and npy for all else. A row that the format of its origin
+        cannot hold exactly is written as npy.
+    overwrite : bool, default=False
+        Whether a folder that this function wrote may be replaced, with all that is in it.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` is a file, or a folder that is not empty and `overwrite` is False, or one that
+        holds no manifest of this function.
+    FileNotFoundError
+        If there is no folder to put it into.
+    ImportError
+        If a format needs Pillow or nibabel, and that is not installed.
+    OSError
+        If something cannot be written.
+    ValueError
+        If shapes or lengths do not fit, values are not finite, `format` cannot hold the rows, or
+        `path` overlaps the folder that `like` was read from.
+
+    See Also
+    --------
+    load_image_folder : The way back.
+
+    Notes
+    -----
+    All is written to a temporary folder beside `path`, which takes its name at the end: if
+    anything fails or the run is stopped, what was at `path` is still there and nothing else.
+
+    ``manifest.csv`` has a line for each row, in the order of X, with the columns ``file``,
+    ``label``, ``synthetic`` (True or False) and ``origin``, the file that a synthetic row came
+    from. It holds every label as it is, also where it is no safe name of a folder: then the
+    subfolder's name is made safe and distinct.
+
+    jpg loses a little of every row that is not copied. In other formats values come back
+    exactly; where `format`, or that of the origin, lacks the dtype but holds the values, they do
+    so under another dtype.
+
+    Synthetic NIfTI volumes do not take over the free text and the extensions of their origin's
+    header, which may tell of a person.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from sklearn_pyraug.io import load_image_folder, save_image_folder
+    >>> X = np.zeros((3, 8, 8), dtype=np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "images"
+    ...     mask, origins = [False, False, True], [0, 1, 1]
+    ...     save_image_folder(path, X, ["a", "b", "b"], synthetic_mask=mask, origins=origins)
+    ...     print((path / "manifest.csv").read_text().strip())
+    ...     images = load_image_folder(path)
+    file,label,synthetic,origin
+    a/original_00001.npy,a,False,
+    b/original_00002.npy,b,False,
+    b/synthetic_00001.npy,b,True,b/original_00002.npy
+    >>> images.X.dtype, images.synthetic_mask.tolist()
+    (dtype('float32'), [False, False, True])
+    """
+    if like is not None and not isinstance(like, ImageFolder):
+        raise ValueError(
+            f"`like` is of type {type(like).__name__}; give what load_image_folder returned."
+        )
+    if format is not None and format not in FORMATS:
+        raise ValueError(f"`format` is {format!r}; use one of {', '.join(FORMATS)}.")
+    target = _check_target(path, like, overwrite)
+    X, kind = _check_rows(X, like)
+    labels = _check_labels(y, len(X))
+    rows = match_rows(X, like, synthetic_mask, origins)
+    plans = make_plans(X, kind, labels, rows, like, format)
+    import_readers({plan.format for plan in plans if not plan.copied})
+    with _new_folder(target) as folder:
+        for row, plan in zip(X, plans, strict=True):
+            _write(folder, row, kind, plan, like)
+        # Last: who finds it finds all files.
+        with atomic_write(folder / MANIFEST) as handle:
+            handle.write(_manifest(plan.entry for plan in plans))
+
+
+def _check_target(path, like, overwrite):
+    """Return `path` as an absolute Path, or raise if it must not be written."""
+    target = Path(os.path.abspath(os.fspath(path)))
+    shown = printable(path)
+    if like is not None:
+        here, there = os.path.realpath(target), os.path.realpath(like.root)
+        # Of different drives, nothing is common.
+        same_drive = os.path.splitdrive(here)[0] == os.path.splitdrive(there)[0]
+        if same_drive and os.path.commonpath([here, there]) in (here, there):
+            raise ValueError(
+                f"`path` is '{shown}', which is, or is inside, or holds the folder that `like` "
+                f"was read from, '{printable(like.root)}'; choose another place."
+            )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"`path` is '{shown}', but there is no folder '{printable(target.parent)}'; make it "
+            "first."
+        )
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise FileExistsError(f"`path` is '{shown}', which is no folder; choose another name.")
+    if target.is_dir() and any(target.iterdir()):
+        if not overwrite:
+            raise FileExistsError(
+                f"`path` is '{shown}', a folder that is not empty; choose another name, or pass "
+                "overwrite=True to replace all of it."
+            )
+        if not (target / MANIFEST).is_file():
+            raise FileExistsError(
+                f"`path` is '{shown}', a folder without the {MANIFEST} of save_image_folder, "
+                "whose contents are not deleted even with overwrite=True; choose another name."
+            )
+    return target
+
+
+def _check_rows(X, like):
+    """Return X with one axis for rows and those of a kind, and the kind."""
+    X = np.asarray(X)
+    kind = _kind_of(X.shape) if like is None else like.kind
+    if like is not None and X.shape[1:] != like.X.shape[1:]:
+        raise ValueError(
+            f"`X` has rows of shape {X.shape[1:]}, but `like` has rows of shape "
+            f"{like.X.shape[1:]}; give rows of that shape, or leave `like` out."
+        )
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"`X` has dtype {X.dtype}; give real numbers.")
+    if not len(X) or not X.size:
+        raise ValueError(f"`X` has shape {X.shape}, which holds nothing; give at least one row.")
+    if X.dtype.kind == "f" and not np.isfinite(X).all():
+        raise ValueError("`X` holds values that are not finite; replace them.")
+    if X.dtype.kind == "b":
+        X = X.astype(np.uint8)
+    if X.dtype.itemsize > 8:
+        X = X.astype(np.float64)
+    if like is None and X.ndim > 3 and X.shape[1] == 1:
+        X = X[:, 0]
+    return X, kind
+
+
+def _kind_of(shape):
+    """Return the kind of rows in an array of this shape, or raise ValueError."""
+    axes = shape[1:]
+    if len(axes) > 2 and axes[0] == 1:
+        axes = axes[1:]
+    if len(axes) == 2:
+        return GREY
+    if len(axes) == 3:
+        return COLOUR if axes[0] == 3 else VOLUME
+    raise ValueError(
+        f"`X` has shape {shape}; give (n, H, W) for grey images, (n, 3, H, W) for colour images "
+        "or (n, D, H, W) for volumes."
+    )
+
+
+def _check_labels(y, n_rows):
+    """Return the labels as strings, one for each row."""
+    y = np.asarray(y)
+    if y.shape != (n_rows,):
+        raise ValueError(f"`y` has shape {y.shape}; give one label for each of {n_rows} rows.")
+    return [str(label) for label in y.tolist()]
+
+
+def _write(folder, row, kind, plan, like):
+    """Write one file below `folder`."""
+    path = folder.joinpath(*plan.entry.file.split("/"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Under a short name, because that of the temporary file is longer than the name proper,
+    # which may be as long as the system allows.
+    part = folder / ".part"
+    with atomic_write(part) as handle:
+        if plan.copied:
+            original, stamp = open_inside(like.root, plan.source.file)
+            with original:
+                shutil.copyfileobj(original, handle)
+            if stamp != plan.source.stamp:
+                raise OSError(f"'{printable(plan.source.file)}' was changed while it was copied.")
+        else:
+            source = plan.source
+            affine, header = (None, None) if source is None else (source.affine, source.header)
+            fitted = fit_row(row, kind, plan.format)
+            handle.write(encode_image(fitted, kind, plan.format, affine, header))
+    os.replace(part, path)
+
+
+def _manifest(entries):
+    """Return the lines of ``manifest.csv`` as bytes."""
+    buffer = io.StringIO(newline="")
+    # These ends of lines have both characters that need quotes within a name.
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer.writerow(MANIFEST_COLUMNS)
+    writer.writerows(entries)
+    return buffer.getvalue().encode("utf-8", errors="surrogateescape")
+
+
+@contextmanager
+def _new_folder(target):
+    """Give a temporary folder that takes the name of `target` when the block has ended well."""
+    token = secrets.token_hex(4)
+    temporary = target.with_name(f".{target.name[:100]}.{token}.tmp")
+    old = target.with_name(f".{target.name[:100]}.{token}.old")
+    try:
+        temporary.mkdir()
+        yield temporary
+        if target.exists():
+            os.rename(target, old)
+        os.rename(temporary, target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            os.rename(old, target)
+        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+    if old.exists():
+        warnings.warn(
+            f"'{printable(target)}' is written, but what was there could not be removed "
+            f"completely; delete '{printable(old)}'.",
+            UserWarning,
+            stacklevel=4,
+        )

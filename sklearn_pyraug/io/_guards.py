@@ -1,0 +1,123 @@
+"""What is asked of a file before any of it is believed: where it is, what it is, how large."""
+
+import os
+import stat
+from math import prod
+
+# Deflate turns at most 1032 bytes into one: who promises more lies about it.
+_DEFLATE_RATIO = 1032
+# Pictures that are worth training on compress far less; a small file that unpacks to more than
+# this many bytes, at more than that ratio, is made to fill the memory.
+_BOMB_BYTES, _BOMB_RATIO = 2**26, 500
+_KINDS = {
+    stat.S_IFDIR: "folder",
+    stat.S_IFIFO: "named pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+
+
+class BadFile(ValueError):
+    """A file that cannot be taken; the message says what the file is or lacks."""
+
+
+def printable(text):
+    r"""Return a name with what a terminal would obey, or cannot show, as escapes.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.io._guards import printable
+    >>> printable("two\nlines")
+    'two\\nlines'
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text)
+    )
+
+
+def why(error):
+    """Return the reason of an exception in one printable line."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    lines = text.strip().splitlines()
+    return printable(lines[0] if lines else type(error).__name__)[:200]
+
+
+def place(root, file):
+    """Return the path of a relative posix name inside `root`."""
+    return os.path.join(root, *file.split("/"))
+
+
+def open_inside(root, file):
+    """Open a regular file of a folder, and nothing else.
+
+    Parameters
+    ----------
+    root : str
+        Folder that the file must be in once all symbolic links are followed.
+    file : str
+        Relative posix name.
+
+    Returns
+    -------
+    handle : binary file object
+    stamp : tuple of (int, int)
+        Size in bytes and time of the last change in nanoseconds.
+
+    Raises
+    ------
+    BadFile
+        If it leads out of the folder, is no regular file, or cannot be opened.
+    """
+    try:
+        path = os.path.realpath(place(root, file))
+        top = os.path.realpath(root)
+        if os.path.commonpath([path, top]) != top:
+            raise BadFile("leads out of the folder")
+        # Looked at before it is opened, because opening a pipe waits for its other end and
+        # opening a device may set it going.
+        _check_regular(os.stat(path))
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        handle = os.fdopen(os.open(path, flags), "rb")
+    except BadFile:
+        raise
+    except (OSError, ValueError) as error:
+        if os.path.islink(place(root, file)):
+            raise BadFile(f"a symbolic link that cannot be followed ({why(error)})") from error
+        raise BadFile(f"cannot be opened ({why(error)})") from error
+    try:
+        info = os.fstat(handle.fileno())
+        _check_regular(info)
+    except BaseException:
+        handle.close()
+        raise
+    return handle, (info.st_size, info.st_mtime_ns)
+
+
+def _check_regular(info):
+    if not stat.S_ISREG(info.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(info.st_mode), "special file")
+        raise BadFile(f"a {kind}, not a regular file")
+
+
+def check_extent(shape, max_pixels):
+    """Raise BadFile unless all axes are positive and have at most `max_pixels` together."""
+    shown = " x ".join(map(str, shape))
+    if any(length < 1 for length in shape):
+        raise BadFile(f"declares the shape {shown}, which holds nothing")
+    if prod(shape) > max_pixels:
+        raise BadFile(f"declares {shown} pixels, more than max_pixels={max_pixels}")
+
+
+def check_unpacked(n_bytes, n_packed):
+    """Raise BadFile where compressed bytes cannot, or should not, unpack to so many."""
+    ratio = n_bytes / max(n_packed, 1)
+    if ratio > _DEFLATE_RATIO + 1 and n_bytes > 2**16:
+        raise BadFile(f"declares {n_bytes} bytes, which {n_packed} compressed ones cannot hold")
+    if n_bytes > _BOMB_BYTES and ratio > _BOMB_RATIO:
+        raise BadFile(
+            f"unpacks {n_packed} bytes to {n_bytes}, as a decompression bomb does; store it "
+            "uncompressed if it is sound"
+        )
