@@ -10,6 +10,7 @@ from ._codec import TableCodec
 from ._generators import learn
 from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
 from ._random import root_seed
+from ._saving import ModelFileMixin
 from ._schema import read_table
 from ._settings import codec_likelihood, decoder_kind, settle
 from ._shape import guess_sample_shape
@@ -29,7 +30,7 @@ from .rhvae import check_networks
 __all__ = ["BaseAugmenter"]
 
 
-class BaseAugmenter(BaseOverSampler):
+class BaseAugmenter(ModelFileMixin, BaseOverSampler):
     """The methods of :class:`~sklearn_pyraug.RHVAEAugmenter`, whose parameters they read."""
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -89,11 +89,10 @@ def _refuse_existing(path, overwrite):
         )
 
 
-def write_archive(path, meta, tensors):
+def write_archive(path, meta, tensors, *, overwrite=True):
     """Write what is not a tensor as JSON and what is as safetensors, into one zip file.
 
-    The write is atomic, and a file already at `path` is replaced. Equal content gives equal
-    bytes.
+    The write is atomic. Equal content gives equal bytes.
 
     Parameters
     ----------
@@ -104,11 +103,15 @@ def write_archive(path, meta, tensors):
         lists and dicts as values. The keys "format" and "version" are the archive's own.
     tensors : dict of str to Tensor
         Dense tensors of any shape, on any device; gradients are not kept.
+    overwrite : bool, default=True
+        Whether a file already there may be replaced.
 
     Raises
     ------
     ValueError
         If `meta` is not plain JSON or uses a reserved key, or if a tensor cannot be stored.
+    FileExistsError
+        If `path` exists and `overwrite` is False.
     OSError
         If the file cannot be written.
 
@@ -129,7 +132,7 @@ def write_archive(path, meta, tensors):
     ({'latent_dim': 2}, {'c': tensor([0., 0.])})
     """
     payloads = {_META: _dump_meta(meta), _TENSORS: _dump_tensors(tensors)}
-    with atomic_write(path) as handle, zipfile.ZipFile(handle, "w") as archive:
+    with atomic_write(path, overwrite=overwrite) as handle, zipfile.ZipFile(handle, "w") as archive:
         for name, payload in payloads.items():
             # A ZipInfo of its own has a fixed date and is stored uncompressed: the reader can
             # then hold each member's size against the file's own.
