@@ -1,0 +1,391 @@
+"""Phantom brains: what augmentation gains a logistic regression and a small 3-D CNN.
+
+    python benchmarks/bench_phantoms.py
+    python benchmarks/bench_phantoms.py --seeds 2 --classifiers logistic --set max_epochs=50
+
+For each seed other heads are made (``sklearn_pyraug.datasets.make_brain_phantoms``, at its
+defaults): `--n-per-class` of each class to train on and `--n-test` to test on. Classifiers are
+trained on the former alone, and on these with `--n-new` more of each class by SMOTE and by
+RHVAEAugmenter, at its defaults but for what `--set` says. Gains are paired over seeds.
+
+The CNN takes the same number of gradient steps, of the same number of volumes each, whatever it
+is trained on: more volumes are not more training.
+
+``bench_phantoms.csv`` has the scores of each seed, as they come; ``bench_phantoms.md`` and
+``.json`` the means and gains.
+"""
+
+import argparse
+import ast
+import csv
+import time
+from pathlib import Path
+
+import gain_scores
+import gain_statistics
+import harness
+import numpy as np
+import torch
+from imblearn.over_sampling import SMOTE
+from scipy import stats
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from skorch import NeuralNetClassifier
+from skorch.callbacks import LRScheduler
+from torch import nn
+
+from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug.datasets import make_brain_phantoms
+
+NAME = "bench_phantoms"
+METHODS = ("none", "SMOTE", "ours")
+CLASSIFIERS = ("logistic", "cnn")
+N_COMPONENTS = 20
+BATCH_SIZE = 20
+COLUMNS = (
+    "seed",
+    "method",
+    "classifier",
+    "balanced_accuracy",
+    "roc_auc",
+    "n_train",
+    "resample_s",
+    "classifier_s",
+    "closeness",
+)
+
+
+def make_parser():
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = parser.add_argument
+    add("--seeds", type=_positive, default=5, help="number of seeds")
+    add("--seed", type=int, default=0, help="the first of them")
+    add("--n-per-class", type=_positive, default=50, help="volumes to train on")
+    add("--n-test", type=_positive, default=200, help="volumes of each class to test on")
+    add("--n-new", type=_positive, default=200, help="new volumes of each class")
+    add("--shape", type=int, nargs=3, default=(32, 40, 32), metavar=("D", "H", "W"))
+    add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    add("--classifiers", nargs="+", choices=CLASSIFIERS, default=list(CLASSIFIERS))
+    add("--set", nargs="+", default=[], metavar="NAME=VALUE", help="parameters of the augmenter")
+    add("--steps", type=_positive, default=200, help="gradient steps of the CNN")
+    add("--threads", type=_positive, help="torch threads (None: torch's own)")
+    add("--device", default="cpu", help="of the CNN and the augmenter: cpu or cuda")
+    add("--quick", action="store_true", help="few small volumes, two seeds")
+    add("--out", type=Path, default=harness.RESULTS, help="folder for the results")
+    return parser
+
+
+def _positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def parse_settings(texts):
+    """Read ``name=value``; a value that is no Python literal is text.
+
+    Parameters
+    ----------
+    texts : list of str
+
+    Returns
+    -------
+    settings : dict
+
+    Raises
+    ------
+    ValueError
+        If there is no ``=``.
+    """
+    settings = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--set: {text!r} has no value; write name=value.")
+        try:
+            settings[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[name] = value
+    return settings
+
+
+# --- data and methods -----------------------------------------------------------------------
+
+
+def make_data(args, seed):
+    """Return the training and the test volumes of a seed: X, y, X_test, y_test."""
+    n_train = 2 * args.n_per_class
+    X, y = make_brain_phantoms(n_train + 2 * args.n_test, tuple(args.shape), random_state=seed)
+    return X[:n_train], y[:n_train], X[n_train:], y[n_train:]
+
+
+def resample(method, X, y, n_new, settings, seed):
+    """Return the training volumes and the new ones of a method.
+
+    Parameters
+    ----------
+    method : str
+        One of `METHODS`.
+    X : ndarray of shape (n, D, H, W)
+    y : ndarray of shape (n,)
+    n_new : int
+        New volumes of each class.
+    settings : dict
+        Parameters of our augmenter.
+    seed : int
+
+    Returns
+    -------
+    X_all : ndarray of shape (n_all, D, H, W)
+    y_all : ndarray of shape (n_all,)
+    """
+    if method == "none":
+        return X, y
+    labels, sizes = np.unique(y, return_counts=True)
+    counts = {int(label): int(size) + n_new for label, size in zip(labels, sizes, strict=True)}
+    if method == "ours":
+        augmenter = RHVAEAugmenter(**{"sampling_strategy": counts, "random_state": seed} | settings)
+        return augmenter.fit_resample(X, y)
+    sampler = SMOTE(sampling_strategy=counts, random_state=seed)
+    rows, y_all = sampler.fit_resample(flat(X), y)
+    return rows.reshape(-1, *X.shape[1:]), y_all
+
+
+# --- classifiers ----------------------------------------------------------------------------
+
+
+class VolumeNet(nn.Module):
+    """Three times convolution and pooling, the mean over what is left, one linear layer.
+
+    Parameters
+    ----------
+    width : int, default=8
+        Channels of the first convolution; each further one has twice as many.
+    """
+
+    def __init__(self, width=8):
+        super().__init__()
+        layers = []
+        for n_in, n_out in ((1, width), (width, 2 * width), (2 * width, 4 * width)):
+            layers += [nn.Conv3d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm3d(n_out)]
+            layers += [nn.ReLU(), nn.MaxPool3d(2)]
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(4 * width, 2)
+
+    def forward(self, x):
+        """Return logits, (B, 2), of volumes, (B, D, H, W), each standardised by itself."""
+        mean, std = x.mean((1, 2, 3), keepdim=True), x.std((1, 2, 3), keepdim=True)
+        x = self.features(((x - mean) / std).unsqueeze(1))
+        return self.head(x.mean((2, 3, 4)))
+
+
+class Cnn(NeuralNetClassifier):
+    """The network in skorch, trained for a fixed number of steps by Adam, its rate annealed.
+
+    Parameters
+    ----------
+    n_steps : int
+    seed : int
+        Of weights and order.
+    device : str
+    lr : float, default=3e-3
+    """
+
+    def __init__(self, n_steps, seed, device="cpu", lr=3e-3, **kwargs):
+        self.n_steps, self.seed = n_steps, seed
+        annealed = LRScheduler(
+            torch.optim.lr_scheduler.CosineAnnealingLR, T_max=n_steps, step_every="batch"
+        )
+        super().__init__(
+            VolumeNet,
+            criterion=nn.CrossEntropyLoss,
+            optimizer=torch.optim.Adam,
+            lr=lr,
+            batch_size=BATCH_SIZE,
+            max_epochs=1,
+            train_split=None,
+            callbacks=[annealed],
+            verbose=0,
+            device=device,
+            **kwargs,
+        )
+
+    def fit(self, X, y):
+        """Train; passes through permutations of the rows until all steps are taken."""
+        sampler = torch.utils.data.RandomSampler(
+            range(len(X)),
+            num_samples=self.n_steps * BATCH_SIZE,
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+        self.set_params(iterator_train__sampler=sampler)
+        # Layers draw their first weights from the global generator only.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return super().fit(X, y)
+
+
+def make_classifier(name, args, seed):
+    """Return an untrained classifier of volumes."""
+    if name == "cnn":
+        return Cnn(args.steps, seed, args.device)
+    return make_pipeline(
+        FunctionTransformer(flat),
+        PCA(N_COMPONENTS, random_state=seed),
+        StandardScaler(),
+        LogisticRegression(max_iter=2000),
+    )
+
+
+def flat(X):
+    """Return volumes as rows."""
+    return X.reshape(len(X), int(np.prod(X.shape[1:])))
+
+
+# --- scores ---------------------------------------------------------------------------------
+
+
+def score_seed(seed, args, settings):
+    """Yield the records of a seed, one per method and classifier, with the columns `COLUMNS`."""
+    X, y, X_test, y_test = make_data(args, seed)
+    for method in args.methods:
+        start = time.perf_counter()
+        X_all, y_all = resample(method, X, y, args.n_new, settings, seed)
+        resample_s = time.perf_counter() - start
+        closeness = gain_scores.closeness(flat(X_all[len(X) :]), flat(X))
+        for name in args.classifiers:
+            start = time.perf_counter()
+            classifier = make_classifier(name, args, seed)
+            scores = gain_scores.evaluate(classifier, X_all, y_all, X_test, y_test)
+            yield {
+                "seed": seed,
+                "method": method,
+                "classifier": name,
+                "balanced_accuracy": 100 * scores["balanced_accuracy"],
+                "roc_auc": 100 * scores["roc_auc"],
+                "n_train": len(y_all),
+                "resample_s": resample_s,
+                "classifier_s": time.perf_counter() - start,
+                "closeness": closeness,
+            }
+
+
+def t_interval(differences, level=0.95):
+    """Return Student's interval of the mean of paired differences; NaN for a single one."""
+    m = len(differences)
+    if m < 2:
+        return np.nan, np.nan
+    half = stats.t.ppf(0.5 + level / 2, m - 1) * np.std(differences, ddof=1) / np.sqrt(m)
+    mean = np.mean(differences)
+    return float(mean - half), float(mean + half)
+
+
+def summarise(records, methods, classifiers):
+    """Return a row per classifier and method: means over seeds and the gain over none.
+
+    Parameters
+    ----------
+    records : list of dict
+        With the columns `COLUMNS`.
+    methods, classifiers : list of str
+
+    Returns
+    -------
+    rows : list of dict
+    """
+    rows = []
+    for classifier in classifiers:
+        base = _scores(records, "none", classifier)
+        for method in methods:
+            of_both = [r for r in records if (r["method"], r["classifier"]) == (method, classifier)]
+            row = {"classifier": classifier, "method": method, "seeds": len(of_both)}
+            for name in ("balanced_accuracy", "roc_auc"):
+                row[f"{name}_percent"] = float(np.mean([r[name] for r in of_both]))
+            if method != "none":
+                scores = _scores(records, method, classifier)
+                differences = np.array([scores[seed] - base[seed] for seed in sorted(base)])
+                row["gain"] = float(differences.mean())
+                row["t interval"] = list(t_interval(differences))
+                row["bootstrap"] = list(gain_statistics.bootstrap_interval(differences[None]))
+                row["wins"] = int((differences > gain_statistics.TIE).sum())
+            for name in ("closeness", "resample_s", "classifier_s"):
+                row[name] = float(np.mean([r[name] for r in of_both]))
+            rows.append(row)
+    return rows
+
+
+def _scores(records, method, classifier):
+    return {
+        r["seed"]: r["balanced_accuracy"]
+        for r in records
+        if (r["method"], r["classifier"]) == (method, classifier)
+    }
+
+
+def make_quick(args):
+    """Make everything small, in place."""
+    args.seeds = min(args.seeds, 2)
+    args.n_per_class, args.n_test, args.n_new = 12, 20, 12
+    args.shape, args.steps = (16, 20, 16), 10
+
+
+def main(argv=None):
+    """Score all seeds, and write the report."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    try:
+        settings = parse_settings(args.set)
+        RHVAEAugmenter().set_params(**settings)
+    except ValueError as error:
+        parser.error(str(error))
+    settings = {"device": args.device, **settings}
+    args.methods = list(dict.fromkeys(["none", *args.methods]))
+    if args.quick:
+        make_quick(args)
+    harness.prepare(args)
+
+    records = []
+    args.out.mkdir(parents=True, exist_ok=True)
+    seeds = range(args.seed, args.seed + args.seeds)
+    total = args.seeds * len(args.methods) * len(args.classifiers)
+    with (
+        open(args.out / f"{NAME}.csv", "w", newline="", encoding="utf-8") as file,
+        harness.progress(total, "scores") as bar,
+    ):
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for seed in seeds:
+            for record in score_seed(seed, args, settings):
+                writer.writerow(record)
+                file.flush()
+                records.append(record)
+                bar.update()
+
+    report = harness.Report(NAME, parser.description, args)
+    for row in summarise(records, args.methods, args.classifiers):
+        report.add(**row)
+    report.note(
+        "Gain: in points of balanced accuracy over none, the mean over seeds, with its 95 % "
+        "intervals: Student's t, and of the bootstrap. Each seed makes other heads, to train and "
+        "to test on. Wins: seeds with a gain above 0."
+    )
+    report.note(
+        f"logistic: on {N_COMPONENTS} standardised principal components, C = 1. cnn: three "
+        f"convolutions, {args.steps} steps of {BATCH_SIZE} volumes by Adam whatever it is trained "
+        f"on: {args.steps * BATCH_SIZE / (2 * args.n_per_class):.3g} passes over the real volumes "
+        f"alone, {args.steps * BATCH_SIZE / (2 * (args.n_per_class + args.n_new)):.3g} over all."
+    )
+    report.note(
+        "Closeness: median distance of a new volume to the nearest real one, over that of real "
+        "ones to each other. Seconds: means, of this machine as busy as it was."
+    )
+    report.write()
+
+
+if __name__ == "__main__":
+    main()

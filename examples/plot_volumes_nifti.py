@@ -1,0 +1,104 @@
+"""
+Brain volumes in NIfTI files
+============================
+
+Augmentation was made for studies with few scans: here 20 patients and 20 healthy controls, whose
+volumes lie in NIfTI files. The brains are phantoms, drawn by formulas; those of patients have
+larger ventricles, the dark pair in the middle, but not all of them, and not by much.
+"""
+
+# %%
+# Volumes on disk
+# ---------------
+# A NIfTI file holds an affine, which says where in the scanner a voxel lies, in mm.
+
+import tempfile
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nibabel as nib
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug.datasets import make_brain_phantoms
+from sklearn_pyraug.io import load_image_folder, save_image_folder
+
+N_TRAIN = 40
+volumes, ill = make_brain_phantoms(240, shape=(20, 24, 20), random_state=0)
+names = np.where(ill, "patient", "control")
+
+work = tempfile.TemporaryDirectory()
+scans = Path(work.name) / "scans"
+affine = np.diag([8.0, 8.0, 8.0, 1.0])
+affine[:3, 3] = -80.0, -96.0, -80.0
+for number, (volume, name) in enumerate(zip(volumes[:N_TRAIN], names, strict=False)):
+    (scans / name).mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(volume, affine), scans / name / f"{number:03d}.nii.gz")
+
+# %%
+# Read, augment, write
+# --------------------
+# The subfolders' names are the labels. X has the shape (n, 20, 24, 20), and so has what comes
+# back. Synthetic volumes get the affine of the real volume that they come from. 40 epochs instead
+# of 100 keep this example short.
+
+folder = load_image_folder(scans)
+print(folder.report)
+
+start = time.perf_counter()
+augmenter = RHVAEAugmenter(
+    sampling_strategy={"control": 120, "patient": 120}, max_epochs=40, random_state=0
+)
+X_more, y_more = augmenter.fit_resample(folder.X, folder.y)
+print(f"{folder.X.shape} became {X_more.shape} in {time.perf_counter() - start:.0f} s")
+
+augmented = Path(work.name) / "augmented"
+origins = augmenter.origin_indices_
+save_image_folder(augmented, X_more, y_more, like=folder, origins=origins)
+again = load_image_folder(augmented)
+print(f"{again.synthetic_mask.sum()} of {len(again)} volumes are marked as synthetic")
+print("affine kept:", all(np.array_equal(each, affine) for each in again.affines))
+
+# %%
+# Slices
+# ------
+# Above, the real volumes from which the synthetic ones below come.
+
+figure, axes = plt.subplots(4, 6, figsize=(7, 5.5), layout="constrained")
+rng = np.random.default_rng(0)
+for k, label in enumerate(["control", "patient"]):
+    new = np.flatnonzero(augmenter.synthetic_mask_ & (y_more == label))
+    for column, row in enumerate(rng.choice(new, 6, replace=False)):
+        for below, shown in enumerate([origins[row], row]):
+            ax = axes[2 * k + below, column]
+            ax.imshow(X_more[shown, :, :, 11].T, cmap="gray", origin="lower", vmin=0, vmax=1)
+            ax.set(xticks=[], yticks=[])
+    axes[2 * k, 0].set_ylabel(f"real\n{label}")
+    axes[2 * k + 1, 0].set_ylabel("synthetic\nfrom it")
+
+# %%
+# Does a classifier gain?
+# -----------------------
+# 200 other phantoms are for testing. Knowing the ventricles' exact sizes, one would reach 84 %.
+
+classifier = make_pipeline(PCA(20, random_state=0), StandardScaler(), LogisticRegression())
+X_test = volumes[N_TRAIN:].reshape(len(volumes) - N_TRAIN, -1)
+for title, X, y in (("without", folder.X, folder.y), ("with", X_more, y_more)):
+    classifier.fit(X.reshape(len(X), -1), y)
+    score = 100 * balanced_accuracy_score(names[N_TRAIN:], classifier.predict(X_test))
+    print(f"logistic regression {title} synthetic volumes: {score:.1f} %")
+
+work.cleanup()
+plt.show()
+
+# %%
+# A synthetic brain is a real one whose shape and exposure are changed as those of others differ;
+# it is smoother, because warping takes means of neighbouring voxels. On 200 test volumes a score
+# has a standard error of some 3 points, and other training volumes would give another gain:
+# ``benchmarks/bench_phantoms.py`` repeats the comparison over seeds.

@@ -1,0 +1,125 @@
+"""The examples run as they are, and each draws a picture."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+PLOTS = sorted(path.name for path in EXAMPLES.glob("plot_*.py"))
+# Runs an example in a process of its own, and saves its picture where it would be shown.
+RUN = """
+import runpy, sys
+import matplotlib.pyplot as plt
+import torch
+torch.set_num_threads(1)
+script, picture, *arguments = sys.argv[1:]
+plt.show = lambda: plt.savefig(picture)
+sys.argv = [script, *arguments]
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+def run(name, tmp_path, *arguments):
+    """Run an example in an empty folder; return what it prints, and its picture's file."""
+    picture, home = tmp_path / "picture.png", tmp_path / "home"
+    home.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, EXAMPLES / name, picture, *arguments],
+        env=os.environ | {"MPLBACKEND": "Agg", "TMPDIR": str(home)},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    # Whatever it writes, it clears away; torch makes an empty folder of its own.
+    assert not [path for path in home.rglob("*") if path.is_file()]
+    return done.stdout, picture
+
+
+def has_drawn(picture):
+    """Tell whether a picture shows more than an empty page."""
+    from matplotlib.image import imread
+
+    return np.ptp(imread(picture)[..., :3]) > 0.5
+
+
+def percentages(text):
+    """Return the pairs of accuracies that an example prints, in percent."""
+    return [float(number) for number in re.findall(r"([\d.]+) %", text)]
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_examples_are_cells_that_sphinx_gallery_can_read(name):
+    text = (EXAMPLES / name).read_text(encoding="utf-8")
+    header = text.split('"""')[1].strip("\n").splitlines()
+    assert header[1] == "=" * len(header[0])
+    cells = text.split("# %%\n")[1:]
+    assert len(cells) >= 4
+    for cell in cells:
+        assert cell.startswith("# ")
+    # The last one says in words what came out.
+    assert all(line.startswith("#") for line in cells[-1].strip().splitlines())
+
+
+@pytest.mark.slow
+def test_digits(tmp_path):
+    pytest.importorskip("matplotlib")
+    text, picture = run("plot_digits.py", tmp_path)
+    assert "100 images became 600" in text
+    assert len(percentages(text)) == 4
+    # Ten classes: far above chance with and without.
+    assert min(percentages(text)) > 70
+    assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_images_from_photographs(tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("PIL")
+    text, picture = run("plot_pneumonia_style_images.py", tmp_path)
+    assert "flower: 442, temple: 442" in text
+    assert "40 images became 200" in text
+    assert re.search(r"synthetic_\d+\.png,temple,True,temple/original_\d+\.png", text)
+    assert len(percentages(text)) == 4
+    assert min(percentages(text)) > 55
+    assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_images_from_a_folder_of_yours(tmp_path):
+    """Colour images of several sizes, one of them broken."""
+    pytest.importorskip("matplotlib")
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for label, value in (("NORMAL", 60), ("PNEUMONIA", 120)):
+        (tmp_path / "scans" / label).mkdir(parents=True)
+        for i in range(30):
+            pixels = rng.normal(value, 40, size=(24 + i % 3, 26, 3)).clip(0, 255)
+            file = tmp_path / "scans" / label / f"{i}.png"
+            image.fromarray(pixels.astype(np.uint8)).save(file)
+    (tmp_path / "scans" / "NORMAL" / "broken.png").write_bytes(b"\x89PNG")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    text, picture = run("plot_pneumonia_style_images.py", tmp_path, tmp_path / "scans")
+    assert "NORMAL/broken.png" in text
+    assert "(60, 3, 24, 24)" in text
+    assert "40 images became 200" in text
+    assert before == {path: path.read_bytes() for path in before}
+    assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_volumes(tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("nibabel")
+    text, picture = run("plot_volumes_nifti.py", tmp_path)
+    assert "(40, 20, 24, 20) became (240, 20, 24, 20)" in text
+    assert "200 of 240 volumes are marked as synthetic" in text
+    assert "affine kept: True" in text
+    assert len(percentages(text)) == 2
+    assert has_drawn(picture)
