@@ -1,18 +1,53 @@
-"""The command line, ``python -m sklearn_pyraug``: it reads arguments and reports errors."""
+"""The command line, ``sklearn-pyraug`` or ``python -m sklearn_pyraug``.
 
-import argparse
+Exit codes: 0 on success, 1 where the command failed, 2 on wrong usage, 130 after Ctrl-C. An error
+takes one line on standard error; ``--debug`` shows its traceback, too.
+"""
+
+import os
 import sys
+import traceback
+import warnings
 
-from sklearn_pyraug import __version__, _demo
+import click
+from tqdm import tqdm
 
-_PROG = "python -m sklearn_pyraug"
+from sklearn_pyraug import __version__
+
+from ._cli_augment import augment, generate, train
+from ._cli_command import PROG, debug_option, in_one_line, say
+from ._cli_demo import demo
+from ._cli_evaluate import evaluate
+from ._cli_inspect import inspect
+
+__all__ = ["main"]
+
+# What a user can cause and mend. Anything else is a defect of the program.
+_EXPECTED = (ImportError, OSError, ValueError, MemoryError)
+# They speak to the authors of programs.
+_NOT_FOR_USERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, SyntaxWarning)
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors take one line."""
+class _Run:
+    """What `main` must know of the command that it runs."""
 
-    def error(self, message):
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+    debug = False
+
+
+@click.group(
+    no_args_is_help=False,
+    epilog="`sklearn-pyraug COMMAND --help` has the options of a command, and examples. Exit "
+    "codes: 0 success, 1 the command failed, 2 wrong usage, 130 interrupted.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name=PROG, message="%(prog)s %(version)s")
+def _group():
+    """Augment small data sets with Riemannian variational autoencoders."""
+
+
+_group.params.append(debug_option())
+for _command in (augment, train, generate, inspect, evaluate, demo):
+    _group.add_command(_command)
 
 
 def main(argv=None):
@@ -26,104 +61,109 @@ def main(argv=None):
     Returns
     -------
     status : int
-        0 on success, 1 where the command failed, 130 where it was interrupted.
-
-    Raises
-    ------
-    SystemExit
-        With code 2 on wrong usage, with code 0 after ``--help`` and ``--version``.
+        0 on success, 1 where the command failed, 2 on wrong usage, 130 where it was
+        interrupted.
 
     Examples
     --------
     >>> from sklearn_pyraug.cli import main
-    >>> try:
-    ...     main(["--version"])
-    ... except SystemExit as stop:
-    ...     print("exit code", stop.code)  # doctest: +ELLIPSIS
+    >>> status = main(["--version"])  # doctest: +ELLIPSIS
     sklearn-pyraug ...
-    exit code 0
+    >>> status
+    0
     """
-    arguments = _make_parser().parse_args(argv)
-    try:
-        arguments.run(arguments)
-    except KeyboardInterrupt:
-        print(f"{_PROG}: interrupted", file=sys.stderr)
-        return 130
-    # What a user can cause and mend. Anything else is a defect of the program, and its
-    # traceback is wanted.
-    except (ImportError, OSError, ValueError) as error:
-        print(f"{_PROG}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _make_parser():
-    parser = _Parser(
-        prog=_PROG,
-        description="Augment small data sets with Riemannian variational autoencoders.",
-        epilog=f"example: {_PROG} demo --output demo",
-    )
-    parser.add_argument("--version", action="version", version=f"sklearn-pyraug {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_demo(commands)
-    return parser
-
-
-def _add_demo(commands):
-    demo = commands.add_parser(
-        "demo",
-        help="augment a few handwritten digits and compare classifiers",
-        description=(
-            "Augment a few handwritten digits, compare classifiers trained without "
-            "augmentation, with SMOTE and with RHVAEAugmenter on the same held-out rows, and "
-            f"draw real and synthetic digits into {_demo.IMAGE_NAME}. Nothing is downloaded."
-        ),
-        epilog=f"example: {_PROG} demo --output demo --random-state 1 --n-per-class 50",
-    )
-    demo.add_argument(
-        "--output", default="demo", metavar="FOLDER", help="where the picture goes (%(default)s)"
-    )
-    demo.add_argument(
-        "--random-state",
-        type=_integer_between(0, 2**32 - 1),
-        default=0,
-        metavar="SEED",
-        help="seed of rows, training and classifiers (%(default)s)",
-    )
-    demo.add_argument(
-        "--n-per-class",
-        type=_integer_between(_demo.FEWEST_ROWS, _demo.MOST_ROWS),
-        default=20,
-        metavar="N",
-        help=(
-            f"training rows of each class, {_demo.FEWEST_ROWS} to {_demo.MOST_ROWS} (%(default)s)"
-        ),
-    )
-    demo.add_argument(
-        "--overwrite", action="store_true", help="replace a picture that is there already"
-    )
-    demo.set_defaults(run=_run_demo)
-
-
-def _run_demo(arguments):
-    _demo.run_demo(
-        arguments.output,
-        random_state=arguments.random_state,
-        n_per_class=arguments.n_per_class,
-        overwrite=arguments.overwrite,
-    )
-
-
-def _integer_between(low, high):
-    """Return a converter for argparse that refuses integers out of range."""
-
-    def convert(text):
+    run = _Run()
+    with warnings.catch_warnings():
+        # A dictionary of those seen is kept by module, so that "default" would let a second call
+        # in one process say nothing.
+        warnings.simplefilter("always")
+        for category in _NOT_FOR_USERS:
+            warnings.simplefilter("ignore", category)
+        warnings.showwarning = _show_warning(set())
         try:
-            value = int(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no integer from {low} to {high}")
-        return value
+            return _invoke(argv, run)
+        except KeyboardInterrupt:
+            _complain("interrupted")
+            return 130
+        except click.ClickException as error:
+            _complain(f"error: {_message(error)}")
+            return error.exit_code
+        except BrokenPipeError:
+            _abandon_output()
+            return 1
+        except Exception as error:
+            if run.debug:
+                traceback.print_exc()
+            _complain(f"error: {_reason(error)}")
+            return 1
 
-    return convert
+
+def _invoke(argv, run):
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with _group.make_context(PROG, arguments, obj=run) as context:
+            _group.invoke(context)
+    except click.exceptions.Exit as stop:  # --help and --version
+        status = stop.exit_code
+    else:
+        status = 0
+    if sys.stdout is not None:
+        # Here and not at the interpreter's end, where a closed pipe could not be caught.
+        sys.stdout.flush()
+    return status
+
+
+def _complain(text):
+    # Above a progress bar that may be there.
+    with tqdm.external_write_mode(file=sys.stderr):
+        say(f"{PROG}: {in_one_line(text)}", err=True)
+
+
+def _show_warning(seen):
+    """Return a replacement for `warnings.showwarning` that prints a line, once for each text."""
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        if str(message) not in seen:
+            seen.add(str(message))
+            _complain(f"warning: {message}")
+
+    return show
+
+
+def _message(error):
+    """Return what click would say of a wrong usage, and where help is."""
+    text = error.format_message()
+    context = getattr(error, "ctx", None)
+    if not isinstance(error, click.UsageError):
+        return text
+    parameter = getattr(error, "param", None)
+    if context is not None and parameter is not None:
+        source = context.get_parameter_source(parameter.name)
+        if source is click.core.ParameterSource.DEFAULT_MAP:
+            text = f"{text.rstrip('.')} (in the config file)."
+    return f"{text} (see {PROG if context is None else context.command_path} --help)"
+
+
+def _reason(error):
+    # torch's errors are RuntimeErrors, of a GPU and of the CPU's allocator.
+    exhausted = isinstance(error, RuntimeError) and any(
+        sign in str(error).lower() for sign in ("out of memory", "allocate memory")
+    )
+    if exhausted or isinstance(error, MemoryError):
+        return f"out of memory ({error}); give fewer rows or smaller images."
+    if isinstance(error, OSError) and error.strerror:
+        name = "" if error.filename is None else f"'{error.filename}': "
+        return f"{name}{error.strerror}"
+    if isinstance(error, _EXPECTED):
+        return str(error) or type(error).__name__
+    return (
+        f"unexpected {type(error).__name__}: {error}; this is a defect of the program, whose "
+        "traceback --debug shows."
+    )
+
+
+def _abandon_output():
+    """Let the interpreter flush a closed pipe in peace."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,8 +1,11 @@
-"""Tests of the command line and of the demo behind it."""
+"""Tests of the command line as a whole, and of the demo."""
 
+import shlex
 import subprocess
 import sys
+import warnings
 
+import click
 import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE, RandomOverSampler
@@ -13,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_pyraug import __version__, _demo, cli
 
-PROG = "python -m sklearn_pyraug"
+PROG = "sklearn-pyraug"
 
 
 class QuickAugmenter:
@@ -204,13 +207,69 @@ def test_an_error_of_several_lines_is_told_in_one(monkeypatch, capsys):
     assert one_line(capsys) == f"{PROG}: error: first second"
 
 
-def test_defects_keep_their_traceback(monkeypatch):
+def test_a_defect_takes_one_line_and_names_the_way_to_its_traceback(monkeypatch, capsys):
     def fail(*args, **kwargs):
-        raise ZeroDivisionError
+        raise ZeroDivisionError("by zero")
 
     monkeypatch.setattr(_demo, "run_demo", fail)
-    with pytest.raises(ZeroDivisionError):
-        cli.main(["demo"])
+    assert cli.main(["demo"]) == 1
+    line = one_line(capsys)
+    assert line.startswith(f"{PROG}: error: unexpected ZeroDivisionError: by zero; ")
+    assert "--debug" in line
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "demo"], ["demo", "--debug"]])
+@pytest.mark.parametrize("kind", [ZeroDivisionError, ValueError])
+def test_debug_shows_the_traceback_before_or_after_the_command(
+    arguments, kind, monkeypatch, capsys
+):
+    def fail(*args, **kwargs):
+        raise kind("told")
+
+    monkeypatch.setattr(_demo, "run_demo", fail)
+    assert cli.main(arguments) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Traceback")
+    assert lines[-2] == f"{kind.__name__}: told"
+    assert lines[-1].startswith(f"{PROG}: error: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(13, "Permission denied", "a b.csv"), "'a b.csv': Permission denied"),
+        (FileNotFoundError("`path` is 'x'; check"), "`path` is 'x'; check"),
+        (MemoryError("9 GiB"), "out of memory (9 GiB); give fewer rows or smaller images."),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 9 GiB"),
+            "out of memory (CUDA out of memory. Tried to allocate 9 GiB); give fewer",
+        ),
+        (EOFError("ended"), "unexpected EOFError: ended; "),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_errors_are_told_in_words(error, expected, monkeypatch, capsys):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(_demo, "run_demo", fail)
+    assert cli.main(["demo"]) == 1
+    assert one_line(capsys).startswith(f"{PROG}: error: {expected}")
+
+
+def test_warnings_take_one_line_each_and_are_told_once(monkeypatch, capsys):
+    def warn(*args, **kwargs):
+        for text in ("first\n  line", "first\n  line", "second"):
+            warnings.warn(text, stacklevel=1)
+        warnings.warn("for programmers", FutureWarning, stacklevel=1)
+
+    monkeypatch.setattr(_demo, "run_demo", warn)
+    assert cli.main(["demo"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"{PROG}: warning: first line",
+        f"{PROG}: warning: second",
+    ]
 
 
 def test_an_interrupt_exits_130(monkeypatch, capsys):
@@ -225,35 +284,51 @@ def test_an_interrupt_exits_130(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ([], "the following arguments are required: COMMAND"),
-        (["bake"], "invalid choice: 'bake'"),
-        (["demo", "--n-per-class", "5"], "'5' is no integer from 6 to 150"),
-        (["demo", "--n-per-class", "many"], "'many' is no integer from 6 to 150"),
-        (["demo", "--random-state", "-1"], "'-1' is no integer from 0 to 4294967295"),
-        (["demo", "extra"], "unrecognized arguments: extra"),
+        ([], "Missing command"),
+        (["bake"], "No such command 'bake'"),
+        (["--bake"], "No such option"),
+        (["demo", "--n-per-class", "5"], "5 is not in the range 6<=x<=150"),
+        (["demo", "--n-per-class", "many"], "'many' is not a valid integer range"),
+        (["demo", "--random-state", "-1"], "-1 is not in the range 0<=x<=4294967295"),
+        (["demo", "extra"], "unexpected extra argument"),
+        (["augment"], "Missing argument 'INPUT'"),
+        (["augment", "rows.csv"], "Missing option '-o' / '--output'"),
     ],
 )
 def test_wrong_usage_exits_2_with_one_line(arguments, match, capsys):
-    with pytest.raises(SystemExit) as stop:
-        cli.main(arguments)
-    assert stop.value.code == 2
+    assert cli.main(arguments) == 2
     line = one_line(capsys)
     assert match in line
-    assert "--help)" in line
+    assert line.endswith("--help)")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"]])
-def test_help_has_an_example(arguments, capsys):
-    with pytest.raises(SystemExit) as stop:
-        cli.main(arguments)
-    assert stop.value.code == 0
-    assert f"example: {PROG} demo --output demo" in capsys.readouterr().out
+COMMANDS = ["augment", "train", "generate", "inspect", "evaluate", "demo"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_in_examples_that_are_valid(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    examples = lines[lines.index("Examples:") + 1 :]
+    assert examples
+    for example in examples:
+        program, *arguments = shlex.split(example)
+        assert program == PROG
+        assert arguments[0] == command
+        click_command = cli._group.commands[command]
+        # Parsed, not run: a config file of an example is not there.
+        parser = click_command.make_parser(click.Context(click_command))
+        parser.parse_args(arguments[1:])
+
+
+def test_the_help_lists_the_commands(capsys):
+    assert cli.main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {command} " in out for command in COMMANDS)
 
 
 def test_version(capsys):
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["--version"])
-    assert stop.value.code == 0
+    assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"sklearn-pyraug {__version__}\n"
 
 

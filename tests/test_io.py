@@ -10,6 +10,12 @@ from numpy.testing import assert_array_equal
 from sklearn_pyraug.io import load_synthetic_mask, load_table, save_table
 
 pd = pytest.importorskip("pandas")
+try:
+    import pyarrow
+except ImportError:
+    pyarrow = None
+needs_parquet = pytest.mark.skipif(pyarrow is None, reason="parquet needs pyarrow")
+parquet = pytest.param(".parquet", marks=needs_parquet)
 
 MASK = np.array([False, False, True])
 
@@ -26,14 +32,49 @@ def frame():
     )
 
 
+@pytest.mark.parametrize("suffix", [".csv", parquet])
 @pytest.mark.parametrize("mask", [None, MASK])
-def test_csv_round_trip_of_a_frame(frame, mask, tmp_path):
-    y = pd.Series(["a", "b", "b"], name="ignored")
-    save_table(tmp_path / "t.csv", frame, y, mask, target="kind")
-    X_back, y_back = load_table(tmp_path / "t.csv", target="kind")
+def test_round_trip_of_a_frame(frame, mask, suffix, tmp_path):
+    y = pd.Series(["a", "b", "b"], name="ignored", index=[5, 6, 7])
+    save_table(tmp_path / f"t{suffix}", frame, y, mask, target="kind")
+    X_back, y_back = load_table(tmp_path / f"t{suffix}", target="kind")
     pd.testing.assert_frame_equal(X_back, frame, check_exact=True)
     assert y_back.tolist() == ["a", "b", "b"]
     assert y_back.name == "kind"
+
+
+@needs_parquet
+def test_parquet_keeps_categories_dates_and_small_types(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "colour": pd.Categorical(["red", "blue", None], categories=["red", "blue", "green"]),
+            "day": pd.to_datetime(["2020-01-01", "2020-01-02", None]),
+            "small": np.array([1, 2, 3], dtype=np.int8),
+            3: [True, False, True],
+        },
+        index=[7, 8, 9],
+    )
+    y = pd.Series(pd.Categorical(["a", "b", "a"]))
+    save_table(tmp_path / "t.parquet", frame, y, MASK)
+    X_back, y_back = load_table(tmp_path / "t.parquet")
+    expected = frame.rename(columns=str).reset_index(drop=True)
+    pd.testing.assert_frame_equal(X_back, expected)
+    assert y_back.dtype == "category"
+    assert list(frame.columns)[-1] == 3  # the caller's frame stays as it was
+
+
+@needs_parquet
+@pytest.mark.parametrize(
+    ("frame", "match"),
+    [
+        ({"mixed": [1, "a", 2.0]}, "cannot be kept in a parquet file"),
+        ({"complex": [1j, 2j, 3j]}, "cannot be kept in a parquet file"),
+    ],
+)
+def test_what_parquet_cannot_hold_is_refused(frame, match, tmp_path):
+    with pytest.raises(ValueError, match=match):
+        save_table(tmp_path / "t.parquet", pd.DataFrame(frame), [0, 1, 1])
+    assert not list(tmp_path.iterdir())
 
 
 def test_csv_round_trip_of_an_array_is_exact(tmp_path, random_seed):
@@ -63,7 +104,7 @@ def test_npz_takes_pandas_strings_and_numeric_frames(frame, tmp_path):
     assert_array_equal(y_back, ["a", "b", "b"])
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".npz", ".CSV"])
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".CSV", parquet])
 def test_mask_round_trip(suffix, tmp_path):
     path = tmp_path / f"t{suffix}"
     save_table(path, np.eye(3), [0, 1, 1], MASK)
@@ -71,7 +112,7 @@ def test_mask_round_trip(suffix, tmp_path):
     assert load_table(path)[0].shape == (3, 3)  # the mark is no feature
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+@pytest.mark.parametrize("suffix", [".csv", ".npz", parquet])
 def test_mask_of_unmarked_rows_is_an_error(suffix, tmp_path):
     path = tmp_path / f"t{suffix}"
     save_table(path, np.eye(3), [0, 1, 1])
@@ -85,7 +126,7 @@ def test_a_numeric_column_called_synthetic_is_a_feature(tmp_path):
     assert list(load_table(path, "kind")[0].columns) == ["cotton", "synthetic"]
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+@pytest.mark.parametrize("suffix", [".csv", ".npz", parquet])
 def test_an_existing_file_is_kept_unless_told(suffix, tmp_path):
     path = tmp_path / f"t{suffix}"
     save_table(path, np.zeros((2, 1)), [0, 1])
@@ -114,13 +155,13 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t", "t.csv.gz"])
 def test_unknown_suffixes_are_refused(name, tmp_path):
-    with pytest.raises(ValueError, match=r"ends in \.csv or \.npz"):
+    with pytest.raises(ValueError, match=r"ends in \.csv, \.parquet or \.npz"):
         save_table(tmp_path / name, np.eye(2), [0, 1])
-    with pytest.raises(ValueError, match=r"ends in \.csv or \.npz"):
+    with pytest.raises(ValueError, match=r"ends in \.csv, \.parquet or \.npz"):
         load_table(tmp_path / name)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+@pytest.mark.parametrize("suffix", [".csv", ".npz", parquet])
 def test_a_missing_file_is_named(suffix, tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file; check the name"):
         load_table(tmp_path / f"absent{suffix}")
@@ -149,6 +190,28 @@ def test_damaged_or_empty_csv_is_refused(content, tmp_path):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(ValueError, match="`path` is"):
         load_table(tmp_path / "t.csv")
+
+
+@needs_parquet
+def test_damaged_parquet_is_refused(tmp_path, random_seed):
+    path = tmp_path / "t.parquet"
+    save_table(path, pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}), ["a", "b"])
+    whole = path.read_bytes()
+    rng = np.random.default_rng(random_seed)
+    damaged = [b"", b"PAR1", whole[:100], b"a,target\n1,2\n", whole[:-20]]
+    for _ in range(50):
+        content = bytearray(whole)
+        for position in rng.integers(len(whole), size=20):
+            content[position] = rng.integers(256)
+        damaged.append(bytes(content))
+    n_refused = 0
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            load_table(path)
+        except ValueError as error:
+            n_refused += "`path` is" in str(error) or "`target` is" in str(error)
+    assert n_refused > 45  # the rest were changed where nobody looks
 
 
 def test_damaged_npz_is_refused(tmp_path):
@@ -198,3 +261,21 @@ def test_without_pandas_csv_names_the_remedy_and_npz_works(tmp_path, monkeypatch
     assert load_table(tmp_path / "t.npz")[0].shape == (2, 2)
     with pytest.raises(ImportError, match="pip install pandas"):
         save_table(tmp_path / "t.csv", np.eye(2), [0, 1])
+
+
+def test_without_pyarrow_parquet_names_the_remedy_and_csv_works(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    save_table(tmp_path / "t.csv", np.eye(2), [0, 1])
+    with pytest.raises(ImportError, match=r"pip install sklearn-pyraug\[parquet\]"):
+        save_table(tmp_path / "t.parquet", np.eye(2), [0, 1])
+
+
+def test_a_file_that_may_not_be_opened_is_no_damaged_one(tmp_path, monkeypatch):
+    (tmp_path / "t.csv").write_text("a,target\n1,2\n")
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(PermissionError):
+        load_table(tmp_path / "t.csv")

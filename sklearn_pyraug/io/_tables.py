@@ -1,8 +1,8 @@
-"""Tables as csv or npz files.
+"""Tables as csv, parquet or npz files.
 
-A csv file has one column a feature, one for the target, and, where rows are marked, a column
-``synthetic`` of True and False. An npz file has the arrays ``X``, ``y`` and, where rows are
-marked, ``synthetic``.
+A csv or parquet file has one column a feature, one for the target, and, where rows are marked, a
+column ``synthetic`` of True and False. An npz file has the arrays ``X``, ``y`` and, where rows
+are marked, ``synthetic``.
 """
 
 import io
@@ -14,25 +14,26 @@ import numpy as np
 from sklearn_pyraug._persistence import atomic_write
 
 _MASK = "synthetic"
-_SUFFIXES = (".csv", ".npz")
+_SUFFIXES = (".csv", ".parquet", ".npz")
 
 
 def load_table(path, target="target"):
-    """Read features and target from a csv or npz file.
+    """Read features and target from a csv, parquet or npz file.
 
     Parameters
     ----------
     path : str or path-like
-        File whose name ends in ``.csv`` or ``.npz``.
+        File whose name ends in ``.csv``, ``.parquet`` or ``.npz``.
     target : str, default="target"
-        Name of the target's column in a csv file. An npz file keeps its target in ``y``, and
-        this parameter is not looked at.
+        Name of the target's column in a csv or parquet file. An npz file keeps its target in
+        ``y``, and this parameter is not looked at.
 
     Returns
     -------
     X : DataFrame of shape (n_samples, n_features) or ndarray of shape (n_samples, ...)
-        Features: a DataFrame from csv, an array from npz. A csv column ``synthetic`` that
-        holds only True and False is the mark of `save_table`, not a feature, and is left out.
+        Features: a DataFrame from csv and parquet, an array from npz. A column ``synthetic``
+        that holds only True and False is the mark of `save_table`, not a feature, and is left
+        out.
     y : Series or ndarray of shape (n_samples,)
         Target.
 
@@ -41,7 +42,7 @@ def load_table(path, target="target"):
     FileNotFoundError
         If there is no such file.
     ImportError
-        If the file is csv and pandas is not installed.
+        If pandas is not installed and the file is no npz, or pyarrow is not and it is parquet.
     ValueError
         If the suffix is unknown, the file is damaged or empty, the target is missing, or one of
         its values is.
@@ -80,7 +81,7 @@ def load_table(path, target="target"):
                 )
         return arrays["X"], arrays["y"]
 
-    frame = _read_csv(path)
+    frame = _read_frame(path, suffix)
     if target not in frame.columns:
         raise ValueError(
             f"`target` is {target!r}, which is no column of '{path}'; the columns are "
@@ -103,7 +104,7 @@ def load_synthetic_mask(path):
     Parameters
     ----------
     path : str or path-like
-        File whose name ends in ``.csv`` or ``.npz``.
+        File whose name ends in ``.csv``, ``.parquet`` or ``.npz``.
 
     Returns
     -------
@@ -115,7 +116,7 @@ def load_synthetic_mask(path):
     FileNotFoundError
         If there is no such file.
     ImportError
-        If the file is csv and pandas is not installed.
+        If pandas is not installed and the file is no npz, or pyarrow is not and it is parquet.
     ValueError
         If the suffix is unknown, the file is damaged or empty, or its rows are not marked.
 
@@ -138,7 +139,7 @@ def load_synthetic_mask(path):
     if suffix == ".npz":
         mask = _read_npz(path).get(_MASK)
     else:
-        frame = _read_csv(path)
+        frame = _read_frame(path, suffix)
         mask = frame[_MASK].to_numpy() if _has_mask(frame) else None
     if mask is None or mask.dtype != np.bool_:
         raise ValueError(
@@ -149,21 +150,21 @@ def load_synthetic_mask(path):
 
 
 def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=False):
-    """Write features and target to a csv or npz file, atomically.
+    """Write features and target to a csv, parquet or npz file, atomically.
 
     Parameters
     ----------
     path : str or path-like
-        Where the file shall be; the name ends in ``.csv`` or ``.npz``.
+        Where the file shall be; the name ends in ``.csv``, ``.parquet`` or ``.npz``.
     X : DataFrame or array-like of shape (n_samples, n_features)
-        Features. In csv an array's columns are named ``x0``, ``x1``, ...; an npz file takes
-        arrays of more axes too, and keeps no column names.
+        Features. In csv and parquet an array's columns are named ``x0``, ``x1``, ...; an npz
+        file takes arrays of more axes too, and keeps no column names.
     y : array-like of shape (n_samples,)
         Target.
     synthetic_mask : array-like of shape (n_samples,), dtype bool, default=None
         True where the row is synthetic; stored as ``synthetic`` when given.
     target : str, default="target"
-        Name of the target's column in a csv file.
+        Name of the target's column in a csv or parquet file.
     overwrite : bool, default=False
         Whether a file already at `path` may be replaced.
 
@@ -172,10 +173,10 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     FileExistsError
         If `path` exists and `overwrite` is False.
     ImportError
-        If the file is csv and pandas is not installed.
+        If pandas is not installed and the file is no npz, or pyarrow is not and it is parquet.
     ValueError
         If the suffix is unknown, the lengths or axes do not fit, a feature bears the name of
-        the target or of the mark, or an npz file would have to hold Python objects.
+        the target or of the mark, or a parquet or npz file would have to hold Python objects.
 
     See Also
     --------
@@ -183,8 +184,8 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
 
     Notes
     -----
-    Numbers and strings come back from csv exactly. An index, categories and dates do not:
-    csv knows none of them.
+    Numbers and strings come back from csv exactly. An index, categories and dates do not: csv
+    knows none of them. Parquet keeps categories and dates, but no index.
 
     Examples
     --------
@@ -201,7 +202,8 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     """
     path, suffix = _check_path(path, must_exist=False)
     X = X if hasattr(X, "columns") else np.asarray(X)
-    y = np.asarray(y)
+    # Not as an array: parquet keeps a target's categories.
+    y = y if hasattr(y, "array") else np.asarray(y)
     if X.ndim < 2 or y.ndim != 1 or len(X) != len(y):
         raise ValueError(
             f"`X` has shape {X.shape} and `y` has shape {y.shape}; give a dense array or "
@@ -215,8 +217,10 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
                 f"{synthetic_mask.shape}; give one True or False for each of {len(y)} rows."
             )
     # Encoded in full before the file is opened, so that what cannot be written touches nothing.
-    encode = _encode_npz if suffix == ".npz" else _encode_csv
-    payload = encode(X, y, synthetic_mask, target)
+    if suffix == ".npz":
+        payload = _encode_npz(X, y, synthetic_mask)
+    else:
+        payload = _encode_frame(_to_frame(X, y, synthetic_mask, target, suffix), suffix)
     with atomic_write(path, overwrite=overwrite) as handle:
         handle.write(payload)
 
@@ -226,7 +230,7 @@ def _check_path(path, *, must_exist):
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
-        raise ValueError(f"`path` is '{path}'; use a name that ends in .csv or .npz.")
+        raise ValueError(f"`path` is '{path}'; use a name that ends in .csv, .parquet or .npz.")
     if must_exist and not path.is_file():
         raise FileNotFoundError(f"`path` is '{path}', where there is no file; check the name.")
     return path, suffix
@@ -239,34 +243,55 @@ def _shown(names):
     return (", ".join(names[:10]) or "none") + more
 
 
-def _import_pandas():
+def _import_pandas(suffix):
     try:
         import pandas
+
+        if suffix == ".parquet":
+            import pyarrow  # noqa: F401
     except ImportError as error:
+        extra = "sklearn-pyraug[parquet]" if suffix == ".parquet" else "pandas"
         raise ImportError(
-            "`path` is a csv file, which needs pandas; install it with `pip install pandas`, "
-            "or use an .npz file."
+            f"`path` is a {suffix[1:]} file, which needs a package that is missing ({error}); "
+            f"install it with `pip install {extra}`, or use an .npz file."
         ) from error
     return pandas
+
+
+def _arrow_error():
+    """Return the base class of pyarrow's errors."""
+    from pyarrow.lib import ArrowException
+
+    return ArrowException
 
 
 def _has_mask(frame):
     return _MASK in frame.columns and frame[_MASK].dtype == np.bool_
 
 
-def _read_csv(path):
-    """Read a csv file of at least one row into a DataFrame."""
-    pandas = _import_pandas()
-    # The default parser may miss a float's last bit before pandas 3.1, which deprecates the option.
-    exact = tuple(map(int, pandas.__version__.split(".")[:2])) >= (3, 1)
-    options = {} if exact else {"float_precision": "round_trip"}
-    try:
-        frame = pandas.read_csv(path, **options)
-    except (ValueError, pandas.errors.ParserError) as error:
-        raise ValueError(
-            f"`path` is '{path}', which is no readable csv file ({error}); give one of "
-            "comma-separated columns with a header line, in UTF-8."
-        ) from error
+def _read_frame(path, suffix):
+    """Read a csv or parquet file of at least one row into a DataFrame."""
+    pandas = _import_pandas(suffix)
+    damage = (ValueError, OSError, TypeError, KeyError, RuntimeError)
+    if suffix == ".parquet":
+        damage += (_arrow_error(),)
+        what, read, options = "one written by pandas", pandas.read_parquet, {"engine": "pyarrow"}
+    else:
+        what, read = "one of comma-separated columns with a header line, in UTF-8", pandas.read_csv
+        # The default parser may miss a float's last bit before pandas 3.1, which deprecates the
+        # option.
+        exact = tuple(map(int, pandas.__version__.split(".")[:2])) >= (3, 1)
+        options = {} if exact else {"float_precision": "round_trip"}
+    # Opened here: a file that may not be opened is then no damaged one.
+    with open(path, "rb") as handle:
+        try:
+            frame = read(handle, **options)
+        # What csv's and parquet's readers raise on damaged files goes by all these names.
+        except damage as error:
+            raise ValueError(
+                f"`path` is '{path}', which is no readable {suffix[1:]} file ({error}); give "
+                f"{what}."
+            ) from error
     if frame.empty:
         raise ValueError(f"`path` is '{path}', which has no rows; give a file with some.")
     return frame
@@ -286,32 +311,49 @@ def _read_npz(path):
         ) from error
 
 
-def _encode_csv(X, y, synthetic_mask, target):
-    """Return the table as csv bytes."""
-    pandas = _import_pandas()
+def _to_frame(X, y, synthetic_mask, target, suffix):
+    """Return the whole table as one DataFrame whose columns have strings as names."""
+    pandas = _import_pandas(suffix)
     if X.ndim != 2:
         raise ValueError(
-            f"`X` has shape {X.shape}; a csv file takes (n_samples, n_features), use .npz."
+            f"`X` has shape {X.shape}; a {suffix[1:]} file takes (n_samples, n_features), use .npz."
         )
     if hasattr(X, "columns"):
         frame = X.copy()
+        frame.columns = [str(name) for name in frame.columns]
     else:
         frame = pandas.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
-    names = [str(name) for name in frame.columns]
-    taken = sorted({target, _MASK} & set(names))
+    taken = sorted({target, _MASK} & set(frame.columns))
     if taken or target == _MASK:
         raise ValueError(
             f"`X` has columns or `target` the name {taken[0] if taken else target!r}; rename: "
             f"{_MASK!r} is kept for the mark and {target!r} for the target."
         )
-    frame[target] = y
+    # By position, whatever the index of either says.
+    frame[target] = getattr(y, "array", y)
     if synthetic_mask is not None:
         frame[_MASK] = synthetic_mask
-    return frame.to_csv(index=False, lineterminator="\n").encode("utf-8")
+    return frame
 
 
-def _encode_npz(X, y, synthetic_mask, target):
-    """Return the table as npz bytes; `target` has no place in it."""
+def _encode_frame(frame, suffix):
+    """Return a DataFrame as the bytes of a csv or parquet file."""
+    if suffix == ".csv":
+        return frame.to_csv(index=False, lineterminator="\n").encode("utf-8")
+    buffer = io.BytesIO()
+    try:
+        frame.to_parquet(buffer, engine="pyarrow", index=False)
+    # pyarrow's errors, on columns of several types among others.
+    except (TypeError, ValueError, _arrow_error()) as error:
+        raise ValueError(
+            f"`X` or `y` cannot be kept in a parquet file ({error}); give columns of one type and "
+            "of different names, or use .csv."
+        ) from error
+    return buffer.getvalue()
+
+
+def _encode_npz(X, y, synthetic_mask):
+    """Return the table as npz bytes."""
     arrays = {"X": _plain_array("X", X), "y": _plain_array("y", y)}
     if synthetic_mask is not None:
         arrays[_MASK] = synthetic_mask

@@ -1,0 +1,156 @@
+"""Tests of the command line as a process: signals, pipes, and what it leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from sklearn_pyraug import cli
+from sklearn_pyraug.io import load_table, save_table
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
+COMMAND = [sys.executable, "-m", "sklearn_pyraug"]
+QUICK = ["--device", "cpu", "--set", "max_epochs=2", "--set", "hidden_layer_sizes=8"]
+# Longer than anybody waits.
+ENDLESS = ["--device", "cpu", "--set", "max_epochs=10000000", "--set", "patience=none"]
+
+
+def start(folder, *arguments):
+    """Start a command in a process group of its own, as a terminal does."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def contents(root):
+    """Return the bytes of all files below a folder, by name."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """A csv file with a gap, which lets `augment` say something before it trains."""
+    X = np.random.default_rng(0).normal(size=(24, 3))
+    X[0, 0] = np.nan
+    save_table(tmp_path / "rows.csv", X, np.repeat(["a", "b"], 12), target="kind")
+    return tmp_path
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of images of two sizes, of which `augment` says something before it trains."""
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (tmp_path / "pets" / label).mkdir(parents=True)
+        for i in range(5):
+            pixels = rng.integers(0, 256, (8 + i % 2, 8)).astype(np.uint8)
+            image.fromarray(pixels).save(tmp_path / "pets" / label / f"{i}.png")
+    return tmp_path
+
+
+@posix
+@pytest.mark.parametrize(
+    ("command", "data", "source", "output"),
+    [
+        ("augment", "rows", ["rows.csv", "--target", "kind"], "out.csv"),
+        ("train", "rows", ["rows.csv", "--target", "kind"], "out.pyraug"),
+        ("augment", "pictures", ["pets"], "out"),
+    ],
+)
+def test_ctrl_c_while_training(command, data, source, output, request, monkeypatch):
+    """Exit code 130 at once, one line, no file; the old output stays, and a second run works."""
+    folder = request.getfixturevalue(data)
+    monkeypatch.chdir(folder)
+    arguments = [command, *source, "-o", output]
+    assert cli.main([*arguments, *QUICK]) == 0
+    before = contents(folder)
+    process = start(folder, *arguments, "--overwrite", *ENDLESS)
+    try:
+        note = process.stderr.readline()
+        assert note.startswith("sklearn-pyraug: note: ")
+        # The note is the last thing before the training, which begins within this time.
+        time.sleep(1.5)
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        began = time.monotonic()
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    # A second or two on a free core; here others may be at work.
+    assert time.monotonic() - began < 10
+    assert process.returncode == 130
+    assert out == ""
+    assert err == "sklearn-pyraug: interrupted\n"
+    assert contents(folder) == before
+    assert cli.main([*arguments, "--overwrite", "--seed", "1", *QUICK]) == 0
+    assert contents(folder) != before
+
+
+@posix
+def test_a_reader_that_goes_away_leaves_no_traceback(rows):
+    done = subprocess.run(
+        f"{sys.executable} -m sklearn_pyraug augment --help | true",
+        shell=True,
+        cwd=rows,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+
+
+def test_a_run_from_end_to_end_prints_two_lines(rows):
+    arguments = ["augment", "rows.csv", "--target", "kind", "-o", "out.csv", *QUICK]
+    done = subprocess.run(
+        [*COMMAND, *arguments], cwd=rows, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    first, second = done.stdout.splitlines()
+    assert first == "24 rows -> 48: a 12 -> 24, b 12 -> 24"
+    assert second.startswith("out.csv, ")
+    (note,) = done.stderr.splitlines()
+    assert note.startswith("sklearn-pyraug: note: ")
+    assert len(load_table(rows / "out.csv", "kind")[1]) == 48
+
+
+@posix
+@pytest.mark.skipif(getattr(os, "geteuid", int)() != 0, reason="only root may mount")
+def test_a_disk_that_is_truly_full(rows):
+    """A small file system in memory, where it can be mounted."""
+    disk = rows / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "none", str(disk)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        arguments = ["augment", "rows.csv", "--target", "kind", "-o", "disk/out.csv"]
+        done = subprocess.run(
+            [*COMMAND, *arguments, *QUICK, "--per-class", "1000"],
+            cwd=rows,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].endswith("No space left on device")
+        assert os.listdir(disk) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

@@ -1,0 +1,441 @@
+"""Tests of augment, train, generate, inspect and evaluate on tables, as a user types them."""
+
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from sklearn_pyraug import RHVAEAugmenter, _cli_evaluate, cli
+from sklearn_pyraug.io import load_synthetic_mask, load_table, save_table
+
+pd = pytest.importorskip("pandas")
+
+QUICK = [
+    *("--latent-dim", "2", "--device", "cpu"),
+    *("--set", "max_epochs=2", "--set", "hidden_layer_sizes=8"),
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder of the test's own, in which commands run."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def patients(folder):
+    """A table of numbers, integers, texts, truth values and gaps, as a csv file."""
+    rng = np.random.default_rng(0)
+    n = 30
+    frame = pd.DataFrame(
+        {
+            "age": rng.integers(20, 80, n).astype(float),
+            "visits": rng.integers(0, 9, n),
+            "bmi": rng.normal(25, 3, n).round(1),
+            "sex": rng.choice(["f", "m"], n),
+            "smokes": rng.random(n) < 0.5,
+            "diagnosis": np.repeat(["ill", "well"], [10, 20]),
+        }
+    )
+    frame.loc[[2, 7], "age"] = np.nan
+    frame.loc[[3], "sex"] = None
+    frame.to_csv(folder / "patients.csv", index=False)
+    return pd.read_csv(folder / "patients.csv")
+
+
+@pytest.fixture
+def quick_classifiers(monkeypatch):
+    """Two classifiers instead of four."""
+    classifiers = {"k-NN (5)": KNeighborsClassifier(), "logistic regression": LogisticRegression()}
+    monkeypatch.setattr(_cli_evaluate, "make_classifiers", lambda random_state: classifiers)
+
+
+def run(*arguments):
+    """Run a command that has to succeed."""
+    assert cli.main([str(argument) for argument in arguments]) == 0
+
+
+def augment(*arguments):
+    """Run `augment` on the patients."""
+    run("augment", "patients.csv", "--target", "diagnosis", *QUICK, *arguments)
+
+
+def failure(capsys, status, *arguments):
+    """Run a command that has to fail and return its one line."""
+    capsys.readouterr()
+    assert cli.main([str(argument) for argument in arguments]) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if ": note: " not in line]
+    (line,) = lines
+    assert line.startswith("sklearn-pyraug: error: ")
+    return line
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_augment_keeps_the_rows_and_marks_the_new_ones(suffix, patients, capsys):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    augment("-o", f"more{suffix}", "--factor", "1.5")
+    X, y = load_table(f"more{suffix}", "diagnosis")
+    mask = load_synthetic_mask(f"more{suffix}")
+    assert_array_equal(mask, np.arange(60) >= 30)
+    # What stands for a missing text differs between files and between versions of pandas.
+    kept, expected = (t.fillna({"sex": "?"}) for t in (X[:30], patients.drop(columns="diagnosis")))
+    pd.testing.assert_frame_equal(kept, expected, check_exact=True)
+    assert y[:30].tolist() == patients["diagnosis"].tolist()
+    assert y.value_counts().to_dict() == {"ill": 30, "well": 30}
+    new = X[30:]
+    assert set(new["sex"].dropna()) <= {"f", "m"}
+    assert new["smokes"].isin([True, False]).all()
+    assert (new["visits"] == new["visits"].round()).all()
+    captured = capsys.readouterr()
+    first, second = captured.out.splitlines()
+    assert first == "30 rows -> 60: ill 10 -> 30, well 20 -> 30"
+    assert second.startswith(f"more{suffix}, ")
+    (note,) = captured.err.splitlines()
+    assert note.endswith("new rows show them as often: age (2), sex (1)")
+
+
+def test_augment_reads_parquet_and_keeps_categories(patients, folder):
+    pytest.importorskip("pyarrow")
+    frame = patients.assign(sex=patients["sex"].astype("category"))
+    frame = frame.assign(diagnosis=frame["diagnosis"].astype("category"))
+    frame.to_parquet("patients.parquet")
+    run("augment", "patients.parquet", "--target", "diagnosis", "-o", "more.parquet", *QUICK)
+    X, y = load_table("more.parquet", "diagnosis")
+    assert X["sex"].dtype == "category"
+    assert len(y) == 80
+
+
+@pytest.mark.parametrize("shape", [(5,), (8, 8)])
+def test_augment_npz_of_any_shape(shape, folder):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (20, *shape)).astype(np.uint8)
+    save_table("rows.npz", X, np.repeat([0, 1], [8, 12]))
+    run("augment", "rows.npz", "-o", "more.npz", "--per-class", "4", *QUICK)
+    X_new, y_new = load_table("more.npz")
+    assert X_new.shape == (28, *shape)
+    assert X_new.dtype == np.uint8
+    assert_array_equal(X_new[:20], X)
+    assert_array_equal(np.bincount(y_new), [12, 16])
+
+
+def test_the_seed_decides(patients, folder):
+    augment("-o", "a.csv", "--seed", "3")
+    augment("-o", "b.csv", "--seed", "3")
+    augment("-o", "c.csv", "--seed", "4")
+    assert (folder / "a.csv").read_bytes() == (folder / "b.csv").read_bytes()
+    assert (folder / "a.csv").read_bytes() != (folder / "c.csv").read_bytes()
+
+
+def test_a_second_run_is_refused_before_training_and_goes_with_overwrite(
+    patients, folder, monkeypatch, capsys
+):
+    augment("-o", "more.csv")
+    content = (folder / "more.csv").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(RHVAEAugmenter, "fit_resample", None)  # not even looked at
+        arguments = ["augment", "patients.csv", "--target", "diagnosis", "-o", "more.csv"]
+        line = failure(capsys, 1, *arguments)
+    assert "'more.csv', which exists; choose another name or add --overwrite" in line
+    assert (folder / "more.csv").read_bytes() == content
+    augment("-o", "more.csv", "--overwrite", "--seed", "1")
+    assert (folder / "more.csv").read_bytes() != content
+
+
+def test_synthetic_rows_of_the_input_are_left_out(patients, capsys):
+    augment("-o", "more.csv")
+    capsys.readouterr()
+    run("augment", "more.csv", "--target", "diagnosis", "-o", "again.csv", *QUICK)
+    assert "50 rows of INPUT are marked as synthetic: left out" in capsys.readouterr().err
+    X, _ = load_table("again.csv", "diagnosis")
+    assert len(X) == 80
+    pd.testing.assert_frame_equal(X[:30], patients.drop(columns="diagnosis"))
+
+
+def test_columns_are_dropped(patients, folder, capsys):
+    patients.assign(id=[f"p{i}" for i in range(30)]).to_csv("patients.csv", index=False)
+    augment("-o", "with.csv")
+    assert "column 'id' holds 30 different texts in 30 rows" in capsys.readouterr().err
+    augment("-o", "without.csv", "--drop", "id", "--drop", "bmi")
+    assert "different texts" not in capsys.readouterr().err
+    X, _ = load_table("without.csv", "diagnosis")
+    assert list(X.columns) == ["age", "visits", "sex", "smokes"]
+
+
+def test_quiet_says_nothing(patients, capsys):
+    augment("-o", "more.csv", "--quiet")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_shows_a_progress_bar(patients, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    augment("-o", "more.csv")
+    assert "generator" in capsys.readouterr().err
+    augment("-o", "quiet.csv", "--quiet")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "match"),
+    [
+        (["patients.csv", "-o", "o.csv"], 2, "--target is missing; name the column"),
+        (["absent.csv", "--target", "t", "-o", "o.csv"], 1, "there is nothing; check the name"),
+        (["patients.csv", "--target", "t", "-o", "o.csv"], 1, "'t', which is no column of"),
+        (["patients.csv", "--target", "diagnosis", "-o", "o.xlsx"], 2, "ends in .csv, .parquet"),
+        (["patients.csv", "--target", "diagnosis", "-o", "o"], 2, "ends in .csv, .parquet, .npz"),
+        (["patients.csv", "--target", "diagnosis", "-o", "no/o.csv"], 1, "there is no folder 'no'"),
+        (["patients.csv", "--target", "diagnosis", "-o", "o.npz"], 1, "Python objects"),
+        (["patients.csv", "--target", "bmi", "-o", "o.csv"], 1, "Unknown label type"),
+        (["patients.csv", "--target", "age", "-o", "o.csv"], 1, "2 of 30 values"),
+        (
+            ["patients.csv", "--target", "diagnosis", "-o", "o.csv", "--drop", "weight"],
+            1,
+            "--drop is 'weight', which is no column of INPUT; the columns are 'age'",
+        ),
+        (["notes.txt", "--target", "t", "-o", "o.csv"], 2, "give a folder or a file that ends in"),
+        (["broken.npz", "-o", "o.npz"], 1, "no readable npz file"),
+        (["one.csv", "--target", "diagnosis", "-o", "o.csv"], 1, "at least 2 classes"),
+    ],
+)
+def test_what_cannot_work_is_told_in_one_line_and_leaves_nothing(
+    options, status, match, patients, folder, capsys
+):
+    (folder / "notes.txt").write_text("hello")
+    (folder / "broken.npz").write_bytes(b"PK")
+    patients[:10].dropna().to_csv("one.csv", index=False)
+    before = sorted(folder.iterdir())
+    assert match in failure(capsys, status, "augment", *options, *QUICK)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_feature_by_the_name_of_the_mark_is_found_out_before_training(
+    patients, monkeypatch, capsys
+):
+    patients.rename(columns={"visits": "synthetic"}).to_csv("patients.csv", index=False)
+    monkeypatch.setattr(RHVAEAugmenter, "fit_resample", None)
+    line = failure(
+        capsys, 1, "augment", "patients.csv", "--target", "diagnosis", "-o", "o.csv", *QUICK
+    )
+    assert "'synthetic'; rename" in line
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or getattr(os, "geteuid", int)() == 0, reason="root may write anywhere"
+)
+def test_a_folder_that_is_not_writable_is_found_out_before_training(
+    patients, folder, monkeypatch, capsys
+):
+    (folder / "locked").mkdir(mode=0o500)
+    monkeypatch.setattr(RHVAEAugmenter, "fit_resample", None)
+    arguments = ["augment", "patients.csv", "--target", "diagnosis", "-o", "locked/o.csv"]
+    assert "nothing can be written in 'locked'" in failure(capsys, 1, *arguments)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """No file of any size can be completed any more."""
+
+    def no_space(descriptor):
+        raise OSError(28, "No space left on device")
+
+    def fill():
+        monkeypatch.setattr(os, "fsync", no_space)
+
+    original = RHVAEAugmenter._learn
+
+    def learn_then_fill(self, *args, **kwargs):
+        result = original(self, *args, **kwargs)
+        fill()
+        return result
+
+    monkeypatch.setattr(RHVAEAugmenter, "_learn", learn_then_fill)
+
+
+@pytest.mark.parametrize("command", ["augment", "train"])
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_disk_that_fills_up_leaves_the_old_file_or_none(
+    command, old, full_disk, patients, folder, capsys
+):
+    output = folder / ("o.csv" if command == "augment" else "o.pyraug")
+    if old is not None:
+        output.write_bytes(old)
+    arguments = ["patients.csv", "--target", "diagnosis", "-o", output, "--overwrite", *QUICK]
+    line = failure(capsys, 1, command, *arguments)
+    assert line == "sklearn-pyraug: error: No space left on device"
+    assert sorted(folder.iterdir()) == sorted(
+        [folder / "patients.csv"] + ([] if old is None else [output])
+    )
+    assert old is None or output.read_bytes() == old
+
+
+@pytest.mark.parametrize("when", ["_learn", "_draw"])
+def test_an_interrupt_leaves_nothing(when, patients, folder, monkeypatch, capsys):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RHVAEAugmenter, when, interrupt)
+    arguments = ["augment", "patients.csv", "--target", "diagnosis", "-o", "o.csv", *QUICK, "-q"]
+    assert cli.main(arguments) == 130
+    assert capsys.readouterr().err == "sklearn-pyraug: interrupted\n"
+    assert list(folder.iterdir()) == [folder / "patients.csv"]
+
+
+@pytest.fixture
+def model(patients):
+    """A model of the patients, trained by the command line."""
+    run("train", "patients.csv", "--target", "diagnosis", "-o", "p.pyraug", *QUICK)
+    return "p.pyraug"
+
+
+def test_train_then_generate(model, patients, capsys):
+    run("train", "patients.csv", "--target", "diagnosis", "-o", model, "--overwrite", *QUICK)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "trained on 30 rows: ill 10, well 20"
+    assert second.startswith("p.pyraug, ")
+    run("generate", model, "-o", "new.csv", "--per-class", "6")
+    X, y = load_table("new.csv", "diagnosis")
+    assert list(X.columns) == list(patients.columns[:-1])
+    assert y.tolist() == ["ill"] * 6 + ["well"] * 6
+    assert load_synthetic_mask("new.csv").all()
+    assert set(X["sex"].dropna()) <= {"f", "m"}
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "12 synthetic rows: ill 6, well 6"
+    assert second.startswith("new.csv, ")
+
+
+def test_generate_by_label_seed_and_name(model, folder):
+    run("generate", model, "-o", "a.csv", "--n", "well=3", "--n", "ill=1", "--target", "kind")
+    assert load_table("a.csv", "kind")[1].tolist() == ["ill", "well", "well", "well"]
+    for name, seed in (("b", 5), ("c", 5), ("d", 6)):
+        run("generate", model, "-o", f"{name}.csv", "--per-class", "3", "--seed", seed)
+    assert (folder / "b.csv").read_bytes() == (folder / "c.csv").read_bytes()
+    assert (folder / "b.csv").read_bytes() != (folder / "d.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "match"),
+    [
+        ([], 2, "either by --per-class N or by --n LABEL=N"),
+        (["--per-class", "3", "--n", "ill=3"], 2, "either by --per-class N or by --n"),
+        (["--n", "ill=3", "--n", "ill=4"], 2, "--n names a label twice"),
+        (["--n", "ill"], 2, "--n is 'ill'; write --n LABEL=N"),
+        (["--n", "ill=-3"], 2, "--n is 'ill=-3'"),
+        (["--n", "unwell=3"], 1, "the label 'unwell'; there are 'ill', 'well'"),
+        (["--per-class", "3", "--like", "absent"], 2, "--like and --format are for folders"),
+        (["--per-class", "3", "--format", "png"], 2, "--like and --format are for folders"),
+    ],
+)
+def test_wrong_numbers_of_rows_are_refused(options, status, match, model, capsys):
+    assert match in failure(capsys, status, "generate", model, "-o", "new.csv", *options)
+
+
+@pytest.mark.parametrize("command", ["generate", "inspect"])
+def test_a_model_that_is_none(command, folder, capsys):
+    (folder / "no.pyraug").write_text("hello")
+    more = ["-o", "new.csv", "--per-class", "3"] if command == "generate" else []
+    assert "not a readable archive" in failure(capsys, 1, command, "no.pyraug", *more)
+    assert "there is no file; check" in failure(capsys, 1, command, "absent.pyraug", *more)
+    assert list(folder.iterdir()) == [folder / "no.pyraug"]
+
+
+def test_a_model_needs_its_ending(patients, capsys):
+    arguments = ["train", "patients.csv", "--target", "diagnosis", "-o", "model.csv"]
+    assert "ends in .pyraug" in failure(capsys, 2, *arguments)
+    os.mkdir("folder.pyraug")
+    arguments[-1:] = ["folder.pyraug", "--overwrite"]
+    assert "which is a folder; name a file" in failure(capsys, 2, *arguments)
+
+
+def test_inspect(model, capsys):
+    capsys.readouterr()
+    run("inspect", model)
+    lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    told = {name.strip(): value.strip() for name, value in lines.items()}
+    assert told["rows"] == "ill 10, well 20"
+    assert told["columns"] == "5"
+    assert told["column names"] == "age, visits, bmi, sex, smokes"
+    assert told["decoder"] == "residual"
+    assert told["epochs"] == "ill 2, well 2"
+    assert told["parameters"] == (
+        "device cpu, hidden_layer_sizes 8, latent_dim 2, max_epochs 2, missing keep, random_state 0"
+    )
+    run("inspect", model, "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert told["rows"] == {"ill": 10, "well": 20}
+    assert told["parameters"]["max_epochs"] == 2
+    assert told["size_in_bytes"] == os.path.getsize(model)
+    assert "torch" in told["versions"]
+
+
+def test_evaluate_an_output_of_augment(patients, request, capsys):
+    augment("-o", "more.csv")
+    capsys.readouterr()
+    arguments = ["evaluate", "patients.csv", "more.csv", "--target", "diagnosis"]
+    run(*arguments)
+    rows, measures, scores = (part.splitlines() for part in capsys.readouterr().out.split("\n\n"))
+    assert rows[0].split() == ["rows", "real", "synthetic"]
+    assert [line.split() for line in rows[1:]] == [["ill", "10", "30"], ["well", "20", "20"]]
+    assert len(measures) == 7
+    assert [line.split()[0] for line in scores[1:]] == ["SVC", "k-NN", "random", "logistic", "mean"]
+    request.getfixturevalue("quick_classifiers")
+    run(*arguments, "--json")
+    report = json.loads(capsys.readouterr().out)
+    assert report["rows"]["ill"] == {"real": 10, "synthetic": 30}
+    assert 0 <= report["balanced_accuracy"]["mean"]["synthetic"] <= 1
+    # A marked file has both.
+    run("evaluate", "more.csv", "more.csv", "--target", "diagnosis", "--json")
+    assert json.loads(capsys.readouterr().out) == report
+
+
+def test_evaluate_tells_copies_from_noise(quick_classifiers, capsys):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)) + np.repeat([0, 9], 20)[:, None], np.repeat([0, 1], 20)
+    save_table("real.npz", X, y)
+    save_table("noise.npz", 50 * rng.normal(size=(40, 3)), y)
+    reports = []
+    for name in ("real.npz", "noise.npz"):
+        run("evaluate", "real.npz", name, "--json")
+        reports.append(json.loads(capsys.readouterr().out))
+    copies, noise = (report["measures"] for report in reports)
+    assert copies["memorization_share"] == 1
+    assert copies["median_distance_to_closest_record"] == 0
+    assert copies["precision"] == copies["coverage"] == 1
+    assert noise["memorization_share"] == 0
+    assert noise["precision"] < 0.2
+    assert reports[0]["balanced_accuracy"]["mean"]["synthetic"] > 0.95
+    assert reports[1]["balanced_accuracy"]["mean"]["synthetic"] < 0.8
+
+
+def test_evaluate_few_rows(folder, capsys):
+    save_table("real.csv", np.eye(3), ["a", "b", "b"], target="kind")
+    save_table("new.csv", np.eye(3)[:1], ["a"], target="kind")
+    run("evaluate", "real.csv", "new.csv", "--target", "kind")
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["mean", "-", "-"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "match"),
+    [
+        ({"x0": [1.0], "kind": ["a"]}, [], "SYNTHETIC has no column 'x1'"),
+        ({"x0": [1.0], "x1": [1.0], "x2": [1.0], "kind": ["a"]}, [], "REAL has no column 'x2'"),
+        ({"x0": [1.0], "x1": [1.0], "kind": ["c"]}, [], "class 'c', which REAL lacks"),
+        (
+            {"x0": [1.0], "x1": [1.0], "kind": ["a"], "synthetic": [False]},
+            [],
+            "SYNTHETIC is 'new.csv', which has no synthetic rows",
+        ),
+    ],
+)
+def test_evaluate_refuses_what_cannot_be_compared(frame, options, match, folder, capsys):
+    save_table("real.csv", np.eye(2), ["a", "b"], target="kind")
+    pd.DataFrame(frame).to_csv("new.csv", index=False)
+    arguments = ["evaluate", "real.csv", "new.csv", "--target", "kind", *options]
+    assert match in failure(capsys, 1, *arguments)
