@@ -49,9 +49,11 @@ class RHVAEAugmenter(BaseAugmenter):
         The RHVAE's metric, or the one made of the encoder's posterior covariances [3]_, which
         needs no flow (`n_leapfrog` is then 0).
     networks : {"auto", "mlp", "conv"}, default="auto"
-        Whether encoder, metric network and direct decoder are perceptrons or convolutional.
+        Whether encoder, metric network and direct decoder are perceptrons or convolutional, for
+        images and volumes of any size, with widths by the number of rows. ``"auto"``: the latter
+        with ``decoder="deformation"``, and with others for images of more than 10,000 values.
     hidden_layer_sizes : int or tuple of int, default=(256,)
-        Hidden units of the encoder and the metric network; the decoder's are the same in
+        Hidden units of perceptrons: encoder and metric network; the decoder's are the same in
         reverse.
     encoder : torch.nn.Module, callable or None, default=None
         Your own encoder instead of a perceptron. A module is copied for each generator; a class
@@ -240,6 +242,15 @@ class RHVAEAugmenter(BaseAugmenter):
     Where no generator can be trained, for a class of fewer than 4 rows or, with a shared one,
     where fewer than 4 rows have another of their class, new rows lie between pairs of the
     class's rows, with noise of 0.2 within-class standard deviations, and a warning names it.
+
+    A deformation of images with a side of more than 64 pixels, or of volumes with one of more than
+    24, is learned from copies shrunk to that and applied to the images themselves; losses are
+    those of the copies. Networks of your own see the images as they are.
+
+    Networks of your own are trained side by side for all classes; those with batch-norm, dropout,
+    branches on the data or buffers that change are trained one class after another, with a warning
+    that names the layer. Batch-norm and dropout are in evaluation mode whenever rows are coded or
+    drawn.
 
     A generator with reference rows keeps the coded training rows, and so do its pickles.
 

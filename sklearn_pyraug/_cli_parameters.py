@@ -118,8 +118,8 @@ def load_config(path, names):
         if name not in names:
             hint = _hint(name, names)
             if name in settable_parameters():
-                hint = "; put it into the table [parameters]"
-            raise click.UsageError(f"'{path}' has the key {key!r}, which is no option{hint}.")
+                hint = "; put it into the table [parameters]."
+            raise click.UsageError(f"'{path}' has the key {key!r}, which is no option{hint}")
         if value is not None:
             options[name] = _typed(value)
     return options, {
@@ -190,13 +190,13 @@ def _check_name(name, where):
         )
     known = settable_parameters()
     if name not in known:
-        raise click.UsageError(f"{where} {name!r}, which there is not{_hint(name, known)}.")
+        raise click.UsageError(f"{where} {name!r}, which there is not{_hint(name, known)}")
     return name
 
 
 def _hint(name, known):
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
 
 
 def _parsed(value, where):

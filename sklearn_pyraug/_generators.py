@@ -13,7 +13,7 @@ from ._fallback import MIN_ROWS, pooled_scale, smoothed_bootstrap
 from ._parallel import Member, plan_groups, to_tensor, train_groups
 from ._projection import Projection, fit_projection
 from ._random import attempt_seed, class_seed
-from .rhvae import Transfer, n_weights
+from .rhvae import Transfer, n_weights, networks_in_turn
 
 __all__ = ["ClassGenerators", "Draws", "Output", "Plan", "learn"]
 
@@ -260,8 +260,12 @@ def learn(
                     own[k] = Member(rows[y_index == k], labels[y_index == k])
         members = {k + K * g: m for g in range(plan.n_generators) for k, m in own.items()}
     sizes = {i: len(m.rows) for i, m in members.items()}
+    flow = arguments["flow"]
+    in_turn = networks_in_turn(architecture, flow)
+    if in_turn and len(members) > 1:
+        _warn_of_turns(in_turn, "generators" if plan.shared else "classes")
     groups = plan_groups(
-        sizes, n_weights(architecture, arguments["flow"]), training.batch_size, device
+        sizes, n_weights(architecture, flow), training.batch_size, device, bool(in_turn)
     )
     trained, interrupted = train_groups(
         groups,
@@ -311,6 +315,16 @@ def _warn_of_small_classes(counts):
     warnings.warn(
         f"Too few rows to train a generator for the classes {names}: their new rows are "
         f"interpolations with noise. Collect at least {MIN_ROWS} rows of each class.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _warn_of_turns(reasons, members):
+    causes = "; ".join(f"{r.parameter}: {r.layer} {r.reason}" for r in reasons)
+    remedies = " ".join(dict.fromkeys(r.remedy for r in reasons))
+    warnings.warn(
+        f"{causes}, so {members} are trained one after another, which takes longer. {remedies}",
         UserWarning,
         stacklevel=2,
     )

@@ -78,7 +78,7 @@ class TrainedGroup(NamedTuple):
     interrupted: object
 
 
-def plan_groups(sizes, weights_per_member, batch_size, device):
+def plan_groups(sizes, weights_per_member, batch_size, device, in_turn=False):
     """Cut members into groups that are trained as one stack each.
 
     Members with a like number of steps per epoch go together, so that no class is shown
@@ -92,6 +92,9 @@ def plan_groups(sizes, weights_per_member, batch_size, device):
         Rough number of weights of one member's networks.
     batch_size : int
     device : str
+    in_turn : bool, default=False
+        Whether members would take turns in a stack: each then has one of its own, in which no
+        row of padding disturbs a batch's statistics, and jobs can take them.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def plan_groups(sizes, weights_per_member, batch_size, device):
         Member indices.
     """
     limit = _MAX_WEIGHTS.get(device, _MAX_WEIGHTS_ACCELERATOR)
-    largest = max(1, limit // max(weights_per_member, 1))
+    largest = 1 if in_turn else max(1, limit // max(weights_per_member, 1))
     by_steps = {}
     for k, n in sizes.items():
         # Within a factor of two in steps per epoch.

@@ -9,10 +9,6 @@ from sklearn_pyraug.rhvae.networks import (
     MLP,
     MLPDecoder,
     StackedLinear,
-    VmapDecoder,
-    VmapEncoder,
-    VmapMetric,
-    VmapStack,
     lower_triangular,
     n_tril,
 )
@@ -41,108 +37,6 @@ class TwoHeads(nn.Module):
     def forward(self, x):
         h = torch.tanh(self.trunk(x - self.shift))
         return self.mu(h), self.log_var(h)
-
-
-class ConvDecoder(nn.Module):
-    """A decoder whose output is an image."""
-
-    def __init__(self):
-        super().__init__()
-        self.start = nn.Linear(d, 8)
-        self.norm = nn.GroupNorm(2, 2)
-        self.conv = nn.ConvTranspose2d(2, 1, 3, padding=1)
-
-    def forward(self, z):
-        return self.conv(torch.relu(self.norm(self.start(z).unflatten(-1, (2, 2, 2)))))
-
-
-def different(factory):
-    """Make K modules that differ in all their tensors."""
-    modules = []
-    for k in range(K):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(k)
-            modules.append(factory())
-    return modules
-
-
-CASES = {
-    "perceptron": (lambda: nn.Sequential(nn.Linear(D, 5), nn.SiLU(), nn.Linear(5, 2)), (D,)),
-    "convolution": (
-        lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.GELU(), nn.Flatten(), nn.Linear(8, 3)),
-        (1, 4, 4),
-    ),
-    "group norm": (ConvDecoder, (d,)),
-    "batch norm without running statistics": (
-        lambda: nn.Sequential(nn.Linear(D, 5), nn.BatchNorm1d(5, track_running_stats=False)),
-        (D,),
-    ),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_vmap_stack_is_each_module_alone(case, random_seed):
-    """Values and gradients by weights and by input, for every class."""
-    factory, shape = CASES[case]
-    modules = different(factory)
-    stack = VmapStack(modules, "decoder")
-    x = draw(random_seed, K, B, *shape).requires_grad_()
-    out = stack(x)
-    direction = draw(random_seed + 1, *out.shape)
-    (out * direction).sum().backward()
-    for k, module in enumerate(modules):
-        x_k = x[k].detach().requires_grad_()
-        out_k = module(x_k)
-        (out_k * direction[k]).sum().backward()
-        torch.testing.assert_close(out[k], out_k)
-        torch.testing.assert_close(x.grad[k], x_k.grad)
-        for stacked, own in zip(stack.stacked, module.parameters(), strict=True):
-            torch.testing.assert_close(stacked[k], own)
-            torch.testing.assert_close(stacked.grad[k], own.grad, rtol=1e-4, atol=1e-5)
-
-
-def test_vmap_stack_registers_only_the_stacked_parameters():
-    modules = different(lambda: nn.Linear(D, d))
-    stack = VmapStack(modules, "decoder")
-    assert [tuple(p.shape) for p in stack.parameters()] == [(K, d, D), (K, d)]
-    before = modules[0].weight.clone()
-    with torch.no_grad():
-        stack.stacked[0].zero_()
-    torch.testing.assert_close(modules[0].weight, before)  # a copy, not the user's tensor
-
-
-def test_vmap_encoder_uses_each_class_own_buffers(random_seed):
-    modules = different(lambda: TwoHeads(D, d))
-    encoder = VmapEncoder(modules)
-    x = draw(random_seed, K, B, D)
-    mu, log_var = encoder(x)
-    for k, module in enumerate(modules):
-        own_mu, own_log_var = module(x[k])
-        torch.testing.assert_close(mu[k], own_mu)
-        torch.testing.assert_close(log_var[k], own_log_var)
-
-
-def test_vmap_networks_shape_rows_and_outputs(random_seed):
-    decoder = VmapDecoder(different(ConvDecoder))
-    assert decoder(draw(random_seed, K, B, d)).shape == (K, B, 4)
-    image_encoder = VmapMetric(
-        different(lambda: nn.Sequential(nn.Conv2d(1, 1, 2), nn.Flatten(), nn.Linear(2, n_tril(d)))),
-        d,
-        (1, 2, 3),
-    )
-    L = image_encoder(draw(random_seed, K, B, D))
-    assert L.shape == (K, B, d, d)
-    assert (L.diagonal(dim1=-2, dim2=-1) > 0).all()
-    assert (L[..., 0, 1] == 0).all()
-
-
-@pytest.mark.parametrize(
-    ("layer", "name"), [(nn.BatchNorm1d(5), "BatchNorm1d"), (nn.BatchNorm2d(5), "BatchNorm2d")]
-)
-def test_running_statistics_are_refused_by_name(layer, name):
-    module = nn.Sequential(nn.Linear(D, 5), nn.Sequential(nn.SiLU(), layer))
-    with pytest.raises(ValueError, match=rf"encoder: the layer '1\.1' \({name}\) keeps running"):
-        VmapStack([module], "encoder")
 
 
 @pytest.mark.parametrize("order", [1, 2, 5])
@@ -220,23 +114,6 @@ def test_decoder_starts_at_a_given_answer(random_seed):
     theta = draw(random_seed, 2, D)
     decoder.start_at(theta)
     torch.testing.assert_close(decoder(torch.zeros(2, 1, d)), theta.unsqueeze(1))
-
-
-def test_a_module_is_copied_for_every_class():
-    module = nn.Linear(d, D)
-    stack = build_stack(Architecture(D, decoder=module), FlowSettings(latent_dim=d), streams(0, 1))
-    weight = stack.decoder.stacked[0]
-    assert torch.equal(weight[0], module.weight)
-    assert torch.equal(weight[1], module.weight)
-
-
-def test_log_variance_is_clamped():
-    class Wild(nn.Module):
-        def forward(self, x):
-            return x[:, :d], 1e6 * x[:, :d]
-
-    log_var = VmapEncoder([Wild()])(torch.tensor([[[1.0, -1.0]]])).log_var
-    assert log_var.tolist() == [[[10.0, -15.0]]]
 
 
 def test_keep_drops_classes_and_keeps_the_parameter_objects():

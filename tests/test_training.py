@@ -108,6 +108,24 @@ def test_a_shorter_class_starts_over():
     assert sorted(seen[:11]) == list(range(11))
 
 
+@pytest.mark.parametrize(
+    ("n", "batch_size", "n_rows"),
+    [(5, 2, [3, 2]), (4, 1, [2, 2]), (3, 1, [3]), (1, 1, [1]), (9, 4, [3, 3, 3]), (8, 4, [4, 4])],
+)
+def test_a_lone_row_joins_another_batch(n, batch_size, n_rows):
+    x, s = torch.arange(float(n)).unsqueeze(1).expand(n, D), streams(0)
+    rows = [ClassRows(x, x[:0])]
+    iterator = StackLoader(rows, s["shuffle"], s["noise"], batch_size, d, "cpu", min_rows=2)
+    batches = list(iterator)
+    assert len(iterator) == len(n_rows)
+    assert sorted(b.x.shape[1] for b, _ in batches) == sorted(n_rows)
+    assert sorted(seen_rows_by_value(batches)) == list(range(n))
+
+
+def seen_rows_by_value(batches):
+    return [int(v) for batch, _ in batches for v in batch.x[0, :, 0]]
+
+
 def test_short_classes_are_masked():
     batch = next(iter(loader((10, 4), 10)))[0]
     assert batch.mask.sum(1).tolist() == [10.0, 4.0]
@@ -328,6 +346,116 @@ def test_best_weights_of_a_class_that_left_are_restored():
     assert len({len(h.train_loss) for h in history}) == 2
     best = [h.valid_loss.min() for h in history]
     np.testing.assert_allclose(heldout_loss(stack, split, labels), best, rtol=1e-5, atol=1e-5)
+
+
+# --- networks with running statistics ------------------------------------------------------
+
+
+class Normed(nn.Sequential):
+    """A decoder whose batch-norm has running statistics.
+
+    Without a bias before it, on which no loss depends: Adam would follow rounding errors there.
+    """
+
+    def __init__(self, latent_dim, n_features):
+        super().__init__(
+            nn.Linear(latent_dim, 6, bias=False),
+            nn.BatchNorm1d(6),
+            nn.SiLU(),
+            nn.Linear(6, n_features),
+        )
+
+
+class NormedEncoder(Normed):
+    def __init__(self, n_features, latent_dim):
+        super().__init__(n_features, 2 * latent_dim)
+
+    def forward(self, x):
+        return super().forward(x).chunk(2, -1)
+
+
+NORMED = ARCHITECTURE._replace(encoder=NormedEncoder, decoder=Normed)
+
+
+def running(generator_or_stack):
+    """Return the buffers of the user's networks: means, variances and counts."""
+    stack = getattr(generator_or_stack, "stack", generator_or_stack)
+    buffers = {n: b.clone() for n, b in stack.named_buffers() if "stacked_buffer" in n}
+    assert len(buffers) == 6
+    return buffers
+
+
+@pytest.mark.parametrize("patience", [None, 3])
+def test_running_statistics_are_restored_with_the_best_weights(patience):
+    """The held-out loss of the best epoch, which uses them, comes out again."""
+    labels = (0, 1)
+    rows = [some_rows(0, 40), some_rows(1, 30)]
+    split = [split_rows(r, 0.2, torch.Generator().manual_seed(k)) for k, r in enumerate(rows)]
+    s = streams(*labels)
+    stack = build_stack(NORMED, FLOW, s["weights"])
+    settings = TrainingSettings(max_epochs=25, batch_size=20, lr=0.05, patience=patience)
+    history, _ = train_stack(stack, split, settings, s)
+    assert any(h.valid_loss[-1] > h.valid_loss.min() + 0.01 for h in history)
+    if patience is not None:
+        assert len({len(h.train_loss) for h in history}) == 2
+    assert not stack.training
+    best = [h.valid_loss.min() for h in history]
+    np.testing.assert_allclose(heldout_loss(stack, split, labels), best, rtol=1e-5, atol=1e-5)
+    # Two steps an epoch; the encoder is evaluated once in each, held-out rows do not count.
+    assert running(stack)["encoder.stacked_buffer_2"].tolist() == [
+        2 * h.best_epoch for h in history
+    ]
+
+
+def test_running_statistics_are_rolled_back():
+    """Rows of 1e25 overflow in them; they were left behind when the weights went back."""
+    s = streams(1)
+    x = 1e25 * some_rows(1, 30)
+    initial = running(build_stack(NORMED, FLOW, streams(1)["weights"]))
+    spoilt = build_stack(NORMED, FLOW, s["weights"]).train()
+    spoilt.encode(x.unsqueeze(0))
+    assert not running(spoilt)["encoder.stacked_buffer_1"].isfinite().all()
+    generator, history, _ = train({1: x}, architecture=NORMED, max_epochs=4)
+    assert history[0].n_rollbacks > 0
+    assert history[0].best_epoch == 0
+    for name, buffer in running(generator).items():
+        assert torch.equal(buffer, initial[name]), name
+
+
+def test_roll_back_of_one_class_leaves_the_statistics_of_another():
+    good, ordinary = some_rows(0, 30), some_rows(1, 30)
+    bad, history, _ = train({1: 1e25 * ordinary, 0: good}, architecture=NORMED, max_epochs=4)
+    fine, _, _ = train({1: ordinary, 0: good}, architecture=NORMED, max_epochs=4)
+    assert history[0].n_rollbacks > 0
+    assert is_finite(bad)
+    for name, buffer in running(bad).items():
+        assert torch.equal(buffer[1], running(fine)[name][1]), name
+        assert not torch.equal(buffer[1], buffer[0])
+
+
+def dropping(latent_dim, n_features):
+    return nn.Sequential(nn.Linear(latent_dim, 8), nn.Dropout(0.3), nn.Linear(8, n_features))
+
+
+@pytest.mark.parametrize("decoder", [Normed, dropping])
+def test_what_takes_turns_does_not_depend_on_their_order(decoder):
+    architecture = NORMED._replace(decoder=decoder)
+    rows = {k: some_rows(k, 25) for k in range(3)}
+    state = torch.get_rng_state()
+    first, history, _ = train(rows, architecture=architecture, max_epochs=3)
+    other, other_history, _ = train(
+        {k: rows[k] for k in (2, 0, 1)}, architecture=architecture, max_epochs=3
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    codes, other_codes = (
+        g.stack.encode(torch.stack([rows[k] for k in order])).mu
+        for g, order in ((first, (0, 1, 2)), (other, (2, 0, 1)))
+    )
+    for k, position in enumerate((1, 2, 0)):
+        # Rows of other classes lie elsewhere in memory: float32 rounding, which Adam carries on.
+        losses = history[k].train_loss, other_history[position].train_loss
+        np.testing.assert_allclose(*losses, rtol=1e-5)
+        torch.testing.assert_close(codes[k], other_codes[position], rtol=1e-4, atol=1e-5)
 
 
 # --- weight decay, warm-up, noise ----------------------------------------------------------

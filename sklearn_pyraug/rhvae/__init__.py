@@ -1,6 +1,6 @@
 """The generator: a stack of class-conditional Riemannian Hamiltonian VAEs, in torch only."""
 
-from .checks import check_networks, n_multiplications, n_weights
+from .checks import check_networks, n_multiplications, n_weights, networks_in_turn
 from .generator import Generator, draw_rows, train_generator
 from .latent import METRICS, SAMPLERS, SamplerSettings
 from .model import Architecture, FlowSettings, RHVAEStack, build_stack
@@ -33,6 +33,7 @@ __all__ = [
     "draw_rows",
     "n_multiplications",
     "n_weights",
+    "networks_in_turn",
     "train_generator",
     "train_reference_generator",
 ]

@@ -4,9 +4,10 @@ import torch
 
 from .convolution import n_conv_multiplications, n_conv_weights
 from .model import build_stack
-from .networks import VmapStack, n_tril
+from .networks import n_tril
+from .user_networks import VmapStack, user_network
 
-__all__ = ["check_networks", "n_multiplications", "n_weights"]
+__all__ = ["check_networks", "n_multiplications", "n_weights", "networks_in_turn"]
 
 
 def n_weights(architecture, flow):
@@ -26,6 +27,34 @@ def n_multiplications(architecture, flow):
     return n_weights(architecture, flow)
 
 
+def _own_networks(architecture):
+    """Return by name what the user brought in place of the package's networks."""
+    specs = {n: getattr(architecture, n) for n in ("encoder", "decoder", "metric_network")}
+    return {n: s for n, s in specs.items() if s is not None and not isinstance(s, str)}
+
+
+def networks_in_turn(architecture, flow):
+    """Find the user's networks whose copies are evaluated one after another.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        That :func:`check_networks` has passed.
+    flow : FlowSettings
+
+    Returns
+    -------
+    reasons : list of InTurn
+        See :class:`.stackable.InTurn`; empty where all can be side by side.
+    """
+    a, streams = architecture, [torch.Generator().manual_seed(0)]
+    networks = [
+        user_network(name, spec, a.n_seen, flow.latent_dim, a.sample_shape, streams)
+        for name, spec in _own_networks(a).items()
+    ]
+    return [network.in_turn for network in networks if network.in_turn is not None]
+
+
 def check_networks(architecture, flow):
     """Push two rows through the networks that the user brought and compare shapes.
 
@@ -37,11 +66,12 @@ def check_networks(architecture, flow):
     Raises
     ------
     ValueError
-        If a network cannot be evaluated, returns a wrong shape or asks for a reference row that
-        there is not: the message names the parameter, what was received and what is needed.
+        If a network cannot be evaluated, returns a wrong shape, asks for a reference row that
+        there is not or cannot be differentiated as often as the flow needs: the message names the
+        parameter, what was received and what is needed.
     """
-    own_decoder = architecture.decoder is not None and not isinstance(architecture.decoder, str)
-    if architecture.encoder is architecture.metric_network is None and not own_decoder:
+    own = _own_networks(architecture)
+    if not own:
         return
     stack = build_stack(architecture, flow, [torch.Generator().manual_seed(0)])
     stack.train()
@@ -90,7 +120,7 @@ def check_networks(architecture, flow):
         for part, value in zip(("a mean", "a log-variance"), posterior, strict=True):
             hint = f"It must have latent_dim={d} columns."
             compare("encoder", value, [(2, d)], hint, part)
-    if own_decoder:
+    if "decoder" in own:
         if stack.decoder.takes_reference and not architecture.has_reference:
             raise ValueError(
                 f"decoder={architecture.decoder!r} made a module that takes two inputs, (z, r), "
@@ -103,6 +133,8 @@ def check_networks(architecture, flow):
         compare(
             "decoder", theta, [(2, D)], f"One row of X has {D} values: make its last layer fit."
         )
+        if flow.n_leapfrog and flow.second_order:
+            _check_twice_differentiable(stack.decoder, z, x, flow.n_leapfrog)
     if architecture.metric_network is not None:
         L = run("metric_network", stack.metric_network, shaped, f"{(2, d, d)} or {(2, n_tril(d))}")
         compare(
@@ -111,3 +143,21 @@ def check_networks(architecture, flow):
             [(2, d, d), (2, n_tril(d))],
             f"Return lower-triangular matrices of order {d}, or their {n_tril(d)} entries.",
         )
+
+
+@torch.enable_grad()
+def _check_twice_differentiable(decoder, z, r, n_leapfrog):
+    """Differentiate as the flow does: by z, and the derivative by the weights."""
+    z = z.clone().requires_grad_()
+    try:
+        (g,) = torch.autograd.grad(
+            decoder(z, r).square().sum(), z, create_graph=True, allow_unused=True
+        )
+        if g is not None and g.requires_grad:
+            leaves = [z, *(p for p in decoder.parameters() if p.requires_grad)]
+            torch.autograd.grad(g.square().sum(), leaves, allow_unused=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"decoder cannot be differentiated twice, for which n_leapfrog={n_leapfrog} asks: "
+            f"{error}. Use other layers, or n_leapfrog=0."
+        ) from error

@@ -1,10 +1,11 @@
 """Convolutional encoder, decoder and metric networks, stacked over the class axis.
 
 Signals, images and volumes of any size: each stage halves every axis that is longer than four
-pixels, rounding up, until none is; the decoder retraces these sizes. K networks side by side are one grouped convolution.
+pixels, rounding up, until none is; the decoder retraces these sizes. K networks side by side are
+one grouped convolution.
 
-Shapes: K classes, B rows per class, C channels, S = (S_1, ..., S_n) the extent of an image, D = C ΠS
-columns, d latent dimensions.
+Shapes: K classes, B rows per class, C channels, S = (S_1, ..., S_n) the extent of an image,
+D = C ΠS columns, d latent dimensions.
 """
 
 import math

@@ -12,7 +12,10 @@ from torch.nn.utils.rnn import pad_sequence
 from .objective import Batch
 from .pairs import Partners, draw_partners
 
-__all__ = ["ClassRows", "StackLoader", "fixed_batch", "padded", "split_rows"]
+__all__ = ["ClassRows", "StackLoader", "fixed_batch", "metric_rows", "padded", "split_rows"]
+
+# Rows per class from which the metric of the held-out ELBO is built.
+_MAX_METRIC_ROWS = 256
 
 
 class ClassRows(NamedTuple):
@@ -98,6 +101,33 @@ def fixed_batch(rows, generators, latent_dim, device, references=None):
     return Batch(x.to(device), mask.to(device, x.dtype), noise[:, :, 0], noise[:, :, 1], r)
 
 
+def metric_rows(rows, generators, device):
+    """Return the training rows from which the metric of the held-out ELBO is built.
+
+    Parameters
+    ----------
+    rows : list of ClassRows
+    generators : sequence of torch.Generator
+        CPU streams for the references, one per class.
+    device : str
+
+    Returns
+    -------
+    x : Tensor of shape (n_classes, n_rows, n_features)
+    mask : Tensor of shape (n_classes, n_rows)
+    r : Tensor of shape (n_classes, n_rows, n_features)
+        References; left out where there are no partners.
+    """
+    x, mask = padded([r.train[:_MAX_METRIC_ROWS] for r in rows])
+    if rows[0].partners is None:
+        return x.to(device), mask.to(device)
+    references = []
+    for r, g in zip(rows, generators, strict=True):
+        index = draw_partners(r.partners, torch.arange(len(r.train[:_MAX_METRIC_ROWS])), g)
+        references.append(r.train[index])
+    return x.to(device), mask.to(device), padded(references)[0].to(device)
+
+
 class StackLoader:
     """Iterate over the minibatches of one epoch, all classes side by side.
 
@@ -116,6 +146,9 @@ class StackLoader:
         Rows are moved there once.
     input_noise : float, default=0.0
         Standard deviation of the noise on what the encoder sees, in coded units.
+    min_rows : int, default=1
+        Rows that a step has at least, as far as the class has them: with 2, a lone last row joins
+        another batch, because it has no statistics of its own.
     """
 
     def __init__(
@@ -127,6 +160,7 @@ class StackLoader:
         latent_dim,
         device,
         input_noise=0.0,
+        min_rows=1,
     ):
         self.rows = [r.train.to(device) for r in rows]
         self.partners = [r.partners for r in rows]
@@ -135,7 +169,9 @@ class StackLoader:
         self.latent_dim = latent_dim
         self.device = device
         self.input_noise = input_noise
-        self.n_chunks = [-(-len(r) // batch_size) for r in self.rows]
+        self.n_chunks = [
+            max(1, min(-(-len(r) // batch_size), len(r) // min_rows)) for r in self.rows
+        ]
         self.chunks = [[] for _ in rows]
         self.active = list(range(len(rows)))
 

@@ -3,7 +3,6 @@
 Shapes: K classes, B rows per class, D columns, d latent dimensions.
 """
 
-import copy
 from typing import NamedTuple
 
 import torch
@@ -19,17 +18,10 @@ from .convolution import (
 )
 from .geometry import make_metric
 from .likelihoods import LIKELIHOODS
-from .networks import (
-    MLPDecoder,
-    MLPEncoder,
-    MLPMetric,
-    VmapDecoder,
-    VmapEncoder,
-    VmapMetric,
-    takes_reference,
-)
+from .networks import MLPDecoder, MLPEncoder, MLPMetric, takes_reference
 from .reference import DeformationDecoder, PairEncoder, PairMetric, ResidualDecoder
 from .resolution import Resolution
+from .user_networks import user_network
 
 __all__ = ["Architecture", "FlowSettings", "RHVAEStack", "build_stack"]
 
@@ -243,32 +235,6 @@ class RHVAEStack(nn.Module):
             tensor.grad = None
 
 
-def _user_modules(name, spec, arguments, generators):
-    """Make one module per class from a module (copied) or a factory (called)."""
-    if isinstance(spec, nn.Module):
-        return [copy.deepcopy(spec) for _ in generators]
-    modules = []
-    for g in generators:
-        # A factory draws its weights from the global generator: lend it the class's stream.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**62, (), generator=g)))
-            try:
-                module = spec(*arguments)
-            except Exception as error:
-                raise ValueError(
-                    f"{name} could not be made by {name}{arguments}: {type(error).__name__}: "
-                    f"{error}. Pass a torch.nn.Module, or a class or function of two arguments "
-                    "that returns one."
-                ) from error
-        if not isinstance(module, nn.Module):
-            raise ValueError(
-                f"{name}{arguments} returned {module!r}, which is no torch.nn.Module. "
-                "Pass a torch.nn.Module, or a class or function that returns one."
-            )
-        modules.append(module)
-    return modules
-
-
 def build_stack(architecture, settings, generators):
     """Make an untrained stack.
 
@@ -287,7 +253,6 @@ def build_stack(architecture, settings, generators):
     a, d = architecture, settings.latent_dim
     hidden = a.hidden_layer_sizes
     D = a.n_seen
-    row, latent = (D, d), (d, D)
     pairs = a.has_reference
     size = (len(generators), D)
     likelihood = LIKELIHOODS[a.likelihood](*size if a.layout is None else (*size, a.layout))
@@ -297,8 +262,7 @@ def build_stack(architecture, settings, generators):
     elif a.encoder is None:
         encoder = (PairEncoder if pairs else MLPEncoder)(D, d, hidden, generators)
     else:
-        modules = _user_modules("encoder", a.encoder, row, generators)
-        encoder = VmapEncoder(modules, a.sample_shape)
+        encoder = user_network("encoder", a.encoder, D, d, a.sample_shape, generators)
     if a.decoder is None and conv is not None:
         decoder = ConvDecoder(conv, d, generators)
     elif a.decoder is None:
@@ -317,13 +281,13 @@ def build_stack(architecture, settings, generators):
             second_order=settings.second_order,
         )
     else:
-        modules = _user_modules("decoder", a.decoder, latent, generators)
-        decoder = VmapDecoder(modules, a.sample_shape)
+        decoder = user_network("decoder", a.decoder, D, d, a.sample_shape, generators)
     if a.metric_network is None and conv is not None:
         metric_network = (ConvPairMetric if pairs else ConvMetric)(conv, d, generators)
     elif a.metric_network is None:
         metric_network = (PairMetric if pairs else MLPMetric)(D, d, hidden, generators)
     else:
-        modules = _user_modules("metric_network", a.metric_network, row, generators)
-        metric_network = VmapMetric(modules, d, a.sample_shape)
+        metric_network = user_network(
+            "metric_network", a.metric_network, D, d, a.sample_shape, generators
+        )
     return RHVAEStack(encoder, decoder, metric_network, likelihood, len(generators), settings)

@@ -2,7 +2,7 @@
 
 Every parameter carries a leading class axis, so that K small networks are evaluated by
 one batched product instead of K calls. A user's own :class:`torch.nn.Module` is stacked
-by :class:`VmapStack`.
+in :mod:`.user_networks`.
 
 Shapes: K classes, B rows per class, D columns, d latent dimensions.
 """
@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.func import functional_call, vmap
 
 __all__ = [
     "MLP",
@@ -22,10 +21,6 @@ __all__ = [
     "MLPMetric",
     "Posterior",
     "StackedLinear",
-    "VmapDecoder",
-    "VmapEncoder",
-    "VmapMetric",
-    "VmapStack",
     "lower_triangular",
     "n_tril",
     "takes_reference",
@@ -225,62 +220,6 @@ class MLPMetric(nn.Module):
         return lower_triangular(self.net(x), self.latent_dim)
 
 
-class VmapStack(nn.Module):
-    """K copies of a user's module, evaluated by :func:`torch.func.vmap`.
-
-    Parameters
-    ----------
-    modules : list of torch.nn.Module
-        One module per class, all of one architecture.
-    name : str
-        The estimator's parameter that brought the module; error messages name it.
-
-    Raises
-    ------
-    ValueError
-        If a module keeps buffers that change in training (running statistics): one
-        batched evaluation cannot update them.
-    """
-
-    def __init__(self, modules, name):
-        super().__init__()
-        for layer_name, layer in modules[0].named_modules():
-            if getattr(layer, "track_running_stats", False):
-                raise ValueError(
-                    f"{name}: the layer {layer_name!r} ({type(layer).__name__}) keeps running "
-                    "statistics, which cannot be trained side by side for several classes. "
-                    "Use GroupNorm or LayerNorm, or track_running_stats=False."
-                )
-        # The architecture is kept in a list so that its own parameters stay unregistered:
-        # only the stacked copies below are trained.
-        self._base = [modules[0]]
-        self.name = name
-        self._parameter_names = [n for n, _ in modules[0].named_parameters()]
-        self._buffer_names = [n for n, _ in modules[0].named_buffers()]
-        states = [dict(m.named_parameters()) | dict(m.named_buffers()) for m in modules]
-        self.stacked = nn.ParameterList(
-            nn.Parameter(torch.stack([s[n].detach() for s in states]).float())
-            for n in self._parameter_names
-        )
-        for i, n in enumerate(self._buffer_names):
-            self.register_buffer(f"stacked_buffer_{i}", torch.stack([s[n] for s in states]))
-
-    def forward(self, *inputs):
-        """Evaluate all copies; each input has shape (K, B, ...)."""
-        state = dict(zip(self._parameter_names, self.stacked, strict=True))
-        for i, n in enumerate(self._buffer_names):
-            state[n] = getattr(self, f"stacked_buffer_{i}")
-
-        def one(state, *args):
-            return functional_call(self._base[0], state, args)
-
-        return vmap(one, randomness="error")(state, *inputs)
-
-
-def _shaped(x, sample_shape):
-    return x if sample_shape is None else x.reshape(*x.shape[:2], *sample_shape)
-
-
 def takes_reference(spec):
     """Say whether a user's network is called with a reference row beside its input.
 
@@ -300,74 +239,3 @@ def takes_reference(spec):
     ]
     # The function of a class also asks for the instance, whatever it is called there.
     return len(asked) - inspect.isclass(spec) == 2
-
-
-class VmapEncoder(VmapStack):
-    """A user's encoder, x (B, D) or (B, *sample_shape), or (x, r), to (mu, log_var).
-
-    Parameters
-    ----------
-    modules : list of torch.nn.Module
-        One module per class.
-    sample_shape : tuple of int or None
-        The shape in which a row is handed to the module; None for flat rows.
-    """
-
-    def __init__(self, modules, sample_shape=None):
-        super().__init__(modules, "encoder")
-        self.sample_shape = sample_shape
-        self.takes_reference = takes_reference(modules[0])
-
-    def forward(self, x, r=None):
-        """Encode x of shape (K, B, D), beside r where the modules ask for it."""
-        inputs = (x, r) if self.takes_reference else (x,)
-        mu, log_var = super().forward(*(_shaped(v, self.sample_shape) for v in inputs))
-        return Posterior(mu, log_var.clamp(*_LOG_VAR_RANGE))
-
-
-class VmapDecoder(VmapStack):
-    """A user's decoder, z (B, d) to the likelihood's parameters (B, D), in any shape.
-
-    Parameters
-    ----------
-    modules : list of torch.nn.Module
-        One module per class; (z, r) to the same where they ask for two inputs.
-    sample_shape : tuple of int or None
-        The shape in which r is handed to the module; None for flat rows.
-    """
-
-    def __init__(self, modules, sample_shape=None):
-        super().__init__(modules, "decoder")
-        self.takes_reference = takes_reference(modules[0])
-        self.sample_shape = sample_shape
-
-    def forward(self, z, r=None):
-        """Decode z of shape (K, B, d) to (K, B, D)."""
-        inputs = (z, _shaped(r, self.sample_shape)) if self.takes_reference else (z,)
-        return super().forward(*inputs).flatten(2)
-
-
-class VmapMetric(VmapStack):
-    """A user's metric network, x, or (x, r), to L (B, d, d), or to its flat entries.
-
-    Parameters
-    ----------
-    modules : list of torch.nn.Module
-        One module per class.
-    latent_dim : int
-        Latent dimension d.
-    sample_shape : tuple of int or None
-        The shape in which a row is handed to the module; None for flat rows.
-    """
-
-    def __init__(self, modules, latent_dim, sample_shape=None):
-        super().__init__(modules, "metric_network")
-        self.latent_dim = latent_dim
-        self.sample_shape = sample_shape
-        self.takes_reference = takes_reference(modules[0])
-
-    def forward(self, x, r=None):
-        """Map x of shape (K, B, D), beside r where asked for, to L of shape (K, B, d, d)."""
-        inputs = (x, r) if self.takes_reference else (x,)
-        L = super().forward(*(_shaped(v, self.sample_shape) for v in inputs))
-        return lower_triangular(L, self.latent_dim) if L.dim() == 3 else torch.tril(L)

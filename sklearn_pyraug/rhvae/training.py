@@ -13,16 +13,13 @@ from skorch import NeuralNet
 from skorch.dataset import unpack_data
 from torch import nn
 
-from .data import StackLoader, fixed_batch, padded
+from .data import StackLoader, fixed_batch, metric_rows
 from .model import RHVAEStack
-from .pairs import draw_partners
 from .progress import ProgressBar, nanmean
 from .score import Workspace
 
 __all__ = ["ClassHistory", "StackNet", "TrainingSettings", "train_stack"]
 
-# Rows per class from which the metric of the held-out ELBO is built.
-_MAX_METRIC_ROWS = 256
 # After so many roll-backs in a row a class is left at its best weights.
 _MAX_ROLLBACKS = 20
 
@@ -160,7 +157,7 @@ class StackNet(NeuralNet):
         self.rollbacks_in_a_row_ = np.zeros(K, dtype=int)
         self.epoch_loss_ = np.full(K, np.nan)
         self.class_losses_ = [([], []) for _ in range(K)]
-        self.best_state_ = {name: p.detach().clone() for name, p in self.module_.named_parameters()}
+        self.best_state_ = {n: v.detach().clone() for n, v in _trained(self.module_).items()}
         return self
 
     # --- what skorch asks for -----------------------------------------------------------
@@ -226,7 +223,7 @@ class StackNet(NeuralNet):
         self.lr_scale_[classes] *= 0.5
         self.eps_[classes] *= 0.5
         self.module_.eps[positions] *= 0.5
-        for name, p in self.module_.named_parameters():
+        for name, p in _trained(self.module_).items():
             p[positions] = self.best_state_[name][classes.to(p.device)]
             for value in self.optimizer_.state.get(p, {}).values():
                 if torch.is_tensor(value) and value.dim():
@@ -284,7 +281,7 @@ class StackNet(NeuralNet):
     def _keep_weights(self, positions):
         if not len(positions):
             return
-        for name, p in self.module_.named_parameters():
+        for name, p in _trained(self.module_).items():
             best = self.best_state_[name]
             if len(positions) == len(best):
                 best.copy_(p)
@@ -366,12 +363,13 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         d,
         device,
         settings.input_noise,
+        min_rows=2 if any(getattr(m, "in_turn", None) for m in stack.children()) else 1,
     )
-    valid = metric_rows = None
+    valid = rows_of_metric = None
     if any(len(r.valid) for r in rows):
         references = None if rows[0].partners is None else [r.valid_references for r in rows]
         valid = fixed_batch([r.valid for r in rows], streams["split"], d, device, references)
-        metric_rows = _metric_rows(rows, streams["split"], device)
+        rows_of_metric = metric_rows(rows, streams["split"], device)
     callbacks = list(settings.callbacks or [])
     if settings.verbose:
         callbacks.append(("progress", ProgressBar(settings.max_epochs, description)))
@@ -379,7 +377,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         stack,
         loader=loader,
         valid=valid,
-        metric_rows=metric_rows,
+        metric_rows=rows_of_metric,
         patience=settings.patience,
         kl_warmup=settings.kl_warmup,
         callbacks=callbacks,
@@ -396,7 +394,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         verbose=0,
     )
     net.initialize()
-    buffers = {name: b.detach().cpu().clone() for name, b in stack.named_buffers()}
+    T = stack.T.cpu().clone()
     interrupted = None
     _keep_freed_memory()
     stack.workspace = Workspace()
@@ -408,24 +406,12 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
     finally:
         stack.workspace = None
         net.notify("on_train_end", X=None, y=None)
-    _restore(stack, net.best_state_, buffers, net.eps_)
+    _restore(stack, net.best_state_, T, net.eps_)
     history = [
         ClassHistory(np.array(t), np.array(v), int(e), int(n))
         for (t, v), e, n in zip(net.class_losses_, net.best_epoch_, net.n_rollbacks_, strict=True)
     ]
     return history, interrupted
-
-
-def _metric_rows(rows, generators, device):
-    """Return the rows, with references where there are partners, for the held-out metric."""
-    x, mask = padded([r.train[:_MAX_METRIC_ROWS] for r in rows])
-    if rows[0].partners is None:
-        return x.to(device), mask.to(device)
-    references = []
-    for r, g in zip(rows, generators, strict=True):
-        index = draw_partners(r.partners, torch.arange(len(r.train[:_MAX_METRIC_ROWS])), g)
-        references.append(r.train[index])
-    return x.to(device), mask.to(device), padded(references)[0].to(device)
 
 
 def _keep_freed_memory():
@@ -438,11 +424,16 @@ def _keep_freed_memory():
     torch.empty(2**23 - 2**14)
 
 
-def _restore(stack: RHVAEStack, state, buffers, eps):
+def _trained(stack):
+    """Return by name what changes in training: weights, and users' running statistics."""
+    buffers = {n: b for n, b in stack.named_buffers() if n not in ("eps", "T")}
+    return dict(stack.named_parameters()) | buffers
+
+
+def _restore(stack: RHVAEStack, state, T, eps):
     """Put the best weights of all classes back, also of those that left the stack."""
-    for name, p in stack.named_parameters():
-        p.data = state[name].cpu()
-        p.grad = None
-    for name, b in stack.named_buffers():
-        b.data = buffers[name]
-    stack.eps = eps
+    for name, value in _trained(stack).items():
+        value.data = state[name].cpu()
+        value.grad = None
+    stack.T, stack.eps = T, eps
+    stack.eval()
