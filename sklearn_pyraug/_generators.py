@@ -264,9 +264,11 @@ def learn(
     in_turn = networks_in_turn(architecture, flow)
     if in_turn and len(members) > 1:
         _warn_of_turns(in_turn, "generators" if plan.shared else "classes")
-    groups = plan_groups(
-        sizes, n_weights(architecture, flow), training.batch_size, device, bool(in_turn)
-    )
+    n_numbers = n_weights(architecture, flow)
+    if architecture.convolution is not None:
+        # Few weights, but a batch of images takes memory.
+        n_numbers += training.batch_size * architecture.n_seen
+    groups = plan_groups(sizes, n_numbers, training.batch_size, device, bool(in_turn))
     trained, interrupted = train_groups(
         groups,
         members,
