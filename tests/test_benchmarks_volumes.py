@@ -19,9 +19,9 @@ def bench_volumes(monkeypatch):
 
 @pytest.mark.parametrize("arm", ["deformation", "full size", "direct"])
 def test_arms(bench_volumes, arm):
-    loss, shape, finite = bench_volumes.run_arm(arm, (16, 17, 18), 2, 0)
+    loss, shape, finite = bench_volumes.run_arm(arm, (16, 17, 18), 30, 0)
     assert np.isfinite(loss).all()
-    assert loss[-1] < loss[0]
+    assert np.min(loss[-5:]) < loss[0]
     assert finite
     assert shape == (None if arm == "full size" else (4, 16, 17, 18))
     assert "bench_volumes" in sys.modules

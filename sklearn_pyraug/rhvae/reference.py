@@ -142,7 +142,7 @@ class DeformationDecoder(nn.Module):
     fine : tuple of int or None, default=None
         Another shape that references may have: it is warped by the same parameters.
     second_order : bool, default=True
-        Whether the result can be differentiated twice, which costs fifteen times as much.
+        Whether the result can be differentiated twice, which takes several times as long.
     """
 
     def __init__(
