@@ -7,7 +7,7 @@ from shared import quick
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import cross_val_score
 
-from sklearn_pyraug import Pipeline
+from sklearn_pyraug import AugmentedClassifier, Pipeline
 from sklearn_pyraug._layout import (
     flat_rows,
     image_layout,
@@ -230,3 +230,9 @@ def test_pipeline_hands_images_on():
     X, y = arrays((8, 10))
     pipe = Pipeline([("aug", quick()), ("clf", MeanOfPixels())])
     assert len(cross_val_score(pipe, X, y, cv=2, error_score="raise")) == 2
+
+
+def test_augmented_classifier_hands_images_on():
+    X, y = arrays((8, 10))
+    model = AugmentedClassifier(quick(), MeanOfPixels()).fit(X, y)
+    assert model.predict(X).shape == (24,)

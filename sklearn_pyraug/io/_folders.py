@@ -198,8 +198,10 @@ def _handle_bad(path, bad, on_error):
         )
         return
     raise ValueError(
-        f"`path` is '{printable(path)}', where {len(bad)} files cannot be taken:\n"
-        f"{_named(bad)}\nmend or remove them, or pass on_error='skip' to leave them out."
+        f"`path` is '{printable(path)}', where {len(bad)} {'file' if len(bad) == 1 else 'files'} "
+        # Semicolons, because the command line shows all of it in one line.
+        f"cannot be taken:\n{_named(bad)};\nmend or remove them, or pass on_error='skip' to leave "
+        "them out."
     )
 
 
@@ -208,12 +210,12 @@ def _named(pairs):
     lines = [f"  {printable(file)}: {reason}" for file, reason in pairs[:_MAX_NAMED]]
     if len(pairs) > _MAX_NAMED:
         lines.append(f"  ... and {len(pairs) - _MAX_NAMED} more")
-    return "\n".join(lines)
+    return ";\n".join(lines)
 
 
 def _raise_empty(path, report):
     found = [*report.skipped, *report.ignored]
-    rest = f" among {len(found)} other things:\n{_named(found)}\n" if found else ""
+    rest = f" among {len(found)} other things:\n{_named(found)};\n" if found else ""
     raise ValueError(
         f"`path` is '{printable(path)}', which has no image that can be read{rest or '; '}"
         "put png, jpg, bmp, tif, npy, npz, pt, nii or nii.gz files into one subfolder for each "
@@ -233,7 +235,7 @@ def _check_axes(path, pictures, sources, size):
         ]
         raise ValueError(
             f"`path` is '{printable(path)}', where most files hold {common}-D images, but "
-            f"not all:\n{_named(shown)}\nput 2-D images and volumes into "
+            f"not all:\n{_named(shown)};\nput 2-D images and volumes into "
             "folders of their own."
         )
     if isinstance(size, tuple) and len(size) != common:

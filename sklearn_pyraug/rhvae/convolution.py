@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .networks import _LOG_VAR_RANGE, Posterior, StackedLinear, lower_triangular, n_tril
+from .networks import LOG_VAR_RANGE, Posterior, StackedLinear, lower_triangular, n_tril
 
 __all__ = [
     "ConvDecoder",
@@ -196,7 +196,7 @@ class ConvEncoder(nn.Module):
 
     def _encode(self, *rows):
         mu, log_var = self.head(self.trunk(*rows)).chunk(2, dim=-1)
-        return Posterior(mu, log_var.clamp(*_LOG_VAR_RANGE))
+        return Posterior(mu, log_var.clamp(*LOG_VAR_RANGE))
 
 
 class ConvPairEncoder(ConvEncoder):

@@ -31,7 +31,7 @@ _UNIT_DIAGONAL = math.log(math.e - 1.0)
 # Keeps the mean square of a signal through a rectified linear unit (He et al. 2015).
 _RELU_GAIN = math.sqrt(2.0)
 # Bounds of the posterior's log-variance: standard deviations between 5e-4 and 150.
-_LOG_VAR_RANGE = (-15.0, 10.0)
+LOG_VAR_RANGE = (-15.0, 10.0)
 
 
 class Posterior(NamedTuple):
@@ -158,7 +158,7 @@ class MLPEncoder(nn.Module):
         posterior : Posterior
         """
         mu, log_var = self.net(x).chunk(2, dim=-1)
-        return Posterior(mu, log_var.clamp(*_LOG_VAR_RANGE))
+        return Posterior(mu, log_var.clamp(*LOG_VAR_RANGE))
 
 
 class MLPDecoder(nn.Module):

@@ -23,7 +23,7 @@ import copy
 import torch
 from torch import nn
 
-from .networks import _LOG_VAR_RANGE, Posterior, lower_triangular, takes_reference
+from .networks import LOG_VAR_RANGE, Posterior, lower_triangular, takes_reference
 from .stackable import call_alone, call_side_by_side, lent_stream, why_in_turn
 
 __all__ = ["VmapDecoder", "VmapEncoder", "VmapMetric", "VmapStack", "user_network"]
@@ -133,7 +133,7 @@ class VmapEncoder(VmapStack):
         """Encode x of shape (K, B, D), beside r where the modules ask for it."""
         inputs = (x, r) if self.takes_reference else (x,)
         mu, log_var = super().forward(*(_shaped(v, self.sample_shape) for v in inputs))
-        return Posterior(mu, log_var.clamp(*_LOG_VAR_RANGE))
+        return Posterior(mu, log_var.clamp(*LOG_VAR_RANGE))
 
 
 class VmapDecoder(VmapStack):
