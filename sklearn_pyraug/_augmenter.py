@@ -150,6 +150,10 @@ class RHVAEAugmenter(BaseAugmenter):
         to r, as far as the code expresses it and, with ω > 0, also what it does not. ``"auto"``:
         ``"transfer"`` for ``"residual"``, ``"mean"`` for images and for tables with more columns
         than rows, else ``"draw"``.
+    min_distance : float, "auto" or None, default=None
+        New rows that come closer than this to a training row are drawn again, up to ten times:
+        root mean square over the coded columns, as `origin_distances_`. ``"auto"`` is the 1st
+        percentile of the distances of the training rows to their nearest other one.
     class_filter : {"likelihood"} or None, default=None
         ``"likelihood"`` drops new rows that the generator of another class finds more likely than
         that of their own, log p(x | class) by importance sampling, and draws others, up to
@@ -173,6 +177,17 @@ class RHVAEAugmenter(BaseAugmenter):
         Fixed step size of the chains; None adapts it towards an acceptance of 0.8.
     max_centroids : int or None, default=1000
         Most codes per generator that make up the metric; None for all.
+    warm_start : bool, default=False
+        Whether another `fit` goes on from the weights of the last one, for `max_epochs` more.
+    checkpoint : str, path-like or None, default=None
+        Folder in which the state of training is kept: `fit` with the same data and parameters
+        goes on where a run that was killed has stopped, and arrives at the same weights.
+    checkpoint_interval : int or float, default=30.0
+        How often it is written: an int counts epochs, a float seconds.
+    memory : str, path-like, joblib.Memory or None, default=None
+        Cache for what was trained and drawn, for the same data and parameters to be answered
+        from: a grid search over parameters that leave training alone trains once per fold. Needs
+        a `random_state`.
     random_state : int, RandomState instance or None, default=None
         Seed. None takes fresh entropy; the global generators are never touched.
     verbose : int, default=0
@@ -318,6 +333,7 @@ class RHVAEAugmenter(BaseAugmenter):
         device="auto",
         n_jobs=None,
         output="auto",
+        min_distance=None,
         class_filter=None,
         transfer_scale=(0.1, 1.0),
         residual_share=1.0,
@@ -326,6 +342,10 @@ class RHVAEAugmenter(BaseAugmenter):
         n_mcmc_leapfrog=10,
         mcmc_step_size=None,
         max_centroids=1000,
+        warm_start=False,
+        checkpoint=None,
+        checkpoint_interval=30.0,
+        memory=None,
         random_state=None,
         verbose=0,
     ):
@@ -365,6 +385,7 @@ class RHVAEAugmenter(BaseAugmenter):
         self.device = device
         self.n_jobs = n_jobs
         self.output = output
+        self.min_distance = min_distance
         self.class_filter = class_filter
         self.transfer_scale = transfer_scale
         self.residual_share = residual_share
@@ -373,5 +394,9 @@ class RHVAEAugmenter(BaseAugmenter):
         self.n_mcmc_leapfrog = n_mcmc_leapfrog
         self.mcmc_step_size = mcmc_step_size
         self.max_centroids = max_centroids
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.checkpoint_interval = checkpoint_interval
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose

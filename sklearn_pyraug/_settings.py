@@ -2,6 +2,7 @@
 
 from math import prod
 from numbers import Integral, Real
+from os import PathLike
 from typing import NamedTuple
 
 from ._generators import Output, Plan
@@ -71,6 +72,7 @@ PARAMETER_CONSTRAINTS = {
     "device": [str],
     "n_jobs": [Integral, None],
     "output": [StrOptions({"auto", "mean", "draw", "transfer"})],
+    "min_distance": [_POSITIVE, StrOptions({"auto"}), None],
     "class_filter": [StrOptions({"likelihood"}), None],
     "transfer_scale": ["array-like", _NOT_NEGATIVE],
     "residual_share": [Interval(Real, 0, 1, closed="both")],
@@ -79,6 +81,10 @@ PARAMETER_CONSTRAINTS = {
     "n_mcmc_leapfrog": [_COUNT],
     "mcmc_step_size": [_POSITIVE, None],
     "max_centroids": [_COUNT, None],
+    "warm_start": ["boolean"],
+    "checkpoint": [str, PathLike, None],
+    "checkpoint_interval": [_POSITIVE],
+    "memory": [str, PathLike, HasMethods(["cache"]), None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
