@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
+from ._cache import train_cached, training_parts
+from ._fingerprint import digest
 from ._random import class_generator
 from .rhvae import (
     ReferenceGenerator,
@@ -21,8 +23,10 @@ from .rhvae import (
     train_generator,
     train_reference_generator,
 )
+from .rhvae.resume import StateError, WeightsError
 
 __all__ = [
+    "Keeping",
     "Member",
     "Order",
     "TrainedGroup",
@@ -141,15 +145,65 @@ def _train_group(indices, members, root, arguments):
         "streams": _streams(root, indices, _TRAINING_STREAMS),
     }
     n_neighbors = arguments.pop("n_neighbors")
-    if arguments["architecture"].has_reference:
-        labels = [m.labels for m in members]
-        result = train_reference_generator(rows, labels, n_neighbors=n_neighbors, **arguments)
-    else:
-        result = train_generator(rows, **arguments)
+    try:
+        if arguments["architecture"].has_reference:
+            labels = [m.labels for m in members]
+            result = train_reference_generator(rows, labels, n_neighbors=n_neighbors, **arguments)
+        else:
+            result = train_generator(rows, **arguments)
+    except StateError as error:
+        raise arguments["store"].refused(error) from error
+    except WeightsError as error:
+        raise ValueError(
+            f"warm_start=True cannot go on from the networks of the last fit: {error}. Leave the "
+            "parameters that shape them as they were, or set warm_start=False."
+        ) from None
     return TrainedGroup(indices, *result)
 
 
-def train_groups(groups, members, root, n_jobs, **arguments):
+class Keeping(NamedTuple):
+    """Where trainings are kept, and where they start.
+
+    Attributes
+    ----------
+    memory : joblib.Memory or None
+        Cache of finished ones.
+    folder : CheckpointFolder or None
+        Of those that are under way.
+    start : dict of int to dict, or None
+        First weights of each member.
+    """
+
+    memory: object = None
+    folder: object = None
+    start: dict | None = None
+
+
+def _kept_tasks(groups, members, root, keeping, arguments):
+    """Return for each group the digest of its training and the arguments of `_train_group`."""
+    memory, folder, start = keeping
+    tasks = []
+    for i, g in enumerate(groups):
+        own = arguments | {
+            "description": _describe(i, groups),
+            "start": None if start is None else [start[k] for k in g],
+        }
+        tasks.append((g, [members[k] for k in g], root, own))
+    if memory is None and folder is None:
+        return [(None, task) for task in tasks]
+    settings = [arguments[name] for name in ("architecture", "flow", "training")]
+    others = {n: v for n, v in arguments.items() if n not in ("architecture", "flow", "training")}
+    parts = training_parts(settings, **others)
+    keys = [digest((g, rows, seed, own["start"], parts)) for g, rows, seed, own in tasks]
+    if folder is not None:
+        rows = {"data": (groups, members)} | ({} if start is None else {"first weights": start})
+        folder.claim(root, rows | parts)
+        for i, (key, task) in enumerate(zip(keys, tasks, strict=True)):
+            task[-1]["store"] = folder.store(i, key)
+    return list(zip(keys, tasks, strict=True))
+
+
+def train_groups(groups, members, root, n_jobs, keeping=Keeping(), **arguments):  # noqa: B008
     """Train every group.
 
     Parameters
@@ -160,6 +214,7 @@ def train_groups(groups, members, root, n_jobs, **arguments):
         Root seed.
     n_jobs : int or None
         joblib's.
+    keeping : Keeping, optional
     **arguments : dict
         Passed to :func:`~sklearn_pyraug.rhvae.train_generator`, or, where the decoder starts
         from a reference row, to :func:`~sklearn_pyraug.rhvae.train_reference_generator`.
@@ -177,10 +232,8 @@ def train_groups(groups, members, root, n_jobs, **arguments):
     )
     work = n_rows * n_multiplications(arguments["architecture"], arguments["flow"])
     tasks = (
-        delayed(_train_group)(
-            g, [members[k] for k in g], root, arguments | {"description": _describe(i, groups)}
-        )
-        for i, g in enumerate(groups)
+        delayed(train_cached)(keeping.memory, key, _train_group, task)
+        for key, task in _kept_tasks(groups, members, root, keeping, arguments)
     )
     results = Parallel(n_jobs=n_jobs, return_as="generator", verbose=10 * (training.verbose > 1))(
         tasks

@@ -45,10 +45,13 @@ LAYERS = [
     },
     {
         "_arithmetic",
+        "_cache",
+        "_checkpoint",
         "_codec",
         "_columns",
         "_drawing",
         "_fallback",
+        "_fingerprint",
         "_generators",
         "_layout",
         "_levels",

@@ -12,6 +12,7 @@ from .data import split_rows
 from .latent import Latent, make_latent, sample_latent
 from .model import RHVAEStack, build_stack
 from .networks import Posterior
+from .resume import put_weights
 from .training import train_stack
 
 __all__ = ["Generator", "draw_rows", "exact_latent", "in_rounds", "train_generator"]
@@ -114,6 +115,8 @@ def train_generator(
     metric="learned",
     device="cpu",
     description="RHVAE",
+    store=None,
+    start=None,
 ):
     """Train one RHVAE per class, side by side.
 
@@ -135,6 +138,10 @@ def train_generator(
     device : str, default="cpu"
     description : str
         Text of the progress bar.
+    store : object or None, default=None
+        Keeps the state of the training, see :func:`.training.train_stack`.
+    start : list of dict of str to Tensor, or None, default=None
+        For each member weights to start from, see :func:`.resume.take_weights`.
 
     Returns
     -------
@@ -152,7 +159,9 @@ def train_generator(
     if hasattr(stack.decoder, "start_at"):
         # Saves the epochs in which the network would only learn the mean row.
         stack.decoder.start_at(theta)
-    history, interrupted = train_stack(stack, split, training, streams, device, description)
+    if start is not None:
+        put_weights(stack, start)
+    history, interrupted = train_stack(stack, split, training, streams, device, description, store)
     latent, origins = exact_latent(stack, rows, max_centroids, streams["split"], metric)
     return Generator(stack, latent, origins), history, interrupted
 

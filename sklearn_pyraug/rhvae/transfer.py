@@ -26,6 +26,7 @@ from .model import RHVAEStack, build_stack
 from .networks import Posterior
 from .pairs import draw_partners, find_partners
 from .resolution import Resolution
+from .resume import put_weights
 from .training import train_stack
 
 __all__ = ["ReferenceGenerator", "Transfer", "draw_from_references", "train_reference_generator"]
@@ -174,6 +175,8 @@ def train_reference_generator(
     max_centroids=None,
     device="cpu",
     description="RHVAE",
+    store=None,
+    start=None,
 ):
     """Train a stack of generators on pairs of rows of one class.
 
@@ -198,6 +201,10 @@ def train_reference_generator(
     device : str, default="cpu"
     description : str
         Text of the progress bar.
+    store : object or None, default=None
+        Keeps the state of the training, see :func:`.training.train_stack`.
+    start : list of dict of str to Tensor, or None, default=None
+        For each member weights to start from, see :func:`.resume.take_weights`.
 
     Returns
     -------
@@ -215,7 +222,9 @@ def train_reference_generator(
         for x, y, g in zip(rows, labels, streams["split"], strict=True)
     ]
     stack.likelihood.start_at([s.train for s in split])
-    history, interrupted = train_stack(stack, split, training, streams, device, description)
+    if start is not None:
+        put_weights(stack, start)
+    history, interrupted = train_stack(stack, split, training, streams, device, description, store)
     pairs = [
         _make_pairs(x, y, n_neighbors, g, max_centroids)
         for x, y, g in zip(rows, labels, streams["split"], strict=True)
