@@ -27,6 +27,8 @@ __all__ = ["MODEL_VERSION", "model_document", "restore_model"]
 MODEL_VERSION = 1
 _KIND = "augmenter"
 _NETWORKS = ("encoder", "decoder", "metric_network")
+# Folders of the machine on which the model was trained: of no use elsewhere, and nobody's business.
+_LOCAL = ("checkpoint", "memory")
 _ATTRIBUTE = re.compile(r"_?[a-z][a-z0-9_]*")
 
 
@@ -58,7 +60,8 @@ def model_document(estimator):
     dropped = [name for name in ("callbacks",) if parameters[name] is not None]
     dropped += [name for name in ("sampling_strategy",) if callable(parameters[name])]
     stand_ins = {name: Given(name) for name in given}
-    parameters = {name: v for name, v in parameters.items() if name not in dropped} | stand_ins
+    left_out = {*dropped, *_LOCAL}
+    parameters = {name: v for name, v in parameters.items() if name not in left_out} | stand_ins
     try:
         check_state(state, architecture)
     except ValueError as error:
