@@ -17,6 +17,7 @@ from ._shape import guess_sample_shape
 from ._sklearn_compat import ArraysTransformer, _fit_context, check_target_type
 from ._strategy import n_new_rows, requested_rows
 from ._validation import (
+    available_device,
     check_device,
     check_finite,
     check_has_columns,
@@ -254,7 +255,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         return root
 
     def _draw(self, n_new, root):
-        device = check_device(self.device)
+        device = available_device(self.device)
         settings = settle(self, self._codec, self._layout, self._n_rows)
         generators = self._generators._replace(output=settings.output)
         draws = generators.draw(n_new, root, settings.sampler, device, self.n_jobs)

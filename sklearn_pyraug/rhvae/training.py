@@ -72,12 +72,18 @@ class ClassHistory(NamedTuple):
         Number of epochs (from 1) after which the kept weights were reached; 0 for none.
     n_rollbacks : int
         How often a non-finite loss or gradient took the weights back and halved the step.
+    device : str or None
+        Where it was trained.
+    batch_size : int or None
+        Most rows per class and step.
     """
 
     train_loss: np.ndarray
     valid_loss: np.ndarray
     best_epoch: int
     n_rollbacks: int
+    device: str | None = None
+    batch_size: int | None = None
 
 
 class _AllClassesStopped(Exception):
@@ -408,7 +414,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         net.notify("on_train_end", X=None, y=None)
     _restore(stack, net.best_state_, T, net.eps_)
     history = [
-        ClassHistory(np.array(t), np.array(v), int(e), int(n))
+        ClassHistory(np.array(t), np.array(v), int(e), int(n), device, settings.batch_size)
         for (t, v), e, n in zip(net.class_losses_, net.best_epoch_, net.n_rollbacks_, strict=True)
     ]
     return history, interrupted

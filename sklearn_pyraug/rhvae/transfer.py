@@ -149,9 +149,9 @@ def _split(rows, labels, fraction, generator, n_neighbors):
         kept = able.nonzero().flatten()
         train = train[kept]
         partners = find_partners(rows[train], labels[train], n_neighbors)
-    references = []
+    references, of_label = [], {int(k): train[labels[train] == k] for k in labels.unique()}
     for i in valid.tolist():
-        same = train[labels[train] == labels[i]]
+        same = of_label[int(labels[i])]
         if len(same):
             references.append((i, int(same[torch.randint(len(same), (), generator=generator)])))
     if len(references) < 2:
