@@ -29,34 +29,47 @@ class Census(Callback):
         Path(self.folder, f"{os.getpid()}-{torch.get_num_threads()}").touch()
 
 
+def make_model(folder, n_jobs, **parameters):
+    """Return a pipeline whose augmenter has several groups of classes and counts its threads."""
+    folder.mkdir()
+    augmenter = quick(
+        decoder="direct",
+        batch_size=10,
+        callbacks=[Census(str(folder))],
+        n_jobs=n_jobs,
+        **parameters,
+    )
+    return make_pipeline(augmenter, LogisticRegression())
+
+
+def threads_in(folder):
+    """Return the most torch threads of each process."""
+    most = {}
+    for file in folder.iterdir():
+        process, n = map(int, file.name.split("-"))
+        most[process] = max(most.get(process, 0), n)
+    return most
+
+
 def main(folder, backend):
     """Score with one job and with two, at both levels."""
     # Classes of several lengths make several groups.
-    X, y = table((90, 30, 12))
+    X, y = table((60, 30, 12))
+    grid = {"rhvaeaugmenter__augmentation_factor": [1.5, 3.0]}
     result = {}
     for n_jobs in (1, 2):
-        census = Path(folder, str(n_jobs))
-        census.mkdir()
-        # Wide enough for torch to use several threads, if it is let.
-        augmenter = quick(
-            decoder="direct",
-            batch_size=10,
-            hidden_layer_sizes=(900, 900),
-            callbacks=[Census(str(census))],
-            n_jobs=n_jobs,
-        )
-        pipeline = make_pipeline(augmenter, LogisticRegression())
+        narrow, wide = (Path(folder, f"{kind}-{n_jobs}") for kind in ("narrow", "wide"))
         with joblib.parallel_config(backend):
-            scores = cross_val_score(pipeline, X, y, cv=2, n_jobs=n_jobs)
-            grid = {"rhvaeaugmenter__augmentation_factor": [1.5, 3.0]}
-            search = GridSearchCV(pipeline, grid, cv=2, n_jobs=n_jobs).fit(X, y)
-        threads = {}
-        for file in census.iterdir():
-            process, n = map(int, file.name.split("-"))
-            threads[process] = max(threads.get(process, 0), n)
+            model = make_model(narrow, n_jobs)
+            scores = cross_val_score(model, X, y, cv=2, n_jobs=n_jobs)
+            search = GridSearchCV(model, grid, cv=2, n_jobs=n_jobs).fit(X, y)
+            # Wide enough for torch to use several threads, if it is let.
+            model = make_model(wide, n_jobs, hidden_layer_sizes=(900, 900), max_epochs=1)
+            cross_val_score(model, X, y, cv=2, n_jobs=n_jobs)
         result[n_jobs] = {
             "scores": [*scores, *search.cv_results_["mean_test_score"]],
-            "threads": threads,
+            "narrow": threads_in(narrow),
+            "wide": threads_in(wide),
             "here": os.getpid(),
             "afterwards": torch.get_num_threads(),
         }

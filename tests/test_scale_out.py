@@ -148,18 +148,15 @@ def test_jobs_inside_jobs(backend, tmp_path):
     )
     print(done.stdout)
     one, two = json.loads(done.stdout).values()
-    n_cores = joblib.cpu_count()
-    assert one["afterwards"] == two["afterwards"]
-    assert one["threads"] == {str(one["here"]): one["afterwards"]}
-    if backend == "loky":
-        assert str(two["here"]) not in two["threads"]
-        # The processes that work at once are two, each on its share of the cores.
-        assert max(two["threads"].values()) <= max(1, n_cores // 2)
-    else:
-        # Two groups at once have half of the threads each.
-        assert two["threads"] == {str(two["here"]): max(1, two["afterwards"] // 2)}
-    # The number of threads changes the last bits of the rows, and no more than a few of the labels.
-    assert one["scores"] == pytest.approx(two["scores"], abs=0.05)
+    assert one["scores"] == two["scores"]
+    n_threads, here = one["afterwards"], str(one["here"])
+    assert two["afterwards"] == n_threads
+    assert one["narrow"] == {here: 1}
+    assert one["wide"] == {here: n_threads}
+    assert set(two["narrow"].values()) == {1}
+    # Those that work at once are two, processes or threads: each has its share of the cores.
+    assert set(two["wide"].values()) == {max(1, n_threads // 2)}
+    assert (here in two["wide"]) == (backend == "threading")
 
 
 # --- devices and backends ------------------------------------------------------------------
