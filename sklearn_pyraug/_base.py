@@ -21,6 +21,7 @@ from ._shape import guess_sample_shape
 from ._sklearn_compat import ArraysTransformer, _fit_context, check_target_type
 from ._strategy import n_new_rows, requested_rows
 from ._validation import (
+    available_device,
     check_device,
     check_finite,
     check_has_columns,
@@ -278,7 +279,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         return self._generators
 
     def _draw(self, n_new, root):
-        device = check_device(self.device)
+        device = available_device(self.device)
         settings = settle(self, self._codec, self._layout, self._n_rows)
         generators = self._generators._replace(output=settings.output)
         memory = None if self.random_state is None else check_cache(self.memory, self.random_state)

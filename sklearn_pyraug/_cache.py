@@ -7,13 +7,16 @@ description change nothing.
 
 import os
 import warnings
+from typing import NamedTuple
 
 from sklearn.utils.validation import check_memory
 
 from ._fingerprint import digest, library_versions
 
-__all__ = ["check_cache", "draw_cached", "train_cached", "training_parts"]
+__all__ = ["Keeping", "check_cache", "draw_cached", "keyed", "train_cached"]
 
+# The settings among the arguments of a training, whose fields are named one by one.
+_SETTINGS = ("architecture", "flow", "training")
 # Fields of the settings that leave the weights as they are.
 _IRRELEVANT = {"verbose"}
 
@@ -48,14 +51,74 @@ def check_cache(memory, random_state):
     return check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
 
 
-def training_parts(settings, **others):
+class Keeping(NamedTuple):
+    """Where trainings are kept, and where they start.
+
+    Attributes
+    ----------
+    memory : joblib.Memory or None
+        Cache of finished ones.
+    folder : CheckpointFolder or None
+        Of those that are under way.
+    start : dict of int to dict, or None
+        First weights of each member.
+    """
+
+    memory: object = None
+    folder: object = None
+    start: dict | None = None
+
+
+def keyed(tasks, groups, members, root, keeping, arguments):
+    """Return the trainings of groups with their keys, and with stores where there is a folder.
+
+    Parameters
+    ----------
+    tasks : list of (list of int, list of Member, int, dict)
+        Indices, members, root seed and arguments of each group.
+    groups : list of list of int
+    members : dict of int to Member
+    root : int
+    keeping : Keeping
+    arguments : dict
+        What all groups are trained with.
+
+    Returns
+    -------
+    keyed : list of (str or None, tuple)
+        Without cache and folder no key is needed.
+
+    Raises
+    ------
+    ValueError
+        If the folder belongs to another training, or something cannot be recognised.
+    """
+    if keeping.memory is None and keeping.folder is None:
+        return [(None, task) for task in tasks]
+    settings = [arguments[name] for name in _SETTINGS]
+    others = {name: v for name, v in arguments.items() if name not in _SETTINGS}
+    parts = _training_parts(settings, others)
+    keys = [digest((g, rows, seed, own["start"], parts)) for g, rows, seed, own in tasks]
+    if keeping.folder is not None:
+        parts = {"data": (groups, members)} | parts
+        if keeping.start is not None:
+            parts["first weights"] = keeping.start
+        keeping.folder.claim(root, parts)
+        tasks = [
+            (*task[:-1], task[-1] | {"store": keeping.folder.store(i, key)})
+            for i, (key, task) in enumerate(zip(keys, tasks, strict=True))
+        ]
+    return list(zip(keys, tasks, strict=True))
+
+
+def _training_parts(settings, others):
     """Return by name all that the weights depend on, apart from rows, seed and first weights.
 
     Parameters
     ----------
     settings : sequence of NamedTuple
         Of whose fields each is a part.
-    **others : dict
+    others : dict
         Further parts.
 
     Returns

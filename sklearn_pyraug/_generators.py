@@ -7,15 +7,16 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from ._cache import Keeping
 from ._codec import TableCodec
 from ._drawing import draw_classes
 from ._fallback import MIN_ROWS, pooled_scale, smoothed_bootstrap
-from ._parallel import Keeping, Member, plan_groups, to_tensor, train_groups
+from ._parallel import Member, plan_groups, to_tensor, train_groups
 from ._projection import Projection, fit_projection
 from ._random import attempt_seed, class_seed
 from .rhvae import Transfer, n_weights, networks_in_turn
+from .rhvae.records import joined_history
 from .rhvae.resume import take_weights
-from .rhvae.training import joined_history
 
 __all__ = ["ClassGenerators", "Draws", "Output", "Plan", "learn"]
 

@@ -5,15 +5,20 @@ made in the same order whatever the number of jobs.
 """
 
 import copy
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
-from ._cache import train_cached, training_parts
-from ._fingerprint import digest
+from ._cache import Keeping, keyed, train_cached
+from ._jobs import run_jobs
+from ._out_of_memory import (
+    draw_within_memory,
+    train_within_memory,
+    warn_of_drawing,
+    warn_of_training,
+)
 from ._random import class_generator
 from .rhvae import (
     ReferenceGenerator,
@@ -26,12 +31,10 @@ from .rhvae import (
 from .rhvae.resume import StateError, WeightsError
 
 __all__ = [
-    "Keeping",
     "Member",
     "Order",
     "TrainedGroup",
     "draw_groups",
-    "fitting_threads",
     "plan_groups",
     "train_groups",
 ]
@@ -40,10 +43,6 @@ __all__ = [
 # memory is the limit: training holds five numbers per weight.
 _MAX_WEIGHTS = {"cpu": 25_000_000}
 _MAX_WEIGHTS_ACCELERATOR = 500_000_000
-
-# Multiplications in one step of training or sampling below which a second thread gains at most a
-# quarter, and loses twentyfold when another program keeps its core busy.
-_MIN_THREADED_WORK = 20_000_000
 
 _TRAINING_STREAMS = ("weights", "shuffle", "noise", "split")
 _SAMPLING_STREAMS = ("mcmc", "decode")
@@ -118,39 +117,30 @@ def plan_groups(sizes, weights_per_member, batch_size, device, in_turn=False):
     return groups
 
 
-@contextmanager
-def fitting_threads(work):
-    """Use one torch thread in this process while the steps are small."""
-    n_threads = torch.get_num_threads()
-    if work < _MIN_THREADED_WORK:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
-
-
 def _streams(root, indices, purposes):
     return {p: [class_generator(root, k, p) for k in indices] for p in purposes}
 
 
 def _train_group(indices, members, root, arguments):
     arguments = dict(arguments)
-    # Callbacks keep state, and each group is a net of its own.
-    training = arguments.pop("training")
-    training = training._replace(callbacks=copy.deepcopy(training.callbacks))
-    rows = [m.rows for m in members]
-    arguments |= {
-        "training": training,
-        "streams": _streams(root, indices, _TRAINING_STREAMS),
-    }
+    asked, device = arguments.pop("training"), arguments.pop("device")
     n_neighbors = arguments.pop("n_neighbors")
-    try:
+    rows, labels = [m.rows for m in members], [m.labels for m in members]
+
+    def train(training, device):
+        # Callbacks keep state, and each group is a net of its own.
+        training = training._replace(callbacks=copy.deepcopy(asked.callbacks))
+        given = arguments | {
+            "training": training,
+            "device": device,
+            "streams": _streams(root, indices, _TRAINING_STREAMS),
+        }
         if arguments["architecture"].has_reference:
-            labels = [m.labels for m in members]
-            result = train_reference_generator(rows, labels, n_neighbors=n_neighbors, **arguments)
-        else:
-            result = train_generator(rows, **arguments)
+            return train_reference_generator(rows, labels, n_neighbors=n_neighbors, **given)
+        return train_generator(rows, **given)
+
+    try:
+        result = train_within_memory(train, asked, max(map(len, rows)), device)
     except StateError as error:
         raise arguments["store"].refused(error) from error
     except WeightsError as error:
@@ -159,48 +149,6 @@ def _train_group(indices, members, root, arguments):
             "parameters that shape them as they were, or set warm_start=False."
         ) from None
     return TrainedGroup(indices, *result)
-
-
-class Keeping(NamedTuple):
-    """Where trainings are kept, and where they start.
-
-    Attributes
-    ----------
-    memory : joblib.Memory or None
-        Cache of finished ones.
-    folder : CheckpointFolder or None
-        Of those that are under way.
-    start : dict of int to dict, or None
-        First weights of each member.
-    """
-
-    memory: object = None
-    folder: object = None
-    start: dict | None = None
-
-
-def _kept_tasks(groups, members, root, keeping, arguments):
-    """Return for each group the digest of its training and the arguments of `_train_group`."""
-    memory, folder, start = keeping
-    tasks = []
-    for i, g in enumerate(groups):
-        own = arguments | {
-            "description": _describe(i, groups),
-            "start": None if start is None else [start[k] for k in g],
-        }
-        tasks.append((g, [members[k] for k in g], root, own))
-    if memory is None and folder is None:
-        return [(None, task) for task in tasks]
-    settings = [arguments[name] for name in ("architecture", "flow", "training")]
-    others = {n: v for n, v in arguments.items() if n not in ("architecture", "flow", "training")}
-    parts = training_parts(settings, **others)
-    keys = [digest((g, rows, seed, own["start"], parts)) for g, rows, seed, own in tasks]
-    if folder is not None:
-        rows = {"data": (groups, members)} | ({} if start is None else {"first weights": start})
-        folder.claim(root, rows | parts)
-        for i, (key, task) in enumerate(zip(keys, tasks, strict=True)):
-            task[-1]["store"] = folder.store(i, key)
-    return list(zip(keys, tasks, strict=True))
 
 
 def train_groups(groups, members, root, n_jobs, keeping=Keeping(), **arguments):  # noqa: B008
@@ -231,22 +179,31 @@ def train_groups(groups, members, root, n_jobs, keeping=Keeping(), **arguments):
         sum(min(len(members[k].rows), training.batch_size) for k in g) for g in groups or [[]]
     )
     work = n_rows * n_multiplications(arguments["architecture"], arguments["flow"])
+
+    def task(i, g):
+        start = None if keeping.start is None else [keeping.start[k] for k in g]
+        own = {"description": _describe(i, groups), "start": start}
+        return g, [members[k] for k in g], root, arguments | own
+
+    tasks = [task(i, g) for i, g in enumerate(groups)]
+    device, interrupted = arguments["device"], None
+    verbose = 10 * (training.verbose > 1)
     tasks = (
-        delayed(train_cached)(keeping.memory, key, _train_group, task)
-        for key, task in _kept_tasks(groups, members, root, keeping, arguments)
+        (keeping.memory, key, _train_group, task)
+        for key, task in keyed(tasks, groups, members, root, keeping, arguments)
     )
-    results = Parallel(n_jobs=n_jobs, return_as="generator", verbose=10 * (training.verbose > 1))(
-        tasks
-    )
+    results = run_jobs(train_cached, tasks, n_jobs, device=device, work=work, verbose=verbose)
     try:
-        with fitting_threads(work), closing(results):
+        with closing(results):
             for group in results:
                 trained.append(group)
                 if group.interrupted is not None:
-                    return trained, group.interrupted
+                    interrupted = group.interrupted
+                    break
     except KeyboardInterrupt as error:
-        return trained, error
-    return trained, None
+        interrupted = error
+    warn_of_training([h for group in trained for h in group.history], training, device)
+    return trained, interrupted
 
 
 def _describe(i, groups):
@@ -273,23 +230,22 @@ class Order(NamedTuple):
     stream: int
 
 
-def _draw_group(group, orders, root, settings, device, noisy, transfer):
+def _draw_group(group, orders, root, arguments):
     """Fill the orders that go to one group; see :func:`draw_groups`."""
-    streams = _streams(root, [o.stream for o in orders], _SAMPLING_STREAMS)
-    if isinstance(group.generator, ReferenceGenerator):
-        return draw_from_references(
-            group.generator,
-            [group.members.index(o.member) for o in orders],
-            [o.label for o in orders],
-            [o.n_rows for o in orders],
-            settings,
-            streams,
-            transfer=transfer,
-            noisy=noisy,
-            device=device,
-        )
+    arguments = dict(arguments)
+    settings, device = arguments.pop("settings"), arguments.pop("device")
     counts = [o.n_rows for o in orders]
-    return draw_rows(group.generator, counts, settings, streams, device=device, noisy=noisy)
+
+    def draw(device):
+        streams = _streams(root, [o.stream for o in orders], _SAMPLING_STREAMS)
+        if isinstance(group.generator, ReferenceGenerator):
+            members = [group.members.index(o.member) for o in orders]
+            given = (members, [o.label for o in orders], counts, settings, streams)
+            return draw_from_references(group.generator, *given, device=device, **arguments)
+        noisy = arguments["noisy"]
+        return draw_rows(group.generator, counts, settings, streams, device=device, noisy=noisy)
+
+    return draw_within_memory(draw, group.generator.stack, device)
 
 
 def draw_groups(trained, orders, root, n_jobs, **arguments):
@@ -334,12 +290,12 @@ def draw_groups(trained, orders, root, n_jobs, **arguments):
             tasks.append((group, wanted, [orders[i] for i in wanted]))
     tasks = [t for t in tasks if any(o.n_rows for o in t[2])]
     work = max((_sampling_work(g, o) for g, _, o in tasks), default=0)
-    with fitting_threads(work):
-        results = Parallel(n_jobs=n_jobs)(
-            delayed(_draw_group)(group, listed, root, **arguments) for group, _, listed in tasks
-        )
+    device = arguments["device"]
+    calls = ((group, listed, root, arguments) for group, _, listed in tasks)
+    results = list(run_jobs(_draw_group, calls, n_jobs, device=device, work=work))
+    warn_of_drawing([used for _, used in results], device)
     drawn, infos = [None] * len(orders), [None] * len(orders)
-    for (_, positions, _), (rows, origins, info) in zip(tasks, results, strict=True):
+    for (_, positions, _), ((rows, origins, info), _) in zip(tasks, results, strict=True):
         for j, i in enumerate(positions):
             if i is not None:
                 drawn[i] = (rows[j].numpy(), origins[j].numpy())

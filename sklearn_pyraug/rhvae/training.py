@@ -6,7 +6,6 @@ The model and the objective know nothing of skorch. Everything that is decided p
 """
 
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,80 +16,14 @@ from torch import nn
 from .data import StackLoader, fixed_batch, metric_rows
 from .model import RHVAEStack
 from .progress import ProgressBar, nanmean
+from .records import ClassHistory
 from .resume import SaveState, put_state, take_state, trained_tensors
 from .score import Workspace
 
-__all__ = ["ClassHistory", "StackNet", "TrainingSettings", "joined_history", "train_stack"]
+__all__ = ["StackNet", "train_stack"]
 
 # After so many roll-backs in a row a class is left at its best weights.
 _MAX_ROLLBACKS = 20
-
-
-class TrainingSettings(NamedTuple):
-    """Settings of the training loop.
-
-    Attributes
-    ----------
-    max_epochs : int
-    batch_size : int
-        Rows per class and step.
-    lr : float
-        Adam's learning rate.
-    patience : int or None
-        Epochs without a better loss after which a class stops; None for never.
-    callbacks : list or None
-        skorch callbacks.
-    verbose : int
-        1 shows a progress bar.
-    weight_decay : float
-        Decoupled weight decay (AdamW's).
-    kl_warmup : int
-        Epochs over which all terms of the ELBO but log p(x|z) come to their full weight.
-    input_noise : float
-        Standard deviation of the noise on what the encoder sees, in coded units.
-    """
-
-    max_epochs: int = 100
-    batch_size: int = 100
-    lr: float = 1e-3
-    patience: int | None = 50
-    callbacks: list | None = None
-    verbose: int = 0
-    weight_decay: float = 0.0
-    kl_warmup: int = 0
-    input_noise: float = 0.0
-
-
-class ClassHistory(NamedTuple):
-    """What one class went through.
-
-    Attributes
-    ----------
-    train_loss : ndarray of shape (n_epochs,)
-        Mean negative ELBO of the training rows, in nats per row.
-    valid_loss : ndarray of shape (n_epochs,)
-        The same for held-out rows; NaN where none are held out.
-    best_epoch : int
-        Number of epochs (from 1) after which the kept weights were reached; 0 for none.
-    n_rollbacks : int
-        How often a non-finite loss or gradient took the weights back and halved the step.
-    """
-
-    train_loss: np.ndarray
-    valid_loss: np.ndarray
-    best_epoch: int
-    n_rollbacks: int
-
-
-def joined_history(before, after):
-    """Return the record of a class whose training went on."""
-    n = len(before.train_loss)
-    return after._replace(
-        train_loss=np.r_[before.train_loss, after.train_loss],
-        valid_loss=np.r_[before.valid_loss, after.valid_loss],
-        best_epoch=n + after.best_epoch if after.best_epoch else before.best_epoch,
-        n_rollbacks=before.n_rollbacks + after.n_rollbacks,
-    )
 
 
 class _AllClassesStopped(Exception):
@@ -445,7 +378,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         net.notify("on_train_end", X=None, y=None)
     _restore(stack, net.best_state_, T, net.eps_)
     history = [
-        ClassHistory(np.array(t), np.array(v), int(e), int(n))
+        ClassHistory(np.array(t), np.array(v), int(e), int(n), device, settings.batch_size)
         for (t, v), e, n in zip(net.class_losses_, net.best_epoch_, net.n_rollbacks_, strict=True)
     ]
     return history, interrupted

@@ -24,7 +24,7 @@ from .latent import Latent, make_latent, sample_latent
 from .mixed import MixedLikelihood
 from .model import RHVAEStack, build_stack
 from .networks import Posterior
-from .pairs import draw_partners, find_partners
+from .pairs import draw_partners, find_partners, n_partners
 from .resolution import Resolution
 from .resume import put_weights
 from .training import train_stack
@@ -106,9 +106,9 @@ def _make_pairs(rows, labels, n_neighbors, generator, max_pairs):
     Every class has as many, whatever its size: the differences that a minority is varied by are
     not to be those of the majority alone.
     """
-    partners = find_partners(rows, labels, n_neighbors)
-    able = partners.count > 1
-    n_possible = int((partners.count[able] - 1).sum())
+    n_others = n_partners(labels, n_neighbors)
+    able = n_others > 0
+    n_possible = int(n_others.sum())
     n_pairs = min(n_possible, _PAIRS_PER_ROW * int(able.sum()), max_pairs or n_possible)
     members = [(able & (labels == k)).nonzero().flatten() for k in labels[able].unique()]
     # In the order of the rows, so that it does not matter what the classes are called.
@@ -117,6 +117,7 @@ def _make_pairs(rows, labels, n_neighbors, generator, max_pairs):
     # By turns, so that none is left out where there are few pairs.
     turns = [own[in_rounds(n_each, len(own), generator)] for own in members]
     a = torch.stack(turns, 1).flatten()[:n_pairs]
+    partners = find_partners(rows, labels, n_neighbors, of=a)
     return torch.stack([a, draw_partners(partners, a, generator)], 1)
 
 
@@ -150,9 +151,9 @@ def _split(rows, labels, fraction, generator, n_neighbors):
         kept = able.nonzero().flatten()
         train = train[kept]
         partners = find_partners(rows[train], labels[train], n_neighbors)
-    references = []
+    references, of_label = [], {int(k): train[labels[train] == k] for k in labels.unique()}
     for i in valid.tolist():
-        same = train[labels[train] == labels[i]]
+        same = of_label[int(labels[i])]
         if len(same):
             references.append((i, int(same[torch.randint(len(same), (), generator=generator)])))
     if len(references) < 2:
