@@ -7,6 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._codec import TableCodec
+from ._frames import Frame, keep_containers, read_frame, wrap
 from ._generators import learn
 from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
 from ._random import root_seed
@@ -14,7 +15,7 @@ from ._saving import ModelFileMixin
 from ._schema import read_table
 from ._settings import codec_likelihood, decoder_kind, settle
 from ._shape import guess_sample_shape
-from ._sklearn_compat import ArraysTransformer, _fit_context, check_target_type
+from ._sklearn_compat import _fit_context, check_target_type
 from ._strategy import n_new_rows, requested_rows
 from ._validation import (
     check_device,
@@ -59,7 +60,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         ValueError
             If the input or a parameter cannot be used; before any training.
         """
-        X, y, _ = self._check_X_y(stack_rows(X), y)
+        X, y, _ = self._check_X_y(wrap(stack_rows(X), "X"), wrap(y, "y"))
         self._learn(X, y, every_class=True)
         return self
 
@@ -90,9 +91,13 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         ValueError
             If the input or a parameter cannot be used; before any training.
         """
-        X = stack_rows(X)
+        X, y = wrap(stack_rows(X), "X"), wrap(y, "y")
         X_resampled, y_resampled = super().fit_resample(X, y)
-        if hasattr(X, "iloc"):
+        if isinstance(y, Frame):
+            y_resampled = y.with_rows(y_resampled[len(y) :])
+        if isinstance(X, Frame):
+            X_resampled = X.with_rows(X_resampled[len(X) :])
+        elif hasattr(X, "iloc"):
             # The arrays went through one common dtype; the user's own rows stay untouched.
             X_resampled = _with_rows(X, X_resampled)
         elif self._schema is not None:
@@ -130,11 +135,14 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
     def _check_X_y(self, X, y, accept_sparse=("csr", "csc")):
         """Validate without learning anything; the base class calls it, too."""
         X, row_shape = flat_rows(X)
-        containers = ArraysTransformer(X, y)
+        containers = keep_containers(X, y)
+        names = X.names if isinstance(X, Frame) else None
+        y = np.asarray(y) if isinstance(y, Frame) else y
         check_classification_targets(y)
         check_has_columns(X)
         y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
-        table = read_table(X, self.categorical_features)
+        read = read_table if names is None else read_frame
+        table = read(X, self.categorical_features)
         try:
             X, y = validate_data(
                 self,
@@ -149,6 +157,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             if "could not convert" in str(error) or "bytes/strings" in str(error):
                 raise text_error(text_columns(X)) from error
             raise
+        if names is not None:
+            self.feature_names_in_ = names
         check_finite(X, getattr(self, "feature_names_in_", None), self.missing)
         check_n_classes(y)
         n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
