@@ -47,7 +47,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
                 or array-like of shape (n_samples, height, width), \
                 (n_samples, depth, height, width), or either with an axis of channels
             Training rows: finite numbers, and categories and missing values as far as
-            `categorical_features` and `missing` allow.
+            `categorical_features` and `missing` allow. Dataframes are those of pandas and
+            polars, and tables of pyarrow.
         y : array-like of shape (n_samples,)
             Class labels.
 
@@ -73,7 +74,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
                 or array-like of shape (n_samples, height, width), \
                 (n_samples, depth, height, width), or either with an axis of channels
             Training rows: finite numbers, and categories and missing values as far as
-            `categorical_features` and `missing` allow.
+            `categorical_features` and `missing` allow. Dataframes are those of pandas and
+            polars, and tables of pyarrow.
         y : array-like of shape (n_samples,)
             Class labels.
 
@@ -84,7 +86,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             The rows of X, in their order, then the synthetic ones, class by class; in X's
             container, with its column names, dtypes and levels, or in its shape.
         y_resampled : array-like of shape (n_samples_new,)
-            Their labels.
+            Their labels, in y's container.
 
         Raises
         ------
@@ -115,7 +117,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         Returns
         -------
         X_new : {array-like, dataframe, sparse matrix} of shape (n_new, n_features)
-            New rows, class by class, in the container and the shape that `fit` was given.
+            New rows, class by class, in the container and the shape that `fit` was given; a
+            dataframe has its column names, dtypes and levels.
         y_new : array-like of shape (n_new,)
             Their labels.
 
@@ -124,6 +127,9 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         ValueError
             For a negative number, an unknown label or a class without a generator (after
             `fit_resample` only the classes that grew have one).
+        ImportError
+            If `fit` was given a table of a library that is not installed where the model was
+            loaded.
         """
         check_is_fitted(self, "classes_")
         n_new = requested_rows(n_samples, self.classes_, self._generators.class_rows)

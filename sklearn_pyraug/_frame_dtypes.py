@@ -36,9 +36,10 @@ LIBRARIES = {
 _ARGUMENTS = {
     "Decimal": ("precision", "scale"),
     "Enum": ("categories",),
-    "Datetime": ("time_unit",),
+    "Datetime": ("time_unit", "time_zone"),
     "Duration": ("time_unit",),
-    **dict.fromkeys(["duration", "time32", "time64", "timestamp"], ("unit",)),
+    "timestamp": ("unit", "tz"),
+    **dict.fromkeys(["duration", "time32", "time64"], ("unit",)),
     **dict.fromkeys([f"decimal{n}" for n in (32, 64, 128, 256)], ("precision", "scale")),
     "dictionary": ("index_type", "value_type", "ordered"),
 }

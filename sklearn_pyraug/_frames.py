@@ -30,6 +30,7 @@ from ._schema import (
     largest_float,
 )
 from ._sklearn_compat import ArraysTransformer
+from ._validation import check_unique_names
 
 __all__ = [
     "Frame",
@@ -138,7 +139,7 @@ class Frame:
         else:
             names, fields = self.table.columns, [None] * self.table.width
         self._where = where
-        self._check_names(names)
+        check_unique_names(names, where)
         columns = []
         for j, (name, field) in enumerate(zip(names, fields, strict=True)):
             dtype = self.table[name].dtype if field is None else field.type
@@ -158,14 +159,6 @@ class Frame:
             columns.append(FrameColumn(name, described, levels, nullable))
         self.spec = FrameSpec(kind, tuple(columns))
 
-    def _check_names(self, names):
-        twice = [name for i, name in enumerate(names) if name in names[:i]]
-        if twice:
-            raise ValueError(
-                f"{self._where} has several columns of the name {twice[0]!r}. Rename them, as "
-                "columns are told apart by their names."
-            )
-
     @property
     def shape(self):
         """Rows and columns."""
@@ -180,21 +173,21 @@ class Frame:
         return self.shape[0]
 
     def __array__(self, dtype=None, copy=None):
-        """Return labels as an array, of shape (n_rows,) if they are one column."""
-        labels = [self._labels(j) for j in range(len(self.spec.columns))]
-        return np.asarray(labels[0] if len(labels) == 1 else np.column_stack(labels), dtype=dtype)
-
-    def _labels(self, j):
-        column, series = self.spec.columns[j], self.series(j)
+        """Return a single column, of labels, as an array of shape (n_rows,)."""
+        if self.shape[1] != 1:
+            raise ValueError(
+                f"{self._where} has {self.shape[1]} columns. Pass one column, of class labels."
+            )
+        series = self.series(0)
         n_nulls = series.null_count()
         if n_nulls:
             raise ValueError(
-                f"{self._where} holds {n_nulls} missing labels. Leave out these rows, or give "
+                f"{self._where} holds {n_nulls} missing label(s). Leave out these rows, or give "
                 "them a label of their own."
             )
-        if column.holds(self.spec.library) in (DATE, VALUES):
+        if self.spec.columns[0].holds(self.spec.library) in (DATE, VALUES):
             return _object_array(series.to_list())
-        return series.to_numpy()
+        return np.asarray(series.to_numpy(), dtype=dtype)
 
     def series(self, j):
         """Return column `j` as a series of narwhals."""
@@ -293,12 +286,13 @@ def wrap(value, where):
     for kind in _TABLES + _COLUMNS:
         if kind.split(".")[0] == library and isinstance(value, getattr(module, kind.split(".")[1])):
             if kind in _COLUMNS and where == "X":
-                return value
+                break
             _narwhals()
             return Frame(value, kind, where)
     name = type(value).__name__
     remedy = {
         "LazyFrame": f"Pass {where}.collect().",
+        "Series": f"Pass {where}.to_frame().",
         "RecordBatch": f"Pass pyarrow.Table.from_batches([{where}]).",
     }.get(name, f"Pass a {' or '.join(_TABLES)}.")
     raise ValueError(f"{where} is a {library}.{name}, which is no table of rows. {remedy}")

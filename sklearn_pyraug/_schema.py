@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
-from ._validation import column_name, text_error
+from ._validation import check_unique_names, column_name, text_error
 
 __all__ = ["Schema", "Table", "largest_float", "read_table"]
 
@@ -145,6 +145,7 @@ def _read_frame(X, categorical_features):
     import pandas as pd
 
     names = list(X.columns)
+    check_unique_names(names)
     asked = _mask(categorical_features, len(names), names)
     view, columns, categorical = X.copy(deep=False), [], asked.copy()
     text, converted = [], False
