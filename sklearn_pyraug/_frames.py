@@ -80,11 +80,13 @@ class FrameSpec(NamedTuple):
 
     def table(self, values):
         """Return values as a table of the library; see :meth:`make`."""
-        values = values.reshape(len(values), -1)
+        values = values if values.ndim == 2 else values[:, None]
         columns = [new_column(c, values[:, j], self.library) for j, c in enumerate(self.columns)]
         module = library_module(self.library)
         if self.library == "polars":
-            return module.DataFrame(columns)
+            # A dict, as a list gives unnamed columns names.
+            names = (column.name for column in self.columns)
+            return module.DataFrame(dict(zip(names, columns, strict=True)))
         fields = [
             module.field(column.name, new.type, nullable=column.nullable)
             for column, new in zip(self.columns, columns, strict=True)
