@@ -6,6 +6,7 @@ like another: the categories of an Enum, the places of a Decimal, the index of a
 
 import importlib
 import re
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,10 @@ _ARGUMENTS = {
     **dict.fromkeys([f"decimal{n}" for n in (32, 64, 128, 256)], ("precision", "scale")),
     "dictionary": ("index_type", "value_type", "ordered"),
 }
+
+
+# Of a Decimal of polars 1 that does not say how many it has.
+_MAX_DIGITS = 38
 
 
 class FrameColumn(NamedTuple):
@@ -109,14 +114,10 @@ def describe(dtype, library):
         arguments = [a for a in arguments if a != "physical"]
     else:
         arguments = [getattr(dtype, argument) for argument in _ARGUMENTS.get(name, ())]
-    plain = [
-        describe(a, library)
-        if name == "dictionary" and not isinstance(a, bool)
-        else a
-        if a is None or isinstance(a, (bool, int, str))
-        else tuple(a)
-        for a in arguments
-    ]
+    if name == "dictionary":
+        plain = [describe(a, library) for a in arguments[:2]] + arguments[2:]
+    else:
+        plain = [tuple(a) if name == "Enum" else a for a in arguments]
     described = (name, *plain)
     try:
         same = _native_dtype(described, library) == dtype
@@ -165,6 +166,11 @@ def new_column(column, values, library):
         new = module.Series(column.name, numbers, dtype=dtype)
         return new.set(module.Series(nulls), None) if nulls.any() else new
     values = values.tolist()
+    if column.dtype[0].lower().startswith("decimal"):
+        # A float may have rounded the largest one up to one more digit.
+        precision, scale = column.dtype[1:]
+        top = Decimal((0, (9,) * (precision or _MAX_DIGITS), -scale))
+        values = [None if v is None else min(max(v, top.copy_negate()), top) for v in values]
     if library == "polars":
         return module.Series(column.name, values, dtype=dtype)
     if column.dtype[0] != "dictionary":

@@ -127,39 +127,36 @@ class Frame:
     # imbalanced-learn takes what is named DataFrame, or has `columns`, for pandas'.
 
     def __init__(self, value, kind, where):
-        library = kind.split(".")[0]
-        module = library_module(library)
-        if kind in _TABLES:
-            self.table = value
-        elif library == "polars":
-            self.table = value.to_frame()
+        self._where, library = where, kind.split(".")[0]
+        self.table = _as_table(value, kind)
+        if library == "polars":
+            names, dtypes = self.table.columns, self.table.dtypes
         else:
-            self.table = module.table({"": value})
-        if library == "pyarrow":
-            self.table = self.table.unify_dictionaries()
-            names, fields = self.table.column_names, list(self.table.schema)
-        else:
-            names, fields = self.table.columns, [None] * self.table.width
-        self._where = where
+            names, dtypes = self.table.schema.names, self.table.schema.types
         check_unique_names(names, where)
-        columns = []
-        for j, (name, field) in enumerate(zip(names, fields, strict=True)):
-            dtype = self.table[name].dtype if field is None else field.type
-            described = describe(dtype, library)
-            if described is None:
+        described = [describe(dtype, library) for dtype in dtypes]
+        for name, dtype, known in zip(names, dtypes, described, strict=True):
+            if known is None:
                 raise ValueError(
                     f"{where} has the dtype {dtype} in {name!r}, which cannot be generated. "
                     "Replace the column by ones of numbers, booleans or text, or leave it out."
                 )
-            levels = None
-            if described[0] == "Enum":
-                levels = _object_array(described[1])
-            elif described[0] == "dictionary":
-                chunks = self.table.column(j).chunks
-                levels = _object_array(chunks[0].dictionary.to_pylist() if chunks else [])
-            nullable = field is None or field.nullable
-            columns.append(FrameColumn(name, described, levels, nullable))
+        nullable = [True] * len(names)
+        if library == "pyarrow":
+            # The chunks of a column may number the same levels differently.
+            self.table = self.table.unify_dictionaries()
+            nullable = [field.nullable for field in self.table.schema]
+        levels = [self._levels(j, dtype) for j, dtype in enumerate(described)]
+        columns = map(FrameColumn, names, described, levels, nullable)
         self.spec = FrameSpec(kind, tuple(columns))
+
+    def _levels(self, j, dtype):
+        if dtype[0] == "Enum":
+            return _object_array(dtype[1])
+        if dtype[0] != "dictionary":
+            return None
+        chunks = self.table.column(j).chunks
+        return _object_array(chunks[0].dictionary.to_pylist() if chunks else [])
 
     @property
     def shape(self):
@@ -216,6 +213,15 @@ class Frame:
         return self.spec._unpacked(both)
 
 
+def _as_table(value, kind):
+    """Return a table as it is, and a single column as a table of one."""
+    if kind in _TABLES:
+        return value
+    if kind == "polars.Series":
+        return value.to_frame()
+    return library_module("pyarrow").table({"": value})
+
+
 class FrameContainers(NamedTuple):
     """The containers of X and y where one of them is a table of polars or pyarrow.
 
@@ -256,8 +262,8 @@ def keep_containers(X, y):
 
 def library_of(value):
     """Return ``"polars"`` or ``"pyarrow"`` if a value is of one of them, else None."""
-    library = type(value).__module__.split(".")[0]
-    return library if library in LIBRARIES else None
+    roots = {cls.__module__.split(".")[0] for cls in type(value).__mro__}
+    return next((library for library in LIBRARIES if library in roots), None)
 
 
 def wrap(value, where):
@@ -363,7 +369,8 @@ def _read_column(frame, j, asked):
         if column.levels is None:
             return _read_values(values, asked, repr(column.name))
         index = {level: i for i, level in enumerate(column.levels)} | {None: np.nan}
-        codes = np.array([index[v] for v in values], dtype=np.float64)
+        # A level that is NaN is missing, too.
+        codes = np.array([index.get(v, np.nan) for v in values], dtype=np.float64)
         return codes, _Column(column.levels, False, None)
     has_nulls = series.null_count() > 0
     x = np.array(series.to_list(), dtype=np.float64) if has_nulls else series.to_numpy()

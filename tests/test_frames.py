@@ -52,6 +52,7 @@ POLARS = {
     "Categorical, lexical": (pl.Categorical("lexical"), TEXT),
     "Enum": (pl.Enum(["c", "unused", "b", "a"]), gaps(TEXT)),
     "Decimal": (pl.Decimal(5, 2), gaps(DECIMALS)),
+    "Decimal, inferred": (None, DECIMALS),
     "Null": (pl.Null, [None] * N),
 }
 PYARROW = {
@@ -224,6 +225,35 @@ def test_large_integers_are_exact(library, name, beside):
         assert all(top - 4096 <= v <= np.iinfo(dtype).max for v in values)
     else:
         assert set(values) <= set(large)
+
+
+@LIBRARIES
+def test_decimals_up_to_the_largest_of_their_precision(library):
+    """Of 17 nines, a float makes a one and 17 zeros, for which there is no room."""
+    dtype = pl.Decimal(17, 0) if library == "polars" else pa.decimal128(17, 0)
+    X = make(library, v=(dtype, [Decimal(10**17 - 1 - i) for i in INTS]), x=FLOATS)
+    X_res, _ = quick().fit_resample(X, Y)
+    assert X_res.schema == X.schema
+    assert all(10**17 - 64 < v < 10**17 for v in column(X_res, "v"))
+
+
+def test_levels_that_are_not_a_number_are_missing():
+    codes = pa.array([i % 3 for i in range(N)], type=pa.int8())
+    levels = pa.array([0.5, np.nan, 1.5])
+    X = pa.table({"v": pa.DictionaryArray.from_arrays(codes, levels), "x": FLOATS})
+    X_res, _ = quick(missing="keep").fit_resample(X, Y)
+    assert X_res.schema == X.schema
+    assert rows(head(X_res)) == rows(X)
+    assert set(rows(X_res)["v"]) == {0.5, 1.5, None}
+
+
+def test_tables_of_a_subclass():
+    class MyFrame(pl.DataFrame):
+        pass
+
+    X_res, _ = quick().fit_resample(MyFrame({"x": FLOATS}), Y)
+    assert isinstance(X_res, pl.DataFrame)
+    assert X_res["x"][:N].to_list() == FLOATS
 
 
 @LIBRARIES
