@@ -60,6 +60,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         ------
         ValueError
             If the input or a parameter cannot be used; before any training.
+        ImportError
+            If X or y is of polars or pyarrow, and narwhals is not installed.
         """
         X, y, _ = self._check_X_y(wrap(stack_rows(X), "X"), wrap(y, "y"))
         self._learn(X, y, every_class=True)
@@ -92,6 +94,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         ------
         ValueError
             If the input or a parameter cannot be used; before any training.
+        ImportError
+            If X or y is of polars or pyarrow, and narwhals is not installed.
         """
         X, y = wrap(stack_rows(X), "X"), wrap(y, "y")
         X_resampled, y_resampled = super().fit_resample(X, y)

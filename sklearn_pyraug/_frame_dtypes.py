@@ -46,8 +46,8 @@ _ARGUMENTS = {
 }
 
 
-# Of a Decimal of polars 1 that does not say how many it has.
-_MAX_DIGITS = 38
+# Of a decimal of pyarrow; polars 1 has 38 where a Decimal does not say how many.
+_MAX_DIGITS = 76
 
 
 class FrameColumn(NamedTuple):
@@ -169,7 +169,7 @@ def new_column(column, values, library):
     if column.dtype[0].lower().startswith("decimal"):
         # A float may have rounded the largest one up to one more digit.
         precision, scale = column.dtype[1:]
-        top = Decimal((0, (9,) * (precision or _MAX_DIGITS), -scale))
+        top = Decimal((0, (9,) * min(precision or 38, _MAX_DIGITS), -scale))
         values = [None if v is None else min(max(v, top.copy_negate()), top) for v in values]
     if library == "polars":
         return module.Series(column.name, values, dtype=dtype)

@@ -587,6 +587,7 @@ def test_pandas_is_not_needed():
         ("dtype", {"tuple": ["Int128"]}),
         ("dtype", {"tuple": ["read_csv", "/etc/hostname"]}),
         ("dtype", {"tuple": ["List"]}),
+        ("dtype", {"tuple": ["Decimal", 10**12, 0]}),
         ("dtype", {"tuple": []}),
         ("dtype", "Int64"),
         ("name", 3),
