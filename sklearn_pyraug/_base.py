@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._cache import check_cache, draw_cached
 from ._checkpoint import CheckpointFolder
 from ._codec import TableCodec
+from ._frames import Frame, keep_containers, read_frame, wrap
 from ._generators import learn
 from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
 from ._random import root_seed
@@ -18,7 +19,7 @@ from ._saving import ModelFileMixin
 from ._schema import read_table
 from ._settings import codec_likelihood, decoder_kind, settle
 from ._shape import guess_sample_shape
-from ._sklearn_compat import ArraysTransformer, _fit_context, check_target_type
+from ._sklearn_compat import _fit_context, check_target_type
 from ._strategy import n_new_rows, requested_rows
 from ._validation import (
     available_device,
@@ -51,7 +52,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
                 or array-like of shape (n_samples, height, width), \
                 (n_samples, depth, height, width), or either with an axis of channels
             Training rows: finite numbers, and categories and missing values as far as
-            `categorical_features` and `missing` allow.
+            `categorical_features` and `missing` allow. Dataframes are those of pandas and
+            polars, and tables of pyarrow.
         y : array-like of shape (n_samples,)
             Class labels.
 
@@ -63,9 +65,11 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         ------
         ValueError
             If the input or a parameter cannot be used; before any training.
+        ImportError
+            If X or y is of polars or pyarrow, and narwhals is not installed.
         """
         with _as_it_was(self):
-            X, y, _ = self._check_X_y(stack_rows(X), y)
+            X, y, _ = self._check_X_y(wrap(stack_rows(X), "X"), wrap(y, "y"))
             self._learn(X, y, every_class=True)
         return self
 
@@ -78,7 +82,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
                 or array-like of shape (n_samples, height, width), \
                 (n_samples, depth, height, width), or either with an axis of channels
             Training rows: finite numbers, and categories and missing values as far as
-            `categorical_features` and `missing` allow.
+            `categorical_features` and `missing` allow. Dataframes are those of pandas and
+            polars, and tables of pyarrow.
         y : array-like of shape (n_samples,)
             Class labels.
 
@@ -89,17 +94,23 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             The rows of X, in their order, then the synthetic ones, class by class; in X's
             container, with its column names, dtypes and levels, or in its shape.
         y_resampled : array-like of shape (n_samples_new,)
-            Their labels.
+            Their labels, in y's container.
 
         Raises
         ------
         ValueError
             If the input or a parameter cannot be used; before any training.
+        ImportError
+            If X or y is of polars or pyarrow, and narwhals is not installed.
         """
-        X = stack_rows(X)
+        X, y = wrap(stack_rows(X), "X"), wrap(y, "y")
         with _as_it_was(self):
             X_resampled, y_resampled = super().fit_resample(X, y)
-        if hasattr(X, "iloc"):
+        if isinstance(y, Frame):
+            y_resampled = y.with_rows(y_resampled[len(y) :])
+        if isinstance(X, Frame):
+            X_resampled = X.with_rows(X_resampled[len(X) :])
+        elif hasattr(X, "iloc"):
             # The arrays went through one common dtype; the user's own rows stay untouched.
             X_resampled = _with_rows(X, X_resampled)
         elif self._schema is not None:
@@ -117,7 +128,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         Returns
         -------
         X_new : {array-like, dataframe, sparse matrix} of shape (n_new, n_features)
-            New rows, class by class, in the container and the shape that `fit` was given.
+            New rows, class by class, in the container and the shape that `fit` was given; a
+            dataframe has its column names, dtypes and levels.
         y_new : array-like of shape (n_new,)
             Their labels.
 
@@ -126,6 +138,9 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         ValueError
             For a negative number, an unknown label or a class without a generator (after
             `fit_resample` only the classes that grew have one).
+        ImportError
+            If `fit` was given a table of a library that is not installed where the model was
+            loaded.
         """
         check_is_fitted(self, "classes_")
         n_new = requested_rows(n_samples, self.classes_, self._generators.class_rows)
@@ -137,11 +152,14 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
     def _check_X_y(self, X, y, accept_sparse=("csr", "csc")):
         """Validate without learning anything; the base class calls it, too."""
         X, row_shape = flat_rows(X)
-        containers = ArraysTransformer(X, y)
+        containers = keep_containers(X, y)
+        names = X.names if isinstance(X, Frame) else None
+        y = np.asarray(y) if isinstance(y, Frame) else y
         check_classification_targets(y)
         check_has_columns(X)
         y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
-        table = read_table(X, self.categorical_features)
+        read = read_table if names is None else read_frame
+        table = read(X, self.categorical_features)
         try:
             X, y = validate_data(
                 self,
@@ -156,6 +174,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             if "could not convert" in str(error) or "bytes/strings" in str(error):
                 raise text_error(text_columns(X)) from error
             raise
+        if names is not None:
+            self.feature_names_in_ = names
         check_finite(X, getattr(self, "feature_names_in_", None), self.missing)
         check_n_classes(y)
         n_new_rows(self.sampling_strategy, self.augmentation_factor, y)

@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
+from ._frames import as_labels, library_of
 from ._sklearn_compat import HasMethods, Interval, _fit_context
 
 __all__ = ["AugmentedClassifier"]
@@ -97,6 +98,8 @@ def _rows(X, kept):
         return X.tocsr()[kept]  # not every sparse format can be indexed by row
     if hasattr(X, "iloc"):
         return X.iloc[kept]
+    if library_of(X) == "pyarrow":
+        return X.take(kept)
     return (X if hasattr(X, "shape") else np.asarray(X))[kept]
 
 
@@ -256,7 +259,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 f"classifier must be a scikit-learn classifier, got {self.classifier!r}: pass an "
                 "estimator that inherits from sklearn.base.ClassifierMixin."
             )
-        y = _check_target(y)
+        y = _check_target(as_labels(y))
         weighted = sample_weight is not None or self.synthetic_weight != 1
         if weighted and not _takes_sample_weight(self.classifier):
             cause = "synthetic_weight" if sample_weight is None else "sample_weight"

@@ -15,6 +15,7 @@ from sklearn.utils.validation import column_or_1d
 
 from ._augmenter import RHVAEAugmenter
 from ._classifier import AugmentedClassifier, _rows, _tags_or_none
+from ._frames import as_labels
 from ._gain_result import AugmentationGain, corrected_interval
 from ._random import root_seed
 
@@ -153,7 +154,7 @@ def augmentation_gain(
     augmented, plain = _both(estimator, augmenter, root)
     _check_settings(n_repeats, scoring, confidence_level)
     scorer = check_scoring(estimator, scoring=scoring)
-    X, y, groups = indexable(X, column_or_1d(y), groups)
+    X, y, groups = indexable(X, column_or_1d(as_labels(y)), groups)
     splits = _splits(X, y, groups, cv, n_repeats, root)
 
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ._codec import TableCodec
+from ._frames import FrameContainers
 from ._generators import ClassGenerators
 from ._layout import CHANNELS, ImageLayout
 from ._levels import Levels
@@ -24,7 +25,7 @@ __all__ = ["check_state"]
 # What `sample` needs beside the parameters.
 _NEEDED = {
     "_codec": TableCodec,
-    "_containers": ArraysTransformer,
+    "_containers": ArraysTransformer | FrameContainers,
     "_generators": ClassGenerators,
     "_layout": ImageLayout | None,
     "_n_rows": int,
@@ -144,7 +145,11 @@ def _check_shapes(state, n_features):
         _require(len(schema.columns) == n_features, "the schema has other columns")
         room = schema.dtype.itemsize * n_features
         _require(room <= _MAX_BYTES_A_ROW, f"a row would take {room} bytes")
-    columns = state["_containers"].x_props["columns"]
+    containers = state["_containers"]
+    if isinstance(containers, FrameContainers):
+        columns = None if containers.X is None else containers.X.columns
+    else:
+        columns = containers.x_props["columns"]
     if columns is not None:
         _require(len(columns) == n_features, "the dataframe has other columns")
 
@@ -257,4 +262,7 @@ def _check_trial_row(state, n_features):
     sparse_type = state["_generators"].sparse_type
     values = row if sparse_type is None else sparse_type(row)
     values = values if schema is None else schema.values(values)
-    state["_containers"].transform(values, state["classes_"][:1])
+    containers = state["_containers"]
+    if isinstance(containers, FrameContainers) and not containers.is_here():
+        return  # It takes a library to tell; `sample` asks for it.
+    containers.transform(values, state["classes_"][:1])

@@ -14,7 +14,9 @@ __all__ = ["PANDAS_NAMES", "PANDAS_PARTS"]
 
 # The parsers of pandas and pyarrow are shown these names alone.
 _NULLABLE = re.compile(r"U?Int(8|16|32|64)|Float(32|64)|boolean")
-_ARROW = re.compile(r"u?int(8|16|32|64)|halffloat|float|double|bool|string|large_string")
+_ARROW = re.compile(r"u?int(8|16|32|64)|halffloat|float|double|bool|string|large_string|null")
+_ARROW_DECIMAL = re.compile(r"(decimal(?:32|64|128|256))\((\d{1,2}), (-?\d{1,2})\)")
+_ARROW_DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=(\w+), ordered=([01])>")
 _STORAGES = ("python", "pyarrow", "pyarrow_numpy")
 
 
@@ -135,10 +137,25 @@ def _make_string_dtype(state):
         return pd.StringDtype("python", na_value=np.nan)
 
 
-def _make_arrow(state):
+def _arrow_type(text):
     import pyarrow as pa
 
-    return _pandas().ArrowDtype(pa.type_for_alias(_lookup(_ARROW, state.text)))
+    if match := _ARROW_DECIMAL.fullmatch(text):
+        return getattr(pa, match[1])(int(match[2]), int(match[3]))
+    if match := _ARROW_DICTIONARY.fullmatch(text):
+        values, indices = (pa.type_for_alias(_lookup(_ARROW, match[i])) for i in (1, 2))
+        return pa.dictionary(indices, values, match[3] == "1")
+    return pa.type_for_alias(_lookup(_ARROW, text))
+
+
+def _take_arrow(value):
+    text = str(value.pyarrow_dtype)
+    _arrow_type(text)
+    return Text(text)
+
+
+def _make_arrow(state):
+    return _pandas().ArrowDtype(_arrow_type(state.text))
 
 
 def _make_nullable(state):
@@ -174,9 +191,7 @@ PANDAS_PARTS = {
         lambda s: _pandas().SparseDtype(*s),
     ),
     "NullableDtype": converted(Text, lambda v: Text(_lookup(_NULLABLE, v.name)), _make_nullable),
-    "ArrowDtype": converted(
-        Text, lambda v: Text(_lookup(_ARROW, str(v.pyarrow_dtype))), _make_arrow
-    ),
+    "ArrowDtype": converted(Text, _take_arrow, _make_arrow),
 }
 # pandas' classes, by their names.
 PANDAS_NAMES = {

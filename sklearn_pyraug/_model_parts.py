@@ -10,6 +10,8 @@ from scipy import sparse
 
 from ._codec import TableCodec
 from ._columns import Columns
+from ._frame_dtypes import FrameColumn
+from ._frames import FrameContainers, FrameSpec
 from ._generators import ClassGenerators, Output, Plan
 from ._layout import ImageLayout
 from ._levels import Levels
@@ -207,9 +209,10 @@ _MIXED = {
     "_held": np.ndarray | None,
 }
 _TUPLES = (
-    Architecture, Block, ClassGenerators, ClassHistory, CodeLayout, Columns, FlowSettings, Given,
-    ImageLayout, Latent, Levels, Metric, Output, Plan, PosteriorMetric, Projection, Resolution,
-    Schema, StackState, TrainedGroup, Transfer, _Column, _Level, _Masked,
+    Architecture, Block, ClassGenerators, ClassHistory, CodeLayout, Columns, FlowSettings,
+    FrameColumn, FrameContainers, FrameSpec, Given, ImageLayout, Latent, Levels, Metric, Output,
+    Plan, PosteriorMetric, Projection, Resolution, Schema, StackState, TrainedGroup, Transfer,
+    _Column, _Level, _Masked,
 )  # fmt: skip
 
 # The whole of the classes that are written and read, by the names that a file has for them.

@@ -1,6 +1,6 @@
 """Tables of any kind, seen as numbers: text and categories become the indices of their levels."""
 
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
-from ._validation import column_name, text_error
+from ._validation import check_unique_names, column_name, text_error
 
-__all__ = ["Schema", "Table", "read_table"]
+__all__ = ["Schema", "Table", "largest_float", "read_table"]
 
 _BOOLEANS = (bool, np.bool_)
 _NUMBERS = (Real, Decimal)
-_DATES = (date, timedelta, np.datetime64, np.timedelta64)
+_DATES = (date, time, timedelta, np.datetime64, np.timedelta64)
 
 
 class _Column(NamedTuple):
@@ -28,11 +28,14 @@ class _Column(NamedTuple):
         Whether the numbers are whole ones.
     missing : object
         What stands for a missing value.
+    places : int or None
+        Decimal places, where the values are of Python's `Decimal`.
     """
 
     levels: np.ndarray | None
     whole: bool
     missing: object
+    places: int | None = None
 
 
 class Schema(NamedTuple):
@@ -62,13 +65,15 @@ class Schema(NamedTuple):
         values : ndarray of shape (n_rows, n_features), dtype=`dtype`
         """
         values = np.empty(X.shape, dtype=object)
-        for j, (levels, whole, missing) in enumerate(self.columns):
+        for j, (levels, whole, missing, places) in enumerate(self.columns):
             x = X[:, j]
             known = ~np.isnan(x)
             if levels is not None:
                 values[known, j] = levels[x[known].astype(np.intp)]
             elif whole:
                 values[known, j] = [int(v) for v in x[known]]
+            elif places is not None:
+                values[known, j] = [Decimal(f"{v:.{places}f}") for v in x[known]]
             else:
                 values[known, j] = x[known]
             values[~known, j] = missing
@@ -140,6 +145,7 @@ def _read_frame(X, categorical_features):
     import pandas as pd
 
     names = list(X.columns)
+    check_unique_names(names)
     asked = _mask(categorical_features, len(names), names)
     view, columns, categorical = X.copy(deep=False), [], asked.copy()
     text, converted = [], False
@@ -155,6 +161,10 @@ def _read_frame(X, categorical_features):
             spec = _Column(_object_array(dtype.categories), False, np.nan)
         elif dtype.kind in "biufc":
             columns.append(_Column(None, dtype.kind in "biu", np.nan))
+            if _is_rounded_up(column) and not _is_of_integers(X):
+                numbers = column.to_numpy(np.float64, na_value=np.nan)
+                view.isetitem(j, np.minimum(numbers, largest_float(dtype)))
+                converted = True
             continue
         else:
             codes, spec = _read_values(column.astype(object).to_numpy(), asked[j], name)
@@ -171,6 +181,32 @@ def _read_frame(X, categorical_features):
     if not converted:
         return Table(X, categorical, whole)
     return Table(view, categorical, whole, Schema(tuple(columns), np.dtype(object)))
+
+
+def largest_float(dtype):
+    """Return the largest float64 that an integer dtype can hold: of 2**63 - 1, numpy makes 2**63.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of integers; numpy's or pandas'.
+    """
+    largest = 2 ** (8 * dtype.itemsize - (dtype.kind == "i")) - 1
+    return float(largest) if int(float(largest)) == largest else np.nextafter(float(largest), 0)
+
+
+def _is_rounded_up(column):
+    """Say whether a value is too large for its dtype once it is a float."""
+    if column.dtype.kind not in "iu" or column.dtype.itemsize < 8:
+        return False
+    known = column.dropna()
+    return len(known) > 0 and int(known.max()) > largest_float(column.dtype)
+
+
+def _is_of_integers(X):
+    """Say whether a dataframe becomes an array of integers."""
+    kinds = {dtype.kind for dtype in X.dtypes}
+    return kinds in ({"i"}, {"u"}) and not X.isna().to_numpy().any()
 
 
 def _read_array(X, categorical_features):
@@ -221,7 +257,7 @@ def _read_values(values, categorical, name, recognise=True):
     if not categorical and not _all_are(_BOOLEANS, known):
         if _all_are(_NUMBERS, known):
             codes[~lacking] = known.astype(np.float64)
-            return codes, _Column(None, _all_are(Integral, known), missing)
+            return codes, _Column(None, _all_are(Integral, known), missing, _places(known))
         for v in known:
             if isinstance(v, _DATES):
                 raise _date_error(name, type(v).__name__)
@@ -242,6 +278,14 @@ def _read_values(values, categorical, name, recognise=True):
     index = {level: i for i, level in enumerate(levels)}
     codes[~lacking] = [index[v] for v in known]
     return codes, _Column(_object_array(levels), False, missing)
+
+
+def _places(values):
+    """Return the most decimal places of values that are all Decimals, else None."""
+    if not len(values) or not _all_are(Decimal, values):
+        return None
+    exponents = [v.as_tuple().exponent for v in values if v.is_finite()]
+    return max(0, -min(exponents, default=0))
 
 
 def _all_are(types, values):

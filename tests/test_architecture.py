@@ -52,6 +52,8 @@ LAYERS = [
         "_drawing",
         "_fallback",
         "_fingerprint",
+        "_frame_dtypes",
+        "_frames",
         "_generators",
         "_jobs",
         "_layout",
@@ -80,7 +82,7 @@ LAYERS = [
 ]
 ESTIMATORS = {"_augmenter", "_base", "_classifier"}
 # Optional, and slow to import: an `import sklearn_pyraug` pays for none of them.
-LAZY = {"matplotlib", "pandas", "PIL", "nibabel"}
+LAZY = {"matplotlib", "narwhals", "pandas", "PIL", "nibabel", "polars", "pyarrow"}
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for path in sorted(ROOT.rglob("*.py"))

@@ -864,12 +864,15 @@ def test_arrow_columns_come_back():
     pytest.importorskip("pyarrow")
     import pyarrow as pa
 
-    value = [pd.ArrowDtype(t()) for t in (pa.float64, pa.int8, pa.string, pa.bool_)]
+    types = [t() for t in (pa.float64, pa.int8, pa.string, pa.bool_, pa.null)]
+    types += [pa.decimal128(5, 2), pa.decimal256(60, 0), pa.decimal128(3, -2)]
+    types += [pa.dictionary(pa.int8(), pa.string(), o) for o in (False, True)]
+    value = [pd.ArrowDtype(t) for t in types]
     writer = Writer(PARTS, name_of)
     node = writer.node(value, "value")
     assert Reader(PARTS, {}, writer.objects).value(node, "value") == value
     with pytest.raises(ValueError, match="none that a model file can hold"):
-        writer.node(pd.ArrowDtype(pa.decimal128(3)), "value")
+        writer.node(pd.ArrowDtype(pa.list_(pa.int8())), "value")
 
 
 def test_what_is_shared_stays_shared():
