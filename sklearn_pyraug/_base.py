@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._codec import TableCodec
 from ._generators import learn
 from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
+from ._privacy import limited, make_guard, privacy_report, warn_of_near_copies
 from ._random import root_seed
 from ._saving import ModelFileMixin
 from ._schema import read_table
@@ -178,15 +179,10 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         dense = network_columns(dense, layout)
         return codec.fit(dense, y_index, table.categorical, table.whole), layout
 
-    def _distances(self, X_new, X_origin):
-        """Return the root mean square difference of rows, pair by pair, in coded units."""
-        T_new, T_origin = (
-            self._codec.encode(
-                network_columns(X.toarray() if sparse.issparse(X) else X, self._layout)
-            )
-            for X in (X_new, X_origin)
-        )
-        return np.sqrt(np.mean((T_new.astype(np.float64) - T_origin) ** 2, axis=1))
+    def _codes(self, X):
+        """Return validated rows as codes, in which distances are measured."""
+        dense = X.toarray() if sparse.issparse(X) else X
+        return self._codec.encode(network_columns(dense, self._layout))
 
     def _values(self, X):
         """Return numeric rows as the user's values, for the container to take."""
@@ -203,7 +199,12 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         n = X.shape[0]
         self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(len(y_index), bool)]
         self.origin_indices_ = np.r_[np.arange(n), origins]
-        self.origin_distances_ = np.r_[np.zeros(n), self._distances(X_new, X[origins])]
+        T_new, T = self._codes(X_new), self._codes(X)
+        differences = T_new.astype(np.float64) - T[origins]
+        self.origin_distances_ = np.r_[np.zeros(n), np.sqrt(np.mean(differences**2, axis=1))]
+        spacing = None if self._guard is None else self._guard.spacing
+        self.privacy_ = privacy_report(T_new, T, y_index, self.classes_.tolist(), spacing)
+        warn_of_near_copies(self.privacy_)
         y_new = self.classes_[y_index].astype(y.dtype, copy=False)
         if sparse.issparse(X):
             # The type, because older SciPys stack sparse arrays into a sparse matrix.
@@ -219,6 +220,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         codec, self._n_rows = self._codec, X.shape[0]
         root = root_seed(self.random_state)
         device = check_device(self.device)
+        self._guard = None if self.min_distance is None else make_guard(self._codes(X))
         settings = settle(self, codec, self._layout, X.shape[0])
         self._generators, interrupted = learn(
             network_columns(X, self._layout),
@@ -256,7 +258,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
     def _draw(self, n_new, root):
         device = check_device(self.device)
         settings = settle(self, self._codec, self._layout, self._n_rows)
-        generators = self._generators._replace(output=settings.output)
+        guard = limited(getattr(self, "_guard", None), self.min_distance)
+        generators = self._generators._replace(output=settings.output, guard=guard)
         draws = generators.draw(n_new, root, settings.sampler, device, self.n_jobs)
         draws = draws._replace(X=user_columns(draws.X, self._layout))
         labels = self.classes_.tolist()

@@ -61,6 +61,7 @@ LAYERS = [
         "_numbers",
         "_parallel",
         "_persistence",
+        "_privacy",
         "_random",
         "_schema",
         "_projection",
