@@ -23,6 +23,7 @@ from ._validation import (
     check_has_columns,
     check_n_classes,
     check_sample_shape,
+    no_data_in_errors,
     text_columns,
     text_error,
 )
@@ -35,6 +36,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
     """The methods of :class:`~sklearn_pyraug.RHVAEAugmenter`, whose parameters they read."""
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @no_data_in_errors()
     def fit(self, X, y):
         """Train a generator for every class.
 
@@ -64,6 +66,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         self._learn(X, y, every_class=True)
         return self
 
+    @no_data_in_errors()
     def fit_resample(self, X, y):
         """Train the classes that are to grow, and return the data with the new rows.
 
@@ -148,7 +151,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         except ValueError as error:
             # scikit-learn's two ways of saying that X holds text.
             if "could not convert" in str(error) or "bytes/strings" in str(error):
-                raise text_error(text_columns(X)) from error
+                # Not from the error, whose message may hold the text.
+                raise text_error(text_columns(X)) from None
             raise
         check_finite(X, getattr(self, "feature_names_in_", None), self.missing)
         check_n_classes(y)

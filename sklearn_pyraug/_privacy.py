@@ -37,7 +37,7 @@ _BLOCK = 2**22
 _NEAR = 0.1
 # What near-copies have to exceed for a warning: rows, share, and multiple of the share of the
 # training rows that are as near to each other.
-_WARN_ROWS, _WARN_SHARE, _WARN_MULTIPLE = 3, 0.05, 3
+_WARN_ROWS, _WARN_SHARE, _WARN_MULTIPLE = 3, 0.1, 3
 
 
 class Spacing(NamedTuple):
@@ -161,7 +161,7 @@ near-copy, within a tenth of the usual distance. None equals a training row.
     def has_many_near_copies(self):
         """Whether near-copies are too many for chance.
 
-        They are if there are more than 3, more than 5 % of the measured rows, and more than
+        They are if there are more than 3, more than 10 % of the measured rows, and more than
         three times the share of the training rows that are as near to each other.
         """
         limit = max(_WARN_SHARE, _WARN_MULTIPLE * self.spacing.near_share)

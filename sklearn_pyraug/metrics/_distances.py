@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
 from .._privacy import closest, closest_other
+from .._validation import no_data_in_errors
 
 
 class PrecisionRecallDensityCoverage(NamedTuple):
@@ -247,8 +248,9 @@ def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
 
 def _check_pair(X_real, X_synthetic):
     """Return both sets as finite float64 arrays of shape (n, n_features), or raise."""
-    X_real = check_array(X_real, dtype=np.float64, input_name="X_real")
-    X_synthetic = check_array(X_synthetic, dtype=np.float64, input_name="X_synthetic")
+    with no_data_in_errors():
+        X_real = check_array(X_real, dtype=np.float64, input_name="X_real")
+        X_synthetic = check_array(X_synthetic, dtype=np.float64, input_name="X_synthetic")
     if X_real.shape[1] != X_synthetic.shape[1]:
         raise ValueError(
             f"`X_synthetic` has {X_synthetic.shape[1]} columns and `X_real` has "
