@@ -199,7 +199,8 @@ def test_of_an_unknown_category():
 
 def test_what_remains_of_a_message_says_what_is_wrong():
     """Without the text, the error still names the kind of fault, and scikit-learn's remedy."""
-    with pytest.raises(ValueError, match=r"^Expected 2D array, got 1D array instead\.\nReshape") as e:
+    expected = r"^Expected 2D array, got 1D array instead\.\nReshape"
+    with pytest.raises(ValueError, match=expected) as e:
         quick().fit(TABLES["one axis"], Y)
     assert e.value.__cause__ is None
     assert e.value.__suppress_context__
