@@ -37,6 +37,11 @@ _NEAR = 0.1
 # What near-copies have to exceed for a warning: rows, share, and multiple of the share of the
 # training rows that are as near to each other.
 _WARN_ROWS, _WARN_SHARE, _WARN_MULTIPLE = 3, 0.2, 3
+# What helps, for the warnings.
+_STRAY = (
+    "new rows stray further, by a larger transfer_scale, or with decoder='direct' by a larger "
+    "temperature"
+)
 
 
 class Spacing(NamedTuple):
@@ -332,7 +337,7 @@ def warn_of_near_copies(report):
         warnings.warn(
             f"{report.n_near_copies} of {report.n_measured} synthetic rows are near-copies of "
             "training rows, see privacy_. Set min_distance='auto' to draw such rows again, or let "
-            "new rows stray further by a larger transfer_scale or temperature.",
+            f"{_STRAY}.",
             UserWarning,
             stacklevel=2,
         )
@@ -344,7 +349,7 @@ def warn_of_close_rows(n_close, n_new, n_draws, limit):
     warnings.warn(
         f"{n_close} of {n_new} new rows {verb} closer to a training row than min_distance="
         f"{limit:.3g}, although drawn {n_draws} times; of each, the furthest draw was taken. Lower "
-        "min_distance, or let new rows stray further by a larger transfer_scale or temperature.",
+        f"min_distance, or let {_STRAY}.",
         UserWarning,
         stacklevel=2,
     )

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from sklearn_pyraug import AugmentedClassifier, augmentation_gain, cli
+from sklearn_pyraug import AugmentedClassifier, _cli_evaluate, augmentation_gain, cli
 from sklearn_pyraug.io import load_table, save_table
 from sklearn_pyraug.metrics import distance_to_closest_record, precision_recall_density_coverage
 
@@ -274,6 +274,9 @@ def test_a_file_of_several_types_names_the_column(tmp_path):
 def test_of_the_command_line(tmp_path, monkeypatch):
     """Text among numbers, an identifier, infinities and dates: told with columns and counts."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        _cli_evaluate, "make_classifiers", lambda random_state: {"linear": LogisticRegression()}
+    )
     frames = {
         "mixed": in_frame(NAME),
         "names": pd.DataFrame({"name": [f"{NAME} {i}" for i in range(30)], "b": X[:, 0]}),

@@ -62,7 +62,7 @@ def test_the_whole_way_of_an_augmenter(kind, tmp_path):
     X, y = table()
     if kind == "images":
         X = np.random.default_rng(0).integers(0, 256, (len(y), 6, 6)).astype(np.uint8)
-    augmenter = quick(verbose=1, min_distance="auto")
+    augmenter = quick(verbose=1, min_distance="auto" if kind == "table" else None)
     augmenter.fit_resample(X, y)
     augmenter.fit(X, y).save(tmp_path / "model.pyraug")
     X_new, y_new = RHVAEAugmenter.load(tmp_path / "model.pyraug").sample(3)

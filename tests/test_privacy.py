@@ -339,7 +339,7 @@ def test_images():
     X_new, _ = augmenter.fit_resample(images, y)
     assert X_new.shape[1:] == (5, 5)
     assert nearest(augmenter, images, X_new[31:]).min() >= 0.05 * (1 - 1e-6)
-    with pytest.warns(UserWarning, match="33 of 33 new rows are closer .* min_distance=9 "):
+    with pytest.warns(UserWarning, match="33 of 33 new rows are closer .* min_distance=9, "):
         quick(min_distance=9.0).fit_resample(images, y)
 
 
