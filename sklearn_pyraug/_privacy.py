@@ -24,8 +24,8 @@ __all__ = [
 # The quantile of the training rows' distances to their nearest other one.
 _QUANTILE = 0.01
 # Rows, real and synthetic, of which the distances are measured: a share of 1 % is then known to
-# 0.1 % (one standard deviation).
-_MAX_MEASURED = 10_000
+# 0.14 % (one standard deviation).
+_MAX_MEASURED = 5_000
 # Codes are of float32: what differs by less than this share of a distance is no difference.
 _ROUNDING = 1e-6
 # Values in one block of differences.
@@ -89,7 +89,7 @@ class PrivacyReport(NamedTuple):
     n_rows : int
         Synthetic rows.
     n_measured : int
-        Those whose distances were measured: all, or 10,000 drawn at random.
+        Those whose distances were measured: all, or 5,000 drawn at random.
     n_close : int
         Those, of the measured ones, that lie closer to a training row than `threshold`.
     n_near_copies : int
@@ -106,7 +106,7 @@ class PrivacyReport(NamedTuple):
     spacing : Spacing
         ``threshold``, the 1st percentile of the training rows' spacing; ``median``; and
         ``near_share``, the share of it that is no more than a tenth of the median. Of more than
-        10,000 training rows so many, drawn at random, are held against all others.
+        5,000 training rows so many, drawn at random, are held against all others.
     by_label : dict of label to PrivacyCounts
         The first five for the synthetic rows of each class.
 
@@ -270,7 +270,7 @@ def find_spacing(T):
     Parameters
     ----------
     T : ndarray of shape (n, n_codes)
-        Coded training rows, at least two. Of more than 10,000 rows so many, drawn at random with
+        Coded training rows, at least two. Of more than 5,000 rows so many, drawn at random with
         a fixed seed, stand for all; each is compared with all others.
 
     Returns
@@ -427,7 +427,7 @@ def _near(distances, median):
 
 
 def _some(n):
-    """Return the indices of all rows, or of 10,000 of them drawn at random, the same each time."""
+    """Return the indices of all rows, or of 5,000 of them drawn at random, the same each time."""
     if n <= _MAX_MEASURED:
         return np.arange(n)
     return np.sort(np.random.default_rng(0).choice(n, _MAX_MEASURED, replace=False))
