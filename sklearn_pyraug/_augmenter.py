@@ -153,7 +153,9 @@ class RHVAEAugmenter(BaseAugmenter):
     min_distance : float, "auto" or None, default=None
         New rows that come closer than this to a training row are drawn again, up to ten times:
         root mean square over the coded columns, as `origin_distances_`. ``"auto"`` is the 1st
-        percentile of the distances of the training rows to their nearest other one.
+        percentile of the distances of the training rows to their nearest other one. If none of
+        the draws of a row is far enough, the furthest is kept, and a warning says of how many.
+        To be set before `fit`, which then keeps the coded training rows.
     class_filter : {"likelihood"} or None, default=None
         ``"likelihood"`` drops new rows that the generator of another class finds more likely than
         that of their own, log p(x | class) by importance sampling, and draws others, up to
@@ -231,6 +233,11 @@ class RHVAEAugmenter(BaseAugmenter):
     origin_distances_ : ndarray of shape (n_samples_new,)
         How far each row lies from that row: root mean square over the coded columns (standard
         deviations of a table's columns, shares of an image's range).
+    privacy_ : PrivacyReport
+        How many rows of the last `fit_resample` lie closer to a training row than the closest
+        1 % of the training rows lie to each other, how many are near-copies or copies, and how
+        many would be by chance; by label, too. It prints as a sentence. Many near-copies give a
+        warning. See :class:`~sklearn_pyraug.metrics.PrivacyReport`.
 
     See Also
     --------

@@ -14,6 +14,7 @@ from ._codec import TableCodec
 from ._frames import Frame, keep_containers, read_frame, wrap
 from ._generators import learn
 from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
+from ._privacy import limited, make_guard, privacy_report, warn_of_near_copies
 from ._random import root_seed
 from ._saving import ModelFileMixin
 from ._schema import read_table
@@ -28,6 +29,7 @@ from ._validation import (
     check_has_columns,
     check_n_classes,
     check_sample_shape,
+    no_data_in_errors,
     text_columns,
     text_error,
 )
@@ -40,6 +42,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
     """The methods of :class:`~sklearn_pyraug.RHVAEAugmenter`, whose parameters they read."""
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @no_data_in_errors()
     def fit(self, X, y):
         """Train a generator for every class.
 
@@ -73,6 +76,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             self._learn(X, y, every_class=True)
         return self
 
+    @no_data_in_errors()
     def fit_resample(self, X, y):
         """Train the classes that are to grow, and return the data with the new rows.
 
@@ -172,7 +176,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         except ValueError as error:
             # scikit-learn's two ways of saying that X holds text.
             if "could not convert" in str(error) or "bytes/strings" in str(error):
-                raise text_error(text_columns(X)) from error
+                # Not from the error, whose message may hold the text.
+                raise text_error(text_columns(X)) from None
             raise
         if names is not None:
             self.feature_names_in_ = names
@@ -205,15 +210,10 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         dense = network_columns(dense, layout)
         return codec.fit(dense, y_index, table.categorical, table.whole), layout
 
-    def _distances(self, X_new, X_origin):
-        """Return the root mean square difference of rows, pair by pair, in coded units."""
-        T_new, T_origin = (
-            self._codec.encode(
-                network_columns(X.toarray() if sparse.issparse(X) else X, self._layout)
-            )
-            for X in (X_new, X_origin)
-        )
-        return np.sqrt(np.mean((T_new.astype(np.float64) - T_origin) ** 2, axis=1))
+    def _codes(self, X):
+        """Return validated rows as codes, in which distances are measured."""
+        dense = X.toarray() if sparse.issparse(X) else X
+        return self._codec.encode(network_columns(dense, self._layout))
 
     def _values(self, X):
         """Return numeric rows as the user's values, for the container to take."""
@@ -230,7 +230,12 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         n = X.shape[0]
         self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(len(y_index), bool)]
         self.origin_indices_ = np.r_[np.arange(n), origins]
-        self.origin_distances_ = np.r_[np.zeros(n), self._distances(X_new, X[origins])]
+        T_new, T = self._codes(X_new), self._codes(X)
+        differences = T_new.astype(np.float64) - T[origins]
+        self.origin_distances_ = np.r_[np.zeros(n), np.sqrt(np.mean(differences**2, axis=1))]
+        spacing = None if self._guard is None else self._guard.spacing
+        self.privacy_ = privacy_report(T_new, T, y_index, self.classes_.tolist(), spacing)
+        warn_of_near_copies(self.privacy_)
         y_new = self.classes_[y_index].astype(y.dtype, copy=False)
         if sparse.issparse(X):
             # The type, because older SciPys stack sparse arrays into a sparse matrix.
@@ -250,6 +255,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             folder = CheckpointFolder(self.checkpoint, self.checkpoint_interval)
             root = folder.root(self.random_state, root)
         device = check_device(self.device)
+        self._guard = None if self.min_distance is None else make_guard(self._codes(X))
         settings = settle(self, codec, self._layout, X.shape[0])
         self._generators, interrupted = learn(
             network_columns(X, self._layout),
@@ -301,7 +307,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
     def _draw(self, n_new, root):
         device = available_device(self.device)
         settings = settle(self, self._codec, self._layout, self._n_rows)
-        generators = self._generators._replace(output=settings.output)
+        guard = limited(getattr(self, "_guard", None), self.min_distance)
+        generators = self._generators._replace(output=settings.output, guard=guard)
         memory = None if self.random_state is None else check_cache(self.memory, self.random_state)
         draws = draw_cached(
             memory,

@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
 
 from ._frames import as_labels, library_of
 from ._sklearn_compat import HasMethods, Interval, _fit_context
+from ._validation import no_data_in_errors
 
 __all__ = ["AugmentedClassifier"]
 
@@ -81,8 +82,8 @@ def _check_sample_weight(sample_weight):
         )
     if np.any(sample_weight < 0):
         raise ValueError(
-            f"sample_weight must not be negative, got {sample_weight.min()}: give weight zero to "
-            "the rows that are to be left out."
+            f"sample_weight must not be negative, got {int((sample_weight < 0).sum())} negative "
+            "values: give weight zero to the rows that are to be left out."
         )
     if not np.any(sample_weight > 0):
         raise ValueError(
@@ -234,6 +235,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     # The parameters of the augmenter and of the classifier are theirs to validate.
     @_fit_context(prefer_skip_nested_validation=False)
+    @no_data_in_errors()
     def fit(self, X, y, sample_weight=None):
         """Augment the training rows and fit the classifier on all of them.
 
@@ -300,6 +302,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 setattr(self, name, getattr(classifier, name))
         return self
 
+    @no_data_in_errors()
     def predict(self, X):
         """Predict the label of each row.
 
@@ -316,6 +319,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self.classifier_.predict(X)
 
     @available_if(_classifier_has("predict_proba"))
+    @no_data_in_errors()
     def predict_proba(self, X):
         """Predict the probability of each class. Available if the classifier has it.
 
@@ -332,6 +336,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self.classifier_.predict_proba(X)
 
     @available_if(_classifier_has("predict_log_proba"))
+    @no_data_in_errors()
     def predict_log_proba(self, X):
         """Predict the log-probability of each class. Available if the classifier has it.
 
@@ -348,6 +353,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self.classifier_.predict_log_proba(X)
 
     @available_if(_classifier_has("decision_function"))
+    @no_data_in_errors()
     def decision_function(self, X):
         """Compute the decision function. Available if the classifier has it.
 
@@ -364,6 +370,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self.classifier_.decision_function(X)
 
     @available_if(_classifier_has("score"))
+    @no_data_in_errors()
     def score(self, X, y, sample_weight=None):
         """Score the predictions with the classifier's own score, by default the accuracy.
 

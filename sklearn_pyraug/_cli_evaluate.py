@@ -86,6 +86,10 @@ def _without(X, columns):
     return X.drop(columns=[c for c in columns if c in X.columns]) if hasattr(X, "columns") else X
 
 
+def _is_numeric(column):
+    return getattr(column.dtype, "kind", "O") in "biufc"
+
+
 def _aligned(real, synthetic):
     """Return both sets with the same columns and the same type of labels, or raise."""
     X_real, X_synthetic = real.X, synthetic.X
@@ -99,6 +103,14 @@ def _aligned(real, synthetic):
                 f"--drop '{column}'."
             )
         X_synthetic = X_synthetic[list(X_real.columns)]
+        for column in X_real.columns:
+            numeric = [_is_numeric(X[column]) for X in (X_real, X_synthetic)]
+            if numeric[0] != numeric[1]:
+                where = ("REAL", "SYNTHETIC") if numeric[0] else ("SYNTHETIC", "REAL")
+                raise click.ClickException(
+                    f"column {column!r} holds numbers in {where[0]} and text in {where[1]}; mend "
+                    f"it, or leave it out by --drop '{column}'."
+                )
     elif X_real.shape[1:] != X_synthetic.shape[1:]:
         raise click.ClickException(
             f"REAL has rows of shape {X_real.shape[1:]} and SYNTHETIC of {X_synthetic.shape[1:]}; "

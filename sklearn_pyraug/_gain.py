@@ -18,10 +18,12 @@ from ._classifier import AugmentedClassifier, _rows, _tags_or_none
 from ._frames import as_labels
 from ._gain_result import AugmentationGain, corrected_interval
 from ._random import root_seed
+from ._validation import no_data_in_errors
 
 __all__ = ["augmentation_gain"]
 
 
+@no_data_in_errors()
 def augmentation_gain(
     estimator,
     X,

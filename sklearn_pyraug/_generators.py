@@ -12,6 +12,7 @@ from ._codec import TableCodec
 from ._drawing import draw_classes
 from ._fallback import MIN_ROWS, pooled_scale, smoothed_bootstrap
 from ._parallel import Member, plan_groups, to_tensor, train_groups
+from ._privacy import Guard, warn_of_close_rows
 from ._projection import Projection, fit_projection
 from ._random import attempt_seed, class_seed
 from .rhvae import Transfer, n_weights, networks_in_turn
@@ -22,7 +23,7 @@ __all__ = ["ClassGenerators", "Draws", "Output", "Plan", "learn"]
 
 # The attempt that seeds a training that goes on after so many epochs, counted from here.
 _CONTINUED = 10_000
-# How often a row that came out as a copy of its reference is drawn again.
+# How often a row that came out as a copy of its reference, or too close to a row, is drawn again.
 _MAX_REDRAWS = 10
 
 
@@ -87,6 +88,8 @@ class ClassGenerators(NamedTuple):
     references : ndarray or None
         Where new rows start from real ones, the coded rows of X that are not to be copied;
         NaN for a row of which X holds a duplicate.
+    guard : Guard or None
+        What new rows must not come close to.
     """
 
     codec: TableCodec
@@ -100,6 +103,7 @@ class ClassGenerators(NamedTuple):
     sparse_type: type | None
     output: Output
     references: np.ndarray | None
+    guard: Guard | None = None
 
     def draw(self, n_new, root, settings, device, n_jobs):
         """Draw new rows.
@@ -129,40 +133,95 @@ class ClassGenerators(NamedTuple):
                 origins.append(self.class_rows[k][origin])
             info[k] = drawn.info
         for k in sorted(self.fallback.keys() & n_new.keys()):
-            rows, scale = self.fallback[k]
-            T, origin = smoothed_bootstrap(rows, scale, n_new[k], class_seed(root, k, "fallback"))
+            T, origin = self._draw_fallback(k, n_new[k], root)
             codes.append(T)
             y_index.append(np.full(len(T), k))
-            origins.append(self.class_rows[k][origin])
+            origins.append(origin)
         codes, y_index, origins = map(np.concatenate, (codes, y_index, origins))
         # Class by class, whatever was made by a generator and what was not.
         order = np.argsort(y_index, kind="stable")
         codes, y_index, origins = codes[order], y_index[order], origins[order]
         X_new = self.codec.decode(codes, y_index)
-        if self.references is not None:
-            X_new, origins = self._replace_copies(codes, y_index, origins, X_new, root, arguments)
+        if self.references is not None or self.guard is not None:
+            X_new, origins = self._redraw(codes, y_index, origins, X_new, root, arguments)
         if self.sparse_type is not None:
             X_new = self.sparse_type(X_new)
         return Draws(X_new, y_index, origins, info)
 
-    def _replace_copies(self, codes, y_index, origins, X_new, root, arguments):
-        """Draw again what came out as its own reference, as far as the columns' values allow."""
+    def _draw_fallback(self, k, n, root):
+        """Draw rows of a class without a generator; return codes and indices in X."""
+        rows, scale = self.fallback[k]
+        T, origin = smoothed_bootstrap(rows, scale, n, class_seed(root, k, "fallback"))
+        return T, self.class_rows[k][origin]
+
+    def _redraw(self, codes, y_index, origins, X_new, root, arguments):
+        """Draw again what came out as its own reference, or too close to any training row.
+
+        Of several draws of a row the furthest is kept, and the last of equals.
+        """
+        T = self.codec.encode(X_new)
+        room = self._room(T, y_index, origins)
         for attempt in range(_MAX_REDRAWS):
-            reference = self.references[origins]
-            copies = np.flatnonzero((self.codec.encode(X_new) == reference).all(axis=1))
-            copies = copies[~np.isin(y_index[copies], list(self.fallback))]
-            if not len(copies):
+            bad = np.flatnonzero(self._lacks_room(room))
+            if not len(bad):
                 break
-            for k in np.unique(y_index[copies]):
-                positions = copies[y_index[copies] == k]
-                seed = attempt_seed(root, attempt + 1)
-                drawn = draw_classes(self, {int(k): len(positions)}, seed, *arguments)[k]
-                T = np.concatenate(drawn.rows)
-                codes[positions] = T if self.projection is None else self.projection.decode(T)
-                origins[positions] = self.class_rows[k][np.concatenate(drawn.origins)]
-            # All of them: where values are mapped by their ranks, a row depends on the others.
-            X_new = self.codec.decode(codes, y_index)
+            old_codes, old_origins, old_room = codes[bad], origins[bad], room[bad]
+            seed = attempt_seed(root, attempt + 1)
+            for k in np.unique(y_index[bad]).tolist():
+                positions = bad[y_index[bad] == k]
+                codes[positions], origins[positions] = self._draw_one_class(
+                    k, len(positions), seed, arguments
+                )
+            X_new, T, room = self._decoded(codes, y_index, origins, T, room, bad)
+            worse = room[bad] < old_room
+            if worse.any():
+                codes[bad[worse]], origins[bad[worse]] = old_codes[worse], old_origins[worse]
+                X_new, T, room = self._decoded(codes, y_index, origins, T, room, bad)
+        if self.guard is not None and (n_close := int(self.guard.is_close(room).sum())):
+            warn_of_close_rows(n_close, len(room), 1 + _MAX_REDRAWS, self.guard.limit)
         return X_new, origins
+
+    def _draw_one_class(self, k, n, root, arguments):
+        if k in self.fallback:
+            return self._draw_fallback(k, n, root)
+        drawn = draw_classes(self, {k: n}, root, *arguments)[k]
+        T = np.concatenate(drawn.rows)
+        origins = self.class_rows[k][np.concatenate(drawn.origins)]
+        return T if self.projection is None else self.projection.decode(T), origins
+
+    def _decoded(self, codes, y_index, origins, T, room, drawn):
+        """Decode all rows: where values are mapped by their ranks, a row depends on the others.
+
+        Room is made out again for the rows that were `drawn`, and for those that changed.
+        """
+        X_new = self.codec.decode(codes, y_index)
+        T_before, T, room = T, self.codec.encode(X_new), room.copy()
+        changed = (T != T_before).any(axis=1)
+        changed[drawn] = True
+        room[changed] = self._room(T[changed], y_index[changed], origins[changed])
+        return X_new, T, room
+
+    def _room(self, T, y_index, origins):
+        """Return the distance of coded rows to what they must not come close to.
+
+        Parameters
+        ----------
+        T : ndarray of shape (n_new, n_codes)
+        y_index, origins : ndarray of int of shape (n_new,)
+
+        Returns
+        -------
+        room : ndarray of shape (n_new,)
+            With a guard, to the nearest training row. Without, 0 for copies of their reference,
+            but in classes that have no generator, and infinity for all others.
+        """
+        if self.guard is not None:
+            return self.guard.distances(T)
+        copies = (T == self.references[origins]).all(axis=1)
+        return np.where(copies & ~np.isin(y_index, list(self.fallback)), 0, np.inf)
+
+    def _lacks_room(self, room):
+        return room == 0 if self.guard is None else self.guard.is_close(room)
 
 
 class Draws(NamedTuple):

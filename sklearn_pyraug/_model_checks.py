@@ -14,6 +14,7 @@ from ._generators import ClassGenerators
 from ._layout import CHANNELS, ImageLayout
 from ._levels import Levels
 from ._mixed import MixedCodec
+from ._privacy import Guard
 from ._schema import Schema
 from ._sklearn_compat import ArraysTransformer
 from .rhvae import Generator, ReferenceGenerator
@@ -63,6 +64,12 @@ def check_state(state, architecture):
     _check_shapes(state, n_features)
     _require(generators.codec is codec, "the generators have another codec")
     _check_generators(generators, n, architecture)
+    guard = state.get("_guard")
+    if guard is not None:
+        _require(isinstance(guard, Guard), f"_guard is of type {type(guard).__name__}")
+        _check_array(guard.rows, (n, codec.n_codes_), "f", "the rows to keep away from")
+        _require(bool(np.isfinite(guard.rows).all()), "the rows to keep away from are not finite")
+        _require(guard.spacing.threshold >= 0, "the distance to keep is none")
     _check_trial_row(state, n_features)
 
 

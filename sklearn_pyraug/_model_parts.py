@@ -20,6 +20,7 @@ from ._model_pandas import PANDAS_NAMES, PANDAS_PARTS
 from ._model_values import Part, Text, converted
 from ._numbers import NumberCodec
 from ._parallel import TrainedGroup
+from ._privacy import Guard, PrivacyCounts, PrivacyReport, Spacing
 from ._projection import Projection
 from ._schema import Schema, _Column
 from ._sklearn_compat import ArraysTransformer
@@ -210,9 +211,9 @@ _MIXED = {
 }
 _TUPLES = (
     Architecture, Block, ClassGenerators, ClassHistory, CodeLayout, Columns, FlowSettings,
-    FrameColumn, FrameContainers, FrameSpec, Given, ImageLayout, Latent, Levels, Metric, Output,
-    Plan, PosteriorMetric, Projection, Resolution, Schema, StackState, TrainedGroup, Transfer,
-    _Column, _Level, _Masked,
+    FrameColumn, FrameContainers, FrameSpec, Given, Guard, ImageLayout, Latent, Levels, Metric,
+    Output, Plan, PosteriorMetric, PrivacyCounts, PrivacyReport, Projection, Resolution, Schema,
+    Spacing, StackState, TrainedGroup, Transfer, _Column, _Level, _Masked,
 )  # fmt: skip
 
 # The whole of the classes that are written and read, by the names that a file has for them.

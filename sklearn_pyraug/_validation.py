@@ -7,6 +7,7 @@ parameter or the column, the value received and the remedy.
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import contextmanager
 from math import prod
 from numbers import Integral, Real
 
@@ -16,6 +17,34 @@ from scipy.sparse import issparse
 
 _MAX_NAMED_COLUMNS = 5
 _DEVICE = re.compile(r"cpu|mps|cuda(?::([0-9]+))?")
+# How numpy's and scikit-learn's messages show what stands in a table: a cell's text, the start of
+# an array of one axis, an array of complex numbers, or a single number.
+_SHOWN_DATA = re.compile(
+    r"(?s)(?<=could not convert string to float): .*|(?<=could not convert string to complex): .*"
+    r"|(?<=invalid literal for int\(\) with base 10): .*|(?<=instead):\narray=.*(?=\.\n?Reshape)"
+    r"|(?<=Complex data not supported)\n.*|(?<=Singleton array) .*(?= cannot be considered)"
+    r"|(?<=got scalar) `.*`(?= instead)|(?<=Found unknown categories) \[.*\](?= in column)"
+)
+
+
+@contextmanager
+def no_data_in_errors():
+    """Raise again what numpy or scikit-learn raise, without the data that they show.
+
+    A context manager and, called, a decorator. The original error is dropped from the traceback,
+    since its message would stand there.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        message = str(error)
+        shown = _SHOWN_DATA.sub("", message)
+        if shown == message:
+            raise
+        clean = (ValueError if isinstance(error, ValueError) else TypeError)(shown)
+        for note in getattr(error, "__notes__", ()):
+            clean.add_note(note)
+        raise clean from None
 
 
 def check_finite(X, feature_names=None, missing="error"):

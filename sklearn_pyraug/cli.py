@@ -156,9 +156,10 @@ def _reason(error):
         return f"{name}{error.strerror}"
     if isinstance(error, _EXPECTED):
         return str(error) or type(error).__name__
+    # Its text is not the program's own, and may show data.
     return (
-        f"unexpected {type(error).__name__}: {error}; this is a defect of the program, whose "
-        "traceback --debug shows."
+        f"unexpected {type(error).__name__}; this is a defect of the program, whose traceback "
+        "--debug shows."
     )
 
 

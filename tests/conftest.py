@@ -14,6 +14,14 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_configure(config):
+    """Let tests make near-copies: many train for few epochs or stay close to the rows on purpose.
+
+    `test_privacy` holds the warning against its occasions.
+    """
+    config.addinivalue_line("filterwarnings", "ignore:.* are near-copies of:UserWarning")
+
+
 def pytest_generate_tests(metafunc):
     """Give `random_seed` to the tests that ask for it, once for each seed."""
     if "random_seed" in metafunc.fixturenames:

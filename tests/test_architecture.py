@@ -68,6 +68,7 @@ LAYERS = [
         "_out_of_memory",
         "_parallel",
         "_persistence",
+        "_privacy",
         "_random",
         "_schema",
         "_projection",

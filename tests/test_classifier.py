@@ -352,7 +352,7 @@ def test_refuses_weights_that_the_classifier_cannot_take(data, classifier):
     ("weight", "match"),
     [
         (np.ones((100, 2)), r"one dimension, got shape \(100, 2\): pass one"),
-        (np.full(100, -2.0), r"negative, got -2.0: give weight zero"),
+        (np.full(100, -2.0), r"negative, got 100 negative values: give weight zero"),
         (np.zeros(100), r"at least one positive weight, got only zeros: give"),
         (np.ones(99), r"inconsistent numbers of samples"),
         (np.full(100, np.nan), r"sample_weight contains NaN"),

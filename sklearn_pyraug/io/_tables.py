@@ -291,7 +291,7 @@ def _read_frame(path, suffix):
             raise ValueError(
                 f"`path` is '{path}', which is no readable {suffix[1:]} file ({error}); give "
                 f"{what}."
-            ) from error
+            ) from None
     if frame.empty:
         raise ValueError(f"`path` is '{path}', which has no rows; give a file with some.")
     return frame
@@ -304,11 +304,12 @@ def _read_npz(path):
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     # A lone .npy file under this name loads as an array, which is no context manager.
-    except (ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    # What numpy says of a damaged header shows the bytes that stand there.
+    except (ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile):
         raise ValueError(
-            f"`path` is '{path}', which is no readable npz file of plain arrays ({error}); "
-            "write one by save_table or numpy.savez, without Python objects."
-        ) from error
+            f"`path` is '{path}', which is no readable npz file of plain arrays; write one by "
+            "save_table or numpy.savez, without Python objects."
+        ) from None
 
 
 def _to_frame(X, y, synthetic_mask, target, suffix):
@@ -343,12 +344,19 @@ def _encode_frame(frame, suffix):
     buffer = io.BytesIO()
     try:
         frame.to_parquet(buffer, engine="pyarrow", index=False)
-    # pyarrow's errors, on columns of several types among others.
-    except (TypeError, ValueError, _arrow_error()) as error:
+    # pyarrow's errors, on columns of several types among others. They show values: the columns
+    # alone are named.
+    except (TypeError, ValueError, _arrow_error()):
+        mixed = [
+            name
+            for j, name in enumerate(frame.columns)
+            if frame.dtypes.iloc[j].kind == "O" and frame.iloc[:, j].map(type).nunique() > 1
+        ]
+        where = f", because of the columns {_shown(mixed)}" if mixed else ""
         raise ValueError(
-            f"`X` or `y` cannot be kept in a parquet file ({error}); give columns of one type and "
-            "of different names, or use .csv."
-        ) from error
+            f"`X` or `y` cannot be kept in a parquet file{where}; give columns of one type and of "
+            "different names, or use .csv."
+        ) from None
     return buffer.getvalue()
 
 

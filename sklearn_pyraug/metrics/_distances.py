@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
+
+from .._privacy import closest, closest_other
+from .._validation import no_data_in_errors
 
 
 class PrecisionRecallDensityCoverage(NamedTuple):
@@ -88,7 +90,7 @@ def distance_to_closest_record(X_synthetic, X_real, *, scale="standard"):
     X_real, X_synthetic = _check_pair(X_real, X_synthetic)
     if scale == "standard":
         X_real, X_synthetic = _standardize(X_real, X_synthetic)
-    return _closest(X_synthetic, X_real)
+    return closest(X_synthetic, X_real)
 
 
 def memorization_share(X_synthetic, X_real, quantile=0.01):
@@ -152,10 +154,10 @@ def memorization_share(X_synthetic, X_real, quantile=0.01):
             "between real rows."
         )
     X_real, X_synthetic = _standardize(X_real, X_synthetic)
-    threshold = np.quantile(_closest_other(X_real), quantile)
+    threshold = np.quantile(closest_other(X_real), quantile)
     # "No further than", not "nearer than": with duplicated real rows the threshold is 0, and
     # an exact copy must still count.
-    return float(np.mean(_closest(X_synthetic, X_real) <= threshold))
+    return float(np.mean(closest(X_synthetic, X_real) <= threshold))
 
 
 def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
@@ -246,8 +248,9 @@ def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
 
 def _check_pair(X_real, X_synthetic):
     """Return both sets as finite float64 arrays of shape (n, n_features), or raise."""
-    X_real = check_array(X_real, dtype=np.float64, input_name="X_real")
-    X_synthetic = check_array(X_synthetic, dtype=np.float64, input_name="X_synthetic")
+    with no_data_in_errors():
+        X_real = check_array(X_real, dtype=np.float64, input_name="X_real")
+        X_synthetic = check_array(X_synthetic, dtype=np.float64, input_name="X_synthetic")
     if X_real.shape[1] != X_synthetic.shape[1]:
         raise ValueError(
             f"`X_synthetic` has {X_synthetic.shape[1]} columns and `X_real` has "
@@ -260,20 +263,6 @@ def _standardize(X_real, X_synthetic):
     """Scale the columns of both sets by mean and standard deviation of `X_real`."""
     scaler = StandardScaler().fit(X_real)
     return scaler.transform(X_real), scaler.transform(X_synthetic)
-
-
-def _closest(X, X_real):
-    """Distance from each row of X to its closest row of X_real, shape (n,)."""
-    index = NearestNeighbors(n_neighbors=1).fit(X_real).kneighbors(X, return_distance=False)
-    # The search may compute |a|^2 - 2ab + |b|^2, whose rounding leaves a copy at a distance of
-    # 1e-8 instead of 0; the difference itself is exact there.
-    return np.linalg.norm(X - X_real[index[:, 0]], axis=1)
-
-
-def _closest_other(X):
-    """Distance from each row of X to the closest other row of X, shape (n,)."""
-    index = NearestNeighbors(n_neighbors=1).fit(X).kneighbors(return_distance=False)
-    return np.linalg.norm(X - X[index[:, 0]], axis=1)
 
 
 def _squared_distances(A, B):
