@@ -69,7 +69,7 @@ def _to_dtype(column, dtype, rng):
     """Return a column in a dtype: clipped, and integers spread over its range or small."""
     dtype = np.dtype(dtype)
     if dtype.kind == "b":
-        return column > np.median(column)
+        return column > np.sort(column)[len(column) // 2]
     if dtype.kind == "f":
         largest = float(np.finfo(dtype).max)
         return np.clip(column, -largest, largest).astype(dtype)
