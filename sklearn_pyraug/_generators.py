@@ -335,7 +335,9 @@ def learn(
         )
     rows, labels = to_tensor(seen), torch.from_numpy(y_index.astype(np.int64))
     if plan.shared:
-        members = {g: Member(rows, labels) for g in range(plan.n_generators) if not small}
+        # Where no class is wanted, there may be no pair of rows to learn from.
+        n_members = 0 if small or not wanted else plan.n_generators
+        members = {g: Member(rows, labels) for g in range(n_members)}
     else:
         own = {k: Member(rows[i], labels[i]) for k, i in class_rows.items() if k not in small}
         if output.class_filter is not None and own:

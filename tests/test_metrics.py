@@ -43,6 +43,29 @@ def test_distance_with_a_constant_column_is_finite():
     assert_allclose(distance_to_closest_record([[1.0, 9.0]], X_real), [2.0])
 
 
+@pytest.mark.parametrize("exponent", [-1022, -600, 600, 1018])
+def test_extreme_units_change_nothing(exponent, random_seed):
+    """Squares overflowed beyond 1e154 and vanished below 1e-162."""
+    rng = np.random.default_rng(random_seed)
+    X, Y = rng.normal(size=(40, 3)), rng.normal(size=(30, 3))
+    # Few bits, which subnormal numbers hold, too.
+    X, Y = np.rint(16 * X), np.rint(16 * Y)
+    far = np.ldexp(X, exponent - 4), np.ldexp(Y, exponent - 4)
+    distances = distance_to_closest_record(Y, X, scale=None)
+    scaled = distance_to_closest_record(far[1], far[0], scale=None)
+    assert_allclose(np.ldexp(scaled, 4 - exponent), distances, rtol=1e-3)
+    assert_allclose(distance_to_closest_record(*far[::-1]), distance_to_closest_record(Y, X))
+    assert memorization_share(*far[::-1], 0.1) == memorization_share(Y, X, 0.1)
+    assert precision_recall_density_coverage(*far) == precision_recall_density_coverage(X, Y)
+
+
+def test_distances_are_finite_at_the_ends_of_the_range():
+    most = np.finfo(np.float64).max
+    X, Y = np.array([[most, 1e-300], [-most, -1e-300]]), np.array([[0.0, 1e300]])
+    assert np.isfinite(distance_to_closest_record(Y, X)).all()
+    assert_array_equal(distance_to_closest_record([[-most, 0.0]], [[most, 0.0]], scale=None), most)
+
+
 @pytest.mark.parametrize("n_features", [2, 40])
 def test_distance_matches_brute_force_and_is_exactly_zero_for_copies(n_features, random_seed):
     """With many columns the search is a matrix product, which put copies at about 1e-7."""

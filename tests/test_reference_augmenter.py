@@ -244,6 +244,15 @@ def test_too_few_pairs_for_any_generator(sizes):
     assert set(augmenter.n_epochs_.values()) == {0}
 
 
+@pytest.mark.parametrize("sizes", [(1, 1), (10, 10)], ids=str)
+def test_no_generator_where_no_class_grows(sizes):
+    """One was trained all the same, and training failed where no two rows were of one class."""
+    X, y = table(sizes)
+    augmenter = quick(augmentation_factor=1)
+    assert_array_equal(augmenter.fit_resample(X, y)[0], X)
+    assert not augmenter._generators.trained
+
+
 @pytest.mark.parametrize("data", [table, images])
 def test_a_generator_for_each_class(data):
     X, y = data((20, 12, 2))

@@ -8,8 +8,12 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
+from .._arithmetic import exponents, times_power
 from .._privacy import closest, closest_other
 from .._validation import no_data_in_errors
+
+# Standardised values are clipped here: beyond, the sum of their squares would overflow.
+_LARGEST_SCORE = 2.0**500
 
 
 class PrecisionRecallDensityCoverage(NamedTuple):
@@ -66,7 +70,8 @@ def distance_to_closest_record(X_synthetic, X_real, *, scale="standard"):
     -------
     distances : ndarray of shape (n_synthetic,)
         Euclidean distances: in standard deviations of the real columns with
-        ``scale="standard"``, in the columns' own units otherwise.
+        ``scale="standard"``, in the columns' own units otherwise. Finite, whatever the units:
+        what no float64 can hold comes as the largest one.
 
     Raises
     ------
@@ -90,7 +95,11 @@ def distance_to_closest_record(X_synthetic, X_real, *, scale="standard"):
     X_real, X_synthetic = _check_pair(X_real, X_synthetic)
     if scale == "standard":
         X_real, X_synthetic = _standardize(X_real, X_synthetic)
-    return closest(X_synthetic, X_real)
+        return closest(X_synthetic, X_real)
+    X_real, X_synthetic, exponent = _near_one(X_real, X_synthetic)
+    with np.errstate(over="ignore"):
+        distances = times_power(closest(X_synthetic, X_real), exponent)
+    return np.minimum(distances, np.finfo(np.float64).max)
 
 
 def memorization_share(X_synthetic, X_real, quantile=0.01):
@@ -227,6 +236,8 @@ def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
             f"rows; give an integer of at least 1 and below both numbers of rows."
         )
 
+    # One power of two for all leaves every comparison as it is.
+    X_real, X_synthetic, _ = _near_one(X_real, X_synthetic)
     real_radius = _kth_squared_distance(X_real, n_neighbors)
     synthetic_radius = _kth_squared_distance(X_synthetic, n_neighbors)
     n_balls = np.zeros(n_synthetic, dtype=np.int64)  # real balls that hold y_j
@@ -248,7 +259,8 @@ def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
 
 def _check_pair(X_real, X_synthetic):
     """Return both sets as finite float64 arrays of shape (n, n_features), or raise."""
-    with no_data_in_errors():
+    # scikit-learn looks at the sum first, in which two values of 1e308 are inf, and inf - inf NaN.
+    with no_data_in_errors(), np.errstate(invalid="ignore"):
         X_real = check_array(X_real, dtype=np.float64, input_name="X_real")
         X_synthetic = check_array(X_synthetic, dtype=np.float64, input_name="X_synthetic")
     if X_real.shape[1] != X_synthetic.shape[1]:
@@ -261,8 +273,36 @@ def _check_pair(X_real, X_synthetic):
 
 def _standardize(X_real, X_synthetic):
     """Scale the columns of both sets by mean and standard deviation of `X_real`."""
+    X_real, X_synthetic, _ = _near_one(X_real, X_synthetic, axis=0)
     scaler = StandardScaler().fit(X_real)
-    return scaler.transform(X_real), scaler.transform(X_synthetic)
+    with np.errstate(over="ignore"):
+        return tuple(
+            np.clip(scaler.transform(X), -_LARGEST_SCORE, _LARGEST_SCORE)
+            for X in (X_real, X_synthetic)
+        )
+
+
+def _near_one(X_real, X_synthetic, axis=None):
+    """Divide both sets by a power of two where squares would overflow or underflow.
+
+    Parameters
+    ----------
+    X_real, X_synthetic : ndarray of shape (n, n_features)
+    axis : {0, None}, default=None
+        0 for a power for each column, None for a single one.
+
+    Returns
+    -------
+    X_real, X_synthetic : ndarray of shape (n, n_features)
+    exponent : ndarray of int of shape (n_features,) or ()
+        Of the power; 0 unless magnitudes are extreme, and the sets are then as they were.
+    """
+    both = X_real, X_synthetic
+    exponent = exponents(
+        np.min([X.min(axis=axis) for X in both], axis=0),
+        np.max([X.max(axis=axis) for X in both], axis=0),
+    )
+    return *(times_power(X, -exponent) for X in both), exponent
 
 
 def _squared_distances(A, B):
