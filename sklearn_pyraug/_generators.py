@@ -10,6 +10,7 @@ from scipy import sparse
 from ._codec import TableCodec
 from ._drawing import draw_classes
 from ._fallback import MIN_ROWS, pooled_scale, smoothed_bootstrap
+from ._metadata import class_weights
 from ._parallel import Member, plan_groups, to_tensor, train_groups
 from ._projection import Projection, fit_projection
 from ._random import attempt_seed, class_seed
@@ -82,6 +83,8 @@ class ClassGenerators(NamedTuple):
     references : ndarray or None
         Where new rows start from real ones, the coded rows of X that are not to be copied;
         NaN for a row of which X holds a duplicate.
+    fallback_weights : dict of int to ndarray, or None
+        For each class of `fallback` the weights of its rows; None for equal weights.
     """
 
     codec: TableCodec
@@ -95,6 +98,7 @@ class ClassGenerators(NamedTuple):
     sparse_type: type | None
     output: Output
     references: np.ndarray | None
+    fallback_weights: dict | None = None
 
     def draw(self, n_new, root, settings, device, n_jobs):
         """Draw new rows.
@@ -125,7 +129,9 @@ class ClassGenerators(NamedTuple):
             info[k] = drawn.info
         for k in sorted(self.fallback.keys() & n_new.keys()):
             rows, scale = self.fallback[k]
-            T, origin = smoothed_bootstrap(rows, scale, n_new[k], class_seed(root, k, "fallback"))
+            seed = class_seed(root, k, "fallback")
+            weights = None if self.fallback_weights is None else self.fallback_weights[k]
+            T, origin = smoothed_bootstrap(rows, scale, n_new[k], seed, weights)
             codes.append(T)
             y_index.append(np.full(len(T), k))
             origins.append(self.class_rows[k][origin])
@@ -190,7 +196,22 @@ def _unique_codes(T):
 
 
 def learn(
-    X, y, wanted, codec, root, *, plan, output, architecture, training, device, n_jobs, **arguments
+    X,
+    y,
+    wanted,
+    codec,
+    root,
+    *,
+    classes,
+    plan,
+    output,
+    architecture,
+    training,
+    device,
+    n_jobs,
+    sample_weight=None,
+    groups=None,
+    **arguments,
 ):
     """Train the generators of some classes.
 
@@ -201,17 +222,24 @@ def learn(
     y : ndarray of shape (n_samples,)
         Labels.
     wanted : list of int
-        Indices, among the sorted labels, of the classes that are to have a generator.
+        Indices, among the sorted labels, of the classes that are to have a generator; these have
+        rows.
     codec : TableCodec
         Fitted on X.
     root : int
         Root seed.
+    classes : ndarray of shape (n_classes,)
+        The sorted labels, also of classes without a row to learn from.
     plan : Plan
     output : Output
     architecture : Architecture
     training : TrainingSettings
     device : str
     n_jobs : int or None
+    sample_weight : ndarray of shape (n_samples,), or None, default=None
+        Positive; in proportion to them rows are learned from and drawn.
+    groups : ndarray of shape (n_samples,), or None, default=None
+        Rows of one group are held out together or not at all.
     **arguments : dict
         ``flow``, ``metric``, ``validation_fraction`` and ``max_centroids`` of
         :func:`~sklearn_pyraug.rhvae.train_generator`.
@@ -223,11 +251,11 @@ def learn(
         Set where the user interrupted the training. Classes that were not reached then have
         the generator of a class that is too small to train.
     """
-    classes, y_index = np.unique(y, return_inverse=True)
+    y_index = np.searchsorted(classes, y)
     K = len(classes)
     T = codec.encode(X.toarray() if sparse.issparse(X) else X)
     class_rows = {k: np.flatnonzero(y_index == k) for k in wanted}
-    counts = np.bincount(y_index)
+    counts = np.bincount(y_index, minlength=K)
     if plan.shared:
         # A class of one row has no pair of its own, and borrows those of the others.
         n_paired = int(counts[counts > 1].sum())
@@ -248,16 +276,23 @@ def learn(
         architecture = architecture._replace(
             n_features=seen.shape[1], likelihood="gaussian", layout=None
         )
-    rows, labels = to_tensor(seen), torch.from_numpy(y_index.astype(np.int64))
+    weights = class_weights(sample_weight, y_index)
+    group = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    everything = Member(
+        to_tensor(seen),
+        torch.from_numpy(y_index.astype(np.int64)),
+        None if weights is None else torch.from_numpy(weights),
+        None if group is None else torch.from_numpy(group.astype(np.int64)),
+    )
     if plan.shared:
-        members = {g: Member(rows, labels) for g in range(plan.n_generators) if not small}
+        members = {g: everything for g in range(plan.n_generators) if not small}
     else:
-        own = {k: Member(rows[i], labels[i]) for k, i in class_rows.items() if k not in small}
+        own = {k: everything.part(i) for k, i in class_rows.items() if k not in small}
         if output.class_filter is not None and own:
             # A class that does not grow still claims the rows that are its own.
             for k in range(K):
                 if k not in class_rows and counts[k] >= MIN_ROWS:
-                    own[k] = Member(rows[y_index == k], labels[y_index == k])
+                    own[k] = everything.part(np.flatnonzero(y_index == k))
         members = {k + K * g: m for g in range(plan.n_generators) for k, m in own.items()}
     sizes = {i: len(m.rows) for i, m in members.items()}
     flow = arguments["flow"]
@@ -308,6 +343,7 @@ def learn(
         type(X) if sparse.issparse(X) else None,
         output,
         _unique_codes(T) if architecture.has_reference else None,
+        None if weights is None else {k: weights[class_rows[k]] for k in untrained},
     )
     return generators, interrupted
 

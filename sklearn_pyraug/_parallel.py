@@ -54,10 +54,20 @@ class Member(NamedTuple):
         Coded rows.
     labels : Tensor of int64, shape (n,)
         Class indices.
+    weights : Tensor of float64, shape (n,), or None
+        Of mean 1 in each class; None for equal weights.
+    groups : Tensor of int64, shape (n,), or None
+        Rows of one group are held out together or not at all.
     """
 
     rows: torch.Tensor
     labels: torch.Tensor
+    weights: torch.Tensor | None = None
+    groups: torch.Tensor | None = None
+
+    def part(self, rows):
+        """Return the member that learns from the rows at some positions alone."""
+        return Member(*(None if v is None else v[rows] for v in self))
 
 
 class TrainedGroup(NamedTuple):
@@ -139,6 +149,8 @@ def _train_group(indices, members, root, arguments):
     arguments |= {
         "training": training,
         "streams": _streams(root, indices, _TRAINING_STREAMS),
+        "weights": [m.weights for m in members],
+        "groups": [m.groups for m in members],
     }
     n_neighbors = arguments.pop("n_neighbors")
     if arguments["architecture"].has_reference:

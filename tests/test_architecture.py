@@ -52,6 +52,7 @@ LAYERS = [
         "_generators",
         "_layout",
         "_levels",
+        "_metadata",
         "_mixed",
         "_model_checks",
         "_model_file",

@@ -267,9 +267,7 @@ class StackLoader:
             partners = self._partners_of(chunks) if paired else None
             references = self._references(partners) if paired else None
             weights = None if self.weights is None else self._weights_of(chunks, partners)
-            batch = fixed_batch(
-                rows, generators, self.latent_dim, self.device, references, weights
-            )
+            batch = fixed_batch(rows, generators, self.latent_dim, self.device, references, weights)
             if self.input_noise:
                 noise = [
                     torch.randn(r.shape, generator=g) for r, g in zip(rows, generators, strict=True)
