@@ -269,11 +269,11 @@ class RHVAEAugmenter(BaseAugmenter):
     that names the layer. Batch-norm and dropout are in evaluation mode whenever rows are coded or
     drawn.
 
-    With `sample_weight`, the rows of a class are learned from and drawn in proportion: the loss is a
-    weighted mean of the negative ELBO, in which a row with its reference counts by the product of
-    their weights, and rows, chains' starts and references are chosen by systematic resampling, as
-    often as their share of the weights says, to within one. How many rows a class gets depends
-    on the numbers of rows alone. Equal weights change nothing.
+    With `sample_weight`, the rows of a class are learned from and drawn in proportion. The loss is
+    a weighted mean of the negative ELBO, in which a row with its reference counts by the product
+    of their weights. References and the starts of chains are chosen by systematic resampling: as
+    often as their share of the weights says, to within one for each generator. How many rows a
+    class gets depends on its number of rows alone. Equal weights change nothing.
 
     A generator with reference rows keeps the coded training rows, and so do its pickles.
 

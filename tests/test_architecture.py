@@ -41,6 +41,7 @@ LAYERS = [
         "_gain",
         "_gain_result",
         "_saving",
+        "model_selection",
         "pipeline",
     },
     {
