@@ -273,7 +273,9 @@ class RHVAEAugmenter(BaseAugmenter):
     a weighted mean of the negative ELBO, in which a row with its reference counts by the product
     of their weights. References and the starts of chains are chosen by systematic resampling: as
     often as their share of the weights says, to within one for each generator. How many rows a
-    class gets depends on its number of rows alone. Equal weights change nothing.
+    class gets depends on its number of rows alone. Equal weights change nothing. imbalanced-learn's
+    Pipeline passes `sample_weight` and `groups` on where metadata routing is enabled and both
+    `set_fit_request` and `set_fit_resample_request` ask for them.
 
     A generator with reference rows keeps the coded training rows, and so do its pickles.
 

@@ -88,7 +88,12 @@ def check_sample_weight(sample_weight, X=None):
         If they are not one finite number for each row, or negative, or all zero.
     """
     sample_weight = check_array(
-        sample_weight, ensure_2d=False, dtype=[np.float64, np.float32], input_name="sample_weight"
+        sample_weight,
+        ensure_2d=False,
+        # A single number is none of many, and has a message of its own below.
+        ensure_min_samples=0,
+        dtype=[np.float64, np.float32],
+        input_name="sample_weight",
     )
     if sample_weight.ndim != 1:
         raise ValueError(
@@ -129,7 +134,9 @@ def check_groups(groups, X):
     ValueError
         If they are not one label for each row, or if one is missing.
     """
-    groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
+    groups = check_array(
+        groups, ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="groups"
+    )
     if groups.ndim != 1:
         raise ValueError(
             f"groups must have one dimension, got shape {groups.shape}: pass one label for each "

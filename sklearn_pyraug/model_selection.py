@@ -128,7 +128,7 @@ class OriginSplit(BaseCrossValidator):
         return inner.get_n_splits(*given)
 
     def _real_rows(self, X, y, groups):
-        """Return the origins, the positions of real rows, the inner splitter and what it is given."""
+        """Return the origins, where the real rows are, the inner splitter and its arguments."""
         if self.origin_indices is None and groups is None:
             raise ValueError(
                 "origin_indices=None, and no groups were given: pass augmenter.origin_indices_ as "
@@ -152,8 +152,8 @@ def _check_origins(origins, X):
     # The origin of a real row is itself, so that no synthetic row can be one.
     if not positions or np.any(origins[origins] != origins):
         raise ValueError(
-            f"The origins, {len(origins)} values of dtype {origins.dtype}, are not the positions of "
-            "real rows: pass augmenter.origin_indices_ for all rows that fit_resample has "
+            f"The origins, {len(origins)} values of dtype {origins.dtype}, are not the positions "
+            "of real rows: pass augmenter.origin_indices_ for all rows that fit_resample has "
             "returned, in their order, and groups such as patients together with "
             "OriginSplit(origin_indices=...)."
         )
