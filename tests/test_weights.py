@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug._fallback import smoothed_bootstrap
 from sklearn_pyraug._metadata import class_weights
+from sklearn_pyraug._persistence import read_archive, write_archive
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
 from sklearn_pyraug.rhvae.data import ClassRows, StackLoader, fixed_batch, split_rows
 from sklearn_pyraug.rhvae.likelihoods import (
@@ -409,6 +410,18 @@ def test_a_saved_model_draws_in_proportion(data, tmp_path):
         augmenter.save(tmp_path / name)
         loaded = RHVAEAugmenter.load(tmp_path / name)
         assert_array_equal(loaded.sample(20)[0], augmenter.sample(20)[0])
+
+
+@pytest.mark.parametrize("change", [lambda w: w[:-1], lambda w: -w, lambda w: w * torch.nan])
+def test_a_file_with_weights_that_are_none_is_refused(data, tmp_path, change):
+    X, y, weights = data
+    path = tmp_path / "model"
+    quick().fit(X, y, sample_weight=weights).save(path)
+    meta, tensors = read_archive(path)
+    (name,) = (n for n in tensors if n.endswith("generator.weights.0"))
+    write_archive(path, meta, tensors | {name: change(tensors[name])}, overwrite=True)
+    with pytest.raises(ValueError, match="weights"):
+        RHVAEAugmenter.load(path)
 
 
 def test_jobs(data):
