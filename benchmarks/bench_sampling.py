@@ -28,6 +28,7 @@ import torch
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
+from sklearn_pyraug.rhvae import TrainingSettings
 from sklearn_pyraug.rhvae.generator import draw_rows, train_generator
 from sklearn_pyraug.rhvae.latent import SamplerSettings
 from sklearn_pyraug.rhvae.model import Architecture, FlowSettings
@@ -38,7 +39,6 @@ from sklearn_pyraug.rhvae.samplers import (
     n_adaptation_steps,
     sample_hmc,
 )
-from sklearn_pyraug.rhvae.training import TrainingSettings
 
 # What Pyraug's sampler does by default.
 N_STEPS, N_LEAPFROG = 100, 15

@@ -1,5 +1,7 @@
 """What an augmenter does: validation, training, drawing, and the containers around it."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from scipy import sparse
@@ -7,6 +9,8 @@ from sklearn.preprocessing import label_binarize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._cache import check_cache, draw_cached
+from ._checkpoint import CheckpointFolder
 from ._codec import TableCodec
 from ._generators import learn
 from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
@@ -19,6 +23,7 @@ from ._shape import guess_sample_shape
 from ._sklearn_compat import ArraysTransformer, _fit_context, check_target_type
 from ._strategy import n_new_rows, requested_rows
 from ._validation import (
+    available_device,
     check_device,
     check_finite,
     check_has_columns,
@@ -69,8 +74,9 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         """
         X = stack_rows(X)
         metadata = read_metadata(X, sample_weight, groups)
-        X, y, _ = self._check_X_y(X, y, metadata, every_class=True)
-        self._learn(X, y, metadata, every_class=True)
+        with _as_it_was(self):
+            X, y, _ = self._check_X_y(X, y, metadata, every_class=True)
+            self._learn(X, y, metadata, every_class=True)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -109,7 +115,9 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             If the input or a parameter cannot be used; before any training.
         """
         X = stack_rows(X)
-        X_resampled, y_resampled = self._resample(X, y, read_metadata(X, sample_weight, groups))
+        metadata = read_metadata(X, sample_weight, groups)
+        with _as_it_was(self):
+            X_resampled, y_resampled = self._resample(X, y, metadata)
         if hasattr(X, "iloc"):
             # The arrays went through one common dtype; the user's own rows stay untouched.
             X_resampled = _with_rows(X, X_resampled)
@@ -254,6 +262,10 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         X, y, sample_weight, groups = metadata.learned(X, y, *metadata)
         codec, self._n_rows = self._codec, X.shape[0]
         root = root_seed(self.random_state)
+        folder = None
+        if self.checkpoint is not None:
+            folder = CheckpointFolder(self.checkpoint, self.checkpoint_interval)
+            root = folder.root(self.random_state, root)
         device = check_device(self.device)
         settings = settle(self, codec, self._layout, X.shape[0])
         self._generators, interrupted = learn(
@@ -275,6 +287,9 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             n_jobs=self.n_jobs,
             sample_weight=sample_weight,
             groups=groups,
+            memory=check_cache(self.memory, self.random_state),
+            folder=folder,
+            previous=self._previous(classes),
         )
         self.decoder_ = settings.decoder
         history = self._generators.history
@@ -292,11 +307,31 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             raise interrupted
         return root
 
+    def _previous(self, classes):
+        """Return the generators to go on from, or None."""
+        if not self.warm_start or not hasattr(self, "classes_"):
+            return None
+        if not np.array_equal(self.classes_, classes):
+            raise ValueError(
+                f"warm_start=True goes on from a fit to {len(self.classes_)} classes, but y has "
+                "others. Pass the same classes, or set warm_start=False."
+            )
+        return self._generators
+
     def _draw(self, n_new, root):
-        device = check_device(self.device)
+        device = available_device(self.device)
         settings = settle(self, self._codec, self._layout, self._n_rows)
         generators = self._generators._replace(output=settings.output)
-        draws = generators.draw(n_new, root, settings.sampler, device, self.n_jobs)
+        memory = None if self.random_state is None else check_cache(self.memory, self.random_state)
+        draws = draw_cached(
+            memory,
+            generators,
+            self.n_jobs,
+            n_new=n_new,
+            root=root,
+            settings=settings.sampler,
+            device=device,
+        )
         draws = draws._replace(X=user_columns(draws.X, self._layout))
         labels = self.classes_.tolist()
         self.sampler_info_ = {labels[k]: i for k, i in sorted(draws.info.items())}
@@ -310,6 +345,18 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         tags.input_tags.categorical = self.categorical_features is not None
         tags.input_tags.string = self.categorical_features is not None
         return tags
+
+
+@contextmanager
+def _as_it_was(estimator):
+    """Take back what an error has left half-done: the last fit stays usable."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except Exception:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def _with_rows(X, X_resampled):

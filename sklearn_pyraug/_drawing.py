@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
 
-from ._parallel import Order, draw_groups, fitting_threads, to_tensor
+from ._jobs import run_jobs
+from ._out_of_memory import draw_within_memory, warn_of_drawing
+from ._parallel import Order, draw_groups, to_tensor
 from ._random import attempt_seed, class_generator
 from .rhvae import ReferenceGenerator
 from .rhvae.scoring import score_from_references, score_rows
@@ -161,11 +162,10 @@ def _deficits(generators, rows, root, device, n_jobs):
     work = n * max(
         sum(p.numel() for p in group.generator.stack.parameters()) for group in generators.trained
     )
-    with fitting_threads(work):
-        results = Parallel(n_jobs=n_jobs)(
-            delayed(_score_group)(group, generators.n_classes, rows, root, device)
-            for group in generators.trained
-        )
+    calls = ((group, generators.n_classes, rows, root, device) for group in generators.trained)
+    results = list(run_jobs(_score_group, calls, n_jobs, device=device, work=work))
+    warn_of_drawing([used for _, used in results], device)
+    results = [scored for scored, _ in results]
     labels = np.concatenate([label for label, _ in results])
     competes = ~np.isin(labels, list(generators.fallback))
     deficits = {}
@@ -187,21 +187,29 @@ def _score_group(group, n_classes, rows, root, device):
 
     Returns
     -------
-    labels : list of int
-        The class of each score; more than once where a class has several generators.
-    scores : list of ndarray of shape (n_labels, n_k)
-        For each class of `rows`, in nats.
+    scored : (list of int, list of ndarray of shape (n_labels, n_k))
+        The class of each score, more than once where a class has several generators; and for
+        each class of `rows` the scores in nats.
+    device : str
+        Where they were made.
     """
     generator = group.generator
-    streams = [class_generator(root, k + n_classes * group.members[0], "noise") for k in rows]
     x = [to_tensor(T) for T in rows.values()]
-    if isinstance(generator, ReferenceGenerator):
+
+    def score(device):
+        # A set of streams of its own for each attempt.
+        index = n_classes * group.members[0]
+        streams = [class_generator(root, k + index, "noise") for k in rows]
+        if not isinstance(generator, ReferenceGenerator):
+            passes = [[m % n_classes for m in group.members]]
+            return passes, [score_rows(generator, x, streams, device=device)]
         # One pass per class where all share the members, one pass in all where each has its own.
         passes = list(zip(*(y.unique().tolist() for y in generator.labels), strict=True))
-        parts = [score_from_references(generator, p, x, streams, device=device) for p in passes]
-    else:
-        passes = [[m % n_classes for m in group.members]]
-        parts = [score_rows(generator, x, streams, device=device)]
+        return passes, [
+            score_from_references(generator, p, x, streams, device=device) for p in passes
+        ]
+
+    (passes, parts), device = draw_within_memory(score, generator.stack, device)
     # An interruption leaves members that were not reached.
     trained = np.flatnonzero([len(h.train_loss) for h in group.history])
     labels = [p[i] for p in passes for i in trained]
@@ -209,4 +217,4 @@ def _score_group(group, n_classes, rows, root, device):
         np.concatenate([s.numpy().astype(np.float64)[trained] for s in sets])
         for sets in zip(*parts, strict=True)
     ]
-    return labels, scores
+    return (labels, scores), device

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from ._cache import Keeping
 from ._codec import TableCodec
 from ._drawing import draw_classes
 from ._fallback import MIN_ROWS, pooled_scale, smoothed_bootstrap
@@ -15,9 +16,13 @@ from ._parallel import Member, plan_groups, to_tensor, train_groups
 from ._projection import Projection, fit_projection
 from ._random import attempt_seed, class_seed
 from .rhvae import Transfer, n_weights, networks_in_turn
+from .rhvae.records import joined_history
+from .rhvae.resume import take_weights
 
 __all__ = ["ClassGenerators", "Draws", "Output", "Plan", "learn"]
 
+# The attempt that seeds a training that goes on after so many epochs, counted from here.
+_CONTINUED = 10_000
 # How often a row that came out as a copy of its reference is drawn again.
 _MAX_REDRAWS = 10
 
@@ -211,6 +216,9 @@ def learn(
     n_jobs,
     sample_weight=None,
     groups=None,
+    memory=None,
+    folder=None,
+    previous=None,
     **arguments,
 ):
     """Train the generators of some classes.
@@ -240,6 +248,12 @@ def learn(
         Positive; in proportion to them rows are learned from and drawn.
     groups : ndarray of shape (n_samples,), or None, default=None
         Rows of one group are held out together or not at all.
+    memory : joblib.Memory or None, default=None
+        Cache of finished trainings.
+    folder : CheckpointFolder or None, default=None
+        Where the state of the training is kept while it runs.
+    previous : ClassGenerators or None, default=None
+        From whose weights the training goes on.
     **arguments : dict
         ``flow``, ``metric``, ``validation_fraction`` and ``max_centroids`` of
         :func:`~sklearn_pyraug.rhvae.train_generator`.
@@ -304,17 +318,32 @@ def learn(
         # Few weights, but a batch of images takes memory.
         n_numbers += training.batch_size * architecture.n_seen
     groups = plan_groups(sizes, n_numbers, training.batch_size, device, bool(in_turn))
+    start = before = None
+    if previous is not None:
+        start, before = _last_weights(previous, members, projection)
+        # Other noise than that which the weights have seen.
+        root = attempt_seed(root, _CONTINUED + max(len(h.train_loss) for h in before.values()))
     trained, interrupted = train_groups(
         groups,
         members,
         root,
         n_jobs,
+        Keeping(memory, folder, start),
         architecture=architecture,
         training=training,
         device=device,
         n_neighbors=plan.n_neighbors,
         **arguments,
     )
+    if before is not None:
+        trained = [
+            g._replace(
+                history=[
+                    joined_history(before[k], h) for k, h in zip(g.members, g.history, strict=True)
+                ]
+            )
+            for g in trained
+        ]
     records = {k: h for g in trained for k, h in zip(g.members, g.history, strict=True)}
     history = {
         k: records[0 if plan.shared else k] for k in wanted if (0 if plan.shared else k) in records
@@ -346,6 +375,26 @@ def learn(
         None if weights is None else {k: weights[class_rows[k]] for k in untrained},
     )
     return generators, interrupted
+
+
+def _last_weights(previous, members, projection):
+    """Return the weights and the histories with which the members ended the last training."""
+    weights, histories = {}, {}
+    for group in previous.trained:
+        for position, k in enumerate(group.members):
+            weights[k] = take_weights(group.generator.stack, position)
+            histories[k] = group.history[position]
+    same = (projection is None) == (previous.projection is None)
+    if same and projection is not None:
+        same = np.array_equal(projection.basis, previous.projection.basis)
+    if not same or not members.keys() <= weights.keys():
+        what = "other networks (classes that did not grow, or other parameters)"
+        what = "the same rows, as the table is wide" if not same else what
+        raise ValueError(
+            f"warm_start=True goes on from the last fit, but this one needs {what}. Leave data and "
+            "parameters as they were, or set warm_start=False."
+        )
+    return {k: weights[k] for k in members}, {k: histories[k] for k in members}
 
 
 def _warn_of_small_classes(counts):

@@ -29,6 +29,8 @@ _KIND = "augmenter"
 _NETWORKS = ("encoder", "decoder", "metric_network")
 # The names of groups may be those of patients; which metadata a pipeline passes on is set there.
 _NOT_SAVED = ("groups_", "_metadata_request")
+# Folders of the machine on which the model was trained: of no use elsewhere, and nobody's business.
+_LOCAL = ("checkpoint", "memory")
 _ATTRIBUTE = re.compile(r"_?[a-z][a-z0-9_]*")
 
 
@@ -61,7 +63,8 @@ def model_document(estimator):
     dropped = [name for name in ("callbacks",) if parameters[name] is not None]
     dropped += [name for name in ("sampling_strategy",) if callable(parameters[name])]
     stand_ins = {name: Given(name) for name in given}
-    parameters = {name: v for name, v in parameters.items() if name not in dropped} | stand_ins
+    left_out = {*dropped, *_LOCAL}
+    parameters = {name: v for name, v in parameters.items() if name not in left_out} | stand_ins
     try:
         check_state(state, architecture)
     except ValueError as error:

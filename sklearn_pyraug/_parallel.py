@@ -5,13 +5,20 @@ made in the same order whatever the number of jobs.
 """
 
 import copy
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
+from ._cache import Keeping, keyed, train_cached
+from ._jobs import run_jobs
+from ._out_of_memory import (
+    draw_within_memory,
+    train_within_memory,
+    warn_of_drawing,
+    warn_of_training,
+)
 from ._random import class_generator
 from .rhvae import (
     ReferenceGenerator,
@@ -21,13 +28,13 @@ from .rhvae import (
     train_generator,
     train_reference_generator,
 )
+from .rhvae.resume import StateError, WeightsError
 
 __all__ = [
     "Member",
     "Order",
     "TrainedGroup",
     "draw_groups",
-    "fitting_threads",
     "plan_groups",
     "train_groups",
 ]
@@ -36,10 +43,6 @@ __all__ = [
 # memory is the limit: training holds five numbers per weight.
 _MAX_WEIGHTS = {"cpu": 25_000_000}
 _MAX_WEIGHTS_ACCELERATOR = 500_000_000
-
-# Multiplications in one step of training or sampling below which a second thread gains at most a
-# quarter, and loses twentyfold when another program keeps its core busy.
-_MIN_THREADED_WORK = 20_000_000
 
 _TRAINING_STREAMS = ("weights", "shuffle", "noise", "split")
 _SAMPLING_STREAMS = ("mcmc", "decode")
@@ -124,44 +127,43 @@ def plan_groups(sizes, weights_per_member, batch_size, device, in_turn=False):
     return groups
 
 
-@contextmanager
-def fitting_threads(work):
-    """Use one torch thread in this process while the steps are small."""
-    n_threads = torch.get_num_threads()
-    if work < _MIN_THREADED_WORK:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
-
-
 def _streams(root, indices, purposes):
     return {p: [class_generator(root, k, p) for k in indices] for p in purposes}
 
 
 def _train_group(indices, members, root, arguments):
     arguments = dict(arguments)
-    # Callbacks keep state, and each group is a net of its own.
-    training = arguments.pop("training")
-    training = training._replace(callbacks=copy.deepcopy(training.callbacks))
-    rows = [m.rows for m in members]
-    arguments |= {
-        "training": training,
-        "streams": _streams(root, indices, _TRAINING_STREAMS),
-        "weights": [m.weights for m in members],
-        "groups": [m.groups for m in members],
-    }
+    asked, device = arguments.pop("training"), arguments.pop("device")
     n_neighbors = arguments.pop("n_neighbors")
-    if arguments["architecture"].has_reference:
-        labels = [m.labels for m in members]
-        result = train_reference_generator(rows, labels, n_neighbors=n_neighbors, **arguments)
-    else:
-        result = train_generator(rows, **arguments)
+    rows, labels = [m.rows for m in members], [m.labels for m in members]
+
+    def train(training, device):
+        # Callbacks keep state, and each group is a net of its own.
+        training = training._replace(callbacks=copy.deepcopy(asked.callbacks))
+        given = arguments | {
+            "training": training,
+            "device": device,
+            "streams": _streams(root, indices, _TRAINING_STREAMS),
+            "weights": [m.weights for m in members],
+            "groups": [m.groups for m in members],
+        }
+        if arguments["architecture"].has_reference:
+            return train_reference_generator(rows, labels, n_neighbors=n_neighbors, **given)
+        return train_generator(rows, **given)
+
+    try:
+        result = train_within_memory(train, asked, max(map(len, rows)), device)
+    except StateError as error:
+        raise arguments["store"].refused(error) from error
+    except WeightsError as error:
+        raise ValueError(
+            f"warm_start=True cannot go on from the networks of the last fit: {error}. Leave the "
+            "parameters that shape them as they were, or set warm_start=False."
+        ) from None
     return TrainedGroup(indices, *result)
 
 
-def train_groups(groups, members, root, n_jobs, **arguments):
+def train_groups(groups, members, root, n_jobs, keeping=Keeping(), **arguments):  # noqa: B008
     """Train every group.
 
     Parameters
@@ -172,6 +174,7 @@ def train_groups(groups, members, root, n_jobs, **arguments):
         Root seed.
     n_jobs : int or None
         joblib's.
+    keeping : Keeping, optional
     **arguments : dict
         Passed to :func:`~sklearn_pyraug.rhvae.train_generator`, or, where the decoder starts
         from a reference row, to :func:`~sklearn_pyraug.rhvae.train_reference_generator`.
@@ -188,24 +191,31 @@ def train_groups(groups, members, root, n_jobs, **arguments):
         sum(min(len(members[k].rows), training.batch_size) for k in g) for g in groups or [[]]
     )
     work = n_rows * n_multiplications(arguments["architecture"], arguments["flow"])
+
+    def task(i, g):
+        start = None if keeping.start is None else [keeping.start[k] for k in g]
+        own = {"description": _describe(i, groups), "start": start}
+        return g, [members[k] for k in g], root, arguments | own
+
+    tasks = [task(i, g) for i, g in enumerate(groups)]
+    device, interrupted = arguments["device"], None
+    verbose = 10 * (training.verbose > 1)
     tasks = (
-        delayed(_train_group)(
-            g, [members[k] for k in g], root, arguments | {"description": _describe(i, groups)}
-        )
-        for i, g in enumerate(groups)
+        (keeping.memory, key, _train_group, task)
+        for key, task in keyed(tasks, groups, members, root, keeping, arguments)
     )
-    results = Parallel(n_jobs=n_jobs, return_as="generator", verbose=10 * (training.verbose > 1))(
-        tasks
-    )
+    results = run_jobs(train_cached, tasks, n_jobs, device=device, work=work, verbose=verbose)
     try:
-        with fitting_threads(work), closing(results):
+        with closing(results):
             for group in results:
                 trained.append(group)
                 if group.interrupted is not None:
-                    return trained, group.interrupted
+                    interrupted = group.interrupted
+                    break
     except KeyboardInterrupt as error:
-        return trained, error
-    return trained, None
+        interrupted = error
+    warn_of_training([h for group in trained for h in group.history], training, device)
+    return trained, interrupted
 
 
 def _describe(i, groups):
@@ -232,23 +242,22 @@ class Order(NamedTuple):
     stream: int
 
 
-def _draw_group(group, orders, root, settings, device, noisy, transfer):
+def _draw_group(group, orders, root, arguments):
     """Fill the orders that go to one group; see :func:`draw_groups`."""
-    streams = _streams(root, [o.stream for o in orders], _SAMPLING_STREAMS)
-    if isinstance(group.generator, ReferenceGenerator):
-        return draw_from_references(
-            group.generator,
-            [group.members.index(o.member) for o in orders],
-            [o.label for o in orders],
-            [o.n_rows for o in orders],
-            settings,
-            streams,
-            transfer=transfer,
-            noisy=noisy,
-            device=device,
-        )
+    arguments = dict(arguments)
+    settings, device = arguments.pop("settings"), arguments.pop("device")
     counts = [o.n_rows for o in orders]
-    return draw_rows(group.generator, counts, settings, streams, device=device, noisy=noisy)
+
+    def draw(device):
+        streams = _streams(root, [o.stream for o in orders], _SAMPLING_STREAMS)
+        if isinstance(group.generator, ReferenceGenerator):
+            members = [group.members.index(o.member) for o in orders]
+            given = (members, [o.label for o in orders], counts, settings, streams)
+            return draw_from_references(group.generator, *given, device=device, **arguments)
+        noisy = arguments["noisy"]
+        return draw_rows(group.generator, counts, settings, streams, device=device, noisy=noisy)
+
+    return draw_within_memory(draw, group.generator.stack, device)
 
 
 def draw_groups(trained, orders, root, n_jobs, **arguments):
@@ -293,12 +302,12 @@ def draw_groups(trained, orders, root, n_jobs, **arguments):
             tasks.append((group, wanted, [orders[i] for i in wanted]))
     tasks = [t for t in tasks if any(o.n_rows for o in t[2])]
     work = max((_sampling_work(g, o) for g, _, o in tasks), default=0)
-    with fitting_threads(work):
-        results = Parallel(n_jobs=n_jobs)(
-            delayed(_draw_group)(group, listed, root, **arguments) for group, _, listed in tasks
-        )
+    device = arguments["device"]
+    calls = ((group, listed, root, arguments) for group, _, listed in tasks)
+    results = list(run_jobs(_draw_group, calls, n_jobs, device=device, work=work))
+    warn_of_drawing([used for _, used in results], device)
     drawn, infos = [None] * len(orders), [None] * len(orders)
-    for (_, positions, _), (rows, origins, info) in zip(tasks, results, strict=True):
+    for (_, positions, _), ((rows, origins, info), _) in zip(tasks, results, strict=True):
         for j, i in enumerate(positions):
             if i is not None:
                 drawn[i] = (rows[j].numpy(), origins[j].numpy())

@@ -47,7 +47,11 @@ _MODEL_NOTES = {
 }
 _TRAINING_NOTES = {
     "output_dir": "the output is named by -o",
-    "steps_saving": lambda value: None if value is None else "there are no checkpoints",
+    "steps_saving": lambda value: (
+        None
+        if value is None
+        else f"add --set checkpoint=FOLDER --set checkpoint_interval={value} to resume a killed run"
+    ),
     "verbose": "a terminal shows a progress bar; --quiet hides it",
 }
 _SAMPLER_NOTES = {

@@ -5,6 +5,7 @@ parameter or the column, the value received and the remedy.
 """
 
 import re
+import warnings
 from collections.abc import Sequence
 from math import prod
 from numbers import Integral, Real
@@ -14,6 +15,7 @@ import torch
 from scipy.sparse import issparse
 
 _MAX_NAMED_COLUMNS = 5
+_DEVICE = re.compile(r"cpu|mps|cuda(?::([0-9]+))?")
 
 
 def check_finite(X, feature_names=None, missing="error"):
@@ -127,7 +129,7 @@ def check_device(device):
     if name == "auto":
         return "cuda" if has_cuda else "mps" if has_mps else "cpu"
 
-    match = re.fullmatch(r"cpu|mps|cuda(?::([0-9]+))?", name)
+    match = _DEVICE.fullmatch(name)
     if match is None:
         raise ValueError(
             f"device={device!r} is not a device that this package knows. "
@@ -151,6 +153,39 @@ def check_device(device):
             "Use device='auto' or device='cpu'."
         )
     return name
+
+
+def available_device(device):
+    """Return a device for what was trained: the one that is named, or what there is.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda", "cuda:<index>", "mps"} or torch.device
+
+    Returns
+    -------
+    device : str
+        That of `"auto"`, with a warning, where this machine lacks the one that is named: what was
+        trained on one machine may be used on another.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown.
+    """
+    try:
+        return check_device(device)
+    except ValueError:
+        if not _DEVICE.fullmatch(str(device)):
+            raise
+    found = check_device("auto")
+    warnings.warn(
+        f"device={str(device)!r} is not on this machine: rows are drawn on {found!r}, with the "
+        "same generators. Use set_params(device='auto') to say so.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return found
 
 
 def check_n_classes(y):

@@ -333,7 +333,12 @@ def test_every_key_that_pyraug_writes_is_known():
         ({"n_lf": 3, "mcmc_steps_nbr": 5}, "x.json", {"n_mcmc_leapfrog": 3, "n_mcmc_steps": 5}, []),
         ({"eps_lf": 0.1, "temperature": 2}, "x.json", {"leapfrog_step": 0.1, "temperature": 2}, []),
         ({"uses_default_metric": False}, "x.json", {}, ["uses_default_metric has no counterpart"]),
-        ({"max_epochs": 5, "steps_saving": 10}, "x.json", {"max_epochs": 5}, ["no checkpoints"]),
+        (
+            {"max_epochs": 5, "steps_saving": 10},
+            "x.json",
+            {"max_epochs": 5},
+            ["checkpoint_interval=10"],
+        ),
         ({"mcmc_steps_nbr": 5, "beta_zero": 0.3}, "x", {"n_mcmc_steps": 5}, ["not tempered"]),
         ({"mcmc_steps_nbr": 5, "random_start": True}, "x", {"n_mcmc_steps": 5}, ["random_start"]),
         (

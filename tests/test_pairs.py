@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chi2
 
 from sklearn_pyraug.rhvae import pairs as module
-from sklearn_pyraug.rhvae.pairs import draw_partners, find_partners
+from sklearn_pyraug.rhvae.pairs import draw_partners, find_partners, n_partners
 
 # Unsorted on purpose; class 7 has one row.
 LABELS = torch.tensor([3, 0, 0, 3, 1, 3, 0, 1, 0, 3, 7, 3, 0])
@@ -113,3 +113,15 @@ def test_equal_streams_draw_equal_partners():
     one, two, other = (draw_partners(partners, rows.repeat(9), stream(s)) for s in (1, 1, 2))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("n_neighbors", [None, 1, 2, 3, 10])
+def test_partners_of_some_rows_are_those_of_all(random_seed, n_neighbors):
+    rows = some_rows(random_seed)
+    everybody = find_partners(rows, LABELS, n_neighbors)
+    assert n_partners(LABELS, n_neighbors).tolist() == (everybody.count - 1).tolist()
+    asking = torch.tensor([9, 0, 2, 9, 4])
+    partners = find_partners(rows, LABELS, n_neighbors, of=asking)
+    expected = draw_partners(everybody, asking, stream(random_seed))
+    assert torch.equal(draw_partners(partners, asking, stream(random_seed)), expected)
+    assert [listed(partners, i) for i in asking] == [listed(everybody, i) for i in asking]

@@ -480,3 +480,33 @@ def test_refuses(data, method, weights, match):
     X, y, _ = data
     with pytest.raises(ValueError, match=match):
         getattr(quick(), method)(X, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("settings", [{}, {"decoder": "direct"}])
+def test_the_cache_tells_weights_and_groups_apart(data, tmp_path, settings):
+    """Each comes back from the cache as it was computed without one."""
+    X, y, weights = data
+    settings = settings | {"validation_fraction": 0.3}
+    groups = np.arange(len(y)) // 3
+    cases = [{}, {"sample_weight": weights}, {"groups": groups}, {"sample_weight": weights + 1.0}]
+    for _ in range(2):
+        for given in cases:
+            cached = quick(**settings, memory=tmp_path).fit_resample(X, y, **given)[0]
+            assert_array_equal(cached, quick(**settings).fit_resample(X, y, **given)[0])
+
+
+def test_a_checkpoint_of_other_weights_is_refused(data, tmp_path):
+    X, y, weights = data
+    quick(checkpoint=tmp_path).fit(X, y, sample_weight=weights)
+    quick(checkpoint=tmp_path).fit(X, y, sample_weight=7 * weights)
+    with pytest.raises(ValueError, match="checkpoint"):
+        quick(checkpoint=tmp_path).fit(X, y, sample_weight=weights + 1.0)
+
+
+def test_a_warm_start_with_a_class_without_weight(data):
+    X, y, weights = data
+    weights[y == 1] = 0.0
+    augmenter = quick(sampling_strategy={0: 40}, warm_start=True)
+    for _ in range(2):
+        augmenter.fit_resample(X, y, sample_weight=weights)
+    assert_array_equal(augmenter.classes_, [0, 1, 2])

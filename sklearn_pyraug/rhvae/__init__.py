@@ -4,8 +4,8 @@ from .checks import check_networks, n_multiplications, n_weights, networks_in_tu
 from .generator import Generator, draw_rows, train_generator
 from .latent import METRICS, SAMPLERS, SamplerSettings
 from .model import Architecture, FlowSettings, RHVAEStack, build_stack
+from .records import ClassHistory, TrainingSettings
 from .resolution import Resolution, coarse_extent
-from .training import ClassHistory, TrainingSettings
 from .transfer import (
     ReferenceGenerator,
     Transfer,

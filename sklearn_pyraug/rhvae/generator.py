@@ -12,6 +12,7 @@ from .data import split_rows, weights_of
 from .latent import Latent, make_latent, sample_latent
 from .model import RHVAEStack, build_stack
 from .networks import Posterior
+from .resume import put_weights
 from .training import train_stack
 from .weighting import in_rounds
 
@@ -129,6 +130,8 @@ def train_generator(
     description="RHVAE",
     weights=None,
     groups=None,
+    store=None,
+    start=None,
 ):
     """Train one RHVAE per class, side by side.
 
@@ -155,6 +158,10 @@ def train_generator(
         within each class of mean 1.
     groups : list of (Tensor of int64 of shape (n_k,), or None), or None
         Groups of rows that are held out together or not at all.
+    store : object or None, default=None
+        Keeps the state of the training, see :func:`.training.train_stack`.
+    start : list of dict of str to Tensor, or None, default=None
+        For each member weights to start from, see :func:`.resume.take_weights`.
 
     Returns
     -------
@@ -177,7 +184,9 @@ def train_generator(
     if hasattr(stack.decoder, "start_at"):
         # Saves the epochs in which the network would only learn the mean row.
         stack.decoder.start_at(theta)
-    history, interrupted = train_stack(stack, split, training, streams, device, description)
+    if start is not None:
+        put_weights(stack, start)
+    history, interrupted = train_stack(stack, split, training, streams, device, description, store)
     weights = weights_of(weights or none, rows)
     latent, origins = exact_latent(stack, rows, max_centroids, streams["split"], metric, weights)
     if weights is not None:

@@ -8,6 +8,7 @@ __all__ = [
     "Partners",
     "draw_partners",
     "find_partners",
+    "n_partners",
     "partner_weight",
     "scaled_for_pairs",
 ]
@@ -34,7 +35,7 @@ class Partners(NamedTuple):
     own: torch.Tensor
 
 
-def find_partners(rows, labels, n_neighbors=None):
+def find_partners(rows, labels, n_neighbors=None, of=None):
     """Find for every row the rows of its class that may be its reference.
 
     Parameters
@@ -43,14 +44,21 @@ def find_partners(rows, labels, n_neighbors=None):
     labels : Tensor of int64, shape (n,)
     n_neighbors : int or None, default=None
         Only so many nearest rows of the class; None for all.
+    of : Tensor of int64, shape (n_asking,), or None, default=None
+        The rows whose partners are asked for; None for all. With `n_neighbors`, each of them is
+        held against its whole class.
 
     Returns
     -------
     partners : Partners
-        A row that is alone in its class has none: its run holds itself only (count 1).
+        A row that is alone in its class has none: its run holds itself only (count 1). What is
+        said of rows that are not in `of` has no meaning.
     """
     n = len(rows)
     start, count, own = torch.zeros(3, n, dtype=torch.int64)
+    asked = torch.full((n,), of is None)
+    if of is not None:
+        asked[of] = True
     parts, size = [], 0
     for label in labels.unique():
         members = (labels == label).nonzero().flatten()
@@ -62,22 +70,36 @@ def find_partners(rows, labels, n_neighbors=None):
             own[members] = size + torch.arange(m)
             size += m
         else:
-            nearest = _nearest(rows[members], n_neighbors)
-            parts.append(members[torch.cat([torch.arange(m).unsqueeze(1), nearest], 1)].flatten())
-            start[members] = size + torch.arange(m) * (n_neighbors + 1)
-            own[members], count[members] = start[members], n_neighbors + 1
-            size += m * (n_neighbors + 1)
+            asking = asked[members].nonzero().flatten()
+            nearest = _nearest(rows[members], n_neighbors, asking)
+            parts.append(members[torch.cat([asking.unsqueeze(1), nearest], 1)].flatten())
+            start[members[asking]] = size + torch.arange(len(asking)) * (n_neighbors + 1)
+            own[members[asking]] = start[members[asking]]
+            count[members[asking]] = n_neighbors + 1
+            size += len(asking) * (n_neighbors + 1)
     return Partners(torch.cat(parts), start, count, own)
 
 
-def _nearest(rows, k):
-    """Return the indices of the `k` nearest other rows, shape (n, k)."""
+def n_partners(labels, n_neighbors=None):
+    """Return how many rows may be each row's reference, shape (n,); see :func:`find_partners`.
+
+    Parameters
+    ----------
+    labels : Tensor of int64, shape (n,)
+    n_neighbors : int or None, default=None
+    """
+    _, group, sizes = labels.unique(return_inverse=True, return_counts=True)
+    others = sizes - 1
+    return (others if n_neighbors is None else others.clamp(max=n_neighbors))[group]
+
+
+def _nearest(rows, k, asking):
+    """Return the indices of the `k` nearest other rows of some rows, shape (len(asking), k)."""
     step = max(1, _CHUNK_VALUES // len(rows))
-    found = []
-    for first in range(0, len(rows), step):
-        distance = torch.cdist(rows[first : first + step], rows)
-        own = torch.arange(first, first + len(distance))
-        distance[own - first, own] = torch.inf
+    found = [asking.new_empty(0, k)]
+    for own in asking.split(step):
+        distance = torch.cdist(rows[own], rows)
+        distance[torch.arange(len(own)), own] = torch.inf
         found.append(distance.topk(k, largest=False).indices)
     return torch.cat(found)
 

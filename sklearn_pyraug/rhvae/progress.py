@@ -30,7 +30,13 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Open the bar."""
-        self.bar_ = tqdm(total=self.total, desc=self.description, unit="epoch", leave=False)
+        self.bar_ = tqdm(
+            total=self.total,
+            initial=len(net.history),
+            desc=self.description,
+            unit="epoch",
+            leave=False,
+        )
 
     def on_epoch_end(self, net, **kwargs):
         """Advance the bar by one epoch."""

@@ -5,7 +5,7 @@ The model and the objective know nothing of skorch. Everything that is decided p
 :class:`StackNet`; skorch brings the loop, the optimiser, history and callbacks.
 """
 
-from typing import NamedTuple
+import warnings
 
 import numpy as np
 import torch
@@ -16,68 +16,14 @@ from torch import nn
 from .data import StackLoader, fixed_batch, metric_rows
 from .model import RHVAEStack
 from .progress import ProgressBar, nanmean
+from .records import ClassHistory
+from .resume import SaveState, put_state, take_state, trained_tensors
 from .score import Workspace
 
-__all__ = ["ClassHistory", "StackNet", "TrainingSettings", "train_stack"]
+__all__ = ["StackNet", "train_stack"]
 
 # After so many roll-backs in a row a class is left at its best weights.
 _MAX_ROLLBACKS = 20
-
-
-class TrainingSettings(NamedTuple):
-    """Settings of the training loop.
-
-    Attributes
-    ----------
-    max_epochs : int
-    batch_size : int
-        Rows per class and step.
-    lr : float
-        Adam's learning rate.
-    patience : int or None
-        Epochs without a better loss after which a class stops; None for never.
-    callbacks : list or None
-        skorch callbacks.
-    verbose : int
-        1 shows a progress bar.
-    weight_decay : float
-        Decoupled weight decay (AdamW's).
-    kl_warmup : int
-        Epochs over which all terms of the ELBO but log p(x|z) come to their full weight.
-    input_noise : float
-        Standard deviation of the noise on what the encoder sees, in coded units.
-    """
-
-    max_epochs: int = 100
-    batch_size: int = 100
-    lr: float = 1e-3
-    patience: int | None = 50
-    callbacks: list | None = None
-    verbose: int = 0
-    weight_decay: float = 0.0
-    kl_warmup: int = 0
-    input_noise: float = 0.0
-
-
-class ClassHistory(NamedTuple):
-    """What one class went through.
-
-    Attributes
-    ----------
-    train_loss : ndarray of shape (n_epochs,)
-        Mean negative ELBO of the training rows, in nats per row.
-    valid_loss : ndarray of shape (n_epochs,)
-        The same for held-out rows; NaN where none are held out.
-    best_epoch : int
-        Number of epochs (from 1) after which the kept weights were reached; 0 for none.
-    n_rollbacks : int
-        How often a non-finite loss or gradient took the weights back and halved the step.
-    """
-
-    train_loss: np.ndarray
-    valid_loss: np.ndarray
-    best_epoch: int
-    n_rollbacks: int
 
 
 class _AllClassesStopped(Exception):
@@ -160,7 +106,7 @@ class StackNet(NeuralNet):
         self.rollbacks_in_a_row_ = np.zeros(K, dtype=int)
         self.epoch_loss_ = np.full(K, np.nan)
         self.class_losses_ = [([], []) for _ in range(K)]
-        self.best_state_ = {n: v.detach().clone() for n, v in _trained(self.module_).items()}
+        self.best_state_ = {n: v.detach().clone() for n, v in trained_tensors(self.module_).items()}
         return self
 
     # --- what skorch asks for -----------------------------------------------------------
@@ -226,7 +172,7 @@ class StackNet(NeuralNet):
         self.lr_scale_[classes] *= 0.5
         self.eps_[classes] *= 0.5
         self.module_.eps[positions] *= 0.5
-        for name, p in _trained(self.module_).items():
+        for name, p in trained_tensors(self.module_).items():
             p[positions] = self.best_state_[name][classes.to(p.device)]
             for value in self.optimizer_.state.get(p, {}).values():
                 if torch.is_tensor(value) and value.dim():
@@ -269,7 +215,7 @@ class StackNet(NeuralNet):
         self.history.record("valid_loss", float(np.mean(monitored)))
         self.history.record("n_active_classes", len(active))
         if stop.any():
-            self._leave(torch.from_numpy((~stop).nonzero()[0]))
+            self.leave(torch.from_numpy((~stop).nonzero()[0]))
 
     @torch.no_grad()
     def _valid_loss(self):
@@ -284,14 +230,14 @@ class StackNet(NeuralNet):
     def _keep_weights(self, positions):
         if not len(positions):
             return
-        for name, p in _trained(self.module_).items():
+        for name, p in trained_tensors(self.module_).items():
             best = self.best_state_[name]
             if len(positions) == len(best):
                 best.copy_(p)
             else:
                 best[self.active_[positions].to(p.device)] = p[positions.to(p.device)]
 
-    def _leave(self, positions):
+    def leave(self, positions):
         """Keep only the classes at `positions` in the stack."""
         if not len(positions):
             raise _AllClassesStopped
@@ -334,7 +280,7 @@ class StackNet(NeuralNet):
         return self
 
 
-def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE"):
+def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE", store=None):
     """Train a stack; at the end every class has its best weights.
 
     Parameters
@@ -350,12 +296,20 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         Where to train.
     description : str
         Text of the progress bar.
+    store : object or None, default=None
+        Keeps the state of the training: ``read()`` returns the one to go on from or None, and
+        see :class:`.resume.SaveState`.
 
     Returns
     -------
     history : list of ClassHistory
     interrupted : KeyboardInterrupt or None
         Set where the user interrupted: the weights are then the best so far.
+
+    Raises
+    ------
+    StateError
+        If the state that the store holds is not one of this training.
     """
     d = stack.settings.latent_dim
     loader = StackLoader(
@@ -376,6 +330,9 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         valid = fixed_batch(held_out, streams["split"], d, device, references, weights)
         rows_of_metric = metric_rows(rows, streams["split"], device)
     callbacks = list(settings.callbacks or [])
+    kept = {"batch_size": settings.batch_size, "device": str(device)}
+    if store is not None:
+        callbacks.append(("save_state", SaveState(store, kept)))
     if settings.verbose:
         callbacks.append(("progress", ProgressBar(settings.max_epochs, description)))
     net = StackNet(
@@ -400,12 +357,25 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
     )
     net.initialize()
     T = stack.T.cpu().clone()
+    state = None if store is None else store.read()
+    if state is not None and settings.callbacks:
+        warnings.warn(
+            "The training goes on from `checkpoint`, which does not hold the state of callbacks: "
+            "they start anew. The weights are those of an undisturbed run if no callback changes "
+            "the training.",
+            UserWarning,
+            stacklevel=2,
+        )
+    finished = state is not None and put_state(net, kept, state)
+    n_left = 0 if finished else settings.max_epochs - len(net.history)
     interrupted = None
     _keep_freed_memory()
     stack.workspace = Workspace()
     try:
         net.notify("on_train_begin", X=None, y=None)
-        net.fit_loop(np.empty(0))
+        net.fit_loop(np.empty(0), epochs=n_left)
+        if store is not None and not finished:
+            store.write(take_state(net, kept, finished=True))
     except KeyboardInterrupt as error:
         interrupted = error
     finally:
@@ -413,7 +383,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         net.notify("on_train_end", X=None, y=None)
     _restore(stack, net.best_state_, T, net.eps_)
     history = [
-        ClassHistory(np.array(t), np.array(v), int(e), int(n))
+        ClassHistory(np.array(t), np.array(v), int(e), int(n), device, settings.batch_size)
         for (t, v), e, n in zip(net.class_losses_, net.best_epoch_, net.n_rollbacks_, strict=True)
     ]
     return history, interrupted
@@ -429,15 +399,9 @@ def _keep_freed_memory():
     torch.empty(2**23 - 2**14)
 
 
-def _trained(stack):
-    """Return by name what changes in training: weights, and users' running statistics."""
-    buffers = {n: b for n, b in stack.named_buffers() if n not in ("eps", "T")}
-    return dict(stack.named_parameters()) | buffers
-
-
 def _restore(stack: RHVAEStack, state, T, eps):
     """Put the best weights of all classes back, also of those that left the stack."""
-    for name, value in _trained(stack).items():
+    for name, value in trained_tensors(stack).items():
         value.data = state[name].cpu()
         value.grad = None
     stack.T, stack.eps = T, eps

@@ -23,8 +23,15 @@ from .latent import Latent, make_latent, sample_latent
 from .mixed import MixedLikelihood
 from .model import RHVAEStack, build_stack
 from .networks import Posterior
-from .pairs import draw_partners, find_partners, partner_weight, scaled_for_pairs
+from .pairs import (
+    draw_partners,
+    find_partners,
+    n_partners,
+    partner_weight,
+    scaled_for_pairs,
+)
 from .resolution import Resolution
+from .resume import put_weights
 from .training import train_stack
 from .weighting import in_rounds
 
@@ -109,21 +116,27 @@ def _make_pairs(rows, labels, n_neighbors, generator, max_pairs, weight=None):
     not to be those of the majority alone. With weights, a pair (a, b) of a class is drawn in
     proportion to w_a w_b.
     """
-    partners = find_partners(rows, labels, n_neighbors)
-    able = partners.count > 1
-    n_possible = int((partners.count[able] - 1).sum())
+    n_others = n_partners(labels, n_neighbors)
+    able = n_others > 0
+    n_possible = int(n_others.sum())
     n_pairs = min(n_possible, _PAIRS_PER_ROW * int(able.sum()), max_pairs or n_possible)
     members = [(able & (labels == k)).nonzero().flatten() for k in labels[able].unique()]
     # In the order of the rows, so that it does not matter what the classes are called.
     members.sort(key=lambda own: int(own[0]))
     n_each = -(-n_pairs // len(members))
     # By turns, so that none is left out where there are few pairs.
-    chance = None if weight is None else weight * partner_weight(partners, weight)
+    partners = chance = None
+    if weight is not None:
+        # How often a row is the first of a pair depends on all that may be the second.
+        partners = find_partners(rows, labels, n_neighbors)
+        chance = weight * partner_weight(partners, weight)
     turns = [
-        own[in_rounds(n_each, len(own), generator, None if weight is None else chance[own])]
+        own[in_rounds(n_each, len(own), generator, None if chance is None else chance[own])]
         for own in members
     ]
     a = torch.stack(turns, 1).flatten()[:n_pairs]
+    if partners is None:
+        partners = find_partners(rows, labels, n_neighbors, of=a)
     return torch.stack([a, draw_partners(partners, a, generator, weight)], 1)
 
 
@@ -158,9 +171,9 @@ def _split(rows, labels, fraction, generator, n_neighbors, weight=None, groups=N
         kept = able.nonzero().flatten()
         train = train[kept]
         partners = find_partners(rows[train], labels[train], n_neighbors)
-    references = []
+    references, of_label = [], {int(k): train[labels[train] == k] for k in labels.unique()}
     for i in valid.tolist():
-        same = train[labels[train] == labels[i]]
+        same = of_label[int(labels[i])]
         if len(same):
             references.append((i, int(same[torch.randint(len(same), (), generator=generator)])))
     if len(references) < 2:
@@ -191,6 +204,8 @@ def train_reference_generator(
     description="RHVAE",
     weights=None,
     groups=None,
+    store=None,
+    start=None,
 ):
     """Train a stack of generators on pairs of rows of one class.
 
@@ -220,6 +235,10 @@ def train_reference_generator(
         the loss and is drawn in proportion to it, and so are references to their weight.
     groups : list of (Tensor of int64 of shape (n_m,), or None), or None
         Groups of rows that are held out together or not at all.
+    store : object or None, default=None
+        Keeps the state of the training, see :func:`.training.train_stack`.
+    start : list of dict of str to Tensor, or None, default=None
+        For each member weights to start from, see :func:`.resume.take_weights`.
 
     Returns
     -------
@@ -244,7 +263,9 @@ def train_reference_generator(
     stack.likelihood.start_at(
         [s.train for s in split], None if weights is None else [s.weight for s in split]
     )
-    history, interrupted = train_stack(stack, split, training, streams, device, description)
+    if start is not None:
+        put_weights(stack, start)
+    history, interrupted = train_stack(stack, split, training, streams, device, description, store)
     pairs = [
         _make_pairs(x, y, n_neighbors, g, max_centroids, w)
         for x, y, g, w in zip(rows, labels, streams["split"], each, strict=True)

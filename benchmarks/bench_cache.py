@@ -1,0 +1,112 @@
+"""What `memory` saves: a grid search over `augmentation_factor` beside its trainings alone.
+
+    python benchmarks/bench_cache.py
+
+Ten values of `augmentation_factor` on three folds of 8 x 8 digits, with a nearest-neighbour
+classifier. `trainings` are three times `fit_resample`, one on each training fold, of the largest
+factor and without a cache. Every round starts with an empty cache.
+"""
+
+import tempfile
+from contextlib import contextmanager
+
+import harness
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+
+from sklearn_pyraug import Pipeline, RHVAEAugmenter, _parallel
+
+N_FOLDS = 3
+
+
+@contextmanager
+def counted_trainings():
+    """Count the trainings of groups, in the list that is yielded."""
+    counted, names = [], ("train_generator", "train_reference_generator")
+    originals = {name: getattr(_parallel, name) for name in names}
+
+    def counting(train):
+        def counted_train(*args, **kwargs):
+            counted.append(1)
+            return train(*args, **kwargs)
+
+        return counted_train
+
+    for name, train in originals.items():
+        setattr(_parallel, name, counting(train))
+    try:
+        yield counted
+    finally:
+        for name, train in originals.items():
+            setattr(_parallel, name, train)
+
+
+def search(X, y, factors, memory, seed, epochs):
+    """Run the grid search."""
+    augmenter = RHVAEAugmenter(
+        max_epochs=epochs, memory=memory, random_state=seed, device="cpu", sample_shape=(8, 8)
+    )
+    pipe = Pipeline([("aug", augmenter), ("clf", KNeighborsClassifier(1))])
+    cv = StratifiedKFold(N_FOLDS)
+    GridSearchCV(pipe, {"aug__augmentation_factor": factors}, cv=cv, refit=False).fit(X, y)
+
+
+def trainings(X, y, factors, seed, epochs):
+    """Train and draw once on each training fold."""
+    for train, _ in StratifiedKFold(N_FOLDS).split(X, y):
+        RHVAEAugmenter(
+            augmentation_factor=factors[-1],
+            max_epochs=epochs,
+            random_state=seed,
+            device="cpu",
+            sample_shape=(8, 8),
+        ).fit_resample(X[train], y[train])
+
+
+def main(arguments=None):
+    """Measure."""
+    parser = harness.make_parser(__doc__.splitlines()[0])
+    args = parser.parse_args(arguments)
+    harness.prepare(args)
+    X, y = load_digits(return_X_y=True)
+    n_rows = 100 if args.quick else 300
+    X, y = X[:n_rows], y[:n_rows]
+    factors = np.linspace(1.2, 3.0, 2 if args.quick else 10)
+    epochs = 2 if args.quick else 100
+    numbers = {}
+
+    def with_memory():
+        with tempfile.TemporaryDirectory() as folder:
+            search(X, y, factors, folder, args.seed, epochs)
+
+    def counting(name, function):
+        def counted_function():
+            with counted_trainings() as counted:
+                function()
+            numbers[name] = len(counted)
+
+        return counted_function
+
+    candidates = {
+        "memory": with_memory,
+        "no memory": lambda: search(X, y, factors, None, args.seed, epochs),
+        "trainings": lambda: trainings(X, y, factors, args.seed, epochs),
+    }
+    candidates = {name: counting(name, function) for name, function in candidates.items()}
+    times = harness.measure_in_turn(candidates, args.repeats, warmup=0, progress="cache")
+    report = harness.Report("bench_cache", parser.description, args)
+    for name, seconds in times.items():
+        report.add(
+            candidate=name,
+            n_trainings=numbers[name],
+            median_s=harness.median(seconds),
+            times_the_trainings=1 / harness.ratio(times, name, "trainings"),
+        )
+    report.note("The promise: 3 trainings with the cache, in less than 1.5 times their time.")
+    report.write()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""One function over many tasks by joblib: with how many threads each, and where a device allows.
+
+joblib's own backends run on this machine: loky and multiprocessing in processes, threading in
+threads of this one. Any other (dask, ray, spark) has workers of its own.
+"""
+
+from contextlib import closing, contextmanager
+from threading import Lock
+
+import torch
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import BACKENDS, get_active_backend
+
+__all__ = ["run_jobs", "torch_threads"]
+
+# Multiplications in one step of training or sampling below which a second thread gains at most a
+# quarter, and loses twentyfold when another program keeps its core busy.
+_MIN_THREADED_WORK = 20_000_000
+
+_LOCAL_BACKENDS = ("sequential", "threading", "multiprocessing", "loky")
+
+
+def run_jobs(function, tasks, n_jobs, *, device, work, verbose=0):
+    """Call a function once for each task, several at once.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module, so that it can be sent to another process.
+    tasks : iterable of tuple
+        The arguments of each call.
+    n_jobs : int or None
+        joblib's. On an accelerator one of joblib's own backends runs one job at a time: more
+        would share the device, and each process takes memory on it for itself.
+    device : str
+        Where the function works.
+    work : int
+        Multiplications in the largest step of a task; it decides on the threads.
+    verbose : int, default=0
+        joblib's.
+
+    Yields
+    ------
+    result : object
+        What the function returned, task by task; as soon as it is there, if joblib's backend can.
+    """
+    backend, _ = get_active_backend()
+    local = next((b for b in _LOCAL_BACKENDS if type(backend) is BACKENDS.get(b)), None)
+    if local is not None and device != "cpu":
+        n_jobs = 1
+    n_threads = _n_threads(work, local, effective_n_jobs(n_jobs))
+    parallel = Parallel(
+        n_jobs=n_jobs,
+        # Neither multiprocessing nor ray can.
+        return_as="generator" if backend.supports_return_generator else "list",
+        verbose=verbose,
+    )
+    results = parallel(delayed(_call)(n_threads, function, task) for task in tasks)
+    if isinstance(results, list):
+        yield from results
+    else:
+        with closing(results):
+            yield from results
+
+
+def _n_threads(work, local, n_jobs):
+    """Return the most torch threads of a job, or None where its process knows best."""
+    if work < _MIN_THREADED_WORK:
+        return 1
+    if n_jobs == 1:
+        return None
+    if local == "threading":
+        return max(1, torch.get_num_threads() // n_jobs)
+    # OpenMP's threads do not survive the fork. The others divide the cores themselves.
+    return 1 if local == "multiprocessing" else None
+
+
+def _call(n_threads, function, task):
+    with torch_threads(n_threads):
+        return function(*task)
+
+
+class _Lowered:
+    """How many blocks of `torch_threads` are open in this process, and what was before them."""
+
+    lock = Lock()
+    n_open = 0
+    before = None
+
+
+@contextmanager
+def torch_threads(n_threads):
+    """Use at most so many torch threads in this thread of this process.
+
+    torch keeps a number for every thread that has begun, and one for those to come. Blocks that
+    overlap in several threads all return to the number that the first of them has found, in
+    whatever order they end.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        None leaves all as it is.
+    """
+    if n_threads is None:
+        yield
+        return
+    with _Lowered.lock:
+        if not _Lowered.n_open:
+            _Lowered.before = torch.get_num_threads()
+        _Lowered.n_open += 1
+        torch.set_num_threads(min(n_threads, _Lowered.before))
+    try:
+        yield
+    finally:
+        with _Lowered.lock:
+            _Lowered.n_open -= 1
+            torch.set_num_threads(_Lowered.before)

@@ -1,0 +1,304 @@
+"""The state of a training between two epochs, taken from a net and put back into one.
+
+Of what a training is made anew from the same rows and streams (the stack, the split, the held-out
+noise), nothing is kept. What changes from epoch to epoch is: weights, moments of the optimiser,
+streams, the order of the rows still to come, and the records of every class. Put back, the next
+epoch makes the same sums in the same order.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+
+__all__ = [
+    "SaveState",
+    "StateError",
+    "TrainingState",
+    "WeightsError",
+    "put_state",
+    "put_weights",
+    "take_state",
+    "take_weights",
+    "trained_tensors",
+]
+
+# Names, in skorch's history, of what a net records by itself.
+_RECORDED = ("train_loss", "valid_loss", "n_active_classes")
+
+
+class StateError(ValueError):
+    """A state that does not fit the net into which it is put."""
+
+
+class WeightsError(ValueError):
+    """Weights that do not fit the stack into which they are put."""
+
+
+class TrainingState(NamedTuple):
+    """A training after an epoch: plain data.
+
+    Attributes
+    ----------
+    meta : dict
+        Numbers, strings and lists of them, for JSON.
+    tensors : dict of str to Tensor
+        On the CPU; they may share their memory with the net.
+    """
+
+    meta: dict
+    tensors: dict
+
+
+class SaveState(Callback):
+    """Hand the state of the training to a store, whenever it is due.
+
+    Parameters
+    ----------
+    store : object
+        With ``due(epoch) -> bool`` and ``write(TrainingState)``.
+    settings : dict
+        What a state fits to beside the stack, see :func:`take_state`.
+    """
+
+    def __init__(self, store, settings):
+        self.store = store
+        self.settings = settings
+
+    def on_epoch_end(self, net, **kwargs):
+        """Write where the store wants it; the net has made its own records before."""
+        if self.store.due(len(net.history)):
+            self.store.write(take_state(net, self.settings))
+
+
+def trained_tensors(stack):
+    """Return by name what changes in training: weights, and users' running statistics."""
+    buffers = {n: b for n, b in stack.named_buffers() if n not in ("eps", "T")}
+    return dict(stack.named_parameters()) | buffers
+
+
+def _in_turn(stack):
+    """Return by name the networks that count their calls, which seed their random numbers."""
+    return {n: m for n, m in stack.named_children() if getattr(m, "in_turn", None) is not None}
+
+
+def take_state(net, settings, finished=False):
+    """Take the state of a net between two epochs.
+
+    Parameters
+    ----------
+    net : StackNet
+    settings : dict of str to (int or str)
+        What the state depends on beside the stack and the rows, such as the batch size; it is
+        put back only where they are the same.
+    finished : bool, default=False
+        Whether no epoch is left.
+
+    Returns
+    -------
+    state : TrainingState
+    """
+    stack, loader = net.module_, net.loader
+    trained = trained_tensors(stack)
+    tensors = {f"weights.{n}": v for n, v in trained.items()}
+    tensors |= {f"best.{n}": v for n, v in net.best_state_.items()}
+    for name, p in trained.items():
+        moments = net.optimizer_.state.get(p, {})
+        tensors |= {f"moments.{name}.{key}": v for key, v in moments.items()}
+    for purpose in ("shuffle", "noise"):
+        for k, g in enumerate(getattr(loader, f"{purpose}_generators")):
+            tensors[f"streams.{purpose}.{k}"] = g.get_state()
+    for k, chunks in enumerate(loader.chunks):
+        tensors |= {f"chunks.{k}.{i}": c for i, c in enumerate(chunks)}
+    for k, losses in enumerate(net.class_losses_):
+        tensors[f"losses.{k}"] = torch.tensor(losses, dtype=torch.float64)
+    records = {
+        "active": net.active_,
+        "lr_scale": net.lr_scale_,
+        "eps": net.eps_,
+        "best_loss": torch.from_numpy(net.best_loss_),
+        "best_epoch": torch.from_numpy(net.best_epoch_),
+        "n_rollbacks": torch.from_numpy(net.n_rollbacks_),
+        "rollbacks_in_a_row": torch.from_numpy(net.rollbacks_in_a_row_),
+        "history": torch.tensor(
+            [[float(row[name]) for name in _RECORDED] for row in net.history], dtype=torch.float64
+        ).reshape(-1, len(_RECORDED)),
+    }
+    tensors |= {f"records.{n}": v for n, v in records.items()}
+    meta = {
+        "settings": settings,
+        "finished": finished,
+        "n_chunks": [len(c) for c in loader.chunks],
+        "n_calls": {n: m.n_calls for n, m in _in_turn(stack).items()},
+        "moments": sorted({key for s in net.optimizer_.state.values() for key in s}),
+    }
+    return TrainingState(meta, {n: v.detach().cpu() for n, v in tensors.items()})
+
+
+@torch.no_grad()
+def put_state(net, settings, state):
+    """Put a state into a net that was just initialised on the same rows and streams.
+
+    Parameters
+    ----------
+    net : StackNet
+    settings : dict
+        As for :func:`take_state`.
+    state : TrainingState
+        Of whatever origin: it is looked through before anything is changed.
+
+    Returns
+    -------
+    finished : bool or None
+        Whether no epoch is left; None if the state is of other settings, and was not put back.
+
+    Raises
+    ------
+    StateError
+        If the state is not one of this stack and these rows.
+    """
+    if state.meta.get("settings") != settings:
+        return None
+    try:
+        _put(net, state.meta, state.tensors)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+        # Whatever a damaged state leads to.
+        raise StateError(f"its state does not fit: {error}") from error
+    return bool(state.meta["finished"])
+
+
+def _put(net, meta, tensors):
+    parts = _Parts(tensors)
+    device = net.module_.eps.device
+    records, K = parts.under("records."), net.module_.n_classes
+    _check_records(records, net)
+    active = records["active"]
+    trained = trained_tensors(net.module_)
+    weights, best = parts.under("weights."), parts.under("best.")
+    _check_like(weights, {n: v[active] for n, v in trained.items()}, "weights")
+    _check_like(best, trained, "best weights")
+    moments = {key: parts.under("moments.", f".{key}") for key in meta["moments"]}
+    for values in moments.values():
+        for name, value in values.items():
+            if value.dim() and value.shape != weights[name].shape:
+                raise ValueError(f"the moments of {name!r} have another shape than its weights")
+    networks = _in_turn(net.module_)
+    if set(networks) != set(meta["n_calls"]):
+        raise ValueError("its networks that take turns are others")
+    losses = [tensors[f"losses.{k}"] for k in range(K)]
+    if any(v.shape[:1] != (2,) or v.dim() != 2 for v in losses):
+        raise ValueError("its losses have another shape")
+    chunks = [
+        [tensors[f"chunks.{k}.{i}"] for i in range(n)] for k, n in enumerate(meta["n_chunks"])
+    ]
+    if len(chunks) != K or any(c.dtype != torch.int64 for part in chunks for c in part):
+        raise ValueError("its order of rows is another")
+    for part, rows in zip(chunks, net.loader.rows, strict=True):
+        if any(len(c) and not 0 <= int(c.min()) <= int(c.max()) < len(rows) for c in part):
+            raise ValueError("its order of rows points outside of them")
+    streams = {
+        purpose: [tensors[f"streams.{purpose}.{k}"] for k in range(K)]
+        for purpose in ("shuffle", "noise")
+    }
+
+    for purpose, states in streams.items():
+        for g, value in zip(getattr(net.loader, f"{purpose}_generators"), states, strict=True):
+            g.set_state(value)
+    if len(active) < K:
+        net.leave(active)
+    for name, p in trained_tensors(net.module_).items():
+        p.copy_(weights[name])
+        net.best_state_[name].copy_(best[name])
+        held = {key: values[name] for key, values in moments.items() if name in values}
+        if held:
+            # A step count of the fused optimiser lives beside the weights, like the moments.
+            net.optimizer_.state[p] = {key: v.to(device).clone() for key, v in held.items()}
+    net.module_.eps.copy_(records["eps"][active])
+    for name, module in networks.items():
+        module.n_calls = int(meta["n_calls"][name])
+    net.loader.chunks = chunks
+    net.class_losses_ = [tuple(list(row) for row in v.tolist()) for v in losses]
+    net.lr_scale_, net.eps_ = records["lr_scale"].clone(), records["eps"].clone()
+    for name in ("best_loss", "best_epoch", "n_rollbacks", "rollbacks_in_a_row"):
+        setattr(net, f"{name}_", records[name].numpy().copy())
+    for row in records["history"].tolist():
+        net.history.new_epoch()
+        net.history.record("epoch", len(net.history))
+        for name, value in zip(_RECORDED, row, strict=True):
+            net.history.record(name, int(value) if name == "n_active_classes" else value)
+
+
+def take_weights(stack, position):
+    """Return the weights of one member of a stack, by name, each without the class axis."""
+    return {
+        name: value.detach()[position].clone() for name, value in trained_tensors(stack).items()
+    }
+
+
+@torch.no_grad()
+def put_weights(stack, weights):
+    """Let the members of a stack start from given weights.
+
+    Parameters
+    ----------
+    stack : RHVAEStack
+        Untrained.
+    weights : list of dict of str to Tensor
+        Of every member, as :func:`take_weights` returned them.
+
+    Raises
+    ------
+    WeightsError
+        If they are those of other networks.
+    """
+    own = trained_tensors(stack)
+    for k, values in enumerate(weights):
+        try:
+            _check_like(values, {name: p[k] for name, p in own.items()}, "weights")
+        except ValueError as error:
+            raise WeightsError(str(error)) from None
+        for name, p in own.items():
+            p[k] = values[name]
+
+
+class _Parts:
+    """Tensors by the beginning, and the end, of their names."""
+
+    def __init__(self, tensors):
+        self.tensors = tensors
+
+    def under(self, prefix, suffix=""):
+        return {
+            n[len(prefix) : len(n) - len(suffix)]: v
+            for n, v in self.tensors.items()
+            if n.startswith(prefix) and n.endswith(suffix)
+        }
+
+
+def _check_like(found, expected, what):
+    if found.keys() != expected.keys():
+        raise ValueError(f"its {what} have other names")
+    for name, value in expected.items():
+        if found[name].shape != value.shape or found[name].dtype != value.dtype:
+            raise ValueError(f"its {what} {name!r} have another shape or dtype")
+
+
+def _check_records(records, net):
+    K = net.module_.n_classes
+    expected = {
+        "lr_scale": net.lr_scale_,
+        "eps": net.eps_,
+        "best_loss": torch.from_numpy(net.best_loss_),
+        "best_epoch": torch.from_numpy(net.best_epoch_),
+        "n_rollbacks": torch.from_numpy(net.n_rollbacks_),
+        "rollbacks_in_a_row": torch.from_numpy(net.rollbacks_in_a_row_),
+    }
+    active, history = records.get("active"), records.get("history")
+    _check_like({n: records.get(n) for n in expected}, expected, "records")
+    if active is None or active.dtype != torch.int64 or active.dim() != 1 or not len(active):
+        raise ValueError("it names no classes that are still trained")
+    if np.any(np.diff(active.numpy(), prepend=-1) <= 0) or int(active[-1]) >= K:
+        raise ValueError("it names classes that are not there")
+    if history is None or history.dim() != 2 or history.shape[1] != len(_RECORDED):
+        raise ValueError("its history has another shape")
