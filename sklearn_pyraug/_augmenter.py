@@ -230,6 +230,8 @@ class RHVAEAugmenter(BaseAugmenter):
     origin_indices_ : ndarray of int of shape (n_samples_new,)
         For those rows, the row of X that was their reference, or from whose code their Markov
         chain started; for an original row, itself.
+    groups_ : ndarray of shape (n_samples_new,)
+        The groups of those rows, if `groups` were given: a synthetic row has that of its origin.
     origin_distances_ : ndarray of shape (n_samples_new,)
         How far each row lies from that row: root mean square over the coded columns (standard
         deviations of a table's columns, shares of an image's range).
@@ -274,6 +276,14 @@ class RHVAEAugmenter(BaseAugmenter):
     branches on the data or buffers that change are trained one class after another, with a warning
     that names the layer. Batch-norm and dropout are in evaluation mode whenever rows are coded or
     drawn.
+
+    With `sample_weight`, the rows of a class are learned from and drawn in proportion. The loss is
+    a weighted mean of the negative ELBO, in which a row with its reference counts by the product
+    of their weights. References and the starts of chains are chosen by systematic resampling: as
+    often as their share of the weights says, to within one for each generator. How many rows a
+    class gets depends on its number of rows alone. Equal weights change nothing. imbalanced-learn's
+    Pipeline passes `sample_weight` and `groups` on where metadata routing is enabled and both
+    `set_fit_request` and `set_fit_resample_request` ask for them.
 
     A generator with reference rows keeps the coded training rows, and so do its pickles.
 

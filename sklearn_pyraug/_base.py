@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from scipy import sparse
+from sklearn.preprocessing import label_binarize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -12,8 +13,9 @@ from ._cache import check_cache, draw_cached
 from ._checkpoint import CheckpointFolder
 from ._codec import TableCodec
 from ._frames import Frame, keep_containers, read_frame, wrap
-from ._generators import learn
 from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
+from ._learning import learn
+from ._metadata import check_weighted_classes, read_metadata
 from ._privacy import limited, make_guard, privacy_report, warn_of_near_copies
 from ._random import root_seed
 from ._saving import ModelFileMixin
@@ -43,7 +45,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @no_data_in_errors()
-    def fit(self, X, y):
+    def fit(self, X, y, *, sample_weight=None, groups=None):
         """Train a generator for every class.
 
         This differs from imbalanced-learn, whose samplers' `fit` only checks the input:
@@ -59,6 +61,12 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             polars, and tables of pyarrow.
         y : array-like of shape (n_samples,)
             Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            In proportion to their weights the rows of a class are learned from and drawn; between
+            classes they are not compared. A row of weight zero is as if absent.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, such as the patient: with a `validation_fraction`, rows of one
+            group are held out together or not at all.
 
         Returns
         -------
@@ -71,13 +79,16 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         ImportError
             If X or y is of polars or pyarrow, and narwhals is not installed.
         """
+        X, y = wrap(stack_rows(X), "X"), wrap(y, "y")
+        metadata = read_metadata(X, sample_weight, groups)
         with _as_it_was(self):
-            X, y, _ = self._check_X_y(wrap(stack_rows(X), "X"), wrap(y, "y"))
-            self._learn(X, y, every_class=True)
+            X, y, _ = self._check_X_y(X, y, metadata, every_class=True)
+            self._learn(X, y, metadata, every_class=True)
         return self
 
+    @_fit_context(prefer_skip_nested_validation=True)
     @no_data_in_errors()
-    def fit_resample(self, X, y):
+    def fit_resample(self, X, y, *, sample_weight=None, groups=None):
         """Train the classes that are to grow, and return the data with the new rows.
 
         Parameters
@@ -90,6 +101,13 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             polars, and tables of pyarrow.
         y : array-like of shape (n_samples,)
             Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            In proportion to their weights the rows of a class are learned from and drawn; between
+            classes they are not compared. A row of weight zero is as if absent, but is returned
+            among the originals and counts for the `sampling_strategy`.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, such as the patient: with a `validation_fraction`, rows of one
+            group are held out together or not at all. Those of the rows returned are in `groups_`.
 
         Returns
         -------
@@ -108,8 +126,9 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             If X or y is of polars or pyarrow, and narwhals is not installed.
         """
         X, y = wrap(stack_rows(X), "X"), wrap(y, "y")
+        metadata = read_metadata(X, sample_weight, groups)
         with _as_it_was(self):
-            X_resampled, y_resampled = super().fit_resample(X, y)
+            X_resampled, y_resampled = self._resample(X, y, metadata)
         if isinstance(y, Frame):
             y_resampled = y.with_rows(y_resampled[len(y) :])
         if isinstance(X, Frame):
@@ -153,8 +172,8 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         X_new, y_new = self._containers.transform(X_new, y_new)
         return self._shaped(X_new), y_new
 
-    def _check_X_y(self, X, y, accept_sparse=("csr", "csc")):
-        """Validate without learning anything; the base class calls it, too."""
+    def _check_X_y(self, X, y, metadata, every_class=False):
+        """Validate; nothing is learned but the code of the columns."""
         X, row_shape = flat_rows(X)
         containers = keep_containers(X, y)
         names = X.names if isinstance(X, Frame) else None
@@ -170,7 +189,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
                 X=table.view,
                 y=y,
                 reset=True,
-                accept_sparse=accept_sparse,
+                accept_sparse=("csr", "csc"),
                 ensure_all_finite=False,
             )
         except ValueError as error:
@@ -183,17 +202,21 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             self.feature_names_in_ = names
         check_finite(X, getattr(self, "feature_names_in_", None), self.missing)
         check_n_classes(y)
-        n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
+        n_new = n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
+        grown = [label for label, n in n_new.items() if every_class or n]
+        check_weighted_classes(metadata.sample_weight, y, grown)
         check_device(self.device)
-        codec, layout = self._make_codec(X, y, table, row_shape)
-        settings = settle(self, codec, layout, X.shape[0])
+        y_index = np.unique(y, return_inverse=True)[1]
+        X_learned, y_index = metadata.learned(X, y_index)
+        codec, layout = self._make_codec(X_learned, y_index, table, row_shape)
+        settings = settle(self, codec, layout, X_learned.shape[0])
         check_networks(settings.architecture, settings.flow)
         self._containers, self._schema, self._codec = containers, table.schema, codec
         self._row_shape, self._layout = row_shape, layout
         self.sample_shape_ = None if layout is None else layout.shape
         return X, y, binarize_y
 
-    def _make_codec(self, X, y, table, row_shape):
+    def _make_codec(self, X, y_index, table, row_shape):
         dense = X.toarray() if sparse.issparse(X) else X
         if not isinstance(self.sample_shape, str):
             shape = check_sample_shape(self.sample_shape, X.shape[1], row_shape)
@@ -206,7 +229,6 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         layout = None if shape is None else image_layout(shape, self.channels)
         likelihood = codec_likelihood(self, decoder_kind(self, layout))
         codec = TableCodec(likelihood, shape, self.value_mapping, self.scaling)
-        y_index = np.unique(y, return_inverse=True)[1]
         dense = network_columns(dense, layout)
         return codec.fit(dense, y_index, table.categorical, table.whole), layout
 
@@ -223,16 +245,28 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         """Return rows in the shape that the user's have."""
         return X if self._row_shape is None else X.reshape(len(X), *self._row_shape)
 
-    def _fit_resample(self, X, y):
-        root = self._learn(X, y)
+    def _resample(self, X, y, metadata):
+        """Do what the base class's `fit_resample` does, which knows no metadata."""
+        X, y, binarize_y = self._check_X_y(X, y, metadata)
+        X_resampled, y_resampled = self._fit_resample(X, y, metadata)
+        if binarize_y:
+            y_resampled = label_binarize(y_resampled, classes=self.classes_)
+        return self._containers.transform(X_resampled, y_resampled)
+
+    def _fit_resample(self, X, y, metadata):
+        root = self._learn(X, y, metadata)
         counts = dict(enumerate(self.sampling_strategy_.values()))
         X_new, y_index, origins, _ = self._draw(counts, root)
         n = X.shape[0]
-        self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(len(y_index), bool)]
-        self.origin_indices_ = np.r_[np.arange(n), origins]
-        T_new, T = self._codes(X_new), self._codes(X)
+        (learned,) = metadata.learned(np.arange(n))
+        T_new, T = self._codes(X_new), self._codes(X[learned])
         differences = T_new.astype(np.float64) - T[origins]
+        self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(len(y_index), bool)]
+        self.origin_indices_ = np.r_[np.arange(n), learned[origins]]
         self.origin_distances_ = np.r_[np.zeros(n), np.sqrt(np.mean(differences**2, axis=1))]
+        vars(self).pop("groups_", None)
+        if metadata.groups is not None:
+            self.groups_ = metadata.groups[self.origin_indices_]
         spacing = None if self._guard is None else self._guard.spacing
         self.privacy_ = privacy_report(T_new, T, y_index, self.classes_.tolist(), spacing)
         warn_of_near_copies(self.privacy_)
@@ -244,10 +278,12 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             X_resampled = self._values(np.concatenate([X, X_new]))
         return X_resampled, np.concatenate([y, y_new])
 
-    def _learn(self, X, y, every_class=False):
+    def _learn(self, X, y, metadata, every_class=False):
         """Train the classes that get new rows, or every class; return the root seed."""
         n_new = n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
         grown = [k for k, n in enumerate(n_new.values()) if every_class or n]
+        classes = np.array(list(n_new), dtype=y.dtype)
+        X, y, sample_weight, groups = metadata.learned(X, y, *metadata)
         codec, self._n_rows = self._codec, X.shape[0]
         root = root_seed(self.random_state)
         folder = None
@@ -263,6 +299,7 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             grown,
             codec,
             root,
+            classes=classes,
             plan=settings.plan,
             output=settings.output,
             architecture=settings.architecture,
@@ -273,13 +310,15 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             max_centroids=self.max_centroids,
             device=device,
             n_jobs=self.n_jobs,
+            sample_weight=sample_weight,
+            groups=groups,
             memory=check_cache(self.memory, self.random_state),
             folder=folder,
-            previous=self._previous(y),
+            previous=self._previous(classes),
         )
         self.decoder_ = settings.decoder
         history = self._generators.history
-        self.classes_ = np.array(list(n_new), dtype=y.dtype)
+        self.classes_ = classes
         labels = self.classes_.tolist()
         self.sampling_strategy_ = dict(zip(labels, n_new.values(), strict=True))
         projected = self._generators.projection is not None
@@ -293,11 +332,11 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
             raise interrupted
         return root
 
-    def _previous(self, y):
+    def _previous(self, classes):
         """Return the generators to go on from, or None."""
         if not self.warm_start or not hasattr(self, "classes_"):
             return None
-        if not np.array_equal(self.classes_, np.unique(y)):
+        if not np.array_equal(self.classes_, classes):
             raise ValueError(
                 f"warm_start=True goes on from a fit to {len(self.classes_)} classes, but y has "
                 "others. Pass the same classes, or set warm_start=False."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from numbers import Real
 
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
-from sklearn.utils import InputTags, assert_all_finite, check_array, get_tags
+from sklearn.utils import InputTags, assert_all_finite, get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -20,6 +21,7 @@ from sklearn.utils.validation import (
 )
 
 from ._frames import as_labels, library_of
+from ._metadata import check_sample_weight
 from ._sklearn_compat import HasMethods, Interval, _fit_context
 from ._validation import no_data_in_errors
 
@@ -55,6 +57,15 @@ def _takes_sample_weight(classifier):
     )
 
 
+def _augmenter_takes_sample_weight(augmenter):
+    """Tell whether ``augmenter.fit_resample`` names `sample_weight`, or routes it further."""
+    name = "sample_weight"
+    return name in signature(augmenter.fit_resample).parameters or (
+        get_config()["enable_metadata_routing"]
+        and name in get_routing_for_object(augmenter).consumes("fit_resample", [name])
+    )
+
+
 def _check_target(y):
     """Return the target as an array of shape (n_samples,); refuse what is not a class label."""
     assert_all_finite(y, input_name="y")
@@ -68,29 +79,6 @@ def _check_target(y):
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
     return y
-
-
-def _check_sample_weight(sample_weight):
-    """Return the weights as an array of shape (n_samples,), none negative and some positive."""
-    sample_weight = check_array(
-        sample_weight, ensure_2d=False, dtype=[np.float64, np.float32], input_name="sample_weight"
-    )
-    if sample_weight.ndim != 1:
-        raise ValueError(
-            f"sample_weight must have one dimension, got shape {sample_weight.shape}: pass one "
-            "weight for each row of X."
-        )
-    if np.any(sample_weight < 0):
-        raise ValueError(
-            f"sample_weight must not be negative, got {int((sample_weight < 0).sum())} negative "
-            "values: give weight zero to the rows that are to be left out."
-        )
-    if not np.any(sample_weight > 0):
-        raise ValueError(
-            "sample_weight must contain at least one positive weight, got only zeros: give a "
-            "positive weight to the rows that are to be learned from."
-        )
-    return sample_weight
 
 
 def _rows(X, kept):
@@ -202,8 +190,9 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     nothing to balance; the classifier decides whether it accepts them.
 
     A row of weight zero is left out before the augmentation, as if it were absent. The other
-    weights are not shown to the augmenter, only to the classifier, so that a row of weight two is
-    not the same as two rows for an augmenter that counts rows.
+    weights go to the classifier, and to an augmenter whose ``fit_resample`` takes `sample_weight`,
+    as that of :class:`~sklearn_pyraug.RHVAEAugmenter` does. A row of weight two is still not the
+    same as two rows: how many rows are added depends on the number of rows.
 
     Where metadata routing is enabled, the meta-estimator itself requests `sample_weight`.
 
@@ -249,7 +238,8 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. A new row gets `synthetic_weight` times the mean weight of the
-            real rows of its class. Rows of weight zero are left out.
+            real rows of its class. Rows of weight zero are left out. They are passed on to the
+            augmenter where it takes them.
 
         Returns
         -------
@@ -272,7 +262,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 "AugmentedClassifier the last step of the Pipeline."
             )
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight)
+            sample_weight = check_sample_weight(sample_weight)
         check_consistent_length(X, y, sample_weight)
 
         if sample_weight is not None and not np.all(sample_weight):
@@ -282,7 +272,10 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.augmenter_ = clone(self.augmenter)
         classifier = clone(self.classifier)
         if np.unique(y).size > 1:
-            X_out, y_out = self.augmenter_.fit_resample(X, y)
+            shown = {}
+            if sample_weight is not None and _augmenter_takes_sample_weight(self.augmenter_):
+                shown["sample_weight"] = sample_weight
+            X_out, y_out = self.augmenter_.fit_resample(X, y, **shown)
             y_out = column_or_1d(y_out)
             mask = _synthetic_mask(self.augmenter_, y, y_out)
         else:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .rhvae.weighting import systematic
+
 __all__ = ["MIN_ROWS", "pooled_scale", "smoothed_bootstrap"]
 
 # Below this number of rows a class is not trained on.
@@ -30,12 +32,14 @@ def pooled_scale(T, y_index, n_classes):
     n_free = 0
     for k in range(n_classes):
         rows = T[y_index == k].astype(np.float64)
+        if not len(rows):
+            continue
         squares += ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
         n_free += len(rows) - 1
     return np.sqrt(squares / max(n_free, 1))
 
 
-def smoothed_bootstrap(T, scale, n_new, seed):
+def smoothed_bootstrap(T, scale, n_new, seed, weights=None):
     """Draw rows between pairs of rows, with noise of the other classes' width.
 
     x = (1 − u) xᵢ + u xⱼ + 0.2 s γ,  u ~ U(0, ½), γ ~ N(0, I), i cycling over the rows in
@@ -49,6 +53,9 @@ def smoothed_bootstrap(T, scale, n_new, seed):
         s, from :func:`pooled_scale`.
     n_new : int
     seed : int
+    weights : ndarray of float64 of shape (n,), or None
+        i is then chosen in proportion to them, within one of each row's share, and so is j, at
+        random.
 
     Returns
     -------
@@ -58,10 +65,15 @@ def smoothed_bootstrap(T, scale, n_new, seed):
     """
     rng = np.random.default_rng(seed)
     n = len(T)
-    rounds = -(-n_new // n)
-    origins = np.concatenate([np.empty(0, int), *(rng.permutation(n) for _ in range(rounds))])
-    origins = origins[:n_new]
-    partners = rng.integers(n, size=n_new)
+    if weights is None:
+        rounds = -(-n_new // n)
+        origins = np.concatenate([np.empty(0, int), *(rng.permutation(n) for _ in range(rounds))])
+        origins = origins[:n_new]
+        partners = rng.integers(n, size=n_new)
+    else:
+        order = rng.permutation(n)
+        origins = rng.permutation(order[systematic(weights[order], n_new, rng.random())])
+        partners = rng.choice(n, size=n_new, p=weights / weights.sum())
     u = rng.uniform(0.0, 0.5, size=(n_new, 1))
     noise = _BANDWIDTH * scale * rng.standard_normal((n_new, T.shape[1]))
     return ((1 - u) * T[origins] + u * T[partners] + noise).astype(np.float32), origins

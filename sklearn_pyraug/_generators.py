@@ -1,28 +1,19 @@
 """What is learned: generators between coded rows, and rows in X's units on either side."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from scipy import sparse
 
-from ._cache import Keeping
 from ._codec import TableCodec
 from ._drawing import draw_classes
-from ._fallback import MIN_ROWS, pooled_scale, smoothed_bootstrap
-from ._parallel import Member, plan_groups, to_tensor, train_groups
+from ._fallback import smoothed_bootstrap
 from ._privacy import Guard, warn_of_close_rows
-from ._projection import Projection, fit_projection
+from ._projection import Projection
 from ._random import attempt_seed, class_seed
-from .rhvae import Transfer, n_weights, networks_in_turn
-from .rhvae.records import joined_history
-from .rhvae.resume import take_weights
+from .rhvae import Transfer
 
-__all__ = ["ClassGenerators", "Draws", "Output", "Plan", "learn"]
+__all__ = ["ClassGenerators", "Draws", "Output", "Plan"]
 
-# The attempt that seeds a training that goes on after so many epochs, counted from here.
-_CONTINUED = 10_000
 # How often a row that came out as a copy of its reference, or too close to a row, is drawn again.
 _MAX_REDRAWS = 10
 
@@ -88,6 +79,8 @@ class ClassGenerators(NamedTuple):
     references : ndarray or None
         Where new rows start from real ones, the coded rows of X that are not to be copied;
         NaN for a row of which X holds a duplicate.
+    fallback_weights : dict of int to ndarray, or None
+        For each class of `fallback` the weights of its rows; None for equal weights.
     guard : Guard or None
         What new rows must not come close to.
     """
@@ -103,6 +96,7 @@ class ClassGenerators(NamedTuple):
     sparse_type: type | None
     output: Output
     references: np.ndarray | None
+    fallback_weights: dict | None = None
     guard: Guard | None = None
 
     def draw(self, n_new, root, settings, device, n_jobs):
@@ -151,7 +145,8 @@ class ClassGenerators(NamedTuple):
     def _draw_fallback(self, k, n, root):
         """Draw rows of a class without a generator; return codes and indices in X."""
         rows, scale = self.fallback[k]
-        T, origin = smoothed_bootstrap(rows, scale, n, class_seed(root, k, "fallback"))
+        weights = None if self.fallback_weights is None else self.fallback_weights[k]
+        T, origin = smoothed_bootstrap(rows, scale, n, class_seed(root, k, "fallback"), weights)
         return T, self.class_rows[k][origin]
 
     def _redraw(self, codes, y_index, origins, X_new, root, arguments):
@@ -243,212 +238,3 @@ class Draws(NamedTuple):
     y_index: np.ndarray
     origins: np.ndarray
     info: dict
-
-
-def _unique_codes(T):
-    """Return coded rows, with NaN for those that occur more than once."""
-    _, group, count = np.unique(T, axis=0, return_inverse=True, return_counts=True)
-    references = T.copy()
-    references[count[group.ravel()] > 1] = np.nan
-    return references
-
-
-def learn(
-    X,
-    y,
-    wanted,
-    codec,
-    root,
-    *,
-    plan,
-    output,
-    architecture,
-    training,
-    device,
-    n_jobs,
-    memory=None,
-    folder=None,
-    previous=None,
-    **arguments,
-):
-    """Train the generators of some classes.
-
-    Parameters
-    ----------
-    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
-        Validated rows.
-    y : ndarray of shape (n_samples,)
-        Labels.
-    wanted : list of int
-        Indices, among the sorted labels, of the classes that are to have a generator.
-    codec : TableCodec
-        Fitted on X.
-    root : int
-        Root seed.
-    plan : Plan
-    output : Output
-    architecture : Architecture
-    training : TrainingSettings
-    device : str
-    n_jobs : int or None
-    memory : joblib.Memory or None, default=None
-        Cache of finished trainings.
-    folder : CheckpointFolder or None, default=None
-        Where the state of the training is kept while it runs.
-    previous : ClassGenerators or None, default=None
-        From whose weights the training goes on.
-    **arguments : dict
-        ``flow``, ``metric``, ``validation_fraction`` and ``max_centroids`` of
-        :func:`~sklearn_pyraug.rhvae.train_generator`.
-
-    Returns
-    -------
-    generators : ClassGenerators
-    interrupted : KeyboardInterrupt or None
-        Set where the user interrupted the training. Classes that were not reached then have
-        the generator of a class that is too small to train.
-    """
-    classes, y_index = np.unique(y, return_inverse=True)
-    K = len(classes)
-    T = codec.encode(X.toarray() if sparse.issparse(X) else X)
-    class_rows = {k: np.flatnonzero(y_index == k) for k in wanted}
-    counts = np.bincount(y_index)
-    if plan.shared:
-        # A class of one row has no pair of its own, and borrows those of the others.
-        n_paired = int(counts[counts > 1].sum())
-        small = [] if n_paired >= MIN_ROWS else list(wanted)
-    else:
-        small = [k for k in wanted if counts[k] < MIN_ROWS]
-    if small:
-        _warn_of_small_classes({classes.tolist()[k]: counts[k] for k in small})
-    projection = None
-    # A user's networks are promised the columns themselves.
-    own_networks = architecture.encoder is not None or architecture.metric_network is not None
-    wide = T.shape[1] > T.shape[0]
-    if architecture.decoder == "residual" and wide and not own_networks:
-        projection = fit_projection(T)
-    seen = T
-    if projection is not None:
-        seen = projection.encode(T)
-        architecture = architecture._replace(
-            n_features=seen.shape[1], likelihood="gaussian", layout=None
-        )
-    rows, labels = to_tensor(seen), torch.from_numpy(y_index.astype(np.int64))
-    if plan.shared:
-        # Where no class is wanted, there may be no pair of rows to learn from.
-        n_members = 0 if small or not wanted else plan.n_generators
-        members = {g: Member(rows, labels) for g in range(n_members)}
-    else:
-        own = {k: Member(rows[i], labels[i]) for k, i in class_rows.items() if k not in small}
-        if output.class_filter is not None and own:
-            # A class that does not grow still claims the rows that are its own.
-            for k in range(K):
-                if k not in class_rows and counts[k] >= MIN_ROWS:
-                    own[k] = Member(rows[y_index == k], labels[y_index == k])
-        members = {k + K * g: m for g in range(plan.n_generators) for k, m in own.items()}
-    sizes = {i: len(m.rows) for i, m in members.items()}
-    flow = arguments["flow"]
-    in_turn = networks_in_turn(architecture, flow)
-    if in_turn and len(members) > 1:
-        _warn_of_turns(in_turn, "generators" if plan.shared else "classes")
-    n_numbers = n_weights(architecture, flow)
-    if architecture.convolution is not None:
-        # Few weights, but a batch of images takes memory.
-        n_numbers += training.batch_size * architecture.n_seen
-    groups = plan_groups(sizes, n_numbers, training.batch_size, device, bool(in_turn))
-    start = before = None
-    if previous is not None:
-        start, before = _last_weights(previous, members, projection)
-        # Other noise than that which the weights have seen.
-        root = attempt_seed(root, _CONTINUED + max(len(h.train_loss) for h in before.values()))
-    trained, interrupted = train_groups(
-        groups,
-        members,
-        root,
-        n_jobs,
-        Keeping(memory, folder, start),
-        architecture=architecture,
-        training=training,
-        device=device,
-        n_neighbors=plan.n_neighbors,
-        **arguments,
-    )
-    if before is not None:
-        trained = [
-            g._replace(
-                history=[
-                    joined_history(before[k], h) for k, h in zip(g.members, g.history, strict=True)
-                ]
-            )
-            for g in trained
-        ]
-    records = {k: h for g in trained for k, h in zip(g.members, g.history, strict=True)}
-    history = {
-        k: records[0 if plan.shared else k] for k in wanted if (0 if plan.shared else k) in records
-    }
-    # Too small a class, or one whose training an interruption forestalled.
-    untrained = [
-        k
-        for k in wanted
-        if not all(
-            i in records and len(records[i].train_loss)
-            for i in (
-                range(plan.n_generators) if plan.shared else range(k, K * plan.n_generators, K)
-            )
-        )
-    ]
-    scale = pooled_scale(T, y_index, K) if untrained else None
-    generators = ClassGenerators(
-        codec,
-        projection,
-        plan,
-        [g._replace(interrupted=None) for g in trained],
-        {k: (T[class_rows[k]], scale) for k in untrained},
-        class_rows,
-        K,
-        dict(sorted(history.items())),
-        type(X) if sparse.issparse(X) else None,
-        output,
-        _unique_codes(T) if architecture.has_reference else None,
-    )
-    return generators, interrupted
-
-
-def _last_weights(previous, members, projection):
-    """Return the weights and the histories with which the members ended the last training."""
-    weights, histories = {}, {}
-    for group in previous.trained:
-        for position, k in enumerate(group.members):
-            weights[k] = take_weights(group.generator.stack, position)
-            histories[k] = group.history[position]
-    same = (projection is None) == (previous.projection is None)
-    if same and projection is not None:
-        same = np.array_equal(projection.basis, previous.projection.basis)
-    if not same or not members.keys() <= weights.keys():
-        what = "other networks (classes that did not grow, or other parameters)"
-        what = "the same rows, as the table is wide" if not same else what
-        raise ValueError(
-            f"warm_start=True goes on from the last fit, but this one needs {what}. Leave data and "
-            "parameters as they were, or set warm_start=False."
-        )
-    return {k: weights[k] for k in members}, {k: histories[k] for k in members}
-
-
-def _warn_of_small_classes(counts):
-    names = ", ".join(f"{label!r} ({n} rows)" for label, n in counts.items())
-    warnings.warn(
-        f"Too few rows to train a generator for the classes {names}: their new rows are "
-        f"interpolations with noise. Collect at least {MIN_ROWS} rows of each class.",
-        UserWarning,
-        stacklevel=2,
-    )
-
-
-def _warn_of_turns(reasons, members):
-    causes = "; ".join(f"{r.parameter}: {r.layer} {r.reason}" for r in reasons)
-    remedies = " ".join(dict.fromkeys(r.remedy for r in reasons))
-    warnings.warn(
-        f"{causes}, so {members} are trained one after another, which takes longer. {remedies}",
-        UserWarning,
-        stacklevel=2,
-    )

@@ -197,6 +197,8 @@ class MixedCodec:
         self._held = np.full((n_classes, T.shape[1]), np.nan)
         for k in range(n_classes):
             rows = T[y_index == k]
+            if not len(rows):
+                continue
             agreed = (rows == rows[0]).all(axis=0) & (len(rows) > 1)
             self._held[k, agreed] = rows[0, agreed]
 

@@ -92,6 +92,14 @@ def _check_array(array, shape, kinds, where):
     _require(kind in kinds, f"{where} is of the dtype {array.dtype}")
 
 
+def _check_weights(weights, n, where):
+    """Check the weights of rows, which are of double precision as a tensor, too."""
+    weights = np.asarray(weights)
+    _check_array(weights, (n,), "f", where)
+    good = np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
+    _require(bool(good), f"{where} are no weights")
+
+
 def _check_indices(array, n, shape, where):
     _check_array(array, shape, "iu", where)
     inside = not len(array) or (int(array.min()) >= 0 and int(array.max()) < n)
@@ -193,6 +201,10 @@ def _check_generators(g, n_rows, architecture):
         _require(k in g.class_rows, f"class {k!r} has no rows")
         _check_array(rows, (len(g.class_rows[k]), n_codes), "f", f"the codes of class {k}")
         _check_array(scale, (n_codes,), "f", "the scale of classes that were not trained")
+    if g.fallback_weights is not None:
+        _require(g.fallback_weights.keys() == g.fallback.keys(), "weights of rows are missing")
+        for k, weights in g.fallback_weights.items():
+            _check_weights(weights, len(g.fallback[k][0]), f"the weights of class {k}")
     if g.references is not None:
         _check_array(g.references, (n_rows, n_codes), "f", "the reference rows")
     members = [m for group in g.trained for m in group.members]
@@ -215,6 +227,11 @@ def _check_generators(g, n_rows, architecture):
 def _check_group(group, i, g, architecture):
     generator, n, K = group.generator, len(group.members), g.n_classes
     where = f"generator {i}"
+    if generator.weights is not None:
+        items = generator.origins if isinstance(generator, Generator) else generator.rows
+        _require(len(generator.weights) == len(items), f"{where} has other weights")
+        for weights, rows in zip(generator.weights, items, strict=True):
+            _check_weights(weights, len(rows), f"the weights of {where}")
     settings = generator.stack.settings
     N, d = generator.latent.c.shape[1:]
     _require(settings.latent_dim == d, f"{where} has other latent dimensions")

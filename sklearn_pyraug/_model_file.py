@@ -27,6 +27,8 @@ __all__ = ["MODEL_VERSION", "model_document", "restore_model"]
 MODEL_VERSION = 1
 _KIND = "augmenter"
 _NETWORKS = ("encoder", "decoder", "metric_network")
+# The names of groups may be those of patients; which metadata a pipeline passes on is set there.
+_NOT_SAVED = ("groups_", "_metadata_request")
 # Folders of the machine on which the model was trained: of no use elsewhere, and nobody's business.
 _LOCAL = ("checkpoint", "memory")
 _ATTRIBUTE = re.compile(r"_?[a-z][a-z0-9_]*")
@@ -53,7 +55,8 @@ def model_document(estimator):
         were changed after `fit` in a way that its networks no longer follow from them.
     """
     parameters = estimator.get_params(deep=False)
-    state = {name: v for name, v in vars(estimator).items() if name not in parameters}
+    left_out = {*parameters, *_NOT_SAVED}
+    state = {name: v for name, v in vars(estimator).items() if name not in left_out}
     settings = settle(estimator, state["_codec"], state["_layout"], state["_n_rows"])
     architecture = _seen_architecture(settings.architecture, state["_generators"].projection)
     given = [name for name in _NETWORKS if _is_own(parameters[name])]

@@ -57,10 +57,20 @@ class Member(NamedTuple):
         Coded rows.
     labels : Tensor of int64, shape (n,)
         Class indices.
+    weights : Tensor of float64, shape (n,), or None
+        Of mean 1 in each class; None for equal weights.
+    groups : Tensor of int64, shape (n,), or None
+        Rows of one group are held out together or not at all.
     """
 
     rows: torch.Tensor
     labels: torch.Tensor
+    weights: torch.Tensor | None = None
+    groups: torch.Tensor | None = None
+
+    def part(self, rows):
+        """Return the member that learns from the rows at some positions alone."""
+        return Member(*(None if v is None else v[rows] for v in self))
 
 
 class TrainedGroup(NamedTuple):
@@ -134,6 +144,8 @@ def _train_group(indices, members, root, arguments):
             "training": training,
             "device": device,
             "streams": _streams(root, indices, _TRAINING_STREAMS),
+            "weights": [m.weights for m in members],
+            "groups": [m.groups for m in members],
         }
         if arguments["architecture"].has_reference:
             return train_reference_generator(rows, labels, n_neighbors=n_neighbors, **given)

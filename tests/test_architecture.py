@@ -41,6 +41,7 @@ LAYERS = [
         "_gain",
         "_gain_result",
         "_saving",
+        "model_selection",
         "pipeline",
     },
     {
@@ -57,7 +58,9 @@ LAYERS = [
         "_generators",
         "_jobs",
         "_layout",
+        "_learning",
         "_levels",
+        "_metadata",
         "_mixed",
         "_model_checks",
         "_model_file",

@@ -55,7 +55,7 @@ def is_even(origins, n):
 def test_centroids_are_the_codes_of_all_rows(chunk, monkeypatch):
     monkeypatch.setattr(module, "_CHUNK", chunk)
     rows = some_rows()
-    stack, (metric, c, log_var), origins = untrained(rows)
+    stack, (metric, c, log_var), origins, _ = untrained(rows)
     assert torch.equal(c, metric.c)
     assert metric.mask.sum(1).tolist() == [float(n) for n in SIZES]
     for k, n in enumerate(SIZES):
@@ -99,7 +99,7 @@ def test_centroids_are_those_of_the_final_weights():
 def test_max_centroids_keeps_so_many_distinct_ones(max_centroids):
     rows = some_rows()
     full = untrained(rows)
-    _, (metric, c, log_var), origins = untrained(rows, max_centroids)
+    _, (metric, c, log_var), origins, _ = untrained(rows, max_centroids)
     for k, n in enumerate(SIZES):
         kept = origins[k].tolist()
         assert len(set(kept)) == len(kept) == min(max_centroids, n)
@@ -114,7 +114,7 @@ def test_max_centroids_keeps_so_many_distinct_ones(max_centroids):
 def test_max_centroids_with_duplicated_rows():
     """Seeding by distance has nothing left to go by once every distinct code is chosen."""
     rows = [torch.rand(2, D).repeat(10, 1), torch.ones(7, D)]
-    _, latent, origins = untrained(rows, 5)
+    _, latent, origins, _ = untrained(rows, 5)
     assert [len(set(o.tolist())) for o in origins] == [5, 5]
     # The two distinct rows of class 0 are both there.
     assert len({int(i) % 2 for i in origins[0]}) == 2
@@ -141,7 +141,7 @@ def test_thinning_of_codes_that_are_not_finite_does_not_raise(bad):
 
 
 def test_metric_follows_the_stack_settings():
-    stack, (metric, _, _), _ = untrained(some_rows())
+    stack, (metric, _, _), *_ = untrained(some_rows())
     L = torch.linalg.cholesky(metric.M.unflatten(-1, (d, d))[:, :9])
     truth = make_metric(metric.c[:, :9], L, metric.mask[:, :9], stack.T, 0.01)
     torch.testing.assert_close(metric.offset[..., :9], truth.offset)

@@ -26,6 +26,7 @@ from torch import nn
 
 import sklearn_pyraug
 from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug._metadata import Metadata
 from sklearn_pyraug._model_file import model_document
 from sklearn_pyraug._model_parts import PARTS, name_of
 from sklearn_pyraug._model_values import Reader, Writer
@@ -461,7 +462,7 @@ def test_parameters_changed_after_fit(parameters, path):
 
 def test_a_failed_fit_is_not_saved(path):
     augmenter = copy.deepcopy(fitted("table"))
-    augmenter._check_X_y(*table(n_features=3))
+    augmenter._check_X_y(*table(n_features=3), Metadata())
     with pytest.raises(ValueError, match="is not whole.*Call fit again"):
         augmenter.save(path)
 

@@ -236,6 +236,25 @@ def test_the_size_of_a_class_does_not_count(random_seed):
     torch.testing.assert_close(score[0], score[1], **CLOSE)
 
 
+@pytest.mark.parametrize("n_nearest", [2, 100])
+def test_references_count_by_their_weights(random_seed, n_nearest):
+    """Two members, classes of unlike sizes: log Σ w p(x | r) / Σ w over the nearest references."""
+    models = linear_models(2, random_seed)
+    rows = [draw(random_seed + k, n, D) for k, n in enumerate((6, 3))]
+    labels = [torch.full((len(r),), k) for k, r in enumerate(rows)]
+    weights = [draw(random_seed + 5 + k, len(r)).exp().double() for k, r in enumerate(rows)]
+    generator = with_references(models, rows, labels)._replace(weights=weights)
+    x = draw(random_seed + 9, 5, D)
+    (score,) = score_from_references(
+        generator, [0, 1], [x], streams(1), n_nearest=n_nearest, n_importance=1
+    )
+    for (W, b), r, w, got in zip(models, rows, weights, score, strict=True):
+        nearest = torch.cdist(x, r).argsort(1)[:, :n_nearest]
+        parts = [density(W, b, x - r[i]) + w[i].log().float() for i in nearest.T]
+        truth = torch.stack(parts).logsumexp(0) - math.log(w.sum())
+        torch.testing.assert_close(got, truth, **CLOSE)
+
+
 def test_references_through_the_flow(random_seed):
     models = linear_models(1, random_seed)
     rows = draw(random_seed, 6, D)

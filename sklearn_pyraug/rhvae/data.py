@@ -12,7 +12,16 @@ from torch.nn.utils.rnn import pad_sequence
 from .objective import Batch
 from .pairs import Partners, draw_partners
 
-__all__ = ["ClassRows", "StackLoader", "fixed_batch", "metric_rows", "padded", "split_rows"]
+__all__ = [
+    "ClassRows",
+    "StackLoader",
+    "fixed_batch",
+    "mean_one",
+    "metric_rows",
+    "padded",
+    "split_rows",
+    "weights_of",
+]
 
 # Rows per class from which the metric of the held-out ELBO is built.
 _MAX_METRIC_ROWS = 256
@@ -30,15 +39,22 @@ class ClassRows(NamedTuple):
         For a generator with reference rows, who may be whose reference in training.
     valid_references : Tensor of shape (n_valid, n_features) or None
         References of the held-out rows.
+    weight : Tensor of float64 of shape (n_train,) or None
+        Weights of the training rows, of mean 1; with partners, the weight of a pair is the
+        product of both rows' weights.
+    valid_weight : Tensor of float64 of shape (n_valid,) or None
+        Weights of the held-out rows, or of their pairs, of mean 1.
     """
 
     train: torch.Tensor
     valid: torch.Tensor
     partners: Partners | None = None
     valid_references: torch.Tensor | None = None
+    weight: torch.Tensor | None = None
+    valid_weight: torch.Tensor | None = None
 
 
-def split_rows(rows, validation_fraction, generator):
+def split_rows(rows, validation_fraction, generator, weight=None, groups=None):
     """Split the rows of one class into training and held-out rows.
 
     Parameters
@@ -46,6 +62,10 @@ def split_rows(rows, validation_fraction, generator):
     rows : Tensor of shape (n, n_features)
     validation_fraction : float in [0, 1)
     generator : torch.Generator
+    weight : Tensor of float64 of shape (n,) or None, default=None
+    groups : Tensor of int64 of shape (n,) or None, default=None
+        Rows of one group stay together: groups are held out, in random order, where that brings
+        the number of rows nearer to its share.
 
     Returns
     -------
@@ -53,11 +73,51 @@ def split_rows(rows, validation_fraction, generator):
         At least two rows stay in training; a class whose share of held-out rows would be
         below two is not split (one row's ELBO says too little).
     """
-    n_valid = round(validation_fraction * len(rows))
-    if n_valid < 2 or len(rows) - n_valid < 2:
-        return ClassRows(rows, rows[:0])
-    order = torch.randperm(len(rows), generator=generator)
-    return ClassRows(rows[order[n_valid:].sort().values], rows[order[:n_valid].sort().values])
+    train, valid = _split_indices(len(rows), validation_fraction, generator, groups)
+    split = ClassRows(rows[train], rows[valid])
+    if weight is None:
+        return split
+    return split._replace(weight=mean_one(weight[train]), valid_weight=mean_one(weight[valid]))
+
+
+def _split_indices(n, validation_fraction, generator, groups):
+    everything = slice(None), slice(0)
+    n_valid = round(validation_fraction * n)
+    if n_valid < 2 or n - n_valid < 2:
+        return everything
+    if groups is None:
+        order = torch.randperm(n, generator=generator)
+        return order[n_valid:].sort().values, order[:n_valid].sort().values
+    group, size = groups.unique(return_inverse=True, return_counts=True)[1:]
+    held_out, total = torch.zeros(len(size), dtype=torch.bool), 0
+    for g in torch.randperm(len(size), generator=generator).tolist():
+        if total + int(size[g]) / 2 <= n_valid:
+            held_out[g], total = True, total + int(size[g])
+    if total < 2 or n - total < 2:
+        return everything
+    return (~held_out[group]).nonzero().flatten(), held_out[group].nonzero().flatten()
+
+
+def mean_one(weight):
+    """Return weights of the same ratios whose mean is 1."""
+    return weight / weight.mean() if len(weight) else weight
+
+
+def weights_of(weights, rows):
+    """Return the weights of every class, or None where no class has any.
+
+    Parameters
+    ----------
+    weights : list of (Tensor of shape (n_k,) or None)
+    rows : list of Tensor, each of shape (n_k, n_features)
+        A class without weights has weights of 1.
+    """
+    if all(w is None for w in weights):
+        return None
+    return [
+        torch.ones(len(x), dtype=torch.float64) if w is None else w
+        for w, x in zip(weights, rows, strict=True)
+    ]
 
 
 def padded(rows):
@@ -76,7 +136,7 @@ def padded(rows):
     return pad_sequence(rows, batch_first=True), mask
 
 
-def fixed_batch(rows, generators, latent_dim, device, references=None):
+def fixed_batch(rows, generators, latent_dim, device, references=None, weights=None):
     """Make one batch of all rows with noise, for repeated evaluation.
 
     Parameters
@@ -86,6 +146,7 @@ def fixed_batch(rows, generators, latent_dim, device, references=None):
     latent_dim : int
     device : str
     references : list of Tensor, each of shape (n_k, n_features), or None
+    weights : list of (Tensor of shape (n_k,), or None), or None
 
     Returns
     -------
@@ -98,7 +159,11 @@ def fixed_batch(rows, generators, latent_dim, device, references=None):
     ]
     noise = pad_sequence(draws, batch_first=True).to(device, x.dtype)
     r = None if references is None else pad_sequence(references, batch_first=True).to(device)
-    return Batch(x.to(device), mask.to(device, x.dtype), noise[:, :, 0], noise[:, :, 1], r)
+    batch = Batch(x.to(device), mask.to(device, x.dtype), noise[:, :, 0], noise[:, :, 1], r)
+    weights = None if weights is None else weights_of(weights, rows)
+    if weights is None:
+        return batch
+    return batch._replace(weight=pad_sequence(weights, batch_first=True).to(batch.x))
 
 
 def metric_rows(rows, generators, device):
@@ -164,6 +229,7 @@ class StackLoader:
     ):
         self.rows = [r.train.to(device) for r in rows]
         self.partners = [r.partners for r in rows]
+        self.weights = weights_of([r.weight for r in rows], self.rows)
         self.shuffle_generators = shuffle_generators
         self.noise_generators = noise_generators
         self.latent_dim = latent_dim
@@ -197,8 +263,11 @@ class StackLoader:
                 for k, c in zip(self.active, chunks, strict=True)
             ]
             generators = [self.noise_generators[k] for k in self.active]
-            references = self._references(chunks) if self.partners[0] is not None else None
-            batch = fixed_batch(rows, generators, self.latent_dim, self.device, references)
+            paired = self.partners[0] is not None
+            partners = self._partners_of(chunks) if paired else None
+            references = self._references(partners) if paired else None
+            weights = None if self.weights is None else self._weights_of(chunks, partners)
+            batch = fixed_batch(rows, generators, self.latent_dim, self.device, references, weights)
             if self.input_noise:
                 noise = [
                     torch.randn(r.shape, generator=g) for r, g in zip(rows, generators, strict=True)
@@ -207,11 +276,25 @@ class StackLoader:
                 batch = batch._replace(x_in=batch.x + self.input_noise * noise)
             yield batch, None
 
-    def _references(self, chunks):
-        """Draw the references of the rows of a step."""
-        references = []
+    def _partners_of(self, chunks):
+        """Draw the references of the rows of a step, as indices."""
+        partners = []
         for k, chunk in zip(self.active, chunks, strict=True):
             chunk = torch.arange(len(self.rows[k])) if chunk is None else chunk
-            index = draw_partners(self.partners[k], chunk, self.shuffle_generators[k])
-            references.append(self.rows[k][index.to(self.device)])
-        return references
+            partners.append(draw_partners(self.partners[k], chunk, self.shuffle_generators[k]))
+        return partners
+
+    def _references(self, partners):
+        return [
+            self.rows[k][index.to(self.device)]
+            for k, index in zip(self.active, partners, strict=True)
+        ]
+
+    def _weights_of(self, chunks, partners):
+        """Return the weights of the rows of a step, or of their pairs."""
+        weights = []
+        for i, (k, chunk) in enumerate(zip(self.active, chunks, strict=True)):
+            weight = self.weights[k]
+            own = weight if chunk is None else weight[chunk]
+            weights.append(own if partners is None else own * weight[partners[i]])
+        return weights

@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 import torch
 
-from .data import split_rows
+from .data import split_rows, weights_of
 from .latent import Latent, make_latent, sample_latent
 from .model import RHVAEStack, build_stack
 from .networks import Posterior
 from .resume import put_weights
 from .training import train_stack
+from .weighting import in_rounds
 
-__all__ = ["Generator", "draw_rows", "exact_latent", "in_rounds", "train_generator"]
+__all__ = ["Generator", "draw_rows", "exact_latent", "train_generator"]
 
 # Rows or chains per class that are worked on at once: bounds the memory.
 _CHUNK = 2048
@@ -32,21 +33,27 @@ class Generator(NamedTuple):
         Exact centroids of the final weights.
     origins : list of Tensor of int64, each of shape (n_centroids_k,)
         For every centroid the index, among the rows of its class, of the row it codes.
+    weights : list of Tensor of float64, each of shape (n_centroids_k,), or None
+        In proportion to which chains start at the centroids; None for equal weights.
     """
 
     stack: RHVAEStack
     latent: Latent
     origins: list
+    weights: list | None = None
 
 
-def _furthest_first(c, n_kept, generator):
+def _furthest_first(c, n_kept, generator, row_weight=None):
     """Choose `n_kept` of the codes c (n, d) by k-means++ seeding; returns sorted indices."""
-    first = int(torch.randint(len(c), (), generator=generator))
+    if row_weight is None:
+        first = int(torch.randint(len(c), (), generator=generator))
+    else:
+        first = int(torch.multinomial(row_weight, 1, generator=generator))
     chosen = [first]
     closest = (c - c[first]).square().sum(-1)
     for _ in range(n_kept - 1):
         # Codes may coincide (duplicated rows); then any of the others will do.
-        weight = closest.clone()
+        weight = closest.clone() if row_weight is None else closest * row_weight
         if not torch.isfinite(weight.sum()) or weight.sum() <= 0.0:
             weight = torch.ones_like(weight)
         weight[chosen] = 0.0
@@ -56,7 +63,7 @@ def _furthest_first(c, n_kept, generator):
 
 
 @torch.no_grad()
-def exact_latent(stack, rows, max_centroids, generators, kind="learned"):
+def exact_latent(stack, rows, max_centroids, generators, kind="learned", weights=None):
     """Compute the centroids of all rows in one pass with the final weights.
 
     Parameters
@@ -70,6 +77,8 @@ def exact_latent(stack, rows, max_centroids, generators, kind="learned"):
         CPU streams for the thinning.
     kind : {"learned", "posterior"}, default="learned"
         See :func:`.latent.make_latent`.
+    weights : list of Tensor of float64, each of shape (n_k,), or None
+        Weights of the rows, for the thinning.
 
     Returns
     -------
@@ -90,7 +99,11 @@ def exact_latent(stack, rows, max_centroids, generators, kind="learned"):
     origins = [torch.arange(len(r)) for r in rows]
     if max_centroids is not None:
         origins = [
-            o if len(o) <= max_centroids else _furthest_first(c[k, : len(o)], max_centroids, g)
+            o
+            if len(o) <= max_centroids
+            else _furthest_first(
+                c[k, : len(o)], max_centroids, g, None if weights is None else weights[k]
+            )
             for k, (o, g) in enumerate(zip(origins, generators, strict=True))
         ]
 
@@ -115,6 +128,8 @@ def train_generator(
     metric="learned",
     device="cpu",
     description="RHVAE",
+    weights=None,
+    groups=None,
     store=None,
     start=None,
 ):
@@ -138,6 +153,11 @@ def train_generator(
     device : str, default="cpu"
     description : str
         Text of the progress bar.
+    weights : list of (Tensor of float64 of shape (n_k,), or None), or None
+        Weights of the rows, in whose proportion they count in the loss and chains start at them;
+        within each class of mean 1.
+    groups : list of (Tensor of int64 of shape (n_k,), or None), or None
+        Groups of rows that are held out together or not at all.
     store : object or None, default=None
         Keeps the state of the training, see :func:`.training.train_stack`.
     start : list of dict of str to Tensor, or None, default=None
@@ -152,25 +172,26 @@ def train_generator(
         so far.
     """
     stack = build_stack(architecture, flow, streams["weights"])
+    none = [None] * len(rows)
     split = [
-        split_rows(r, validation_fraction, g) for r, g in zip(rows, streams["split"], strict=True)
+        split_rows(r, validation_fraction, g, w, ids)
+        for r, g, w, ids in zip(
+            rows, streams["split"], weights or none, groups or none, strict=True
+        )
     ]
-    theta = stack.likelihood.start_at([s.train for s in split])
+    train = [s.train for s in split]
+    theta = stack.likelihood.start_at(train, weights_of([s.weight for s in split], train))
     if hasattr(stack.decoder, "start_at"):
         # Saves the epochs in which the network would only learn the mean row.
         stack.decoder.start_at(theta)
     if start is not None:
         put_weights(stack, start)
     history, interrupted = train_stack(stack, split, training, streams, device, description, store)
-    latent, origins = exact_latent(stack, rows, max_centroids, streams["split"], metric)
-    return Generator(stack, latent, origins), history, interrupted
-
-
-def in_rounds(n_draws, n_items, generator):
-    """Spread draws evenly over items, in random order; returns indices of shape (n_draws,)."""
-    rounds = -(-n_draws // n_items)
-    order = [torch.randperm(n_items, generator=generator) for _ in range(rounds)]
-    return torch.cat(order)[:n_draws] if order else torch.empty(0, dtype=torch.int64)
+    weights = weights_of(weights or none, rows)
+    latent, origins = exact_latent(stack, rows, max_centroids, streams["split"], metric, weights)
+    if weights is not None:
+        weights = [w[o] for w, o in zip(weights, origins, strict=True)]
+    return Generator(stack, latent, origins, weights), history, interrupted
 
 
 @torch.no_grad()
@@ -200,9 +221,10 @@ def draw_rows(generator, counts, settings, streams, *, device="cpu", noisy=False
     """
     stack = generator.stack.to(device)
     latent = generator.latent.map(lambda t: t.to(device))
+    weights = generator.weights or [None] * len(counts)
     starts = [
-        in_rounds(n, len(o), g)
-        for n, o, g in zip(counts, generator.origins, streams["mcmc"], strict=True)
+        in_rounds(n, len(o), g, w)
+        for n, o, g, w in zip(counts, generator.origins, streams["mcmc"], weights, strict=True)
     ]
     z, info = sample_latent(latent, starts, streams["mcmc"], settings)
     rows = [[] for _ in counts]

@@ -8,6 +8,8 @@ import math
 import torch
 from torch import nn
 
+from .weighting import weighted_moments
+
 __all__ = ["BernoulliLikelihood", "BinomialLikelihood", "GaussianLikelihood"]
 
 # How far `skip` stays away from the probabilities 0 and 1.
@@ -34,21 +36,28 @@ class GaussianLikelihood(nn.Module):
         self.raw_scale = nn.Parameter(torch.zeros(n_classes, 1, n_features))
 
     @torch.no_grad()
-    def start_at(self, rows):
+    def start_at(self, rows, weights=None):
         """Start from each class's column means and standard deviations.
 
         Parameters
         ----------
         rows : list of Tensor, each of shape (n_k, n_features)
+        weights : list of Tensor, each of shape (n_k,), or None
+            Weights of the rows; None for equal ones.
 
         Returns
         -------
         theta : Tensor of shape (n_classes, n_features)
             The parameters of the best constant prediction.
         """
-        std = torch.stack([x.std(0, correction=0) for x in rows]).unsqueeze(1)
+        if weights is None:
+            moments = [(x.mean(0), x.std(0, correction=0)) for x in rows]
+        else:
+            pairs = [weighted_moments(x, w) for x, w in zip(rows, weights, strict=True)]
+            moments = [(mean, variance.sqrt()) for mean, variance in pairs]
+        std = torch.stack([deviation for _, deviation in moments]).unsqueeze(1)
         self.raw_scale.copy_(std.clamp_min(self.min_scale).log())
-        return torch.stack([x.mean(0) for x in rows])
+        return torch.stack([mean for mean, _ in moments])
 
     def variance(self):
         """Return s² of shape (K, 1, D)."""
@@ -114,19 +123,28 @@ class BernoulliLikelihood(nn.Module):
         super().__init__()
 
     @torch.no_grad()
-    def start_at(self, rows):
+    def start_at(self, rows, weights=None):
         """Start from each class's mean, shrunk away from 0 and 1 (Laplace's rule).
 
         Parameters
         ----------
         rows : list of Tensor, each of shape (n_k, n_features)
+        weights : list of Tensor, each of shape (n_k,), or None
+            Weights of the rows; None for equal ones.
 
         Returns
         -------
         theta : Tensor of shape (n_classes, n_features)
             The parameters of the best constant prediction.
         """
-        return torch.stack([torch.logit((x.sum(0) + 0.5) / (len(x) + 1.0)) for x in rows])
+        if weights is None:
+            totals = [x.sum(0) for x in rows]
+        else:
+            pairs = zip(rows, weights, strict=True)
+            totals = [len(x) * weighted_moments(x, w)[0] for x, w in pairs]
+        return torch.stack(
+            [torch.logit((t + 0.5) / (len(x) + 1.0)) for x, t in zip(rows, totals, strict=True)]
+        )
 
     def log_prob(self, x, theta):
         """Return log p(x | theta) in nats, shape (K, B)."""

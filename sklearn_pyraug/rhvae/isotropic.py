@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from .homogeneous import GaussianLikelihood
+from .weighting import weighted_moments
 
 __all__ = ["IsotropicLikelihood"]
 
@@ -27,21 +28,27 @@ class IsotropicLikelihood(GaussianLikelihood):
         self.raw_scale = nn.Parameter(torch.zeros(n_classes, 1, 1))
 
     @torch.no_grad()
-    def start_at(self, rows):
+    def start_at(self, rows, weights=None):
         """Start from the root mean square of each class's deviations from its mean row.
 
         Parameters
         ----------
         rows : list of Tensor, each of shape (n_k, n_features)
+        weights : list of Tensor, each of shape (n_k,), or None
+            Weights of the rows; None for equal ones.
 
         Returns
         -------
         theta : Tensor of shape (n_classes, n_features)
             The parameters of the best constant prediction.
         """
-        scale = torch.stack([x.var(0, correction=0).mean().sqrt() for x in rows])
+        if weights is None:
+            moments = [(x.mean(0), x.var(0, correction=0)) for x in rows]
+        else:
+            moments = [weighted_moments(x, w) for x, w in zip(rows, weights, strict=True)]
+        scale = torch.stack([variance.mean().sqrt() for _, variance in moments])
         self.raw_scale.copy_(scale.clamp_min(self.min_scale).log().view(-1, 1, 1))
-        return torch.stack([x.mean(0) for x in rows])
+        return torch.stack([mean for mean, _ in moments])
 
     def loss_gradient_adjoint(self, x, delta, cotangent, precision, out):
         """Pull a cotangent of δ back to theta, into `out`, and to 1 / s²."""

@@ -116,7 +116,7 @@ class MixedLikelihood(nn.Module):
         self.register_buffer(name, indices.expand(n_classes, -1).clone())
 
     @torch.no_grad()
-    def start_at(self, rows):
+    def start_at(self, rows, weights=None):
         """Start from each class's means, standard deviations and shares of the levels.
 
         Shares are shrunk towards equal ones, as if one more row had been seen; means and
@@ -125,6 +125,8 @@ class MixedLikelihood(nn.Module):
         Parameters
         ----------
         rows : list of Tensor, each of shape (n_k, n_features)
+        weights : list of Tensor, each of shape (n_k,), or None
+            Weights of the rows; None for equal ones.
 
         Returns
         -------
@@ -133,9 +135,14 @@ class MixedLikelihood(nn.Module):
         """
         n_levels = self._n_levels()
         thetas, deviations = [], []
-        for x in rows:
+        for x, row_weight in zip(rows, weights or [None] * len(rows), strict=True):
             g, m, c = x.split(self.sizes, -1)
-            w = self._weight(x.unsqueeze(0)).squeeze(0).expand_as(g)
+            w = self._weight(x.unsqueeze(0)).squeeze(0)
+            if row_weight is not None:
+                # Of mean 1: their sums are numbers of rows.
+                v = (row_weight / row_weight.mean()).to(x).unsqueeze(1)
+                w, m, c = v * w, v * m, v * c
+            w = w.expand_as(g)
             n = w.sum(0).clamp_min(1.0)
             mean = (w * g).sum(0) / n
             var = (w * (g - mean).square()).sum(0) / n

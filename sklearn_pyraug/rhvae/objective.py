@@ -39,6 +39,8 @@ class Batch(NamedTuple):
         metric network is trained.
     x_in : Tensor of the shape of x, or None
         What the encoder sees in place of x: a denoising model is shown noisy rows.
+    weight : Tensor of shape (n_classes, n_rows) or None
+        How much each row counts in the loss, and there alone; None for equal weights.
     """
 
     x: torch.Tensor
@@ -48,6 +50,7 @@ class Batch(NamedTuple):
     r: torch.Tensor | None = None
     metric: Metric | None = None
     x_in: torch.Tensor | None = None
+    weight: torch.Tensor | None = None
 
 
 class ElboTerms(NamedTuple):
@@ -83,7 +86,7 @@ def elbo_terms(stack, batch):
     -------
     terms : ElboTerms
     """
-    x, mask, noise_z, noise_rho, r, metric, x_in = batch
+    x, mask, noise_z, noise_rho, r, metric, x_in, _ = batch
     settings = stack.settings
     posterior = stack.encode(x if x_in is None else x_in, r)
     z = posterior.mu + torch.exp(0.5 * posterior.log_var) * noise_z

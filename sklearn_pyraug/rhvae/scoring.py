@@ -8,7 +8,9 @@ A class's share of the data is no part of it, and neither is what a sampler does
 Without reference rows p(x | class) = ∫ p(x | z) p(z) dz. A generator with reference rows draws r
 among the n rows of the class, each as often as any other:
 
-p(x | class) = (1/n) Σ_r p(x | r),  p(x | r) = ∫ p(x | z, r) p(z) dz.
+p(x | class) = (1/n) Σ_r p(x | r),  p(x | r) = ∫ p(x | z, r) p(z) dz,
+
+or, where rows have weights, in proportion to these.
 
 Of this sum the m rows nearest to x are taken; the others add little, as far as p(x | r) falls off
 with the distance, and leaving them out can only lower the estimate. All integrals are estimated
@@ -117,16 +119,22 @@ def score_from_references(
     ]
     m = min(n_nearest, max(len(r) for r in own))
     log_n = torch.tensor([len(r) for r in own], device=device).log().unsqueeze(1)
+    log_w = None
+    if generator.weights is not None:
+        log_w, log_n = _log_weights(generator, labels, device)
     scores = []
     for x, g in zip(map(generator.seen, rows), streams, strict=True):
         parts = []
         for part in x.split(max(1, _chunk(stack, x) // m)):
             part = part.to(device)
             found = [_nearest(part, r, m) for r in own]
-            r, absent = (torch.stack(values) for values in zip(*found, strict=True))
+            nearest, absent = (torch.stack(values) for values in zip(*found, strict=True))
+            r = torch.stack([x[i] for x, i in zip(own, nearest, strict=True)])
             pairs = part.repeat_interleave(m, 0)
             log_p = _log_likelihood(stack, metric, pairs, r.flatten(1, 2), g, n_importance)
             log_p = log_p.view(*r.shape[:3]).masked_fill(absent.unsqueeze(1), -math.inf)
+            if log_w is not None:
+                log_p += torch.stack([w[i] for w, i in zip(log_w, nearest, strict=True)])
             parts.append((log_p.logsumexp(-1) - log_n).cpu())
         scores.append(torch.cat(parts, 1))
     generator.stack.cpu()
@@ -137,15 +145,22 @@ def _chunk(stack, x):
     return max(1, min(_CHUNK, _CHUNK_VALUES // (stack.n_classes * x.shape[1])))
 
 
-def _nearest(x, own, m):
-    """Return the m rows of `own` nearest to each of x, and which of the m there are not.
+def _log_weights(generator, labels, device):
+    """Return the logarithms of the references' weights, and of their sums, (K, 1)."""
+    own = [w[y == k] for w, y, k in zip(generator.weights, generator.labels, labels, strict=True)]
+    sums = torch.stack([w.sum() for w in own]).log().float().unsqueeze(1)
+    return [w.log().float().to(device) for w in own], sums.to(device)
 
-    Shapes (n, m, D) and (m,): where `own` has fewer, a row stands in for those that lack.
+
+def _nearest(x, own, m):
+    """Return the indices of the m rows of `own` nearest to each of x, and which there are not.
+
+    Shapes (n, m) and (m,): where `own` has fewer, a row stands in for those that lack.
     """
     found = torch.cdist(x, own).topk(min(m, len(own)), largest=False).indices
     lacking = m - found.shape[1]
     found = torch.cat([found, found[:, :1].expand(-1, lacking)], 1)
-    return own[found], torch.arange(m, device=x.device) >= m - lacking
+    return found, torch.arange(m, device=x.device) >= m - lacking
 
 
 def _log_likelihood(stack, metric, x, r, stream, n_importance):

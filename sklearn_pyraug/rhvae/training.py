@@ -30,13 +30,16 @@ class _AllClassesStopped(Exception):
     """Every class has converged: leaves skorch's loop."""
 
 
-def _mean_loss(terms, mask, kl_weight=1.0):
+def _mean_loss(terms, mask, kl_weight=1.0, weight=None):
     """Return the mean negative ELBO per class, shape (n_classes,)."""
     elbo = terms.elbo
     if kl_weight < 1.0:
         elbo = terms.log_p_x + kl_weight * (elbo - terms.log_p_x)
     # where, not a product: padding rows may hold anything, also infinity.
     elbo = torch.where(mask > 0, elbo, 0.0)
+    if weight is not None:
+        # Of mean 1 in the class, not in the batch, where rows beside light ones would count more.
+        elbo = weight * elbo
     return -elbo.sum(1) / mask.sum(1).clamp_min(1.0)
 
 
@@ -118,12 +121,12 @@ class StackNet(NeuralNet):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the sum over classes of the mean negative ELBO; each class is on its own."""
-        loss = _mean_loss(y_pred, X.mask)
+        loss = _mean_loss(y_pred, X.mask, weight=X.weight)
         # What is recorded, and what the best weights are chosen by, is the ELBO itself.
         self.batch_loss_ = loss.detach()
         epoch = len(self.history)
         if epoch <= self.kl_warmup:
-            loss = _mean_loss(y_pred, X.mask, epoch / (self.kl_warmup + 1.0))
+            loss = _mean_loss(y_pred, X.mask, epoch / (self.kl_warmup + 1.0), X.weight)
         return torch.where(torch.isfinite(loss), loss, 0.0).sum()
 
     def train_step_single(self, batch, **fit_params):
@@ -220,7 +223,7 @@ class StackNet(NeuralNet):
             return np.full(len(self.active_), np.nan)
         self._set_training(False)
         batch = self.valid._replace(metric=self.module_.metric(*self.metric_rows))
-        loss = _mean_loss(self.module_(batch), batch.mask)
+        loss = _mean_loss(self.module_(batch), batch.mask, weight=batch.weight)
         return torch.where(batch.mask.sum(1) > 0, loss, torch.nan).cpu().double().numpy()
 
     @torch.no_grad()
@@ -252,7 +255,7 @@ class StackNet(NeuralNet):
             self.valid = self.valid._replace(
                 **{
                     name: getattr(self.valid, name)[index]
-                    for name in ("x", "mask", "noise_z", "noise_rho", "r")
+                    for name in ("x", "mask", "noise_z", "noise_rho", "r", "weight")
                     if getattr(self.valid, name) is not None
                 }
             )
@@ -322,7 +325,9 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
     valid = rows_of_metric = None
     if any(len(r.valid) for r in rows):
         references = None if rows[0].partners is None else [r.valid_references for r in rows]
-        valid = fixed_batch([r.valid for r in rows], streams["split"], d, device, references)
+        weights = [r.valid_weight for r in rows]
+        held_out = [r.valid for r in rows]
+        valid = fixed_batch(held_out, streams["split"], d, device, references, weights)
         rows_of_metric = metric_rows(rows, streams["split"], device)
     callbacks = list(settings.callbacks or [])
     kept = {"batch_size": settings.batch_size, "device": str(device)}

@@ -18,16 +18,22 @@ from typing import NamedTuple
 
 import torch
 
-from .data import ClassRows, padded, split_rows
-from .generator import in_rounds
+from .data import ClassRows, mean_one, padded, split_rows, weights_of
 from .latent import Latent, make_latent, sample_latent
 from .mixed import MixedLikelihood
 from .model import RHVAEStack, build_stack
 from .networks import Posterior
-from .pairs import draw_partners, find_partners, n_partners
+from .pairs import (
+    draw_partners,
+    find_partners,
+    n_partners,
+    partner_weight,
+    scaled_for_pairs,
+)
 from .resolution import Resolution
 from .resume import put_weights
 from .training import train_stack
+from .weighting import in_rounds
 
 __all__ = ["ReferenceGenerator", "Transfer", "draw_from_references", "train_reference_generator"]
 
@@ -75,6 +81,8 @@ class ReferenceGenerator(NamedTuple):
         What the networks were shown, where that is smaller than the rows themselves.
     fine : list of Tensor, each of shape (n_m, n_features), or None
         The rows themselves, where the networks were shown smaller ones.
+    weights : list of Tensor of float64, each of shape (n_m,), or None
+        In proportion to which a row is taken for a reference; None for equal weights.
     """
 
     stack: RHVAEStack
@@ -84,6 +92,7 @@ class ReferenceGenerator(NamedTuple):
     pairs: list
     resolution: Resolution | None = None
     fine: list | None = None
+    weights: list | None = None
 
     @property
     def references(self):
@@ -100,11 +109,12 @@ def _chunk(n_features):
     return max(1, min(_CHUNK, _CHUNK_VALUES // n_features))
 
 
-def _make_pairs(rows, labels, n_neighbors, generator, max_pairs):
+def _make_pairs(rows, labels, n_neighbors, generator, max_pairs, weight=None):
     """Draw the pairs of one member whose codes become centroids, shape (n_pairs, 2).
 
     Every class has as many, whatever its size: the differences that a minority is varied by are
-    not to be those of the majority alone.
+    not to be those of the majority alone. With weights, a pair (a, b) of a class is drawn in
+    proportion to w_a w_b.
     """
     n_others = n_partners(labels, n_neighbors)
     able = n_others > 0
@@ -115,10 +125,19 @@ def _make_pairs(rows, labels, n_neighbors, generator, max_pairs):
     members.sort(key=lambda own: int(own[0]))
     n_each = -(-n_pairs // len(members))
     # By turns, so that none is left out where there are few pairs.
-    turns = [own[in_rounds(n_each, len(own), generator)] for own in members]
+    partners = chance = None
+    if weight is not None:
+        # How often a row is the first of a pair depends on all that may be the second.
+        partners = find_partners(rows, labels, n_neighbors)
+        chance = weight * partner_weight(partners, weight)
+    turns = [
+        own[in_rounds(n_each, len(own), generator, None if chance is None else chance[own])]
+        for own in members
+    ]
     a = torch.stack(turns, 1).flatten()[:n_pairs]
-    partners = find_partners(rows, labels, n_neighbors, of=a)
-    return torch.stack([a, draw_partners(partners, a, generator)], 1)
+    if partners is None:
+        partners = find_partners(rows, labels, n_neighbors, of=a)
+    return torch.stack([a, draw_partners(partners, a, generator, weight)], 1)
 
 
 @torch.no_grad()
@@ -137,16 +156,17 @@ def _latent_of_pairs(stack, rows, pairs, kind):
     return make_latent(kind, posterior, L, mask, stack)
 
 
-def _split(rows, labels, fraction, generator, n_neighbors):
+def _split(rows, labels, fraction, generator, n_neighbors, weight=None, groups=None):
     """Hold rows out, and give every row, training or held out, its references."""
-    split = split_rows(torch.arange(len(rows)).unsqueeze(1), fraction, generator)
+    indices = torch.arange(len(rows)).unsqueeze(1)
+    split = split_rows(indices, fraction, generator, groups=groups)
     train, valid = split.train.flatten(), split.valid.flatten()
     partners = find_partners(rows[train], labels[train], n_neighbors)
     # A row that is alone in its class has no reference: it is one, and nothing else.
     able = partners.count > 1
     if fraction and not able.any():
         # No two rows of one class were left to learn from.
-        return _split(rows, labels, 0.0, generator, n_neighbors)
+        return _split(rows, labels, 0.0, generator, n_neighbors, weight)
     if not able.all():
         kept = able.nonzero().flatten()
         train = train[kept]
@@ -157,9 +177,15 @@ def _split(rows, labels, fraction, generator, n_neighbors):
         if len(same):
             references.append((i, int(same[torch.randint(len(same), (), generator=generator)])))
     if len(references) < 2:
-        return ClassRows(rows[train], rows[:0], partners, rows[:0])
-    i, r = torch.tensor(references).T
-    return ClassRows(rows[train], rows[i], partners, rows[r])
+        references = []
+    i, r = torch.tensor(references, dtype=torch.int64).view(-1, 2).T
+    split = ClassRows(rows[train], rows[i], partners, rows[r])
+    if weight is None:
+        return split
+    return split._replace(
+        weight=scaled_for_pairs(partners, labels[train], weight[train]),
+        valid_weight=mean_one(weight[i] * weight[r]),
+    )
 
 
 def train_reference_generator(
@@ -176,6 +202,8 @@ def train_reference_generator(
     max_centroids=None,
     device="cpu",
     description="RHVAE",
+    weights=None,
+    groups=None,
     store=None,
     start=None,
 ):
@@ -202,6 +230,11 @@ def train_reference_generator(
     device : str, default="cpu"
     description : str
         Text of the progress bar.
+    weights : list of (Tensor of float64 of shape (n_m,), or None), or None
+        Weights of the rows, within each class of mean 1: a pair counts by the product of both in
+        the loss and is drawn in proportion to it, and so are references to their weight.
+    groups : list of (Tensor of int64 of shape (n_m,), or None), or None
+        Groups of rows that are held out together or not at all.
     store : object or None, default=None
         Keeps the state of the training, see :func:`.training.train_stack`.
     start : list of dict of str to Tensor, or None, default=None
@@ -218,20 +251,27 @@ def train_reference_generator(
     resolution, fine = architecture.resolution, None
     if resolution is not None:
         fine, rows = rows, [resolution.encode(x) for x in rows]
+    none = [None] * len(rows)
+    weights = weights_of(weights or none, rows)
+    each = weights or none
     split = [
-        _split(x, y, validation_fraction, g, n_neighbors)
-        for x, y, g in zip(rows, labels, streams["split"], strict=True)
+        _split(x, y, validation_fraction, g, n_neighbors, w, ids)
+        for x, y, g, w, ids in zip(
+            rows, labels, streams["split"], each, groups or none, strict=True
+        )
     ]
-    stack.likelihood.start_at([s.train for s in split])
+    stack.likelihood.start_at(
+        [s.train for s in split], None if weights is None else [s.weight for s in split]
+    )
     if start is not None:
         put_weights(stack, start)
     history, interrupted = train_stack(stack, split, training, streams, device, description, store)
     pairs = [
-        _make_pairs(x, y, n_neighbors, g, max_centroids)
-        for x, y, g in zip(rows, labels, streams["split"], strict=True)
+        _make_pairs(x, y, n_neighbors, g, max_centroids, w)
+        for x, y, g, w in zip(rows, labels, streams["split"], each, strict=True)
     ]
     latent = _latent_of_pairs(stack, rows, pairs, metric)
-    generator = ReferenceGenerator(stack, latent, rows, labels, pairs, resolution, fine)
+    generator = ReferenceGenerator(stack, latent, rows, labels, pairs, resolution, fine, weights)
     return generator, history, interrupted
 
 
@@ -285,9 +325,11 @@ def draw_from_references(
     rows, references = [], []
     for j, (k, m) in enumerate(zip(labels, members, strict=True)):
         all_rows = generator.references[m]
-        own = all_rows[generator.labels[m] == k]
+        is_own = generator.labels[m] == k
+        own = all_rows[is_own]
+        weight = None if generator.weights is None else generator.weights[m][is_own]
         decode_stream = streams["decode"][j]
-        reference = in_rounds(counts[j], len(own), decode_stream)
+        reference = in_rounds(counts[j], len(own), decode_stream, weight)
         pair = generator.pairs[m][start[j]]
         scale = torch.rand(counts[j], 1, generator=decode_stream)
         noise = torch.rand(counts[j], own.shape[1], generator=decode_stream) if noisy else None

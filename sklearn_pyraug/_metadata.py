@@ -1,0 +1,208 @@
+"""What comes with the rows: their weights, and the groups that they belong to."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length
+
+__all__ = [
+    "Metadata",
+    "check_groups",
+    "check_sample_weight",
+    "check_weighted_classes",
+    "class_weights",
+    "read_metadata",
+]
+
+
+class Metadata(NamedTuple):
+    """What came with the rows.
+
+    Attributes
+    ----------
+    sample_weight : ndarray of shape (n_samples,) or None
+    groups : ndarray of shape (n_samples,) or None
+    """
+
+    sample_weight: np.ndarray | None = None
+    groups: np.ndarray | None = None
+
+    def learned(self, *arrays):
+        """Return the rows of arrays that are learned from: those whose weight is not zero.
+
+        Parameters
+        ----------
+        *arrays : {ndarray, sparse matrix} of shape (n_samples, ...), or None
+
+        Returns
+        -------
+        arrays : list
+            The same where all are.
+        """
+        if self.sample_weight is None or np.all(self.sample_weight > 0):
+            return list(arrays)
+        kept = np.flatnonzero(self.sample_weight)
+        return [None if a is None else a[kept] for a in arrays]
+
+
+def read_metadata(X, sample_weight, groups):
+    """Check what comes with the rows.
+
+    Parameters
+    ----------
+    X : object
+        Rows.
+    sample_weight, groups : array-like of shape (n_samples,), or None
+
+    Returns
+    -------
+    metadata : Metadata
+
+    Raises
+    ------
+    ValueError
+        See :func:`check_sample_weight` and :func:`check_groups`.
+    """
+    return Metadata(
+        None if sample_weight is None else check_sample_weight(sample_weight, X),
+        None if groups is None else check_groups(groups, X),
+    )
+
+
+def check_sample_weight(sample_weight, X=None):
+    """Return weights as an array, none negative and some positive.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,)
+    X : object, default=None
+        Rows, of which there must be as many; None leaves that to the caller.
+
+    Returns
+    -------
+    sample_weight : ndarray of shape (n_samples,), of float64 or float32
+
+    Raises
+    ------
+    ValueError
+        If they are not one finite number for each row, or negative, or all zero.
+    """
+    sample_weight = check_array(
+        sample_weight,
+        ensure_2d=False,
+        # A single number is none of many, and has a message of its own below.
+        ensure_min_samples=0,
+        dtype=[np.float64, np.float32],
+        input_name="sample_weight",
+    )
+    if sample_weight.ndim != 1:
+        raise ValueError(
+            f"sample_weight must have one dimension, got shape {sample_weight.shape}: pass one "
+            "weight for each row of X."
+        )
+    if np.any(sample_weight < 0):
+        raise ValueError(
+            f"sample_weight must not be negative, got {int((sample_weight < 0).sum())} negative "
+            "values: give weight zero to the rows that are to be left out."
+        )
+    if not np.any(sample_weight > 0):
+        raise ValueError(
+            "sample_weight must contain at least one positive weight, got only zeros: give a "
+            "positive weight to the rows that are to be learned from."
+        )
+    if X is not None:
+        check_consistent_length(X, sample_weight)
+    return sample_weight
+
+
+def check_groups(groups, X):
+    """Return the groups of rows as an array.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_samples,)
+        One label for each row, all of a kind that can be sorted.
+    X : object
+        Rows, of which there must be as many.
+
+    Returns
+    -------
+    groups : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If they are not one label for each row, or if one is missing.
+    """
+    groups = check_array(
+        groups, ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="groups"
+    )
+    if groups.ndim != 1:
+        raise ValueError(
+            f"groups must have one dimension, got shape {groups.shape}: pass one label for each "
+            "row of X."
+        )
+    check_consistent_length(X, groups)
+    try:
+        np.unique(groups)
+    except TypeError:
+        kinds = ", ".join(sorted({type(v).__name__ for v in groups.tolist()}))
+        raise ValueError(
+            f"groups must be labels of one kind, got values of the types {kinds}: pass numbers "
+            "alone or text alone, with a label of its own for a row whose group is not known."
+        ) from None
+    return groups
+
+
+def check_weighted_classes(sample_weight, y, labels):
+    """Check that some rows of certain classes can be learned from.
+
+    Parameters
+    ----------
+    sample_weight : ndarray of shape (n_samples,) or None
+    y : ndarray of shape (n_samples,)
+    labels : list
+        The classes that are to have a generator.
+
+    Raises
+    ------
+    ValueError
+        If the weights of one of these classes are all zero.
+    """
+    if sample_weight is None:
+        return
+    present = y[sample_weight > 0]
+    lacking = [k for k in np.asarray(labels, dtype=y.dtype).tolist() if not np.any(present == k)]
+    if lacking:
+        raise ValueError(
+            f"sample_weight is zero for all rows of the classes {lacking}, which are to have new "
+            "rows: give a positive weight to some of their rows, or name only other classes in a "
+            "dict as sampling_strategy of fit_resample."
+        )
+
+
+def class_weights(sample_weight, y_index):
+    """Return weights whose mean is 1 in each class.
+
+    Parameters
+    ----------
+    sample_weight : ndarray of shape (n_samples,) or None
+        Positive.
+    y_index : ndarray of int of shape (n_samples,)
+        Index of each row's class.
+
+    Returns
+    -------
+    weights : ndarray of float64 of shape (n_samples,), or None
+        None where the weights of every class are equal.
+    """
+    if sample_weight is None:
+        return None
+    weights = sample_weight.astype(np.float64)
+    for k in np.unique(y_index):
+        own = y_index == k
+        # By the largest first: ratios are then the same, bit for bit, for any multiple of weights
+        # that is exact, and no sum can overflow.
+        ratios = weights[own] / weights[own].max()
+        weights[own] = ratios / ratios.mean()
+    return None if np.all(weights == 1.0) else weights
