@@ -178,8 +178,9 @@ def test_skops_after_fit(decoder, tmp_path):
     `save` holds the same, and runs no code either.
     """
     augmenter = quick(decoder=decoder).fit(*table())
+    # Some versions refuse to write or to read, others read what cannot be used.
     with pytest.raises((RuntimeError, TypeError, ValueError)):
-        by_skops(augmenter)
+        by_skops(augmenter).sample(2)
     augmenter.save(tmp_path / "model.pyraug")
     loaded = RHVAEAugmenter.load(tmp_path / "model.pyraug")
     assert_array_equal(loaded.sample(2)[0], augmenter.sample(2)[0])
