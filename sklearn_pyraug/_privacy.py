@@ -28,6 +28,8 @@ _QUANTILE = 0.01
 _MAX_MEASURED = 5_000
 # Codes are of float32: what differs by less than this share of a distance is no difference.
 _ROUNDING = 1e-6
+# Stands for a code that is infinite.
+_FAR = 1e30
 # Values in one block of differences.
 _BLOCK = 2**22
 # As near as this, in medians of the training rows' distances to their nearest other one, is a
@@ -368,6 +370,7 @@ def closest(X, X_real):
     distances : ndarray of float64 of shape (n,)
         Euclidean.
     """
+    X, X_real = _finite(X), _finite(X_real)
     search = NearestNeighbors(n_neighbors=1).fit(X_real)
     distances = np.empty(len(X))
     for rows in _blocks(X):
@@ -390,6 +393,7 @@ def closest_other(X, chosen=None):
     distances : ndarray of float64 of shape (n_chosen,)
         Euclidean.
     """
+    X = _finite(X)
     search = NearestNeighbors(n_neighbors=2).fit(X)
     chosen = np.arange(len(X)) if chosen is None else chosen
     distances = np.empty(len(chosen))
@@ -400,6 +404,11 @@ def closest_other(X, chosen=None):
         other = np.where(index[:, 0] == rows, index[:, 1], index[:, 0])
         distances[part] = _lengths(X[rows], X[other])
     return distances
+
+
+def _finite(X):
+    """Return rows without infinities: a value at the end of its type's range may code to one."""
+    return X if np.isfinite(X).all() else np.nan_to_num(X, posinf=_FAR, neginf=-_FAR)
 
 
 def _blocks(X, n=None):

@@ -459,3 +459,13 @@ def test_guard():
 def test_refuses_other_distances(value):
     with pytest.raises(ValueError, match="min_distance"):
         quick(min_distance=value).fit_resample(*table())
+
+
+def test_infinite_codes_are_far_away():
+    """Of values at the end of the floats' range, whose standard scores overflow."""
+    T = spread(30)
+    T[0, 0] = np.inf
+    new = np.array([[np.inf, 0, 0], [-np.inf, 0, 0]], np.float32)
+    assert (closest(new, T[1:]) > 1e29).all()
+    assert np.isfinite(find_spacing(T).median)
+    assert privacy_report(new, T, np.zeros(2, int), [0]).n_rows == 2
