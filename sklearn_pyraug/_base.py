@@ -251,7 +251,9 @@ class BaseAugmenter(ModelFileMixin, BaseOverSampler):
         X_resampled, y_resampled = self._fit_resample(X, y, metadata)
         if binarize_y:
             y_resampled = label_binarize(y_resampled, classes=self.classes_)
-        return self._containers.transform(X_resampled, y_resampled)
+        # A table of polars or pyarrow puts the new rows below the user's own by itself.
+        containers = getattr(self._containers, "others", self._containers)
+        return containers.transform(X_resampled, y_resampled)
 
     def _fit_resample(self, X, y, metadata):
         root = self._learn(X, y, metadata)
