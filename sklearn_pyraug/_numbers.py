@@ -230,16 +230,27 @@ class NumberCodec:
     def _decode_ranks(self, codes, j, class_index):
         """Give each class's rows the training values of the class in columns `j`, rank for rank."""
         if class_index is None:
-            groups = [(slice(None), np.sort(np.concatenate(self._quantiles)[:, j], axis=0))]
+            groups = [(slice(None), self._known(None, j))]
         else:
-            groups = [(class_index == k, q[:, j]) for k, q in enumerate(self._quantiles)]
+            groups = [(class_index == k, self._known(k, j)) for k in np.unique(class_index)]
         X = self._decode_smooth(codes, j)
         for rows, known in groups:
             m, n = len(X[rows]), len(known)
-            if m and n:
+            if m:
                 ranks = rankdata(codes[rows], axis=0)
                 X[rows] = np.take_along_axis(known, ((ranks - 0.5) * n / m).astype(np.intp), axis=0)
         return X
+
+    def _known(self, k, j):
+        """Return the sorted training values of class `k` in columns `j`, of shape (n, n_selected).
+
+        Of all classes where `k` is None, or a class that has no value of its own: all of its
+        rows lack one, or hold the column's atom.
+        """
+        quantiles = self._quantiles
+        if k is not None and k < len(quantiles) and len(quantiles[k]):
+            return quantiles[k][:, j]
+        return np.sort(np.concatenate(quantiles)[:, j], axis=0)
 
 
 def _as_code(probability):

@@ -231,6 +231,16 @@ def test_a_class_keeps_to_what_its_rows_agree_on(table, rng):
     assert np.isnan(decoded[:200, BOTH]).any()
 
 
+@pytest.mark.parametrize("lacking", [7.5, np.nan], ids=["atom", "missing"])
+def test_quantiles_of_a_class_that_has_no_continuous_value(lacking, rng):
+    """Its rows were given values that the column never had, where codes said that they have one."""
+    x = np.r_[np.full(15, lacking), rng.normal(size=16)]
+    y = np.r_[1, np.zeros(30, dtype=int)]
+    codec = TableCodec(value_mapping="quantile").fit(x[:, None], y)
+    T = np.column_stack([rng.normal(size=9), np.zeros(9)])
+    assert np.isin(codec.decode(T, np.ones(9, dtype=int)), x[15:]).all()
+
+
 def test_quantiles_of_continuous_values_alone(table, rng):
     X, categorical = table
     y = np.repeat([0, 1], N // 2)
