@@ -379,7 +379,7 @@ def test_what_remains_too_close_is_the_furthest_of_all_draws(monkeypatch):
     )
     guard = Guard(np.zeros((1, 2), np.float32), Spacing(1.0, 1.0, 0.0), 1.0)
     generators = _generators.ClassGenerators(
-        codec, None, None, [], {}, {0: np.arange(3)}, 1, {}, None, None, None, guard
+        codec, None, None, [], {}, {0: np.arange(3)}, 1, {}, None, None, None, guard=guard
     )
     with pytest.warns(UserWarning, match="4 of 4 new rows are closer .* drawn 11 times"):
         draws = generators.draw({0: 4}, 0, None, "cpu", None)

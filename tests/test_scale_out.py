@@ -17,7 +17,7 @@ from numpy.testing import assert_array_equal
 from shared import quick, table
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_pyraug import _generators, _parallel
+from sklearn_pyraug import _learning, _parallel
 from sklearn_pyraug._jobs import run_jobs, torch_threads
 from sklearn_pyraug.pipeline import Pipeline
 
@@ -270,13 +270,13 @@ def test_a_hundred_thousand_rows(parameters):
 
 @pytest.mark.parametrize("decoder", ["auto", "direct"])
 def test_a_pipeline_with_a_memory_trains_once(decoder, tmp_path, monkeypatch):
-    train, n_trainings = _generators.train_groups, []
+    train, n_trainings = _learning.train_groups, []
 
     def counted(*args, **kwargs):
         n_trainings.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(_generators, "train_groups", counted)
+    monkeypatch.setattr(_learning, "train_groups", counted)
     X, y = table()
     steps = [("augment", quick(decoder=decoder)), ("classify", LogisticRegression())]
     pipeline = Pipeline(steps, memory=str(tmp_path))
