@@ -6,6 +6,7 @@ description change nothing.
 """
 
 import os
+import pickle
 import warnings
 from typing import NamedTuple
 
@@ -162,16 +163,19 @@ def train_cached(memory, key, train, arguments):
     if memory is None:
         return train(*arguments)
     try:
-        return memory.cache(_train, ignore=["train", "arguments"])(key, train, arguments)
+        return pickle.loads(
+            memory.cache(_train, ignore=["train", "arguments"])(key, train, arguments)
+        )
     except _Interrupted as stopped:
         return stopped.result
 
 
 def _train(key, train, arguments):
+    """Train; the result is pickled, as joblib reads networks in five times the time."""
     result = train(*arguments)
     if result.interrupted is not None:
         raise _Interrupted(result)
-    return result
+    return pickle.dumps(result)
 
 
 def draw_cached(memory, generators, n_jobs, **arguments):
