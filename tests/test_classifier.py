@@ -12,7 +12,8 @@ from imblearn.under_sampling import RandomUnderSampler
 from imblearn.utils.estimator_checks import parametrize_with_checks as imblearn_checks
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from shared import Recorder
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptron
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -61,18 +62,6 @@ def test_scikit_learn_checks(estimator, check):
 @imblearn_checks(ESTIMATORS)
 def test_imbalanced_learn_checks(estimator, check):
     check(estimator)
-
-
-class Recorder(ClassifierMixin, BaseEstimator):
-    """Classifier that keeps what it was fitted on."""
-
-    def fit(self, X, y, sample_weight=None):
-        self.X_, self.y_, self.sample_weight_ = X, y, sample_weight
-        self.classes_ = np.unique(y)
-        return self
-
-    def predict(self, X):
-        return np.full(len(X), self.classes_[0])
 
 
 class NewRowsFirst(BaseEstimator):

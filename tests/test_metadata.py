@@ -11,8 +11,8 @@ import torch
 from imblearn.over_sampling import RandomOverSampler
 from numpy.testing import assert_array_equal
 from scipy import sparse
-from shared import quick, table
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from shared import Recorder, quick, table
+from sklearn.base import clone
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.preprocessing import StandardScaler
@@ -21,18 +21,6 @@ from sklearn_pyraug import AugmentedClassifier, Pipeline, RHVAEAugmenter
 from sklearn_pyraug._metadata import check_groups
 from sklearn_pyraug.rhvae.data import split_rows
 from sklearn_pyraug.rhvae.transfer import _split
-
-
-class Recorder(ClassifierMixin, BaseEstimator):
-    """Classifier that keeps what it was fitted on."""
-
-    def fit(self, X, y, sample_weight=None):
-        self.X_, self.y_, self.sample_weight_ = X, y, sample_weight
-        self.classes_ = np.unique(y)
-        return self
-
-    def predict(self, X):
-        return np.full(len(X), self.classes_[0])
 
 
 class Seeing(RHVAEAugmenter):

@@ -78,6 +78,18 @@ def trained_tensors(stack):
     return dict(stack.named_parameters()) | buffers
 
 
+def _class_records(net):
+    """Return by name what is noted of every class, also of those that have left the stack."""
+    return {
+        "lr_scale": net.lr_scale_,
+        "eps": net.eps_,
+        "best_loss": torch.from_numpy(net.best_loss_),
+        "best_epoch": torch.from_numpy(net.best_epoch_),
+        "n_rollbacks": torch.from_numpy(net.n_rollbacks_),
+        "rollbacks_in_a_row": torch.from_numpy(net.rollbacks_in_a_row_),
+    }
+
+
 def _in_turn(stack):
     """Return by name the networks that count their calls, which seed their random numbers."""
     return {n: m for n, m in stack.named_children() if getattr(m, "in_turn", None) is not None}
@@ -113,14 +125,8 @@ def take_state(net, settings, finished=False):
         tensors |= {f"chunks.{k}.{i}": c for i, c in enumerate(chunks)}
     for k, losses in enumerate(net.class_losses_):
         tensors[f"losses.{k}"] = torch.tensor(losses, dtype=torch.float64)
-    records = {
+    records = _class_records(net) | {
         "active": net.active_,
-        "lr_scale": net.lr_scale_,
-        "eps": net.eps_,
-        "best_loss": torch.from_numpy(net.best_loss_),
-        "best_epoch": torch.from_numpy(net.best_epoch_),
-        "n_rollbacks": torch.from_numpy(net.n_rollbacks_),
-        "rollbacks_in_a_row": torch.from_numpy(net.rollbacks_in_a_row_),
         "history": torch.tensor(
             [[float(row[name]) for name in _RECORDED] for row in net.history], dtype=torch.float64
         ).reshape(-1, len(_RECORDED)),
@@ -286,14 +292,7 @@ def _check_like(found, expected, what):
 
 def _check_records(records, net):
     K = net.module_.n_classes
-    expected = {
-        "lr_scale": net.lr_scale_,
-        "eps": net.eps_,
-        "best_loss": torch.from_numpy(net.best_loss_),
-        "best_epoch": torch.from_numpy(net.best_epoch_),
-        "n_rollbacks": torch.from_numpy(net.n_rollbacks_),
-        "rollbacks_in_a_row": torch.from_numpy(net.rollbacks_in_a_row_),
-    }
+    expected = _class_records(net)
     active, history = records.get("active"), records.get("history")
     _check_like({n: records.get(n) for n in expected}, expected, "records")
     if active is None or active.dtype != torch.int64 or active.dim() != 1 or not len(active):
