@@ -111,8 +111,18 @@ def check_sample_weight(sample_weight, X=None):
             "positive weight to the rows that are to be learned from."
         )
     if X is not None:
-        check_consistent_length(X, sample_weight)
+        _check_length("sample_weight", sample_weight, X)
     return sample_weight
+
+
+def _check_length(name, values, X):
+    try:
+        check_consistent_length(X, values)
+    except ValueError:
+        raise ValueError(
+            f"{name} has {len(values)} entries, which is not the number of rows of X: pass one "
+            "for each row."
+        ) from None
 
 
 def check_groups(groups, X):
@@ -142,7 +152,7 @@ def check_groups(groups, X):
             f"groups must have one dimension, got shape {groups.shape}: pass one label for each "
             "row of X."
         )
-    check_consistent_length(X, groups)
+    _check_length("groups", groups, X)
     try:
         np.unique(groups)
     except TypeError:

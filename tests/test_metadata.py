@@ -327,7 +327,7 @@ def test_a_model_file_holds_no_groups(data, tmp_path):
     [
         (np.ones((40, 2)), r"groups must have one dimension, got shape \(40, 2\): pass one"),
         ("A", r"groups must have one dimension, got shape \(\): pass one"),
-        (np.ones(39), "inconsistent numbers of samples"),
+        (np.ones(39), "groups has 39 entries, which is not the number of rows of X: pass"),
         (np.full(40, np.nan), "groups contains NaN"),
         ([None, *["a"] * 39], r"labels of one kind, got values of the types NoneType, str: pass"),
         ([1, *["a"] * 39], None),
