@@ -6,6 +6,7 @@ are data, written under a temporary name first: a process that is killed leaves 
 """
 
 import json
+import logging
 import time
 import warnings
 from numbers import Integral
@@ -18,6 +19,7 @@ from .rhvae.resume import TrainingState
 
 __all__ = ["CheckpointFolder", "GroupStore"]
 
+_logger = logging.getLogger(__name__)
 _FORMAT = "sklearn-pyraug-checkpoint"
 _VERSION = 1
 _RUN = "run.json"
@@ -167,6 +169,7 @@ class GroupStore:
         meta, tensors = read_archive(self.path)
         if meta.pop("key", None) != self.key:
             raise self.refused("it is another training's")
+        _logger.info("Going on from %s.", self.path)
         return TrainingState(meta, tensors)
 
     def refused(self, reason):
@@ -194,6 +197,7 @@ class GroupStore:
                 stacklevel=2,
             )
         else:
+            _logger.debug("Wrote %s.", self.path)
             if state.meta["finished"]:
                 self._clean()
         self._written = time.monotonic()

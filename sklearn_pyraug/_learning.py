@@ -1,5 +1,7 @@
 """From coded rows to generators: who learns from which rows, what it starts from, what is kept."""
 
+import logging
+import time
 import warnings
 
 import numpy as np
@@ -18,6 +20,8 @@ from .rhvae.records import joined_history
 from .rhvae.resume import take_weights
 
 __all__ = ["learn"]
+
+_logger = logging.getLogger(__name__)
 
 # The attempt that seeds a training that goes on after so many epochs, counted from here.
 _CONTINUED = 10_000
@@ -156,6 +160,10 @@ def learn(
         start, before = _last_weights(previous, members, projection)
         # Other noise than that which the weights have seen.
         root = attempt_seed(root, _CONTINUED + max(len(h.train_loss) for h in before.values()))
+    sizes = [len(g) for g in groups]
+    shape = "Training stacks of %s generators on %d rows of %d codes; device %s."
+    _logger.info(shape, sizes, *seen.shape, device)
+    began = time.monotonic()
     trained, interrupted = train_groups(
         groups,
         members,
@@ -168,6 +176,15 @@ def learn(
         n_neighbors=plan.n_neighbors,
         **arguments,
     )
+    for group in trained:
+        _logger.info(
+            "Generators %s: %s epochs, best after %s, %s roll-backs.",
+            group.members,
+            [len(h.train_loss) for h in group.history],
+            [h.best_epoch for h in group.history],
+            [h.n_rollbacks for h in group.history],
+        )
+    _logger.info("Trained in %.1f s.", time.monotonic() - began)
     if before is not None:
         trained = [
             g._replace(

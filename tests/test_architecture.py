@@ -40,6 +40,7 @@ LAYERS = [
         "_classifier",
         "_gain",
         "_gain_result",
+        "_html",
         "_saving",
         "model_selection",
         "pipeline",
