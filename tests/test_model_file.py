@@ -698,10 +698,11 @@ MALFORMED = {
 def test_malformed_files_are_refused(damage, path):
     fitted("table").save(path)
     damage(path)
-    start = time.perf_counter()
+    # Of the processor, so that a busy machine is no failure.
+    start = time.process_time()
     with pytest.raises(ValueError, match="`path` is '.*model.pyraug', which is") as caught:
         RHVAEAugmenter.load(path)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     assert "; give a file that" in str(caught.value)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
