@@ -751,10 +751,10 @@ def test_malformed_images_are_refused(change, path):
     fitted("large images").save(path)
     with changed(path) as (meta, _):
         fields(meta, "Architecture").update(change)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match="damaged one"):
         RHVAEAugmenter.load(path)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 MALFORMED_MIXED = {
@@ -771,10 +771,10 @@ def test_malformed_tables_are_refused(damage, path):
     fitted("mixed").save(path)
     with changed(path) as content:
         damage(*content)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match="damaged one"):
         RHVAEAugmenter.load(path)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_a_random_state_beyond_its_key_is_refused(path):
@@ -813,13 +813,13 @@ def test_junk_anywhere_is_refused_or_harmless(case, path, random_seed):
         container, key = every[rng.integers(len(every))]
         container[key] = JUNK[rng.integers(len(JUNK))]
         write_archive(path, damaged, tensors)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             RHVAEAugmenter.load(path)
         except ValueError as error:
             assert str(path) in str(error)  # noqa: PT017
             n_refused += 1
-        assert time.perf_counter() - start < 1.0
+        assert time.process_time() - start < 1.0
     assert n_refused > n_tries / 2
 
 
