@@ -1,4 +1,9 @@
-"""Bring networks of your own: a convolutional encoder, decoder and metric network for digits."""
+"""
+Networks of your own
+====================
+
+Bring networks of your own: a convolutional encoder, decoder and metric network for digits.
+"""
 
 import time
 

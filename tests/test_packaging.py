@@ -9,6 +9,15 @@ import pytest
 from sklearn_pyraug._version import __version__
 
 ROOT = Path(__file__).parents[1]
+# What builds the documentation and is imported by no test: its bounds are the versions that it was
+# last built with.
+DOCUMENTATION_TOOLS = {
+    "myst-parser",
+    "numpydoc",
+    "pydata-sphinx-theme",
+    "sphinx",
+    "sphinx-gallery",
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +63,8 @@ def test_untested_versions_are_not_promised(project):
     tested = {f"{name}>={bound}" for name, bound in needed(project).items()}
     for extra, requirements in project["optional-dependencies"].items():
         bounded = {r for r in requirements if not re.fullmatch(r"[\w.-]+", r)}
+        if extra == "docs":
+            bounded = {r for r in bounded if r.split(">=")[0] not in DOCUMENTATION_TOOLS}
         assert bounded <= tested, extra
 
 

@@ -151,12 +151,12 @@ def train_generator(
     metric : {"learned", "posterior"}, default="learned"
         See :func:`.latent.make_latent`.
     device : str, default="cpu"
-    description : str
+    description : str, default="RHVAE"
         Text of the progress bar.
-    weights : list of (Tensor of float64 of shape (n_k,), or None), or None
+    weights : list of (Tensor of float64 of shape (n_k,), or None), or None, default=None
         Weights of the rows, in whose proportion they count in the loss and chains start at them;
         within each class of mean 1.
-    groups : list of (Tensor of int64 of shape (n_k,), or None), or None
+    groups : list of (Tensor of int64 of shape (n_k,), or None), or None, default=None
         Groups of rows that are held out together or not at all.
     store : object or None, default=None
         Keeps the state of the training, see :func:`.training.train_stack`.

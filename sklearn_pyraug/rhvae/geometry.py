@@ -158,7 +158,7 @@ def inverse_metric(z, metric, w=None):
     ----------
     z : Tensor of shape (n_classes, n_points, latent_dim)
     metric : Metric
-    w : Tensor of shape (n_classes, n_points, n_centroids) or None
+    w : Tensor of shape (n_classes, n_points, n_centroids) or None, default=None
         The weights at z, where they are known.
     """
     if w is None:

@@ -178,7 +178,7 @@ class RHVAEStack(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n_classes, n_rows, n_features)
-        r : Tensor of shape (n_classes, n_rows, n_features) or None
+        r : Tensor of shape (n_classes, n_rows, n_features) or None, default=None
             Reference rows.
         """
         return self.encoder(x, r)
@@ -189,7 +189,7 @@ class RHVAEStack(nn.Module):
         Parameters
         ----------
         z : Tensor of shape (n_classes, n_rows, latent_dim)
-        r : Tensor of shape (n_classes, n_rows, n_features) or None
+        r : Tensor of shape (n_classes, n_rows, n_features) or None, default=None
             Reference rows.
         """
         return self.decoder(z, r)
@@ -202,7 +202,7 @@ class RHVAEStack(nn.Module):
         x : Tensor of shape (n_classes, n_rows, n_features)
         mask : Tensor of shape (n_classes, n_rows)
             1 for a row, 0 for padding.
-        r : Tensor of shape (n_classes, n_rows, n_features) or None
+        r : Tensor of shape (n_classes, n_rows, n_features) or None, default=None
             Reference rows.
 
         Returns

@@ -124,7 +124,7 @@ def importance_log_likelihood(stack, x, mask, metric, generator, n_importance=10
         On the CPU.
     n_importance : int, default=100
         Draws S per row.
-    r : Tensor of the shape of x, or None
+    r : Tensor of the shape of x, or None, default=None
         Reference rows.
 
     Returns

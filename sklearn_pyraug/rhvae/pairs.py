@@ -155,7 +155,7 @@ def draw_partners(partners, rows, generator, weight=None):
     rows : Tensor of int64, shape (n_rows,)
         Indices of rows that have a partner.
     generator : torch.Generator
-    weight : Tensor of float64, shape (n,), or None
+    weight : Tensor of float64, shape (n,), or None, default=None
         In proportion to which a row is drawn; None for equal weights.
 
     Returns

@@ -228,12 +228,12 @@ def train_reference_generator(
     max_centroids : int or None, default=None
         Most pairs per member whose codes make up the metric.
     device : str, default="cpu"
-    description : str
+    description : str, default="RHVAE"
         Text of the progress bar.
-    weights : list of (Tensor of float64 of shape (n_m,), or None), or None
+    weights : list of (Tensor of float64 of shape (n_m,), or None), or None, default=None
         Weights of the rows, within each class of mean 1: a pair counts by the product of both in
         the loss and is drawn in proportion to it, and so are references to their weight.
-    groups : list of (Tensor of int64 of shape (n_m,), or None), or None
+    groups : list of (Tensor of int64 of shape (n_m,), or None), or None, default=None
         Groups of rows that are held out together or not at all.
     store : object or None, default=None
         Keeps the state of the training, see :func:`.training.train_stack`.

@@ -60,7 +60,7 @@ def sample_geodesic(metric, start, generators, *, n_neighbors=5, n_points=17, n_
         One CPU stream per class; what a class draws depends on nothing but its own.
     n_neighbors : int, default=5
         Neighbours among which j is drawn, all that there are in smaller classes.
-    n_points, n_iter : int
+    n_points, n_iter : int, default=17, 20
         Points on a curve and iterations of the solver, see
         :func:`~sklearn_pyraug.rhvae.geodesics.geodesic`.
 

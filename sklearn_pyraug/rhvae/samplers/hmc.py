@@ -183,7 +183,7 @@ def hmc_step(
     step_size : Tensor of shape (n_classes, 1, 1) or float
     n_leapfrog : int
     log_density_and_gradient : callable
-    gradient_alone : callable or None
+    gradient_alone : callable or None, default=None
         The same without the density, for the inner points of the trajectory.
 
     Returns

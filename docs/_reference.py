@@ -1,0 +1,141 @@
+"""The pages of the API reference, made of every public module's `__all__`.
+
+A name that is added to `__all__` is documented without a change here. Nothing of sphinx is
+imported, so that the tests can tell what is documented without it.
+"""
+
+import importlib
+import inspect
+import types
+
+PACKAGE = "sklearn_pyraug"
+
+# What users import, in the order of the reference.
+PUBLIC = [
+    PACKAGE,
+    f"{PACKAGE}.pipeline",
+    f"{PACKAGE}.model_selection",
+    f"{PACKAGE}.metrics",
+    f"{PACKAGE}.plotting",
+    f"{PACKAGE}.io",
+    f"{PACKAGE}.datasets",
+    f"{PACKAGE}.rhvae",
+]
+
+# Where the formulas of the user guide are computed: documented to be read, not to be relied on.
+FORMULAS = [
+    f"{PACKAGE}.rhvae.{name}"
+    for name in (
+        "geometry",
+        "hamiltonian",
+        "flow",
+        "objective",
+        "samplers",
+        "geodesics",
+        "posterior_metric",
+        "scales",
+        "pairs",
+        "transfer",
+        "warp",
+        "scoring",
+    )
+]
+
+
+def pages():
+    """Return the text of each page by its name, a docname without folder."""
+    made = {"api": _tables(), "formulas": _formulas()}
+    for module in PUBLIC:
+        for name in documented(module):
+            made[f"{module}.{name}"] = _page(module, name)
+    for module in FORMULAS:
+        made[module] = _module(module)
+    return made
+
+
+def documented(module):
+    """Return the public classes and functions of a module, in the order of `__all__`."""
+    found = importlib.import_module(module)
+    return [name for name in found.__all__ if callable(getattr(found, name))]
+
+
+def constants(module):
+    """Return the other public names of a module with their values, as text."""
+    found = importlib.import_module(module)
+    rest = [name for name in found.__all__ if not callable(getattr(found, name))]
+    return {name: repr(getattr(found, name)) for name in rest}
+
+
+def _title(text):
+    return f"{text}\n{'=' * len(text)}\n\n"
+
+
+def _first_sentence(found):
+    return " ".join(inspect.getdoc(found).split("\n\n")[0].split())
+
+
+def _tables():
+    text = _title("API reference")
+    text += "All public names, by the module from which they are imported.\n\n"
+    for module in PUBLIC:
+        found = importlib.import_module(module)
+        text += f"{module}\n{'-' * len(module)}\n\n"
+        text += f".. py:module:: {module}\n\n{_first_sentence(found)}\n\n"
+        text += f".. currentmodule:: {module}\n\n.. autosummary::\n   :toctree:\n\n"
+        text += "".join(f"   {name}\n" for name in documented(module)) + "\n"
+        for name, value in constants(module).items():
+            # The version is the page's own, and would go stale in a text.
+            shown = "" if name == "__version__" else f" = ``{value}``"
+            text += f"* ``{name}``{shown}\n"
+        text += "\n"
+    return text + ".. toctree::\n   :hidden:\n\n   formulas\n"
+
+
+def _formulas():
+    text = _title("Where the formulas are")
+    text += (
+        "The modules that the :doc:`user guide </user_guide>` refers to. They may change in any "
+        "release; what is stable is in the :doc:`API reference <api>`.\n\n.. toctree::\n\n"
+    )
+    return text + "".join(f"   {module}\n" for module in FORMULAS)
+
+
+def _module(module):
+    found = importlib.import_module(module)
+    text = _title(module) + f".. py:module:: {module}\n\n{_first_sentence(found)}\n\n"
+    for name in documented(module):
+        text += _entry(module, name)
+    return text
+
+
+def _page(module, name):
+    return _title(name) + f".. currentmodule:: {module}\n\n" + _entry(module, name)
+
+
+def _entry(module, name):
+    found = getattr(importlib.import_module(module), name)
+    kind = "class" if inspect.isclass(found) else "function"
+    if not found.__module__.startswith(PACKAGE):
+        # Another package's docstring refers to pages of its own.
+        origin = f"{found.__module__}.{name}"
+        return f".. py:{kind}:: {module}.{name}\n\n   ``{origin}``, re-exported.\n\n"
+    text = f".. auto{kind}:: {module}.{name}\n\n"
+    if kind == "class":
+        for method in own_methods(found):
+            text += f"   .. automethod:: {module}.{name}.{method}\n\n"
+    return text
+
+
+def own_methods(found):
+    """Return the public methods of a class that this package defines, inherited ones included."""
+    methods = {}
+    for base in reversed(found.__mro__):
+        if base.__module__.startswith(PACKAGE):
+            methods |= vars(base)
+    return [
+        name
+        for name, value in methods.items()
+        if not name.startswith("_")
+        and isinstance(value, types.FunctionType | classmethod | staticmethod)
+        and inspect.getdoc(getattr(found, name))
+    ]
