@@ -26,6 +26,9 @@ PUBLIC = [
 FORMULAS = [
     f"{PACKAGE}.rhvae.{name}"
     for name in (
+        "networks",
+        "reference",
+        "likelihoods",
         "geometry",
         "hamiltonian",
         "flow",

@@ -42,7 +42,7 @@ class GaussianLikelihood(nn.Module):
         Parameters
         ----------
         rows : list of Tensor, each of shape (n_k, n_features)
-        weights : list of Tensor, each of shape (n_k,), or None
+        weights : list of Tensor, each of shape (n_k,), or None, default=None
             Weights of the rows; None for equal ones.
 
         Returns
@@ -129,7 +129,7 @@ class BernoulliLikelihood(nn.Module):
         Parameters
         ----------
         rows : list of Tensor, each of shape (n_k, n_features)
-        weights : list of Tensor, each of shape (n_k,), or None
+        weights : list of Tensor, each of shape (n_k,), or None, default=None
             Weights of the rows; None for equal ones.
 
         Returns

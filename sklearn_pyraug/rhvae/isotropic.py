@@ -34,7 +34,7 @@ class IsotropicLikelihood(GaussianLikelihood):
         Parameters
         ----------
         rows : list of Tensor, each of shape (n_k, n_features)
-        weights : list of Tensor, each of shape (n_k,), or None
+        weights : list of Tensor, each of shape (n_k,), or None, default=None
             Weights of the rows; None for equal ones.
 
         Returns
