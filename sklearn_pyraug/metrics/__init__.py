@@ -7,13 +7,19 @@ from ._distances import (
     memorization_share,
     precision_recall_density_coverage,
 )
+from ._two_samples import TwoSampleResult, classifier_two_sample_test
+from ._utility import TrainOnSynthetic, train_on_synthetic
 
 __all__ = [
     "PrecisionRecallDensityCoverage",
     "PrivacyCounts",
     "PrivacyReport",
     "Spacing",
+    "TrainOnSynthetic",
+    "TwoSampleResult",
+    "classifier_two_sample_test",
     "distance_to_closest_record",
     "memorization_share",
     "precision_recall_density_coverage",
+    "train_on_synthetic",
 ]
