@@ -1,6 +1,7 @@
 """Measures of how good, how varied and how private synthetic rows are."""
 
 from .._privacy import PrivacyCounts, PrivacyReport, Spacing
+from ._discrepancies import maximum_mean_discrepancy, sliced_wasserstein_distance
 from ._distances import (
     PrecisionRecallDensityCoverage,
     distance_to_closest_record,
@@ -19,7 +20,9 @@ __all__ = [
     "TwoSampleResult",
     "classifier_two_sample_test",
     "distance_to_closest_record",
+    "maximum_mean_discrepancy",
     "memorization_share",
     "precision_recall_density_coverage",
+    "sliced_wasserstein_distance",
     "train_on_synthetic",
 ]
