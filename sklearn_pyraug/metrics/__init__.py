@@ -1,6 +1,12 @@
 """Measures of how good, how varied and how private synthetic rows are."""
 
 from .._privacy import PrivacyCounts, PrivacyReport, Spacing
+from ._authenticity import (
+    TrainingProximity,
+    authenticity,
+    nearest_neighbor_distance_ratio,
+    training_proximity,
+)
 from ._discrepancies import maximum_mean_discrepancy, sliced_wasserstein_distance
 from ._distances import (
     PrecisionRecallDensityCoverage,
@@ -17,12 +23,16 @@ __all__ = [
     "PrivacyReport",
     "Spacing",
     "TrainOnSynthetic",
+    "TrainingProximity",
     "TwoSampleResult",
+    "authenticity",
     "classifier_two_sample_test",
     "distance_to_closest_record",
     "maximum_mean_discrepancy",
     "memorization_share",
+    "nearest_neighbor_distance_ratio",
     "precision_recall_density_coverage",
     "sliced_wasserstein_distance",
     "train_on_synthetic",
+    "training_proximity",
 ]
