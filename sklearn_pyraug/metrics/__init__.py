@@ -7,6 +7,7 @@ from ._authenticity import (
     nearest_neighbor_distance_ratio,
     training_proximity,
 )
+from ._columns import ColumnDifferences, column_differences
 from ._discrepancies import maximum_mean_discrepancy, sliced_wasserstein_distance
 from ._distances import (
     PrecisionRecallDensityCoverage,
@@ -18,6 +19,7 @@ from ._two_samples import TwoSampleResult, classifier_two_sample_test
 from ._utility import TrainOnSynthetic, train_on_synthetic
 
 __all__ = [
+    "ColumnDifferences",
     "PrecisionRecallDensityCoverage",
     "PrivacyCounts",
     "PrivacyReport",
@@ -27,6 +29,7 @@ __all__ = [
     "TwoSampleResult",
     "authenticity",
     "classifier_two_sample_test",
+    "column_differences",
     "distance_to_closest_record",
     "maximum_mean_discrepancy",
     "memorization_share",
