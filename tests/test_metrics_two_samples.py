@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from shared import Recorder
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
@@ -154,6 +155,11 @@ def test_bad_parameters_are_refused(parameters, match):
 def test_what_is_no_classifier_is_refused(classifier):
     with pytest.raises(TypeError, match="`classifier` is .* give a scikit-learn classifier"):
         classifier_two_sample_test(np.eye(10), np.eye(10), classifier=classifier)
+
+
+def test_a_classifier_that_cannot_rank_is_refused():
+    with pytest.raises(TypeError, match="neither predict_proba nor decision_function"):
+        classifier_two_sample_test(np.eye(10), np.eye(10), classifier=Recorder())
 
 
 def test_sets_that_do_not_fit_are_refused():

@@ -83,6 +83,8 @@ def distance_to_closest_record(X_synthetic, X_real, *, scale="standard"):
     See Also
     --------
     memorization_share : One number instead of one a row.
+    nearest_neighbor_distance_ratio : Needs no yardstick for what is near.
+    training_proximity : Holds the distances against those to rows held out.
 
     Examples
     --------

@@ -74,13 +74,13 @@ def classifier_two_sample_test(
     -------
     result : TwoSampleResult
         The statistic is the area under the ROC curve on the test folds, averaged over folds, in
-        [0, 1]. It is 0.5 for sets of one distribution and 1 for sets told apart without error:
-        lower is better, down to 0.5.
+        [0, 1]. It is about 0.5 for sets of one distribution and 1 for sets told apart without
+        error: lower is better, down to 0.5.
 
     Raises
     ------
     TypeError
-        If `classifier` is no classifier.
+        If `classifier` is no classifier, or has neither of these methods.
     ValueError
         If a set is not two-dimensional or not finite, has fewer rows than folds, if they differ in
         their number of columns, if a test fold lacks one of the sets, or if `n_permutations` or
@@ -127,6 +127,7 @@ def classifier_two_sample_test(
     check_count("n_permutations", n_permutations, least=0)
     if classifier is not None:
         check_classifier(classifier)
+        _check_ranks(classifier)
     X_real, X_synthetic = check_sets(X_real=X_real, X_synthetic=X_synthetic)
     X = np.concatenate([X_real, X_synthetic])
     y = np.repeat([0, 1], [len(X_real), len(X_synthetic)])
@@ -143,6 +144,14 @@ def classifier_two_sample_test(
         _mean_area(classifier, X[rng.permutation(len(X))], y, splits) for _ in range(n_permutations)
     ]
     return TwoSampleResult(observed, permutation_p_value(observed, permuted))
+
+
+def _check_ranks(classifier):
+    if not any(hasattr(classifier, name) for name in ("decision_function", "predict_proba")):
+        raise TypeError(
+            f"`classifier` is {classifier!r}, with neither predict_proba nor decision_function; "
+            "give one that can rank rows, such as LogisticRegression()."
+        )
 
 
 def _splits(cv, X, y, root):
