@@ -8,7 +8,7 @@ from ._random import root_seed
 from ._report_measures import GROUPS, MEASURES, Settings, column_results
 from ._report_plots import find_plots
 from ._report_result import ALL, AugmentationReport, ReportLine
-from ._report_rows import Rows, code_rows, labels_of, read_rows
+from ._report_rows import Rows, code_rows, read_rows
 from ._validation import no_data_in_errors
 from .metrics import train_on_synthetic, training_proximity
 
@@ -42,9 +42,9 @@ def augmentation_report(
         Their class labels.
 
     X_holdout : like X, of shape (n_holdout, n_features) or (n_holdout, *sample_shape), default=None
-        Real rows of the same source that the augmenter has not seen. Without them fidelity is
-        measured against the training rows, which a copier matches best, and the measures that
-        need them are left blank.
+        Real rows of the same source, with about the same shares of classes, that the augmenter has
+        not seen. Without them fidelity is measured against the training rows, which a copier
+        matches best, and the measures that need them are left blank.
 
     y_holdout : array-like of shape (n_holdout,), default=None
         Their class labels, of classes that y has.
@@ -71,8 +71,8 @@ def augmentation_report(
     ValueError
         If rows and labels, or the columns of two sets, do not fit; if only one of `X_holdout` and
         `y_holdout` is given; if a hold-out row has a class that y lacks, or y one that the
-        augmenter was not fitted to; or if rows hold infinity, or NaN where the columns hold numbers
-        of images. An error of the augmenter or of the classifier is raised as it is.
+        augmenter was not fitted to; or if rows hold infinity, or images NaN. An error of the
+        augmenter or of the classifier is raised as it is.
 
     See Also
     --------
@@ -123,18 +123,20 @@ def augmentation_report(
     real = read_rows(X, y, "X")
     labels, counts = np.unique(real.y, return_counts=True)
     n_real = dict(zip(labels.tolist(), counts.tolist(), strict=True))
-    _check_labels(
-        n_real, np.asarray(augmenter.classes_).tolist(), "y", "the augmenter's `classes_`"
-    )
+    known = np.asarray(augmenter.classes_).tolist()
+    _check_labels(n_real, known, "y", "the augmenter's `classes_`")
     sets = [real, _drawn(augmenter, n_real)]
     if X_holdout is not None:
         sets.append(read_rows(X_holdout, y_holdout, "X_holdout"))
         _check_labels(set(sets[-1].y.tolist()), n_real, "y_holdout", "y")
-    is_image = len(getattr(X, "shape", np.shape(X)[:2] if isinstance(X, list) else ())) > 2
-    is_image |= getattr(augmenter, "sample_shape_", None) is not None
-    sets, categorical = code_rows(
-        sets, getattr(augmenter, "categorical_features", None), bool(is_image)
-    )
+    for rows, name in zip(sets[1:], ("`sample`'s X", "`X_holdout`"), strict=False):
+        if rows.X.shape[1] != real.X.shape[1]:
+            raise ValueError(
+                f"{name} has {rows.X.shape[1]} columns and `X` has {real.X.shape[1]}; give both "
+                "the same columns in the same order."
+            )
+    is_image = np.ndim(X) > 2 or getattr(augmenter, "sample_shape_", None) is not None
+    sets, categorical = code_rows(sets, getattr(augmenter, "categorical_features", None), is_image)
     return _Reporter(augmenter, n_real, sets, Settings(categorical, seed)).report(classifier)
 
 
@@ -277,9 +279,9 @@ class _Reporter:
         self._add(name, label, result.share, result.expected_share)
 
     def _blank(self, label):
-        for group in GROUPS:
-            for name in group.names:
-                self._add(name, label, _NONE, _NONE, "the augmenter draws no rows of the class")
+        names = [name for group in GROUPS for name in group.names]
+        for name in (*names, "training proximity"):
+            self._add(name, label, _NONE, _NONE, "the augmenter draws no rows of the class")
 
     def _columns(self, real, synthetic, fidelity, privacy):
         """Add the columns that differ most; return position and name of those to plot."""
@@ -290,28 +292,24 @@ class _Reporter:
         usual = column_results(*fidelity, self.settings).differences
         order = np.argsort(-result.differences, kind="stable")[:_N_COLUMNS]
         # One column is the largest of all, which has a line already.
-        for j in order if len(result.names) > 1 else ():
-            name = f"column {result.names[j]}"
-            self._add(name, ALL, result.differences[j], usual[j], kind="columns")
-        return [(int(j), str(result.names[j])) for j in order[:_N_PLOTTED]]
+        names = [f"column {name}" for name in result.names]
+        for j in order if len(names) > 1 else ():
+            self._add(names[j], ALL, result.differences[j], usual[j], kind="columns")
+        return [(int(j), names[j]) for j in order[:_N_PLOTTED]]
 
     def _utility(self, classifier):
         names = "train synthetic, test real", "train real, test synthetic"
+        real, synthetic, (held_out, _), _ = self.everything
+        note = ""
         if self.holdout is None:
+            note = "needs rows held out"
+        elif min(len(np.unique(rows.y)) for rows in (synthetic, held_out)) < 2:
+            note = "needs synthetic rows and rows held out of at least two classes"
+        if note:
             for name in names:
-                self._add(name, ALL, _NONE, _NONE, "needs rows held out")
+                self._add(name, ALL, _NONE, _NONE, note)
             return
-        drawn = np.unique(self.synthetic.y)
-        if len(drawn) < 2:
-            for name in names:
-                self._add(name, ALL, _NONE, _NONE, "needs synthetic rows of at least two classes")
-            return
-        real, synthetic, (holdout, _), _ = self.everything
-        sets = [real, synthetic, holdout]
-        if not len(holdout.y):
-            for name in names:
-                self._add(name, ALL, _NONE, _NONE, "the classes drawn have no rows held out")
-            return
+        sets = [real, synthetic, held_out]
         if classifier is None:
             classifier = RandomForestClassifier(random_state=self.settings.seed % 2**32)
             sets = [Rows(rows.coded, rows.y) for rows in sets]

@@ -68,7 +68,7 @@ def _table(lines, labels):
     labels = [label for label in labels if any(line.label == label for line in lines)]
     names = dict.fromkeys(line.measure for line in lines)
     by_place = {(line.measure, line.label): line for line in lines}
-    heads = ["measure", "yardstick", *labels, "what is good"]
+    heads = ["measure", "yardstick of all", *labels, "what is good"]
     rows = []
     for name in names:
         cells = [by_place.get((name, label)) for label in labels]

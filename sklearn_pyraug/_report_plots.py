@@ -81,7 +81,7 @@ def find_plots(real, synthetic, closeness, columns, categorical, seed):
     if closeness is not None:
         fresh = distance_to_closest_record(closeness[1].coded, closeness[0].coded, scale=None)
         new = distance_to_closest_record(synthetic.coded, real.coded, scale=None)
-        distances = _of_numbers("distance to the closest training row", fresh, new)
+        distances = _of_numbers("distance to the closest training row", fresh, new, 0.0)
     mask = categorical if categorical.any() else None
     tables = [_read("X", rows.X, mask) for rows in (real, synthetic)]
     shown = [
@@ -95,12 +95,13 @@ def _of_column(name, real, synthetic, j):
     return _of_numbers(name, x[~np.isnan(x)], x_new[~np.isnan(x_new)])
 
 
-def _of_numbers(name, x, x_new):
+def _of_numbers(name, x, x_new, least=None):
     """Return the histogram of two samples, in which what lies far out counts in the end bins."""
     both = np.concatenate([x, x_new])
     if not len(both):
         return Histogram(name, np.linspace(0, 1, _N_BINS + 1), *np.zeros((2, _N_BINS)))
     low, high = np.quantile(both, [0.005, 0.995])
+    low = low if least is None else least
     if not (np.isfinite(high - low) and high > low):
         low, high = low - 0.5, low + 0.5
     bins = np.linspace(low, high, _N_BINS + 1)
@@ -162,14 +163,18 @@ def draw_plots(plots):
     def draw(caption, draw_on, n_axes=1):
         # Without pyplot, which would keep windows; a style of one's own does not change a report.
         figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained", facecolor="white")
-        draw_on(np.atleast_1d(figure.subplots(1, n_axes)))
+        axes = np.atleast_1d(figure.subplots(1, n_axes))
+        draw_on(axes)
+        handles = axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside upper right", ncols=2, frameon=False)
         file = io.BytesIO()
         figure.savefig(file, format="png", metadata={"Software": None})
         pictures.append((caption, file.getvalue()))
 
     if plots.distances is not None:
         draw(
-            "Distance to the closest training row. Synthetic rows piled up at zero are copies.",
+            "Distance to the closest training row; the real rows are those of the yardstick. "
+            "Synthetic rows piled up at zero are copies.",
             lambda axes: _draw_histogram(axes[0], plots.distances),
         )
     if plots.columns:
@@ -197,8 +202,8 @@ def _draw_histogram(ax, histogram):
             histogram.synthetic, histogram.bins, color=_SYNTHETIC, linewidth=2, label="synthetic"
         )
     ax.set_xlabel(_plain(_short(histogram.name, 40)))
-    ax.set_ylabel("share of rows")
-    ax.legend(frameon=False, fontsize="small")
+    if ax.get_subplotspec().is_first_col():
+        ax.set_ylabel("share of rows")
     ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -206,7 +211,6 @@ def _draw_points(ax, plots):
     ax.scatter(*plots.real.T, s=14, color=_REAL, alpha=0.6, linewidths=0, label="real")
     ax.scatter(*plots.synthetic.T, s=14, color=_SYNTHETIC, alpha=0.8, marker="x", label="synthetic")
     ax.set(xlabel="first component", ylabel="second component")
-    ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     ax.spines[["top", "right"]].set_visible(False)
 
 

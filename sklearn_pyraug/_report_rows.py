@@ -12,7 +12,7 @@ from ._layout import flat_rows
 from .metrics._columns import _read
 from .metrics._pairs import standardize
 
-__all__ = ["Rows", "code_rows", "labels_of", "read_rows"]
+__all__ = ["Rows", "code_rows", "read_rows"]
 
 
 class Rows(NamedTuple):
@@ -41,11 +41,6 @@ class Rows(NamedTuple):
         return self.take(np.flatnonzero(self.y == label))
 
 
-def labels_of(y):
-    """Return labels of any container as an array of shape (n,)."""
-    return column_or_1d(as_labels(y))
-
-
 def read_rows(X, y, name):
     """Return rows and labels as :class:`Rows` that are not coded yet.
 
@@ -65,10 +60,9 @@ def read_rows(X, y, name):
     ValueError
         If X and y differ in length, or are empty.
     """
-    y = labels_of(y)
+    y = column_or_1d(as_labels(y))
     X = X.toarray() if issparse(X) else X
     X = flat_rows(X if hasattr(X, "shape") else np.asarray(X))[0]
-    X = getattr(X, "table", X)  # of polars and pyarrow
     if len(X.shape) != 2 or X.shape[0] != len(y) or not len(y):
         raise ValueError(
             f"`{name}` has the shape {tuple(X.shape)} and `{name.replace('X', 'y', 1)}` has "
@@ -106,8 +100,11 @@ def code_rows(sets, categorical_features, is_image):
     ValueError
         As :func:`~sklearn_pyraug.metrics.column_differences`.
     """
-    tables = [_read("X", rows.X, categorical_features) for rows in sets]
-    categorical = tables[0].categorical
+    first = _read("X", sets[0].X, categorical_features)
+    categorical = first.categorical
+    # What is a category in the first set is one in the others, too.
+    mask = categorical if categorical.any() else None
+    tables = [first, *(_read("X", rows.X, mask) for rows in sets[1:])]
     ends = np.cumsum([len(rows.y) for rows in sets])[:-1]
     values = [table.values for table in tables]
     if is_image:
