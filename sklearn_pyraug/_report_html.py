@@ -13,13 +13,13 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --text: #e6e9ee; --page: #14171c; --line: #3c434d;
   --quiet: #a3acb8; --mark: #ff9b8f; } }
 body { background: var(--page); color: var(--text); font: 15px/1.5 system-ui, sans-serif;
-  margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
+  margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: right;
   white-space: nowrap; }
-th:first-child, td:first-child, th:last-child, td:last-child { text-align: left; }
+th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
 .mark { color: var(--mark); font-weight: bold; }
 .quiet, figcaption { color: var(--quiet); }
 figure { margin: 1rem 0; }
@@ -68,15 +68,14 @@ def _table(lines, labels):
     labels = [label for label in labels if any(line.label == label for line in lines)]
     names = dict.fromkeys(line.measure for line in lines)
     by_place = {(line.measure, line.label): line for line in lines}
-    heads = ["measure", "yardstick of all", *labels, "what is good"]
+    heads = ["measure", "what is good", "yardstick of all", *labels]
     rows = []
     for name in names:
         cells = [by_place.get((name, label)) for label in labels]
         first = next(cell for cell in cells if cell is not None)
         rows.append(
-            f"<td>{escape(name)}</td><td>{first.yardstick_text}</td>"
-            + "".join(_cell(cell) for cell in cells)
-            + f'<td class="quiet">{escape(first.direction)}</td>'
+            f'<td>{escape(name)}</td><td class="quiet">{escape(first.direction)}</td>'
+            f"<td>{first.yardstick_text}</td>" + "".join(_cell(cell) for cell in cells)
         )
     head = "".join(f"<th>{escape(str(name))}</th>" for name in heads)
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)

@@ -16,6 +16,10 @@ _N_BINS = 20
 _MAX_POINTS, _MAX_CATEGORIES = 500, 8
 # A category that fewer real rows have is not named.
 _MIN_NAMED = 5
+# Shares that sum to this much less than 1 do so by rounding.
+_ROUNDING = 1e-9
+# Beyond, widths of bins and variances would overflow.
+_LARGEST = 1e100
 # Seen apart by the colour-blind, and in grey.
 _REAL, _SYNTHETIC = "#0b5394", "#e69f00"
 _INCHES, _DPI = (7.2, 2.8), 110
@@ -97,6 +101,7 @@ def _of_column(name, real, synthetic, j):
 
 def _of_numbers(name, x, x_new, least=None):
     """Return the histogram of two samples, in which what lies far out counts in the end bins."""
+    x, x_new = np.clip(x, -_LARGEST, _LARGEST), np.clip(x_new, -_LARGEST, _LARGEST)
     both = np.concatenate([x, x_new])
     if not len(both):
         return Histogram(name, np.linspace(0, 1, _N_BINS + 1), *np.zeros((2, _N_BINS)))
@@ -124,16 +129,22 @@ def _of_categories(name, real, synthetic, j):
     order = np.argsort(-counts, kind="stable")[:_MAX_CATEGORIES]
     kept = [str(categories[i]) for i in order if counts[i] >= _MIN_NAMED]
     shares = [np.array([np.mean(values == c) for c in kept]) for values in named]
-    shares = [np.append(s, max(0.0, 1 - s.sum())) for s in shares]
-    return Histogram(name, (*kept, "(other)"), *shares)
+    others = [max(0.0, 1 - share.sum()) for share in shares]
+    if max(others) > _ROUNDING:
+        kept.append("(other)")
+        shares = [np.append(*pair) for pair in zip(shares, others, strict=True)]
+    return Histogram(name, tuple(kept), *shares)
 
 
 def _components(real, synthetic, seed):
     """Return two principal components of the real rows, for some rows of either kind."""
     rng = np.random.default_rng(seed)
-    few = [X[rng.permutation(len(X))[:_MAX_POINTS]] for X in (real.coded, synthetic.coded)]
+    few = [
+        np.clip(X[rng.permutation(len(X))[:_MAX_POINTS]], -_LARGEST, _LARGEST)
+        for X in (real.coded, synthetic.coded)
+    ]
     n = min(2, *few[0].shape)
-    if not np.ptp(few[0], axis=0).any():
+    if not few[0].var(axis=0).any():
         return tuple(np.zeros((len(X), 2)) for X in few)
     pca = PCA(n, random_state=0).fit(few[0])
     return tuple(np.pad(pca.transform(X), ((0, 0), (0, 2 - n))) for X in few)
@@ -193,7 +204,7 @@ def draw_plots(plots):
 def _draw_histogram(ax, histogram):
     x = np.arange(len(histogram.real))
     if isinstance(histogram.bins, tuple):
-        ax.bar(x - 0.2, histogram.real, 0.4, color=_REAL, label="real")
+        ax.bar(x - 0.2, histogram.real, 0.4, color=_REAL, alpha=0.35, label="real")
         ax.bar(x + 0.2, histogram.synthetic, 0.4, color=_SYNTHETIC, label="synthetic", hatch="//")
         ax.set_xticks(x, [_plain(_short(c, 10)) for c in histogram.bins], rotation=45, ha="right")
     else:
@@ -201,7 +212,7 @@ def _draw_histogram(ax, histogram):
         ax.stairs(
             histogram.synthetic, histogram.bins, color=_SYNTHETIC, linewidth=2, label="synthetic"
         )
-    ax.set_xlabel(_plain(_short(histogram.name, 40)))
+    ax.set_xlabel(_plain(_short(histogram.name, 40 if len(ax.figure.axes) == 1 else 26)))
     if ax.get_subplotspec().is_first_col():
         ax.set_ylabel("share of rows")
     ax.spines[["top", "right"]].set_visible(False)

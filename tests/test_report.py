@@ -434,6 +434,26 @@ def test_no_rare_category_and_no_number_of_a_row_is_told():
         assert "31337" not in text
 
 
+@pytest.mark.parametrize("where", ["X", "X_holdout"])
+def test_errors_show_no_values(where):
+    X, y = table((20, 20))
+    bad = pd.DataFrame(X).astype(object)
+    bad.iloc[0, 1] = "Quillfeather"
+    sets = {"X": X, "X_holdout": X} | {where: bad}
+    with pytest.raises(ValueError, match="1") as caught:
+        augmentation_report(Rigged(X, y), y=y, y_holdout=y, **sets)
+    assert "Quillfeather" not in str(caught.value)
+
+
+def test_huge_values_are_measured_and_drawn():
+    X, y = table((20, 20))
+    X_new = X.copy()
+    X_new[0], X_new[1] = 1e300, -1e300
+    report = augmentation_report(Rigged(X_new, y), X, y, random_state=0)
+    assert not np.isnan(values(report)["coverage"])
+    Page(report.to_html())
+
+
 def test_without_matplotlib_there_are_tables_and_a_note(report, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     page = Page(report.to_html())
