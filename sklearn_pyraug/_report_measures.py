@@ -89,9 +89,10 @@ MEASURES = {
     "two-sample AUC": Measure("fidelity", "0.5 is ideal", lambda v, _: v > 0.8),
     "mean discrepancy (MMD²)": Measure("fidelity", "0 is ideal"),
     "sliced Wasserstein": Measure("fidelity", _LOWER, _above(3)),
-    # At most 1: between few rows the yardstick is large, and half of what is left is much.
+    # The yardstick of one column may be small by chance. Between few rows it is large, and since
+    # no difference is above 1, half of what is left is then much.
     "largest column difference": Measure(
-        "fidelity", _LOWER, lambda v, yardstick: v > min(3 * yardstick, (1 + yardstick) / 2)
+        "fidelity", _LOWER, lambda v, yardstick: v > min(3 * yardstick + 0.1, (1 + yardstick) / 2)
     ),
     "train synthetic, test real": Measure(
         "utility", "yardstick or higher", lambda v, yardstick: v < yardstick - 0.1
