@@ -1,13 +1,14 @@
 """Real images beside synthetic ones."""
 
-import io
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ._style import Display
 
-class SyntheticSamplesDisplay:
+
+class SyntheticSamplesDisplay(Display):
     """Grid of images, one row a class: real ones on the left, synthetic ones on the right.
 
     Make one with :meth:`from_estimator` or :meth:`from_predictions`; both draw it. All images
@@ -111,7 +112,7 @@ class SyntheticSamplesDisplay:
             and `synthetic_mask` differ, or a number of images is below 1.
         """
         # Before any work, so that a missing library is not found out at the end of it.
-        _import_figure()
+        cls._figure_class()
         height, width = _check_sample_shape(sample_shape)
         _check_counts(n_real=n_real, n_synthetic=n_synthetic)
         images = _as_images(X, height, width)
@@ -172,7 +173,7 @@ class SyntheticSamplesDisplay:
         ValueError
             As :meth:`from_predictions`.
         """
-        _import_figure()
+        cls._figure_class()
         if sample_shape is None:
             sample_shape = getattr(augmenter, "sample_shape", None)
         height, width = _check_sample_shape(sample_shape)
@@ -212,7 +213,7 @@ class SyntheticSamplesDisplay:
         ValueError
             If there is no image to draw.
         """
-        Figure = _import_figure()
+        Figure = self._figure_class()
         shown = [images for images in [*self.real, *self.synthetic] if len(images)]
         if not shown:
             raise ValueError("`real` and `synthetic` hold 0 images; give at least one.")
@@ -234,29 +235,9 @@ class SyntheticSamplesDisplay:
         middles = np.arange(len(self.classes)) * (height + _gap(height, width)) + (height - 1) / 2
         axes[0].set_yticks(middles, [str(label) for label in self.classes])
 
-        self.figure_, self.axes_ = figure, axes
-        self._draws_itself = isinstance(figure, Figure) and figure.canvas.manager is None
+        self._keep(figure, Figure)
+        self.axes_ = axes
         return self
-
-    def _repr_png_(self):
-        """Return the picture for notebooks, where pyplot does not show the figure already."""
-        if not getattr(self, "_draws_itself", False):
-            return None
-        buffer = io.BytesIO()
-        self.figure_.savefig(buffer, format="png")
-        return buffer.getvalue()
-
-
-def _import_figure():
-    """Return matplotlib's Figure class, or raise ImportError naming the extra."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "SyntheticSamplesDisplay needs matplotlib, which cannot be imported "
-            f"({error}); install it with `pip install sklearn-pyraug[plot]`."
-        ) from error
-    return Figure
 
 
 def _check_sample_shape(sample_shape):
