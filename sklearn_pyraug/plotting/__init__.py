@@ -1,6 +1,7 @@
 """Displays in scikit-learn's style, drawn with matplotlib."""
 
+from ._gains import AugmentationGainDisplay
 from ._samples import SyntheticSamplesDisplay
 from ._training import TrainingCurvesDisplay
 
-__all__ = ["SyntheticSamplesDisplay", "TrainingCurvesDisplay"]
+__all__ = ["AugmentationGainDisplay", "SyntheticSamplesDisplay", "TrainingCurvesDisplay"]
