@@ -1,7 +1,13 @@
 """Displays in scikit-learn's style, drawn with matplotlib."""
 
+from ._chains import ChainDiagnosticsDisplay
 from ._gains import AugmentationGainDisplay
 from ._samples import SyntheticSamplesDisplay
 from ._training import TrainingCurvesDisplay
 
-__all__ = ["AugmentationGainDisplay", "SyntheticSamplesDisplay", "TrainingCurvesDisplay"]
+__all__ = [
+    "AugmentationGainDisplay",
+    "ChainDiagnosticsDisplay",
+    "SyntheticSamplesDisplay",
+    "TrainingCurvesDisplay",
+]
