@@ -2,12 +2,14 @@
 
 from ._chains import ChainDiagnosticsDisplay
 from ._gains import AugmentationGainDisplay
+from ._latent import LatentSpaceDisplay
 from ._samples import SyntheticSamplesDisplay
 from ._training import TrainingCurvesDisplay
 
 __all__ = [
     "AugmentationGainDisplay",
     "ChainDiagnosticsDisplay",
+    "LatentSpaceDisplay",
     "SyntheticSamplesDisplay",
     "TrainingCurvesDisplay",
 ]
