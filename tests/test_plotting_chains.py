@@ -41,7 +41,7 @@ def test_bars_are_the_numbers_of_each_class():
     assert labels == ["setosa", "virginica"]
     assert display.axes_[0].yaxis_inverted()
     assert [text.get_text() for text in display.axes_[1].texts] == ["0.000", "<0.001"]
-    assert display.axes_[0].get_xlabel() == "acceptance rate\n(share of the steps)"
+    assert display.axes_[0].get_xlabel() == "acceptance rate\n(share of steps)"
     assert all(ax.get_xlim()[1] > 1 for ax in display.axes_)
 
 
@@ -93,8 +93,9 @@ def test_a_given_axes_is_parted():
     assert display.figure_ is figure
     assert len(figure.axes) == 2 + 3
     figure.draw_without_rendering()
-    floor = upper.get_position().y0
-    assert all(ax.get_position().y1 < floor for ax in display.axes_)
+    title = display.axes_[0].figure._suptitle.get_window_extent()
+    assert title.y1 < upper.get_window_extent().y0
+    assert all(ax.get_tightbbox().y1 < title.y0 for ax in display.axes_)
 
 
 def test_given_axes_are_drawn_on():

@@ -8,10 +8,10 @@ from ._style import COLORS, Display, require, shown_number
 
 # Attributes of a record, with what is written below the bars.
 _PANELS = {
-    "acceptance_rate": "acceptance rate\n(share of the steps)",
-    "divergence_rate": "divergence rate\n(share of the steps)",
-    "rejected_share": "rejected by the filter\n(share of the rows drawn)",
-    "step_size": "step size\n(units of the latent space)",
+    "acceptance_rate": "acceptance rate\n(share of steps)",
+    "divergence_rate": "divergence rate\n(share of steps)",
+    "rejected_share": "rejected by the filter\n(share of rows)",
+    "step_size": "step size\n(latent units)",
 }
 # What the samplers that adapt their step size adapt it towards; "auto" is the first or none.
 _TARGETS = {"auto": 0.8, "hmc": 0.8, "random_walk": 0.3}
@@ -133,10 +133,8 @@ class ChainDiagnosticsDisplay(Display):
                 "`infos` holds no class: no rows were drawn from a generator. Draw some before."
             )
         size = (1.2 + 2.1 * len(names), 1.4 + 0.25 * max(4, len(infos)))
-        axes = self._panels(
-            ax, (1, len(names)), size, "Chains of the last draw, by class", sharey=True
-        )
-        self.axes_ = axes = axes.ravel()
+        title = "Chains of the last draw, by class"
+        axes = self._panels(ax, len(names), len(names), size, title, sharey=True)
         self.bars_ = {}
         positions = np.arange(len(infos))
         for panel, name in zip(axes, names, strict=True):

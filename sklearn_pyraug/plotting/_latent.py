@@ -1,12 +1,10 @@
 """The latent space of one class: codes and the volume element of the metric."""
 
-from numbers import Integral
-
 import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
 
-from ._style import COLORS, Display, require
+from ._style import COLORS, Display, check_count, require
 
 _ENCODER = "it cannot code rows. Give a fitted RHVAEAugmenter."
 _MARGIN = 0.12  # around the codes, as a share of their range
@@ -121,9 +119,8 @@ class LatentSpaceDisplay(Display):
         cls._figure_class()
         encode = require(augmenter, "encode", _ENCODER)
         log_volume = require(augmenter, "log_volume", _ENCODER)
-        for name, count, least in (("n_synthetic", n_synthetic, 0), ("n_grid", n_grid, 2)):
-            if not isinstance(count, Integral) or count < least:
-                raise ValueError(f"`{name}` is {count!r}; give an integer of at least {least}.")
+        check_count("n_synthetic", n_synthetic, 0)
+        check_count("n_grid", n_grid, 2)
         y = np.asarray(y)
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
         if y.shape != (n_rows,):

@@ -1,7 +1,5 @@
 """Real rows beside synthetic ones."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -13,7 +11,7 @@ from ._images import (
     montages,
     name_rows,
 )
-from ._style import Display
+from ._style import Display, check_count
 from ._tables import draw_marginals, draw_scatter, read_rows
 
 KINDS = ("auto", "images", "marginals", "scatter")
@@ -168,7 +166,7 @@ class SyntheticSamplesDisplay(Display):
         # Before any work, so that a missing library is not found out at the end of it.
         cls._figure_class()
         kind = _check_kind(kind, sample_shape)
-        _check_counts(n_real=n_real, n_synthetic=n_synthetic, max_columns=max_columns)
+        _check_counts(n_real, n_synthetic, max_columns)
         if kind == "images":
             rows, names = as_images(X, *check_sample_shape(sample_shape)), None
         else:
@@ -250,7 +248,7 @@ class SyntheticSamplesDisplay(Display):
             asked = getattr(augmenter, "sample_shape", None)
             sample_shape = getattr(augmenter, "sample_shape_", asked)
         kind = _check_kind(kind, sample_shape)
-        _check_counts(n_real=n_real, n_synthetic=n_synthetic, max_columns=max_columns)
+        _check_counts(n_real, n_synthetic, max_columns)
         y = np.asarray(y)
         if kind == "images":
             height, width = check_sample_shape(sample_shape)
@@ -345,12 +343,11 @@ def _check_kind(kind, sample_shape):
     return kind
 
 
-def _check_counts(**counts):
-    for name, count in counts.items():
-        if count is None and name != "max_columns":
-            continue
-        if not isinstance(count, Integral) or count < 1:
-            raise ValueError(f"`{name}` is {count!r}; give an integer of at least 1.")
+def _check_counts(n_real, n_synthetic, max_columns):
+    for name, count in {"n_real": n_real, "n_synthetic": n_synthetic}.items():
+        if count is not None:
+            check_count(name, count)
+    check_count("max_columns", max_columns)
 
 
 def _choose(rows, candidates, n_rows, rng):

@@ -1,10 +1,11 @@
 """What the displays share: figures without pyplot, and colours that can be told apart."""
 
 import io
+from numbers import Integral
 
 import numpy as np
 
-__all__ = ["Display", "class_style", "require", "shown_number"]
+__all__ = ["Display", "check_count", "class_style", "require", "shown_number"]
 
 # Okabe and Ito's colours without yellow, which is too pale for a line on white, and black, which
 # is left to what belongs to no class. Colours and markers are of numbers without a common
@@ -27,38 +28,45 @@ class Display:
         self.ax_ = ax
         return ax
 
-    def _panels(self, ax, shape, size, title=None, **options):
-        """Return several axes in an array of `shape`: parts of `ax`, or of a new figure.
+    def _panels(self, ax, n_panels, n_columns, size, title, **options):
+        """Return an array of several axes: parts of `ax`, or of a new figure.
 
-        `ax` may also be an array of as many axes. The title is that of all of them.
+        `ax` may also be an array of as many axes. The title is that of all of them. The options
+        are those of ``Figure.subplots``.
         """
         Figure = self._figure_class()
+        shape = -(-n_panels // n_columns), n_columns
         if ax is None:
             figure = Figure(figsize=size, layout="constrained")
             axes = figure.subplots(*shape, squeeze=False, **options)
             figure.suptitle(title)
         elif isinstance(ax, (list, tuple, np.ndarray)):
             axes = np.asarray(ax)
-            if axes.size != shape[0] * shape[1]:
+            if axes.size != n_panels:
                 raise ValueError(
-                    f"`ax` holds {axes.size} axes, and {shape[0] * shape[1]} are drawn on; give "
-                    "as many, or a single one to be parted."
+                    f"`ax` holds {axes.size} axes, and {n_panels} are drawn on; give as many, or "
+                    "a single one to be parted."
                 )
-            axes, figure = axes.reshape(shape), axes.flat[0].figure
+            figure = axes.flat[0].figure
         else:
-            if ax.get_subplotspec() is None:
+            grid = ax.get_subplotspec()
+            if grid is None:
                 raise ValueError(
                     "`ax` is not one of a grid of subplots and cannot be parted; make it by "
-                    f"`figure.subplots`, or give {shape[0] * shape[1]} axes."
+                    f"`figure.subplots`, or give {n_panels} axes."
                 )
             figure = ax.figure
             ax.set_axis_off()
-            grid = ax.get_subplotspec().subgridspec(*shape)
-            axes = grid.subplots(squeeze=False, **options)
-            ax.set_title(title, pad=24)  # above the titles of the parts
+            # A figure within the figure, as only that makes room for a title above its axes.
+            part = figure.add_subfigure(grid, facecolor="none")
+            axes = part.subplots(*shape, squeeze=False, **options)
+            part.suptitle(title, fontsize="medium")
+        axes = axes.ravel()
+        for extra in axes[n_panels:]:
+            extra.remove()
         self._keep(figure, Figure)
-        self.axes_ = axes
-        return axes
+        self.axes_ = axes[:n_panels]
+        return self.axes_
 
     def _keep(self, figure, Figure):
         self.figure_ = figure
@@ -88,6 +96,12 @@ class Display:
 def class_style(k):
     """Return colour and marker of class number k, as keywords of ``Axes.plot``."""
     return {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k % len(MARKERS)]}
+
+
+def check_count(name, value, least=1):
+    """Raise ValueError where a parameter is no integer of at least `least`."""
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"`{name}` is {value!r}; give an integer of at least {least}.")
 
 
 def require(estimator, name, remedy):

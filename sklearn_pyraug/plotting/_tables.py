@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from .._schema import _is_missing
 from ._style import COLORS, MOST_NAMES, class_style
 
-__all__ = ["draw_marginals", "draw_scatter", "read_rows"]
+__all__ = ["draw_marginals", "draw_scatter", "numbers_of", "read_rows"]
 
 # Numbers of no more different values than this are drawn as levels, one bar each.
 _MOST_VALUES = 12
@@ -131,7 +131,7 @@ def _new_figure(size):
     return Figure(figsize=size, layout="constrained")
 
 
-def _numbers(values):
+def numbers_of(values):
     """Return a column's values as floats, NaN where missing, or None where it holds levels."""
     if values.dtype.kind in "iuf":
         return values.astype(np.float64)
@@ -153,7 +153,7 @@ def _marginal(name, real, synthetic, weights):
     """Return the distributions of one column; `weights`, of shape (n_synthetic,), sum to 1."""
     n, values = len(real), np.concatenate([real, synthetic])
     shares = np.concatenate([np.full(n, 1 / n), weights])
-    numbers = _numbers(values)
+    numbers = numbers_of(values)
     if numbers is None:
         return _marginal_of_levels(name, _levels(values), shares, n)
     n_different = len(np.unique(numbers[np.isfinite(numbers)]))
@@ -229,7 +229,7 @@ def _scaled_columns(real, rows):
     """
     scaled = []
     for j in range(rows.shape[1]):
-        x = _numbers(rows[:, j])
+        x = numbers_of(rows[:, j])
         if x is None:
             text = _levels(rows[:, j])
             levels = np.unique(text[: len(real)])
