@@ -8,7 +8,7 @@ from .._random import root_seed
 from ._style import COLORS, Display, require
 
 # By the verdict: marker, colour inside, name. They differ in grey, too.
-VERDICTS = {
+_VERDICTS = {
     "yes": ("^", COLORS[0], "helps"),
     "unclear": ("o", "white", "unclear"),
     "no": ("v", COLORS[0], "hurts"),
@@ -222,14 +222,14 @@ class AugmentationGainDisplay(Display):
         self.errorbar_ = ax.errorbar(
             factors,
             middle,
-            yerr=[middle - ends[:, 0], ends[:, 1] - middle],
+            yerr=0.5 * (ends[:, 1] - ends[:, 0]),  # the gain lies in the middle
             color=COLORS[0],
             linewidth=1.5,
             elinewidth=1.2,
             capsize=4,
         )
         verdicts = np.array([gain.helps for gain in gains])
-        for verdict, (marker, inside, name) in VERDICTS.items():
+        for verdict, (marker, inside, name) in _VERDICTS.items():
             here = verdicts == verdict
             style = {"markersize": 8, "color": COLORS[0], "markerfacecolor": inside}
             if here.any():

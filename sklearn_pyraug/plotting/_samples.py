@@ -14,7 +14,7 @@ from ._images import (
 from ._style import Display, check_count
 from ._tables import draw_marginals, draw_scatter, read_rows
 
-KINDS = ("auto", "images", "marginals", "scatter")
+_KINDS = ("auto", "images", "marginals", "scatter")
 
 
 class SyntheticSamplesDisplay(Display):
@@ -336,8 +336,8 @@ class SyntheticSamplesDisplay(Display):
 
 def _check_kind(kind, sample_shape):
     """Return what is to be drawn, or raise ValueError."""
-    if kind not in KINDS:
-        raise ValueError(f"`kind` is {kind!r}; give one of {', '.join(map(repr, KINDS))}.")
+    if kind not in _KINDS:
+        raise ValueError(f"`kind` is {kind!r}; give one of {', '.join(map(repr, _KINDS))}.")
     if kind == "auto":
         return "marginals" if sample_shape is None else "images"
     return kind

@@ -5,13 +5,21 @@ from numbers import Integral
 
 import numpy as np
 
-__all__ = ["Display", "check_count", "class_style", "require", "shown_number"]
+__all__ = [
+    "COLORS",
+    "MOST_NAMES",
+    "Display",
+    "check_count",
+    "class_style",
+    "require",
+    "shown_number",
+]
 
 # Okabe and Ito's colours without yellow, which is too pale for a line on white, and black, which
 # is left to what belongs to no class. Colours and markers are of numbers without a common
 # divisor, so that 42 classes differ in one or both; the markers differ in grey, too.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # More names than this are longer than the picture is high.
 MOST_NAMES = 24
 
@@ -95,7 +103,7 @@ class Display:
 
 def class_style(k):
     """Return colour and marker of class number k, as keywords of ``Axes.plot``."""
-    return {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k % len(MARKERS)]}
+    return {"color": COLORS[k % len(COLORS)], "marker": _MARKERS[k % len(_MARKERS)]}
 
 
 def check_count(name, value, least=1):

@@ -177,7 +177,7 @@ def _marginal_of_numbers(name, x, shares, n):
         cumulated.append(np.cumsum(share[order])[last_of_ties])
     difference = np.abs(cumulated[0] - cumulated[1]).max()
     measure = "Kolmogorov-Smirnov"
-    return Marginal(name, float(difference), measure, edges, None, *bars, tuple(missing))
+    return Marginal(name, _rounded(difference), measure, edges, None, *bars, tuple(missing))
 
 
 def _marginal_of_levels(name, values, shares, n):
@@ -192,7 +192,12 @@ def _marginal_of_levels(name, values, shares, n):
         rest = bars.sum(axis=1) - bars[:, common].sum(axis=1)
         names = [names[i] for i in common] + [f"{len(levels) - len(common)} others"]
         bars = np.column_stack([bars[:, common], rest])
-    return Marginal(name, float(difference), "total variation", None, names, *bars, (0.0, 0.0))
+    return Marginal(name, _rounded(difference), "total variation", None, names, *bars, (0.0, 0.0))
+
+
+def _rounded(difference):
+    """Return a difference as it is up to the error of summing shares: never above 1."""
+    return float(min(round(difference, 12), 1.0))
 
 
 def _draw_marginal(ax, marginal):
