@@ -13,6 +13,7 @@ from ._cache import check_cache, draw_cached
 from ._checkpoint import CheckpointFolder
 from ._codec import TableCodec
 from ._frames import Frame, keep_containers, read_frame, wrap
+from ._latent_tools import LatentToolsMixin
 from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
 from ._learning import learn
 from ._metadata import check_weighted_classes, read_metadata
@@ -40,7 +41,7 @@ from .rhvae import check_networks
 __all__ = ["BaseAugmenter"]
 
 
-class BaseAugmenter(ModelFileMixin, BaseOverSampler):
+class BaseAugmenter(LatentToolsMixin, ModelFileMixin, BaseOverSampler):
     """The methods of :class:`~sklearn_pyraug.RHVAEAugmenter`, whose parameters they read."""
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -9,6 +9,9 @@ segments are equally long: the curves of least energy are geodesics at constant 
 uₛ = G(mₛ) δₛ the energy's gradient by δₛ is 2 S uₛ and, as G = (Σᵢ Mᵢ wᵢ + λI)⁻¹, that by mₛ is
 (2 S / T²) Σᵢ wᵢ (uₛᵀ Mᵢ uₛ)(mₛ − cᵢ).
 
+Any other metric may be given as a callable z -> G⁻¹(z), whose derivative autograd takes: with u
+held fixed, the gradient by mₛ is −S ∂(uₛᵀ G⁻¹(mₛ) uₛ).
+
 The gradient is preconditioned by the energy's second derivative at fixed G, a chain of
 matrix springs. Its inverse takes no factorisation along the chain, but two cumulative sums
 over the springs' compliances, which are the G⁻¹(mₛ) themselves.
@@ -21,7 +24,7 @@ from typing import NamedTuple
 
 import torch
 
-from .geometry import centroid_weights, inverse_metric, outer, pull
+from .geometry import Metric, apply, centroid_weights, inverse_metric, outer, pull
 
 __all__ = ["Geodesic", "curve_energy", "curve_lengths", "energy_gradient", "geodesic", "point_at"]
 
@@ -62,8 +65,8 @@ class _Springs(NamedTuple):
     ----------
     mid, u : Tensor of shape (n_classes, n_pairs * n_segments, latent_dim)
         mₛ and uₛ.
-    w : Tensor of shape (n_classes, n_pairs * n_segments, n_centroids)
-        wᵢ(mₛ).
+    w : Tensor of shape (n_classes, n_pairs * n_segments, n_centroids), or None
+        wᵢ(mₛ); None where the metric is a callable.
     G_inv : Tensor of shape (n_classes, n_pairs, n_segments, latent_dim, latent_dim)
         G⁻¹(mₛ).
     square : Tensor of shape (n_classes, n_pairs, n_segments)
@@ -80,8 +83,11 @@ class _Springs(NamedTuple):
 def _springs(points, metric):
     delta = (points[:, :, 1:] - points[:, :, :-1]).flatten(1, 2)
     mid = (0.5 * (points[:, :, 1:] + points[:, :, :-1])).flatten(1, 2)
-    w = centroid_weights(mid, metric)
-    G_inv = inverse_metric(mid, metric, w)
+    if isinstance(metric, Metric):
+        w = centroid_weights(mid, metric)
+        G_inv = inverse_metric(mid, metric, w)
+    else:
+        w, G_inv = None, metric(mid)
     factor, failure = torch.linalg.cholesky_ex(G_inv)
     u = torch.cholesky_solve(delta.unsqueeze(-1), factor).squeeze(-1)
     square = torch.where(failure == 0, (u * delta).sum(-1), torch.nan)
@@ -96,12 +102,24 @@ def _energy(springs):
 def _gradient(springs, metric):
     n_pairs, n_segments = springs.square.shape[1:]
     by_delta = 2.0 * n_segments * springs.u
-    strain = springs.w * torch.bmm(outer(springs.u, springs.u), metric.M.mT)
-    by_mid = -2.0 * n_segments * pull(springs.mid, strain, metric)[0]
+    if isinstance(metric, Metric):
+        strain = springs.w * torch.bmm(outer(springs.u, springs.u), metric.M.mT)
+        by_mid = -2.0 * n_segments * pull(springs.mid, strain, metric)[0]
+    else:
+        by_mid = -n_segments * _callable_gradient(springs, metric)
     shape = (n_pairs, n_segments)
     left = (0.5 * by_mid + by_delta).unflatten(1, shape)
     right = (0.5 * by_mid - by_delta).unflatten(1, shape)
     return left[:, :, :-1] + right[:, :, 1:]
+
+
+@torch.enable_grad()
+def _callable_gradient(springs, metric):
+    """Return the gradient by m of uᵀ G⁻¹(m) u, of the shape of m, where G⁻¹ is a callable."""
+    mid = springs.mid.detach().requires_grad_()
+    form = (springs.u.detach() * apply(metric(mid), springs.u.detach())).sum()
+    # A constant metric does not depend on m at all.
+    return torch.autograd.grad(form, mid)[0] if form.requires_grad else torch.zeros_like(mid)
 
 
 def curve_energy(points, metric):
@@ -110,7 +128,7 @@ def curve_energy(points, metric):
     Parameters
     ----------
     points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
-    metric : Metric
+    metric : Metric or callable
     """
     return _energy(_springs(points, metric))
 
@@ -121,7 +139,7 @@ def energy_gradient(points, metric):
     Parameters
     ----------
     points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
-    metric : Metric
+    metric : Metric or callable
 
     Returns
     -------
@@ -136,7 +154,7 @@ def curve_lengths(points, metric):
     Parameters
     ----------
     points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
-    metric : Metric
+    metric : Metric or callable
 
     Returns
     -------
@@ -255,7 +273,9 @@ def geodesic(z0, z1, metric, n_points=17, n_iter=20):
     Parameters
     ----------
     z0, z1 : Tensor of shape (n_classes, n_pairs, latent_dim)
-    metric : Metric
+    metric : Metric or callable
+        A callable maps points of shape (n_classes, n_points, latent_dim) to G⁻¹ there, of shape
+        (n_classes, n_points, latent_dim, latent_dim).
     n_points : int, default=17
         Points on a curve, both ends included; at least 2.
     n_iter : int, default=20
@@ -267,7 +287,8 @@ def geodesic(z0, z1, metric, n_points=17, n_iter=20):
         that are not numbers.
     """
     n_classes, _, d = z0.shape
-    per_pair = n_classes * _FINE * (n_points - 1) * max(metric.c.shape[1], d * d)
+    width = max(metric.c.shape[1], d * d) if isinstance(metric, Metric) else d * d
+    per_pair = n_classes * _FINE * (n_points - 1) * width
     size = max(1, _CHUNK // per_pair)
     chunks = [
         _solve(a, b, metric, n_points, n_iter)
