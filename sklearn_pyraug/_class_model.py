@@ -19,7 +19,14 @@ from .rhvae.coding import (
 )
 from .rhvae.scoring import score_from_references, score_rows
 
-__all__ = ["ClassModel", "class_index", "class_model", "score_class", "trained_classes"]
+__all__ = [
+    "ClassModel",
+    "check_codes",
+    "class_index",
+    "class_model",
+    "score_class",
+    "trained_classes",
+]
 
 
 class ClassModel(NamedTuple):
@@ -40,6 +47,11 @@ class ClassModel(NamedTuple):
     index: int
     projection: Projection | None
     device: str
+
+    @property
+    def latent_dim(self):
+        """Dimension of the codes."""
+        return self.member.latent.c.shape[-1]
 
     @property
     def has_reference(self):
@@ -98,6 +110,34 @@ class ClassModel(NamedTuple):
 
     def _run(self, function):
         return _run(function, self.member.stack, self.device)
+
+
+def check_codes(z, latent_dim, name="z"):
+    """Return codes as an array of float64 of shape (n_codes, latent_dim).
+
+    Parameters
+    ----------
+    z : array-like or Tensor
+    latent_dim : int
+    name : str, default="z"
+        Of the argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If there is no code, or the codes have another shape or are not finite.
+    """
+    z = z.detach().cpu().numpy() if torch.is_tensor(z) else z
+    z = np.asarray(z, dtype=np.float64)
+    if z.ndim != 2 or z.shape[1] != latent_dim or not len(z):
+        raise ValueError(
+            f"{name} has the shape {z.shape}. Pass codes of shape (n_codes, {latent_dim}), at "
+            "least one."
+        )
+    if not np.isfinite(z).all():
+        n_bad = int((~np.isfinite(z)).any(axis=1).sum())
+        raise ValueError(f"{name} has {n_bad} code(s) that are not finite. Leave these out.")
+    return z
 
 
 def _run(function, stack, device):

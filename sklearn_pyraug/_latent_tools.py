@@ -4,10 +4,9 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from sklearn.utils.validation import check_is_fitted
 
-from ._class_model import class_index, class_model, score_class, trained_classes
+from ._class_model import check_codes, class_index, class_model, score_class, trained_classes
 from ._frames import as_labels
 from ._layout import user_columns
 from ._random import attempt_seed, root_seed
@@ -154,7 +153,7 @@ class LatentToolsMixin:
         """
         check_is_fitted(self, "classes_")
         model = class_model(self, class_index(self, label))
-        z = _checked_codes(z, model)
+        z = check_codes(z, model.latent_dim)
         if reference is not None:
             if not model.has_reference:
                 raise ValueError(
@@ -295,7 +294,7 @@ class LatentToolsMixin:
         """
         check_is_fitted(self, "classes_")
         model = class_model(self, class_index(self, label))
-        z = model.tensor(_checked_codes(z, model))
+        z = model.tensor(check_codes(z, model.latent_dim))
         return log_volume(model.member, z).double().numpy()
 
     @no_data_in_errors()
@@ -393,18 +392,3 @@ class LatentToolsMixin:
 def _check_count(name, value, smallest):
     if not isinstance(value, Integral) or isinstance(value, bool) or value < smallest:
         raise ValueError(f"{name}={value!r} is no integer of at least {smallest}. Pass one.")
-
-
-def _checked_codes(z, model):
-    """Return codes as an array of shape (n_codes, latent_dim)."""
-    d = model.member.latent.c.shape[-1]
-    z = z.detach().cpu().numpy() if torch.is_tensor(z) else z
-    z = np.asarray(z, dtype=np.float64)
-    if z.ndim != 2 or z.shape[1] != d or not len(z):
-        raise ValueError(
-            f"z has the shape {z.shape}. Pass codes of shape (n_codes, {d}), at least one."
-        )
-    if not np.isfinite(z).all():
-        n_bad = int((~np.isfinite(z)).any(axis=1).sum())
-        raise ValueError(f"z has {n_bad} code(s) that are not finite. Leave these out.")
-    return z

@@ -38,6 +38,7 @@ LAYERS = [
         "_augmenter",
         "_base",
         "_classifier",
+        "_embedder",
         "_gain",
         "_gain_result",
         "_latent_tools",
@@ -87,7 +88,7 @@ LAYERS = [
     },
     {"rhvae"},
 ]
-ESTIMATORS = {"_augmenter", "_base", "_classifier"}
+ESTIMATORS = {"_augmenter", "_base", "_classifier", "_embedder"}
 # Optional, and slow to import: an `import sklearn_pyraug` pays for none of them.
 LAZY = {"matplotlib", "narwhals", "pandas", "PIL", "nibabel", "polars", "pyarrow"}
 MODULES = {

@@ -281,7 +281,7 @@ def test_score_samples_is_the_exact_log_likelihood_of_a_linear_model(random_seed
         encoder=lambda *sizes: RoughEncoder(W.clone()),
         decoder=lambda *sizes: LinearDecoder(W.clone()),
         latent_dim=2,
-        n_leapfrog=2,
+        n_leapfrog=1,
         max_epochs=1,
         lr=1e-12,
         device="cpu",
@@ -292,8 +292,8 @@ def test_score_samples_is_the_exact_log_likelihood_of_a_linear_model(random_seed
         raw = 0.5 * math.log(SCALE**2 - likelihood.min_scale**2)
         with torch.no_grad():
             likelihood.raw_scale.fill_(raw)
-    scores = model.score_samples(X, Y, n_importance=1000)
-    T = torch.from_numpy(model._codec.encode(X)).double()
+    scores = model.score_samples(X[:20], np.zeros(20, dtype=int), n_importance=1000)
+    T = torch.from_numpy(model._codec.encode(X[:20])).double()
     W = W.double()
     exact = MultivariateNormal(torch.zeros(D).double(), W @ W.T + SCALE**2 * torch.eye(D).double())
     error = np.abs(scores - exact.log_prob(T).numpy()).max()
