@@ -10,13 +10,18 @@ import pytest
 import torch
 from scipy import sparse
 from shared import dense, quick, table
+from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import NearestNeighbors
 from torch import nn
 from torch.distributions import MultivariateNormal
 
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug._class_model import class_model
 from sklearn_pyraug._latent_tools import Interpolation
+from sklearn_pyraug.rhvae.coding import connect
 from sklearn_pyraug.rhvae.geodesics import geodesic
 from sklearn_pyraug.rhvae.geometry import inverse_metric
 
@@ -281,7 +286,7 @@ def test_score_samples_is_the_exact_log_likelihood_of_a_linear_model(random_seed
         encoder=lambda *sizes: RoughEncoder(W.clone()),
         decoder=lambda *sizes: LinearDecoder(W.clone()),
         latent_dim=2,
-        n_leapfrog=1,
+        n_leapfrog=0,
         max_epochs=1,
         lr=1e-12,
         device="cpu",
@@ -410,3 +415,62 @@ def test_a_saved_model_has_the_same_codes(fitted, tmp_path):
     np.testing.assert_array_equal(
         loaded.score_samples(X, Y, n_importance=2), fitted.score_samples(X, Y, n_importance=2)
     )
+
+
+# --- digits --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The augmenter of the papers on digits, with the held-out part (X, y)."""
+    X, y = load_digits(return_X_y=True)
+    X, X_out, y, y_out = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+    model = RHVAEAugmenter(decoder="direct", device="cpu", random_state=0).fit(X, y)
+    return model, X, y, X_out, y_out
+
+
+def nearest(rows, others):
+    return NearestNeighbors(n_neighbors=1).fit(others).kneighbors(rows)[0][:, 0]
+
+
+@pytest.mark.slow
+def test_decoded_midpoints_of_geodesics_are_closer_to_digits_than_linear_ones(digits, capsys):
+    """Bar: over 100 pairs, ten of each digit; distances to training rows and to others."""
+    model, X, y, X_out, y_out = digits
+    rng = np.random.default_rng(0)
+    pairs = {k: X[y == k][rng.permutation((y == k).sum())[:20]] for k in range(10)}
+    distances = {}
+    for kind in ("geodesic", "linear"):
+        known, held_out = [], []
+        for k, rows in pairs.items():
+            own = class_model(model, k)
+            codes, _ = own.encode(model._codec.encode(rows))
+            points, _ = connect(own.member, codes[:10], codes[10:], 3, kind)
+            middle = model.decode(points[:, 1], k)
+            known.append(nearest(middle, X[y == k]))
+            held_out.append(nearest(middle, X_out[y_out == k]))
+        distances[kind] = np.concatenate(known), np.concatenate(held_out)
+    curved, straight = distances["geodesic"], distances["linear"]
+    wins = [(a < b).mean() for a, b in zip(curved, straight, strict=True)]
+    with capsys.disabled():
+        print(
+            f"\nmidpoints to the nearest training digit: geodesic {curved[0].mean():.2f}, linear "
+            f"{straight[0].mean():.2f} (closer in {wins[0]:.0%}); held-out digit: geodesic "
+            f"{curved[1].mean():.2f}, linear {straight[1].mean():.2f} (closer in {wins[1]:.0%})"
+        )
+    for a, b in zip(curved, straight, strict=True):
+        assert a.mean() < b.mean()
+
+
+@pytest.mark.slow
+def test_scores_tell_a_digit_from_the_others(digits, capsys):
+    """Each class against the rest, on rows that the model has not seen."""
+    model, _, _, X_out, y_out = digits
+    auc = []
+    for k in range(10):
+        scores = model.score_samples(X_out, np.full(len(X_out), k), n_importance=5)
+        auc.append(roc_auc_score(y_out == k, scores))
+    with capsys.disabled():
+        print(f"\none-class detectors of digits: mean AUC {np.mean(auc):.4f}, least {min(auc):.4f}")
+    assert np.mean(auc) > 0.95
+    assert min(auc) > 0.85
