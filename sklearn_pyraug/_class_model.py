@@ -175,7 +175,7 @@ def class_index(estimator, label, name="label"):
     """
     labels = estimator.classes_.tolist()
     label = label.item() if isinstance(label, np.generic) else label
-    if not any(label == known for known in labels):
+    if np.ndim(label) or label not in labels:
         raise ValueError(
             f"{name} names the class {label!r}, which was not in y. Use labels of y: {labels}."
         )

@@ -271,17 +271,17 @@ class RHVAEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         T = self._codec.encode(network_columns(X, self._layout))
         return self._model().encode(T)[0].numpy().astype(X.dtype, copy=False)
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, X):
         """Return the rows of codes: the means of p(x | z).
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, latent_dim)
+        X : array-like of shape (n_samples, latent_dim)
             Codes; they need not be those of rows.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
+        X_original : ndarray of shape (n_samples, n_features)
             Within the ranges of the training rows' columns, in their units and dtype; a column of
             two values comes back as one of the two.
 
@@ -294,7 +294,7 @@ class RHVAEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         check_is_fitted(self)
         model = self._model()
-        T = model.decode(model.tensor(check_codes(Z, self._n_features_out, "Z")))
+        T = model.decode(model.tensor(check_codes(X, self._n_features_out, "X")))
         return user_columns(self._codec.decode(T), self._layout)
 
     def _model(self):

@@ -306,8 +306,9 @@ class LatentToolsMixin:
         ∫ (ż(t)ᵀ G(z(t)) ż(t))^½ dt, t from 0 to 1,
 
         with the class's metric G [1]_. The geodesic is found by minimising the energy
-        ∫ ż(t)ᵀ G(z(t)) ż(t) dt of a curve of 65 points, from the straight line on: it is never
-        longer than that, and may be a local minimum.
+        ∫ ż(t)ᵀ G(z(t)) ż(t) dt of a curve of 65 points, from the straight line on and from a chain
+        of codes on: the shorter one counts. It is never longer than the straight line, and
+        may be a local minimum.
 
         Parameters
         ----------

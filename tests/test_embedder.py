@@ -47,6 +47,10 @@ def test_shapes_and_names(latent_dim):
     assert len(embedder.history_.train_loss) == embedder.n_epochs_ == 2
 
 
+def test_there_is_no_metadata_to_route():
+    assert not [name for name in dir(EMBEDDER) if name.startswith("set_") and "request" in name]
+
+
 def test_labels_are_not_looked_at():
     first = clone(EMBEDDER).fit_transform(X)
     second = clone(EMBEDDER).fit_transform(X, np.arange(40) % 3)
@@ -100,8 +104,8 @@ def test_in_a_pipeline_and_as_a_pickle():
 @pytest.mark.parametrize(
     ("Z", "message"),
     [
-        (np.zeros((2, 3)), r"Z has the shape \(2, 3\). Pass codes of shape \(n_codes, 2\)"),
-        (np.array([[0.0, np.nan]]), r"Z has 1 code\(s\) that are not finite"),
+        (np.zeros((2, 3)), r"X has the shape \(2, 3\). Pass codes of shape \(n_codes, 2\)"),
+        (np.array([[0.0, np.nan]]), r"X has 1 code\(s\) that are not finite"),
     ],
 )
 def test_codes_that_cannot_be_decoded(Z, message):

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,10 @@ from torch.distributions import MultivariateNormal
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug._class_model import class_model
 from sklearn_pyraug._latent_tools import Interpolation
-from sklearn_pyraug.rhvae.coding import connect
-from sklearn_pyraug.rhvae.geodesics import geodesic
-from sklearn_pyraug.rhvae.geometry import inverse_metric
+from sklearn_pyraug.rhvae.chains import chains
+from sklearn_pyraug.rhvae.coding import connect, member_of
+from sklearn_pyraug.rhvae.geodesics import curve_lengths, geodesic
+from sklearn_pyraug.rhvae.geometry import inverse_metric, make_metric
 
 X, Y = table()
 IMAGES = np.random.default_rng(0).random((40, 8, 8))
@@ -140,6 +142,27 @@ def test_a_reference_given_to_decode_counts():
     assert not np.array_equal(one, model.decode(z, 0, reference=X[1:2]))
 
 
+def test_a_member_of_a_stack_is_a_slice_of_it(either_decoder):
+    model = quick(shared=False).fit(X, Y)
+    group = model._generators.trained[0]
+    before = {n: t.clone() for n, t in group.generator.stack.state_dict().items()}
+    for i in range(len(group.members)):
+        member = member_of(group.generator, i)
+        for name, tensor in member.stack.state_dict().items():
+            torch.testing.assert_close(tensor[0].float(), before[name][i])
+            tensor.zero_()
+        assert member.stack.n_classes == 1
+    for name, tensor in group.generator.stack.state_dict().items():
+        torch.testing.assert_close(tensor, before[name])
+
+
+@pytest.mark.parametrize("options", [{}, {"n_generators": 2}, {"max_centroids": 5}])
+def test_with_weights_of_rows(options, either_decoder):
+    model = quick(**options).fit(X, Y, sample_weight=np.linspace(0.5, 2.0, 40))
+    assert np.isfinite(model.score_samples(X, Y, n_importance=2)).all()
+    assert model.interpolate(X[0], X[1], 0, n_steps=3).X.shape == (3, 4)
+
+
 def test_one_hot_labels_are_labels():
     model = quick(decoder="direct").fit(X, np.eye(3)[Y])
     np.testing.assert_array_equal(model.encode(X, np.eye(3)[Y]), model.encode(X, Y))
@@ -246,6 +269,26 @@ def test_on_the_hyperbolic_half_plane_lengths_are_the_known_ones(random_seed, ca
     assert float(straight.max()) > 0.1
 
 
+def test_geodesics_go_where_the_codes_are():
+    """Codes on a half circle: the straight line between its ends lies far from all of them."""
+    angle = torch.linspace(0.0, math.pi, 41, dtype=torch.float64)
+    codes = 3.0 * torch.stack([angle.cos(), angle.sin()], -1).unsqueeze(0)
+    L = torch.eye(2, dtype=torch.float64).expand(1, 41, 2, 2)
+    T = torch.full((1, 1, 1), 0.3, dtype=torch.float64)
+    metric = make_metric(codes, L, torch.ones(1, 41, dtype=torch.float64), T, 0.01)
+    member = SimpleNamespace(latent=SimpleNamespace(metric=metric))
+    around = float(curve_lengths(codes.unsqueeze(1), metric).sum())
+    points, length = connect(member, codes[0, :1], codes[0, -1:], 9, "geodesic")
+    _, straight = connect(member, codes[0, :1], codes[0, -1:], 9, "linear")
+    assert float(length) <= around < 0.2 * float(straight)
+    assert (points.norm(dim=-1) - 3.0).abs().max() < 0.3
+    # Two ends that are the same point, and no chain where there is one code only.
+    _, nothing = connect(member, codes[0, :1], codes[0, :1], 3, "geodesic")
+    assert float(nothing) == pytest.approx(0.0, abs=1e-9)
+    alone = make_metric(codes[:, :1], L[:, :1], torch.ones(1, 1, dtype=torch.float64), T, 0.01)
+    assert chains(codes[0, :2], codes[0, 2:4], alone, 5).shape == (2, 5, 2)
+
+
 # --- likelihoods ---------------------------------------------------------------------------
 
 D, SCALE = 4, 0.5
@@ -342,6 +385,7 @@ def test_seeds_of_scores(fitted):
         (lambda m: m.decode(np.zeros((0, 2)), 0), "at least one"),
         (lambda m: m.decode([[np.nan, 0.0]], 0), r"1 code\(s\) that are not finite"),
         (lambda m: m.decode(np.zeros((1, 2)), "a"), "class 'a', which was not in y"),
+        (lambda m: m.decode(np.zeros((1, 2)), [0, 1]), r"class \[0, 1\], which was not in y"),
         (lambda m: m.log_volume([[np.inf, 0.0]], 0), "not finite"),
         (lambda m: m.score_samples(X, Y, n_importance=0), "n_importance=0 is no integer of"),
         (lambda m: m.interpolate(X[0], X[1], 0, n_steps=1), "n_steps=1 is no integer of"),

@@ -13,7 +13,8 @@ import copy
 
 import torch
 
-from .geodesics import curve_lengths, geodesic, point_at
+from .chains import chains
+from .geodesics import Geodesic, curve_lengths, geodesic, point_at
 from .geometry import Metric, local_metric
 from .posterior_metric import local_posterior, posterior_log_volume
 from .transfer import ReferenceGenerator
@@ -33,6 +34,8 @@ _CHUNK = 2048
 _CHUNK_VALUES = 2**21
 # Points of a curve, and steps of its descent: within 1 % of the length between far points, too.
 _N_POINTS, _N_ITER = 65, 200
+# Points of the chain of codes from which another descent starts.
+_N_START = 257
 
 
 def member_of(generator, position, dtype=torch.float64):
@@ -51,10 +54,17 @@ def member_of(generator, position, dtype=torch.float64):
     -------
     member : Generator or ReferenceGenerator
     """
-    stack = copy.deepcopy(generator.stack)
-    stack.keep(torch.tensor([position]))
-    latent = generator.latent.map(lambda t: t[[position]].to(dtype))
-    fields = {"stack": stack.to(dtype), "latent": latent}
+
+    def own(tensor):
+        part = tensor.detach()[[position]]
+        return part.to(dtype) if part.is_floating_point() else part
+
+    # What the memo holds is not copied: the other members' weights never are.
+    memo = {
+        id(p): torch.nn.Parameter(own(p), p.requires_grad) for p in generator.stack.parameters()
+    }
+    memo |= {id(b): own(b) for b in generator.stack.buffers()}
+    fields = {"stack": copy.deepcopy(generator.stack, memo), "latent": generator.latent.map(own)}
     for name, value in zip(generator._fields, generator, strict=True):
         if isinstance(value, list):
             fields[name] = [value[position]]
@@ -183,6 +193,22 @@ def log_volume(member, z):
     return torch.cat(parts)
 
 
+def _shortest(z0, z1, metric):
+    """Return the shorter of two curves: from the straight line on, and from a chain of codes on."""
+    curves = geodesic(z0[None], z1[None], metric, _N_POINTS, _N_ITER)
+    if not isinstance(metric, Metric):
+        return curves
+    start = chains(z0, z1, metric, _N_START).unsqueeze(0)
+    chained = geodesic(z0[None], z1[None], metric, _N_POINTS, _N_ITER, start)
+    shorter = chained.length < curves.length
+    return Geodesic(
+        *(
+            torch.where(shorter.view(*shorter.shape, *[1] * (old.ndim - 2)), new, old)
+            for new, old in zip(chained, curves, strict=True)
+        )
+    )
+
+
 def connect(member, z0, z1, n_points, kind):
     """Connect pairs of codes, by geodesics or by straight lines.
 
@@ -213,7 +239,7 @@ def connect(member, z0, z1, n_points, kind):
         fine = torch.linspace(0.0, 1.0, _N_POINTS, dtype=z0.dtype).unsqueeze(1)
         lengths = curve_lengths(torch.lerp(z0[None, :, None], z1[None, :, None], fine), metric)
         return torch.lerp(z0[:, None], z1[:, None], share.unsqueeze(1)), lengths[0].sum(-1)
-    curves = geodesic(z0[None], z1[None], metric, _N_POINTS, _N_ITER)
+    curves = _shortest(z0, z1, metric)
     points = point_at(curves.points[0], curves.arc[0], share.expand(len(z0), -1))
     # Exactly, although the interpolation rounds.
     points[:, 0], points[:, -1] = z0, z1
