@@ -2,6 +2,7 @@
 
 from ._augmenter import RHVAEAugmenter
 from ._classifier import AugmentedClassifier
+from ._embedder import RHVAEEmbedder
 from ._gain import augmentation_gain
 from ._gain_result import AugmentationGain
 from ._report import augmentation_report
@@ -15,6 +16,7 @@ __all__ = [
     "AugmentedClassifier",
     "Pipeline",
     "RHVAEAugmenter",
+    "RHVAEEmbedder",
     "ReportLine",
     "__version__",
     "augmentation_gain",

@@ -101,9 +101,9 @@ def augmentation_report(
     An exclamation mark is a rule of thumb: less than half the yardstick, for precision, recall,
     density, coverage, the distance to the closest record, its ratio and the authenticity; a
     two-sample AUC above 0.8; more than three times the yardstick, for the Wasserstein distance; for
-    columns 0.1 more than that, or half the way from the yardstick to 1 if that is less; for the other shares
-    0.1 above it, and for the score of a classifier trained on synthetic rows 0.1 below it. Between
-    few rows chance alone may do that.
+    columns 0.1 more than that, or half the way from the yardstick to 1 if that is less; for the
+    other shares 0.1 above it, and for the score of a classifier trained on synthetic rows 0.1 below
+    it. Between few rows chance alone may do that.
 
     Time for distances grows with the square of the number of rows.
 
