@@ -2,17 +2,24 @@
 
 from ._augmenter import RHVAEAugmenter
 from ._classifier import AugmentedClassifier
+from ._embedder import RHVAEEmbedder
 from ._gain import augmentation_gain
 from ._gain_result import AugmentationGain
+from ._report import augmentation_report
+from ._report_result import AugmentationReport, ReportLine
 from ._version import __version__
 from .pipeline import Pipeline, make_pipeline
 
 __all__ = [
     "AugmentationGain",
+    "AugmentationReport",
     "AugmentedClassifier",
     "Pipeline",
     "RHVAEAugmenter",
+    "RHVAEEmbedder",
+    "ReportLine",
     "__version__",
     "augmentation_gain",
+    "augmentation_report",
     "make_pipeline",
 ]

@@ -244,6 +244,7 @@ class RHVAEAugmenter(BaseAugmenter):
     See Also
     --------
     AugmentedClassifier : Augments within `fit`, for scikit-learn's own pipelines.
+    RHVAEEmbedder : Codes as features, learned without labels.
     imblearn.over_sampling.SMOTE : Interpolates between neighbours; needs no training.
 
     Notes

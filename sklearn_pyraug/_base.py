@@ -14,6 +14,7 @@ from ._checkpoint import CheckpointFolder
 from ._codec import TableCodec
 from ._frames import Frame, keep_containers, read_frame, wrap
 from ._html import FittedHTMLMixin
+from ._latent_tools import LatentToolsMixin
 from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
 from ._learning import learn
 from ._metadata import check_weighted_classes, read_metadata
@@ -41,7 +42,7 @@ from .rhvae import check_networks
 __all__ = ["BaseAugmenter"]
 
 
-class BaseAugmenter(ModelFileMixin, FittedHTMLMixin, BaseOverSampler):
+class BaseAugmenter(LatentToolsMixin, ModelFileMixin, FittedHTMLMixin, BaseOverSampler):
     """The methods of :class:`~sklearn_pyraug.RHVAEAugmenter`, whose parameters they read."""
 
     @_fit_context(prefer_skip_nested_validation=True)

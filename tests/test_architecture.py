@@ -38,9 +38,17 @@ LAYERS = [
         "_augmenter",
         "_base",
         "_classifier",
+        "_embedder",
         "_gain",
         "_gain_result",
         "_html",
+        "_latent_tools",
+        "_report",
+        "_report_html",
+        "_report_measures",
+        "_report_plots",
+        "_report_result",
+        "_report_rows",
         "_saving",
         "model_selection",
         "pipeline",
@@ -49,6 +57,7 @@ LAYERS = [
         "_arithmetic",
         "_cache",
         "_checkpoint",
+        "_class_model",
         "_codec",
         "_columns",
         "_drawing",
@@ -74,6 +83,7 @@ LAYERS = [
         "_persistence",
         "_privacy",
         "_random",
+        "_rows",
         "_schema",
         "_projection",
         "_settings",
@@ -85,7 +95,7 @@ LAYERS = [
     },
     {"rhvae"},
 ]
-ESTIMATORS = {"_augmenter", "_base", "_classifier"}
+ESTIMATORS = {"_augmenter", "_base", "_classifier", "_embedder"}
 # Optional, and slow to import: an `import sklearn_pyraug` pays for none of them.
 LAZY = {"matplotlib", "narwhals", "pandas", "PIL", "nibabel", "polars", "pyarrow"}
 MODULES = {

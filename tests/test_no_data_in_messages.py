@@ -18,7 +18,18 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_pyraug import AugmentedClassifier, _cli_evaluate, augmentation_gain, cli
 from sklearn_pyraug.io import load_table, save_table
-from sklearn_pyraug.metrics import distance_to_closest_record, precision_recall_density_coverage
+from sklearn_pyraug.metrics import (
+    authenticity,
+    classifier_two_sample_test,
+    column_differences,
+    distance_to_closest_record,
+    maximum_mean_discrepancy,
+    nearest_neighbor_distance_ratio,
+    precision_recall_density_coverage,
+    sliced_wasserstein_distance,
+    train_on_synthetic,
+    training_proximity,
+)
 
 pd = pytest.importorskip("pandas")
 
@@ -175,6 +186,20 @@ def test_of_rows_to_classify_or_measure(name, fitted):
     assert_silent(lambda: precision_recall_density_coverage(X, table))
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_measures_of_tables(name):
+    table, model = TABLES[name], LogisticRegression()
+    assert_silent(lambda: authenticity(table, X))
+    assert_silent(lambda: nearest_neighbor_distance_ratio(table, X))
+    assert_silent(lambda: training_proximity(X, X, table))
+    assert_silent(lambda: classifier_two_sample_test(X, table, n_permutations=0))
+    assert_silent(lambda: maximum_mean_discrepancy(X, table))
+    assert_silent(lambda: sliced_wasserstein_distance(X, table))
+    assert_silent(lambda: column_differences(X, table))
+    assert_silent(lambda: column_differences(table, table))
+    assert_silent(lambda: train_on_synthetic(model, X, Y, table, Y, X, Y))
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_of_targets(name):
     y = TARGETS[name]
@@ -182,6 +207,8 @@ def test_of_targets(name):
     assert_silent(lambda: quick().fit(X, y), must_fail=True)
     assert_silent(lambda: classifier().fit(X, y), must_fail=True)
     assert_silent(lambda: augmentation_gain(LogisticRegression(), X, y, cv=2), must_fail=True)
+    model = LogisticRegression()
+    assert_silent(lambda: train_on_synthetic(model, X, y, X, y, X, y), must_fail=True)
 
 
 @pytest.mark.parametrize("name", WEIGHTS)

@@ -134,17 +134,25 @@ def test_large_images_are_parted_by_more_pixels():
     assert display.axes_[0].get_images()[0].get_array().shape == (32, 64 + 4 + 64)
 
 
-@pytest.mark.parametrize("sample_shape", [None, 64, (64,), (3, 8, 8), (8, 8, 8, 1), (8.0, 8.0)])
+@pytest.mark.parametrize("sample_shape", [64, (64,), (3, 8, 8), (8, 8, 8, 1), (8.0, 8.0)])
 def test_rows_that_are_no_images_are_refused(digits, sample_shape):
     with pytest.raises(ValueError, match=r"`sample_shape` is .*; give \(height, width\)"):
         SyntheticSamplesDisplay.from_predictions(*digits, sample_shape=sample_shape)
 
 
-def test_an_augmenter_of_tables_is_refused():
+def test_images_of_an_augmenter_of_tables_are_refused():
     augmenter = Augmenter()
     augmenter.sample_shape = None
     with pytest.raises(ValueError, match="`sample_shape` is None"):
-        SyntheticSamplesDisplay.from_estimator(augmenter, np.zeros((2, 6)), [0, 1])
+        SyntheticSamplesDisplay.from_estimator(augmenter, np.zeros((2, 6)), [0, 1], kind="images")
+
+
+def test_the_shape_that_an_augmenter_found_is_taken():
+    augmenter = Augmenter()
+    augmenter.sample_shape, augmenter.sample_shape_ = "auto", (2, 3)
+    display = SyntheticSamplesDisplay.from_estimator(augmenter, np.zeros((2, 6)), ["a", "b"])
+    assert display.kind == "images"
+    assert_array_equal(cell(display.axes_[1], 1, 1, (2, 3)), np.full((2, 3), 11.0))
 
 
 def test_a_shape_of_another_size_is_refused(digits):

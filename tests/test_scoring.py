@@ -346,7 +346,7 @@ def test_wide_rows_need_fewer_draws(n_features, n_draws, monkeypatch):
     generator = Generator(stack, *exact_latent(stack, rows, None, streams(1)))
     seen = []
 
-    def recorded(stack, x, mask, metric, stream, n_importance, r):
+    def recorded(stack, x, mask, metric, stream, n_importance, r, common):
         seen.append(n_importance)
         return torch.zeros(x.shape[:2])
 

@@ -1,19 +1,41 @@
 """Measures of how good, how varied and how private synthetic rows are."""
 
 from .._privacy import PrivacyCounts, PrivacyReport, Spacing
+from ._authenticity import (
+    TrainingProximity,
+    authenticity,
+    nearest_neighbor_distance_ratio,
+    training_proximity,
+)
+from ._columns import ColumnDifferences, column_differences
+from ._discrepancies import maximum_mean_discrepancy, sliced_wasserstein_distance
 from ._distances import (
     PrecisionRecallDensityCoverage,
     distance_to_closest_record,
     memorization_share,
     precision_recall_density_coverage,
 )
+from ._two_samples import TwoSampleResult, classifier_two_sample_test
+from ._utility import TrainOnSynthetic, train_on_synthetic
 
 __all__ = [
+    "ColumnDifferences",
     "PrecisionRecallDensityCoverage",
     "PrivacyCounts",
     "PrivacyReport",
     "Spacing",
+    "TrainOnSynthetic",
+    "TrainingProximity",
+    "TwoSampleResult",
+    "authenticity",
+    "classifier_two_sample_test",
+    "column_differences",
     "distance_to_closest_record",
+    "maximum_mean_discrepancy",
     "memorization_share",
+    "nearest_neighbor_distance_ratio",
     "precision_recall_density_coverage",
+    "sliced_wasserstein_distance",
+    "train_on_synthetic",
+    "training_proximity",
 ]

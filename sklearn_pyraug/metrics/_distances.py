@@ -4,16 +4,17 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import pairwise_distances_chunked
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_array
 
-from .._arithmetic import exponents, times_power
+from .._arithmetic import times_power
 from .._privacy import closest, closest_other
-from .._validation import no_data_in_errors
-
-# Standardised values are clipped here: beyond, the sum of their squares would overflow.
-_LARGEST_SCORE = 2.0**500
+from ._pairs import (
+    check_sets,
+    check_two_rows,
+    near_one,
+    rescale,
+    squared_distances,
+    standardize,
+)
 
 
 class PrecisionRecallDensityCoverage(NamedTuple):
@@ -82,6 +83,8 @@ def distance_to_closest_record(X_synthetic, X_real, *, scale="standard"):
     See Also
     --------
     memorization_share : One number instead of one a row.
+    nearest_neighbor_distance_ratio : Needs no yardstick for what is near.
+    training_proximity : Holds the distances against those to rows held out.
 
     Examples
     --------
@@ -90,13 +93,8 @@ def distance_to_closest_record(X_synthetic, X_real, *, scale="standard"):
     >>> distance_to_closest_record([[0.0, 0.0], [2.0, 3.0]], X_real, scale=None)
     array([0., 3.])
     """
-    if scale not in ("standard", None):
-        raise ValueError(f"`scale` is {scale!r}; use 'standard' or None.")
-    X_real, X_synthetic = _check_pair(X_real, X_synthetic)
-    if scale == "standard":
-        X_real, X_synthetic = _standardize(X_real, X_synthetic)
-        return closest(X_synthetic, X_real)
-    X_real, X_synthetic, exponent = _near_one(X_real, X_synthetic)
+    X_real, X_synthetic = check_sets(X_real=X_real, X_synthetic=X_synthetic)
+    X_real, X_synthetic, exponent = rescale(scale, X_real, X_real, X_synthetic)
     with np.errstate(over="ignore"):
         distances = times_power(closest(X_synthetic, X_real), exponent)
     return np.minimum(distances, np.finfo(np.float64).max)
@@ -156,13 +154,9 @@ def memorization_share(X_synthetic, X_real, quantile=0.01):
     """
     if not isinstance(quantile, Real) or not 0 <= quantile <= 1:
         raise ValueError(f"`quantile` is {quantile!r}; give a number from 0 to 1, such as 0.01.")
-    X_real, X_synthetic = _check_pair(X_real, X_synthetic)
-    if len(X_real) < 2:
-        raise ValueError(
-            f"`X_real` has {len(X_real)} row; give at least 2, the yardstick is the distance "
-            "between real rows."
-        )
-    X_real, X_synthetic = _standardize(X_real, X_synthetic)
+    X_real, X_synthetic = check_sets(X_real=X_real, X_synthetic=X_synthetic)
+    check_two_rows("the yardstick is the distance between real rows", X_real=X_real)
+    X_real, X_synthetic = standardize(X_real, X_real, X_synthetic)
     threshold = np.quantile(closest_other(X_real), quantile)
     # "No further than", not "nearer than": with duplicated real rows the threshold is 0, and
     # an exact copy must still count.
@@ -226,7 +220,7 @@ def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
     >>> precision_recall_density_coverage(X_real, X_real + 100.0)
     PrecisionRecallDensityCoverage(precision=0.0, recall=0.0, density=0.0, coverage=0.0)
     """
-    X_real, X_synthetic = _check_pair(X_real, X_synthetic)
+    X_real, X_synthetic = check_sets(X_real=X_real, X_synthetic=X_synthetic)
     n_real, n_synthetic = len(X_real), len(X_synthetic)
     most = min(n_real, n_synthetic) - 1
     is_integer = isinstance(n_neighbors, Integral) and not isinstance(n_neighbors, bool)
@@ -237,12 +231,12 @@ def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
         )
 
     # One power of two for all leaves every comparison as it is.
-    X_real, X_synthetic, _ = _near_one(X_real, X_synthetic)
+    X_real, X_synthetic, _ = near_one(X_real, X_synthetic)
     real_radius = _kth_squared_distance(X_real, n_neighbors)
     synthetic_radius = _kth_squared_distance(X_synthetic, n_neighbors)
     n_balls = np.zeros(n_synthetic, dtype=np.int64)  # real balls that hold y_j
     n_recalled = n_covered = start = 0
-    for D in _squared_distances(X_real, X_synthetic):
+    for D in squared_distances(X_real, X_synthetic):
         rows = slice(start, start + len(D))
         inside = real_radius[rows, None] > D
         n_balls += inside.sum(axis=0)
@@ -257,64 +251,7 @@ def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
     )
 
 
-def _check_pair(X_real, X_synthetic):
-    """Return both sets as finite float64 arrays of shape (n, n_features), or raise."""
-    # scikit-learn looks at the sum first, in which two values of 1e308 are inf, and inf - inf NaN.
-    with no_data_in_errors(), np.errstate(invalid="ignore"):
-        X_real = check_array(X_real, dtype=np.float64, input_name="X_real")
-        X_synthetic = check_array(X_synthetic, dtype=np.float64, input_name="X_synthetic")
-    if X_real.shape[1] != X_synthetic.shape[1]:
-        raise ValueError(
-            f"`X_synthetic` has {X_synthetic.shape[1]} columns and `X_real` has "
-            f"{X_real.shape[1]}; give both the same columns in the same order."
-        )
-    return X_real, X_synthetic
-
-
-def _standardize(X_real, X_synthetic):
-    """Scale the columns of both sets by mean and standard deviation of `X_real`."""
-    X_real, X_synthetic, _ = _near_one(X_real, X_synthetic, axis=0)
-    scaler = StandardScaler().fit(X_real)
-    with np.errstate(over="ignore"):
-        return tuple(
-            np.clip(scaler.transform(X), -_LARGEST_SCORE, _LARGEST_SCORE)
-            for X in (X_real, X_synthetic)
-        )
-
-
-def _near_one(X_real, X_synthetic, axis=None):
-    """Divide both sets by a power of two where squares would overflow or underflow.
-
-    Parameters
-    ----------
-    X_real, X_synthetic : ndarray of shape (n, n_features)
-    axis : {0, None}, default=None
-        0 for a power for each column, None for a single one.
-
-    Returns
-    -------
-    X_real, X_synthetic : ndarray of shape (n, n_features)
-    exponent : ndarray of int of shape (n_features,) or ()
-        Of the power; 0 unless magnitudes are extreme, and the sets are then as they were.
-    """
-    both = X_real, X_synthetic
-    exponent = exponents(
-        np.min([X.min(axis=axis) for X in both], axis=0),
-        np.max([X.max(axis=axis) for X in both], axis=0),
-    )
-    return *(times_power(X, -exponent) for X in both), exponent
-
-
-def _squared_distances(A, B):
-    """Yield blocks, shape (n_block, n_b), of the squared distances from A's rows to B's.
-
-    "sqeuclidean" sums squared differences, so that equal pairs of rows get equal bits in every
-    call: the comparisons with the radii stay exact where "euclidean" would round.
-    """
-    return pairwise_distances_chunked(A, B, metric="sqeuclidean")
-
-
 def _kth_squared_distance(X, k):
     """Squared distance from each row of X to its k-th nearest other row, shape (n,)."""
     # Rank k of the row's distances counted from 0, since the row itself is at distance 0.
-    return np.concatenate([np.partition(D, k, axis=1)[:, k] for D in _squared_distances(X, X)])
+    return np.concatenate([np.partition(D, k, axis=1)[:, k] for D in squared_distances(X, X)])

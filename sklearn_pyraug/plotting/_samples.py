@@ -1,39 +1,68 @@
-"""Real images beside synthetic ones."""
-
-import io
-from numbers import Integral
+"""Real rows beside synthetic ones."""
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ._images import (
+    as_images,
+    check_sample_shape,
+    draw_montage,
+    figure_size,
+    montages,
+    name_rows,
+)
+from ._style import Display, check_count
+from ._tables import draw_marginals, draw_scatter, read_rows
 
-class SyntheticSamplesDisplay:
-    """Grid of images, one row a class: real ones on the left, synthetic ones on the right.
+_KINDS = ("auto", "images", "marginals", "scatter")
 
-    Make one with :meth:`from_estimator` or :meth:`from_predictions`; both draw it. All images
+
+class SyntheticSamplesDisplay(Display):
+    """Real rows beside synthetic ones: a grid of images, or pictures of a table.
+
+    Make one with :meth:`from_estimator` or :meth:`from_predictions`; both draw it.
+
+    Images are drawn one row a class, real ones on the left, synthetic ones on the right. All
     share one grey scale, from the smallest to the largest value among them.
+
+    Of a table, ``kind="marginals"`` draws how the values of each column are distributed among
+    the real rows (filled) and the synthetic ones (outlined), for the columns that differ most.
+    ``kind="scatter"`` draws each row as a point, in the plane of the first two principal
+    components of the real rows.
 
     Parameters
     ----------
-    real : list of ndarray of shape (n_images, height, width)
-        Real images, one array a class; a class may have fewer images than another, or none.
-    synthetic : list of ndarray of shape (n_images, height, width)
-        Synthetic images in the same order of classes.
+    real : list of ndarray of shape (n_images, height, width) or (n_rows, n_columns)
+        Real rows, one array a class; a class may have fewer than another, or none.
+    synthetic : list of ndarray of shape (n_images, height, width) or (n_rows, n_columns)
+        Synthetic rows in the same order of classes.
     classes : sequence of length n_classes
-        Class labels, written at the left.
+        Class labels.
+    kind : {"images", "marginals", "scatter"}, default="images"
+        What is drawn.
+    column_names : sequence of str of length n_columns, default=None
+        Names of a table's columns; None counts them.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
         The figure drawn on.
-    axes_ : ndarray of shape (2,) of matplotlib Axes
-        The grid of real images and the grid of synthetic images. Each holds one array of shape
-        (n_classes * (height + gap) - gap, n_columns * (width + gap) - gap), in which `gap`
-        blank pixels part two images: an eighth of an image's shorter side, at least 1.
+    axes_ : ndarray of matplotlib Axes
+        Of shape (2,) for images, the grid of real images and the grid of synthetic images. Each
+        holds one array of shape (n_classes * (height + gap) - gap, n_columns * (width + gap) -
+        gap), in which `gap` blank pixels part two images: an eighth of an image's shorter
+        side, at least 1. Of shape (2,) for ``kind="scatter"``, real and synthetic rows. Of shape
+        (n_drawn,) for ``kind="marginals"``, one a column, in the order of the difference.
+    differences_ : dict
+        For ``kind="marginals"`` alone: by column name, how far real and synthetic values of it
+        differ, from 0 (alike) to 1 (apart). It is the largest difference between the two
+        cumulative distributions (Kolmogorov-Smirnov) for numbers, half the sum of the
+        differences between the shares of its levels (total variation) for text, for booleans
+        and for numbers of at most 12 different values.
 
     See Also
     --------
-    sklearn_pyraug.metrics.distance_to_closest_record : Whether the images are copies, which no
+    sklearn_pyraug.metrics.distance_to_closest_record : Whether the rows are copies, which no
         picture tells.
 
     Notes
@@ -42,10 +71,15 @@ class SyntheticSamplesDisplay:
     window behind. A notebook shows the display where it ends a cell; to see it from a script,
     pass ``figure=plt.figure()`` and call ``plt.show()``, or save ``display.figure_``.
 
+    Augmentation changes how many rows each class has, and with it the distribution of every
+    column that tells classes apart. ``kind="marginals"`` weights the synthetic rows, so that a
+    class makes up the same share of them as of the real rows, and leaves out a class that has no
+    synthetic rows.
+
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.datasets import load_digits, load_iris
     >>> from sklearn_pyraug.plotting import SyntheticSamplesDisplay
     >>> X, y = load_digits(n_class=3, return_X_y=True)
     >>> noise = np.random.default_rng(0).normal(size=X.shape)
@@ -58,12 +92,23 @@ class SyntheticSamplesDisplay:
     ... )
     >>> [ax.get_title() for ax in display.axes_]
     ['real', 'synthetic']
+
+    A table:
+
+    >>> X, y = load_iris(return_X_y=True)
+    >>> display = SyntheticSamplesDisplay.from_predictions(
+    ...     np.vstack([X, X + 0.1]), np.concatenate([y, y]), np.repeat([False, True], len(X))
+    ... )
+    >>> len(display.axes_)
+    4
     """
 
-    def __init__(self, *, real, synthetic, classes):
+    def __init__(self, *, real, synthetic, classes, kind="images", column_names=None):
         self.real = real
         self.synthetic = synthetic
         self.classes = classes
+        self.kind = kind
+        self.column_names = column_names
 
     @classmethod
     def from_predictions(
@@ -72,9 +117,11 @@ class SyntheticSamplesDisplay:
         y,
         synthetic_mask,
         *,
-        sample_shape,
-        n_real=5,
-        n_synthetic=10,
+        sample_shape=None,
+        kind="auto",
+        n_real=None,
+        n_synthetic=None,
+        max_columns=9,
         figure=None,
         random_state=None,
     ):
@@ -82,16 +129,21 @@ class SyntheticSamplesDisplay:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+        X : array-like or dataframe of shape (n_samples, n_features) or (n_samples, *sample_shape)
             Real and synthetic rows together, as an augmenter's ``fit_resample`` returns them.
         y : array-like of shape (n_samples,)
             Class labels.
         synthetic_mask : array-like of shape (n_samples,), dtype bool
             True where the row is synthetic: an augmenter's ``synthetic_mask_``.
-        sample_shape : tuple (height, width) or (1, height, width)
+        sample_shape : tuple (height, width) or (1, height, width), default=None
             Shape of one row as an image.
-        n_real, n_synthetic : int, default=5, 10
-            Largest numbers of images a class. A class with fewer leaves blanks.
+        kind : {"auto", "images", "marginals", "scatter"}, default="auto"
+            What is drawn; ``"auto"``: images where `sample_shape` is given, else marginals.
+        n_real, n_synthetic : int or None, default=None
+            Largest numbers of rows a class. None draws 5 and 10 images, and all rows of a table.
+            A class with fewer images leaves blanks.
+        max_columns : int, default=9
+            For ``kind="marginals"``, the largest number of columns.
         figure : matplotlib Figure or SubFigure, default=None
             Where to draw; None makes a new figure.
         random_state : int, RandomState instance or None, default=None
@@ -108,25 +160,36 @@ class SyntheticSamplesDisplay:
             If matplotlib is not installed.
         ValueError
             If `sample_shape` is no image's shape, does not fit `X`, or the lengths of `X`, `y`
-            and `synthetic_mask` differ, or a number of images is below 1.
+            and `synthetic_mask` differ, if a number is below 1, if `kind` is unknown, or if
+            there is nothing to draw.
         """
         # Before any work, so that a missing library is not found out at the end of it.
-        _import_figure()
-        height, width = _check_sample_shape(sample_shape)
-        _check_counts(n_real=n_real, n_synthetic=n_synthetic)
-        images = _as_images(X, height, width)
+        cls._figure_class()
+        kind = _check_kind(kind, sample_shape)
+        _check_counts(n_real, n_synthetic, max_columns)
+        if kind == "images":
+            rows, names = as_images(X, *check_sample_shape(sample_shape)), None
+        else:
+            rows, names = read_rows(X)
         y, mask = np.asarray(y), np.asarray(synthetic_mask)
-        if mask.dtype != np.bool_ or not y.shape == mask.shape == (len(images),):
+        if mask.dtype != np.bool_ or not y.shape == mask.shape == (len(rows),):
             raise ValueError(
                 f"`y` has shape {y.shape} and `synthetic_mask` shape {mask.shape} and dtype "
-                f"{mask.dtype}, with {len(images)} rows in `X`; give one label and one True or "
+                f"{mask.dtype}, with {len(rows)} rows in `X`; give one label and one True or "
                 "False a row."
             )
-        rng = check_random_state(random_state)
-        classes = np.unique(y)
-        real = [_choose(images, ~mask & (y == label), n_real, rng) for label in classes]
-        synthetic = [_choose(images, mask & (y == label), n_synthetic, rng) for label in classes]
-        return cls(real=real, synthetic=synthetic, classes=classes).plot(figure=figure)
+        display = cls._chosen(
+            rows[~mask],
+            y[~mask],
+            rows[mask],
+            y[mask],
+            kind,
+            names,
+            n_real,
+            n_synthetic,
+            random_state,
+        )
+        return display.plot(figure, max_columns=max_columns)
 
     @classmethod
     def from_estimator(
@@ -136,8 +199,10 @@ class SyntheticSamplesDisplay:
         y,
         *,
         sample_shape=None,
-        n_real=5,
-        n_synthetic=10,
+        kind="auto",
+        n_real=None,
+        n_synthetic=None,
+        max_columns=9,
         figure=None,
         random_state=None,
     ):
@@ -147,14 +212,20 @@ class SyntheticSamplesDisplay:
         ----------
         augmenter : fitted augmenter
             Its ``sample(n)`` returns n new rows of each class, and their labels.
-        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+        X : array-like or dataframe of shape (n_samples, n_features) or (n_samples, *sample_shape)
             Real rows.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_shape : tuple (height, width) or (1, height, width), default=None
-            Shape of one row as an image; None takes ``augmenter.sample_shape``.
-        n_real, n_synthetic : int, default=5, 10
-            Numbers of images a class.
+            Shape of one row as an image; None takes ``augmenter.sample_shape_``, or
+            ``augmenter.sample_shape`` where it has no such attribute.
+        kind : {"auto", "images", "marginals", "scatter"}, default="auto"
+            What is drawn; ``"auto"``: images where there is a sample shape, else marginals.
+        n_real, n_synthetic : int or None, default=None
+            Numbers of rows a class. None draws 5 and 10 images; of a table all real rows, and as
+            many synthetic ones of each class as the largest class has real ones, at least 100.
+        max_columns : int, default=9
+            For ``kind="marginals"``, the largest number of columns.
         figure : matplotlib Figure or SubFigure, default=None
             Where to draw; None makes a new figure.
         random_state : int, RandomState instance or None, default=None
@@ -172,33 +243,60 @@ class SyntheticSamplesDisplay:
         ValueError
             As :meth:`from_predictions`.
         """
-        _import_figure()
+        cls._figure_class()
         if sample_shape is None:
-            sample_shape = getattr(augmenter, "sample_shape", None)
-        height, width = _check_sample_shape(sample_shape)
-        _check_counts(n_real=n_real, n_synthetic=n_synthetic)
-        X_new, y_new = augmenter.sample(n_synthetic)
-        real, synthetic = _as_images(X, height, width), _as_images(X_new, height, width)
-        return cls.from_predictions(
-            np.concatenate([real, synthetic]),
-            np.concatenate([np.asarray(y), np.asarray(y_new)]),
-            np.repeat([False, True], [len(real), len(synthetic)]),
-            sample_shape=(height, width),
-            n_real=n_real,
-            n_synthetic=n_synthetic,
-            figure=figure,
-            random_state=random_state,
+            asked = getattr(augmenter, "sample_shape", None)
+            sample_shape = getattr(augmenter, "sample_shape_", asked)
+        kind = _check_kind(kind, sample_shape)
+        _check_counts(n_real, n_synthetic, max_columns)
+        y = np.asarray(y)
+        if kind == "images":
+            height, width = check_sample_shape(sample_shape)
+            real, names = as_images(X, height, width), None
+            X_new, y_new = augmenter.sample(n_synthetic or 10)
+            synthetic = as_images(X_new, height, width)
+        else:
+            real, names = read_rows(X)
+            largest = int(np.unique(y, return_counts=True)[1].max())
+            X_new, y_new = augmenter.sample(n_synthetic or max(100, largest))
+            synthetic, _ = read_rows(X_new)
+        if len(y) != len(real) or synthetic.shape[1:] != real.shape[1:]:
+            raise ValueError(
+                f"`X` has {len(real)} rows of shape {real.shape[1:]}, `y` {len(y)} labels, and new "
+                f"rows have shape {synthetic.shape[1:]}; give the rows that `augmenter` was fitted "
+                "to, and a label for each."
+            )
+        display = cls._chosen(
+            real, y, synthetic, np.asarray(y_new), kind, names, n_real, n_synthetic, random_state
+        )
+        return display.plot(figure, max_columns=max_columns)
+
+    @classmethod
+    def _chosen(cls, real, y, synthetic, y_new, kind, names, n_real, n_synthetic, random_state):
+        """Return the display of rows chosen at random, not yet drawn."""
+        if kind == "images":
+            n_real, n_synthetic = n_real or 5, n_synthetic or 10
+        rng = check_random_state(random_state)
+        classes = np.unique(np.concatenate([y, y_new]))
+        return cls(
+            real=[_choose(real, y == label, n_real, rng) for label in classes],
+            synthetic=[_choose(synthetic, y_new == label, n_synthetic, rng) for label in classes],
+            classes=classes,
+            kind=kind,
+            column_names=names,
         )
 
-    def plot(self, figure=None, *, cmap="gray"):
-        """Draw the stored images.
+    def plot(self, figure=None, *, cmap="gray", max_columns=9):
+        """Draw the stored rows.
 
         Parameters
         ----------
         figure : matplotlib Figure or SubFigure, default=None
             Where to draw; None makes a new figure.
         cmap : str or matplotlib Colormap, default="gray"
-            Colours of the values; "gray_r" draws large values dark.
+            Colours of the values of images; "gray_r" draws large values dark.
+        max_columns : int, default=9
+            For ``kind="marginals"``, the largest number of columns.
 
         Returns
         -------
@@ -210,118 +308,51 @@ class SyntheticSamplesDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is no image to draw.
+            If there is nothing to draw.
         """
-        Figure = _import_figure()
-        shown = [images for images in [*self.real, *self.synthetic] if len(images)]
-        if not shown:
-            raise ValueError("`real` and `synthetic` hold 0 images; give at least one.")
-        height, width = shown[0].shape[1:]
-        # One scale for all: scaled each by itself, a faint image would pass for a good one.
-        scale = {"vmin": min(map(np.min, shown)), "vmax": max(map(np.max, shown))}
-        grids = [_montage(block, height, width) for block in (self.real, self.synthetic)]
+        Figure = self._figure_class()
+        if self.kind == "images":
+            figure, self.axes_ = self._plot_images(figure, cmap)
+        elif self.kind == "marginals":
+            figure, self.axes_, self.differences_ = draw_marginals(self, figure, max_columns)
+        else:
+            figure, self.axes_ = draw_scatter(self, figure)
+        self._keep(figure, Figure)
+        return self
 
+    def _plot_images(self, figure, cmap):
+        grids, scale = montages(self.real, self.synthetic)
         if figure is None:
-            figure = Figure(figsize=_figure_size(grids), layout="constrained")
+            figure = self._figure_class()(figsize=figure_size(grids), layout="constrained")
         widths = [grid.shape[1] for grid in grids]
         axes = figure.subplots(1, 2, gridspec_kw={"width_ratios": widths, "wspace": 0.06})
         for ax, grid, title in zip(axes, grids, ("real", "synthetic"), strict=True):
-            ax.imshow(grid, cmap=cmap, interpolation="nearest", **scale)
+            draw_montage(ax, grid, scale, cmap)
             ax.set_title(title)
-            ax.tick_params(length=0)
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
-        middles = np.arange(len(self.classes)) * (height + _gap(height, width)) + (height - 1) / 2
-        axes[0].set_yticks(middles, [str(label) for label in self.classes])
-
-        self.figure_, self.axes_ = figure, axes
-        self._draws_itself = isinstance(figure, Figure) and figure.canvas.manager is None
-        return self
-
-    def _repr_png_(self):
-        """Return the picture for notebooks, where pyplot does not show the figure already."""
-        if not getattr(self, "_draws_itself", False):
-            return None
-        buffer = io.BytesIO()
-        self.figure_.savefig(buffer, format="png")
-        return buffer.getvalue()
+        shape = next(images.shape[1:] for images in [*self.real, *self.synthetic] if len(images))
+        name_rows(axes[0], [str(label) for label in self.classes], *shape)
+        return figure, axes
 
 
-def _import_figure():
-    """Return matplotlib's Figure class, or raise ImportError naming the extra."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "SyntheticSamplesDisplay needs matplotlib, which cannot be imported "
-            f"({error}); install it with `pip install sklearn-pyraug[plot]`."
-        ) from error
-    return Figure
+def _check_kind(kind, sample_shape):
+    """Return what is to be drawn, or raise ValueError."""
+    if kind not in _KINDS:
+        raise ValueError(f"`kind` is {kind!r}; give one of {', '.join(map(repr, _KINDS))}.")
+    if kind == "auto":
+        return "marginals" if sample_shape is None else "images"
+    return kind
 
 
-def _check_sample_shape(sample_shape):
-    """Return (height, width), or raise ValueError where a row is no image."""
-    try:
-        shape = tuple(sample_shape)
-    except TypeError:
-        shape = ()
-    if len(shape) == 3 and shape[0] == 1:
-        shape = shape[1:]
-    if len(shape) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in shape):
-        raise ValueError(
-            f"`sample_shape` is {sample_shape!r}; give (height, width) or (1, height, width): "
-            "only rows that are grey images can be drawn."
-        )
-    return shape
+def _check_counts(n_real, n_synthetic, max_columns):
+    for name, count in {"n_real": n_real, "n_synthetic": n_synthetic}.items():
+        if count is not None:
+            check_count(name, count)
+    check_count("max_columns", max_columns)
 
 
-def _check_counts(**counts):
-    for name, count in counts.items():
-        if not isinstance(count, Integral) or count < 1:
-            raise ValueError(f"`{name}` is {count!r}; give an integer of at least 1.")
-
-
-def _as_images(X, height, width):
-    """Return rows as an array of shape (n_samples, height, width), or raise ValueError."""
-    X = np.asarray(X)
-    n_features = int(np.prod(X.shape[1:]))
-    if X.ndim < 2 or n_features != height * width:
-        raise ValueError(
-            f"`sample_shape` is {(height, width)}, {height * width} values an image, and `X` has "
-            f"shape {X.shape}; give a shape of as many values as a row has."
-        )
-    return X.reshape(len(X), height, width)
-
-
-def _choose(images, candidates, n_images, rng):
-    """Return at most n_images of the images that the mask allows, in their order."""
-    rows = np.flatnonzero(candidates)
-    rows = rng.choice(rows, size=min(n_images, len(rows)), replace=False)
-    return images[np.sort(rows)]
-
-
-def _gap(height, width):
-    """Return the number of blank pixels between two images."""
-    return max(1, min(height, width) // 8)
-
-
-def _montage(block, height, width):
-    """Lay out one array of images a class in rows; NaN, drawn blank, between and beside them."""
-    gap = _gap(height, width)
-    n_columns = max(1, *map(len, block))
-    shape = (len(block) * (height + gap) - gap, n_columns * (width + gap) - gap)
-    grid = np.full(shape, np.nan)
-    for i, images in enumerate(block):
-        top = i * (height + gap)
-        for j, image in enumerate(images):
-            left = j * (width + gap)
-            grid[top : top + height, left : left + width] = image
-    return grid
-
-
-def _figure_size(grids):
-    """Return (width, height) in inches: both grids at one scale, within a page."""
-    n_rows, n_columns = grids[0].shape[0], sum(grid.shape[1] for grid in grids)
-    inches = min(7.0 / n_columns, 9.0 / n_rows)  # a pixel of an image
-    # Labels and the gap between the blocks take about an inch, headings half of one.
-    return max(3.0, n_columns * inches + 1.0), max(1.5, n_rows * inches + 0.5)
+def _choose(rows, candidates, n_rows, rng):
+    """Return at most n_rows of the rows that the mask allows, in their order; all for None."""
+    chosen = np.flatnonzero(candidates)
+    if n_rows is not None:
+        chosen = rng.choice(chosen, size=min(n_rows, len(chosen)), replace=False)
+    return rows[np.sort(chosen)]

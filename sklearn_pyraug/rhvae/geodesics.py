@@ -9,6 +9,9 @@ segments are equally long: the curves of least energy are geodesics at constant 
 uₛ = G(mₛ) δₛ the energy's gradient by δₛ is 2 S uₛ and, as G = (Σᵢ Mᵢ wᵢ + λI)⁻¹, that by mₛ is
 (2 S / T²) Σᵢ wᵢ (uₛᵀ Mᵢ uₛ)(mₛ − cᵢ).
 
+Any other metric may be given as a callable z -> G⁻¹(z), whose derivative autograd takes: with u
+held fixed, the gradient by mₛ is −S ∂(uₛᵀ G⁻¹(mₛ) uₛ).
+
 The gradient is preconditioned by the energy's second derivative at fixed G, a chain of
 matrix springs. Its inverse takes no factorisation along the chain, but two cumulative sums
 over the springs' compliances, which are the G⁻¹(mₛ) themselves.
@@ -21,7 +24,7 @@ from typing import NamedTuple
 
 import torch
 
-from .geometry import centroid_weights, inverse_metric, outer, pull
+from .geometry import Metric, apply, centroid_weights, inverse_metric, outer, pull
 
 __all__ = ["Geodesic", "curve_energy", "curve_lengths", "energy_gradient", "geodesic", "point_at"]
 
@@ -62,8 +65,8 @@ class _Springs(NamedTuple):
     ----------
     mid, u : Tensor of shape (n_classes, n_pairs * n_segments, latent_dim)
         mₛ and uₛ.
-    w : Tensor of shape (n_classes, n_pairs * n_segments, n_centroids)
-        wᵢ(mₛ).
+    w : Tensor of shape (n_classes, n_pairs * n_segments, n_centroids), or None
+        wᵢ(mₛ); None where the metric is a callable.
     G_inv : Tensor of shape (n_classes, n_pairs, n_segments, latent_dim, latent_dim)
         G⁻¹(mₛ).
     square : Tensor of shape (n_classes, n_pairs, n_segments)
@@ -80,8 +83,11 @@ class _Springs(NamedTuple):
 def _springs(points, metric):
     delta = (points[:, :, 1:] - points[:, :, :-1]).flatten(1, 2)
     mid = (0.5 * (points[:, :, 1:] + points[:, :, :-1])).flatten(1, 2)
-    w = centroid_weights(mid, metric)
-    G_inv = inverse_metric(mid, metric, w)
+    if isinstance(metric, Metric):
+        w = centroid_weights(mid, metric)
+        G_inv = inverse_metric(mid, metric, w)
+    else:
+        w, G_inv = None, metric(mid)
     factor, failure = torch.linalg.cholesky_ex(G_inv)
     u = torch.cholesky_solve(delta.unsqueeze(-1), factor).squeeze(-1)
     square = torch.where(failure == 0, (u * delta).sum(-1), torch.nan)
@@ -96,12 +102,24 @@ def _energy(springs):
 def _gradient(springs, metric):
     n_pairs, n_segments = springs.square.shape[1:]
     by_delta = 2.0 * n_segments * springs.u
-    strain = springs.w * torch.bmm(outer(springs.u, springs.u), metric.M.mT)
-    by_mid = -2.0 * n_segments * pull(springs.mid, strain, metric)[0]
+    if isinstance(metric, Metric):
+        strain = springs.w * torch.bmm(outer(springs.u, springs.u), metric.M.mT)
+        by_mid = -2.0 * n_segments * pull(springs.mid, strain, metric)[0]
+    else:
+        by_mid = -n_segments * _callable_gradient(springs, metric)
     shape = (n_pairs, n_segments)
     left = (0.5 * by_mid + by_delta).unflatten(1, shape)
     right = (0.5 * by_mid - by_delta).unflatten(1, shape)
     return left[:, :, :-1] + right[:, :, 1:]
+
+
+@torch.enable_grad()
+def _callable_gradient(springs, metric):
+    """Return the gradient by m of uᵀ G⁻¹(m) u, of the shape of m, where G⁻¹ is a callable."""
+    mid = springs.mid.detach().requires_grad_()
+    form = (springs.u.detach() * apply(metric(mid), springs.u.detach())).sum()
+    # A constant metric does not depend on m at all.
+    return torch.autograd.grad(form, mid)[0] if form.requires_grad else torch.zeros_like(mid)
 
 
 def curve_energy(points, metric):
@@ -110,7 +128,7 @@ def curve_energy(points, metric):
     Parameters
     ----------
     points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
-    metric : Metric
+    metric : Metric or callable
     """
     return _energy(_springs(points, metric))
 
@@ -121,7 +139,7 @@ def energy_gradient(points, metric):
     Parameters
     ----------
     points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
-    metric : Metric
+    metric : Metric or callable
 
     Returns
     -------
@@ -136,7 +154,7 @@ def curve_lengths(points, metric):
     Parameters
     ----------
     points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
-    metric : Metric
+    metric : Metric or callable
 
     Returns
     -------
@@ -184,12 +202,18 @@ def point_at(points, arc, fraction):
 def _straight(z0, z1, metric, n_points):
     """Return the straight lines, their points at equal distances as the metric measures."""
     share = torch.linspace(0.0, 1.0, _FINE * (n_points - 1) + 1, dtype=z0.dtype, device=z0.device)
-    line = torch.lerp(z0.unsqueeze(2), z1.unsqueeze(2), share.view(-1, 1))
-    arc = _arc(_springs(line, metric).square.sqrt())
-    even = torch.linspace(0.0, 1.0, n_points, dtype=z0.dtype, device=z0.device)
-    points = point_at(line, arc, even.expand(*z0.shape[:2], n_points))
+    return _evenly(
+        torch.lerp(z0.unsqueeze(2), z1.unsqueeze(2), share.view(-1, 1)), metric, n_points
+    )
+
+
+def _evenly(curves, metric, n_points):
+    """Return `n_points` points of finer curves, at equal distances as the metric measures."""
+    arc = _arc(_springs(curves, metric).square.sqrt())
+    even = torch.linspace(0.0, 1.0, n_points, dtype=curves.dtype, device=curves.device)
+    points = point_at(curves, arc, even.expand(*curves.shape[:2], n_points))
     # Exactly, although the interpolation rounds.
-    points[:, :, 0], points[:, :, -1] = z0, z1
+    points[:, :, [0, -1]] = curves[:, :, [0, -1]]
     return points
 
 
@@ -230,9 +254,10 @@ def _descend(points, metric, n_iter):
     return points, energy
 
 
-def _solve(z0, z1, metric, n_points, n_iter):
+def _solve(z0, z1, start, metric, n_points, n_iter):
     line = _straight(z0, z1, metric, n_points)
-    points, energy = _descend(line, metric, n_iter)
+    first = line if start is None else _evenly(start, metric, n_points)
+    points, energy = _descend(first, metric, n_iter)
     lengths, line_lengths = curve_lengths(points, metric), curve_lengths(line, metric)
     # The energy sees the midpoints only: the finer length has the last word. Where it is not
     # a number, the straight line stays.
@@ -244,21 +269,26 @@ def _solve(z0, z1, metric, n_points, n_iter):
 
 
 @torch.no_grad()
-def geodesic(z0, z1, metric, n_points=17, n_iter=20):
+def geodesic(z0, z1, metric, n_points=17, n_iter=20, start=None):
     """Connect pairs of points by curves of least energy.
 
-    Starts from the straight line and takes `n_iter` preconditioned gradient steps, each with
-    a backtracking step size of its own curve. A curve is never longer than the straight
-    line; it nears a local minimum, which for near points is the geodesic. For neighbouring
-    codes the default settings come within 0.5 % of the least length, seldom within 2 % only.
+    Starts from the straight line, or from a given curve, and takes `n_iter` preconditioned
+    gradient steps, each with a backtracking step size of its own curve. A curve is never longer
+    than the straight line; it nears a local minimum, which for near points is the geodesic. For
+    neighbouring codes the default settings come within 0.5 % of the least length, seldom within
+    2 % only.
 
     Parameters
     ----------
     z0, z1 : Tensor of shape (n_classes, n_pairs, latent_dim)
-    metric : Metric
+    metric : Metric or callable
+        A callable maps points of shape (n_classes, n_points, latent_dim) to G⁻¹ there, of shape
+        (n_classes, n_points, latent_dim, latent_dim).
     n_points : int, default=17
         Points on a curve, both ends included; at least 2.
     n_iter : int, default=20
+    start : Tensor of shape (n_classes, n_pairs, n_start, latent_dim) or None, default=None
+        Points of the curves to start from, both ends included; None for straight lines.
 
     Returns
     -------
@@ -267,10 +297,13 @@ def geodesic(z0, z1, metric, n_points=17, n_iter=20):
         that are not numbers.
     """
     n_classes, _, d = z0.shape
-    per_pair = n_classes * _FINE * (n_points - 1) * max(metric.c.shape[1], d * d)
+    width = max(metric.c.shape[1], d * d) if isinstance(metric, Metric) else d * d
+    per_pair = n_classes * _FINE * (n_points - 1) * width
     size = max(1, _CHUNK // per_pair)
+    ends = z0.split(size, 1), z1.split(size, 1)
+    starts = [None] * len(ends[0]) if start is None else start.split(size, 1)
     chunks = [
-        _solve(a, b, metric, n_points, n_iter)
-        for a, b in zip(z0.split(size, 1), z1.split(size, 1), strict=True)
+        _solve(a, b, first, metric, n_points, n_iter)
+        for a, b, first in zip(*ends, starts, strict=True)
     ]
     return Geodesic(*(torch.cat(parts, 1) for parts in zip(*chunks, strict=True)))

@@ -108,7 +108,9 @@ def elbo_terms(stack, batch):
 
 
 @torch.no_grad()
-def importance_log_likelihood(stack, x, mask, metric, generator, n_importance=100, r=None):
+def importance_log_likelihood(
+    stack, x, mask, metric, generator, n_importance=100, r=None, common=False
+):
     """Estimate log p(x) by importance sampling with the flow as proposal.
 
     log (1/S) Σₛ exp(ELBO integrand of draw s): unbiased for p(x), and for S → ∞ exact
@@ -126,15 +128,19 @@ def importance_log_likelihood(stack, x, mask, metric, generator, n_importance=10
         Draws S per row.
     r : Tensor of the shape of x, or None, default=None
         Reference rows.
+    common : bool, default=False
+        Whether all rows share the noise of a draw: an estimate then does not depend on which other
+        rows there are.
 
     Returns
     -------
     log_likelihood : Tensor of shape (n_classes, n_rows)
         In nats per row.
     """
-    shape = (2, *x.shape[:2], stack.settings.latent_dim)
+    K, n, d = *x.shape[:2], stack.settings.latent_dim
+    shape = (2, K, 1 if common else n, d)
     draws = []
     for _ in range(n_importance):
-        noise = torch.randn(shape, generator=generator).to(x)
+        noise = torch.randn(shape, generator=generator).to(x).expand(-1, -1, n, -1)
         draws.append(elbo_terms(stack, Batch(x, mask, noise[0], noise[1], r, metric)).elbo)
     return torch.logsumexp(torch.stack(draws), 0) - math.log(n_importance)

@@ -43,7 +43,7 @@ _CHUNK_VALUES = 2**21
 
 
 @torch.no_grad()
-def score_rows(generator, rows, streams, *, n_importance=None, device="cpu"):
+def score_rows(generator, rows, streams, *, n_importance=None, common=False, device="cpu"):
     """Estimate log p(x | class) under generators without reference rows.
 
     Parameters
@@ -56,6 +56,9 @@ def score_rows(generator, rows, streams, *, n_importance=None, device="cpu"):
         One CPU stream per set, so that the scores of a set do not depend on the others.
     n_importance : int or None, default=None
         Draws S of z per row and class; None takes 20 for narrow rows, down to 2 for wide ones.
+    common : bool, default=False
+        Whether all rows of a set share their draws, so that a row's score does not depend on
+        which others are scored with it.
     device : str, default="cpu"
 
     Returns
@@ -68,10 +71,12 @@ def score_rows(generator, rows, streams, *, n_importance=None, device="cpu"):
     metric = generator.latent.map(lambda t: t.to(device)).metric
     scores = []
     for x, g in zip(rows, streams, strict=True):
-        parts = [
-            _log_likelihood(stack, metric, part.to(device), None, g, n_importance).cpu()
-            for part in x.split(_chunk(stack, x))
-        ]
+        parts, start = [], g.get_state()
+        for part in x.split(_chunk(stack, x)):
+            if common:
+                g.set_state(start)
+            part = part.to(device)
+            parts.append(_log_likelihood(stack, metric, part, None, g, n_importance, common).cpu())
         scores.append(torch.cat(parts, 1))
     generator.stack.cpu()
     return scores
@@ -86,6 +91,7 @@ def score_from_references(
     *,
     n_nearest=_N_NEAREST,
     n_importance=None,
+    common=False,
     device="cpu",
 ):
     """Estimate log p(x | class) under generators with reference rows.
@@ -104,6 +110,9 @@ def score_from_references(
         was made is one like any other.
     n_importance : int or None, default=None
         Draws S of z per row and reference; None takes 20 for narrow rows, down to 2 for wide ones.
+    common : bool, default=False
+        Whether all rows of a set share their draws, so that a row's score does not depend on
+        which others are scored with it.
     device : str, default="cpu"
 
     Returns
@@ -124,14 +133,16 @@ def score_from_references(
         log_w, log_n = _log_weights(generator, labels, device)
     scores = []
     for x, g in zip(map(generator.seen, rows), streams, strict=True):
-        parts = []
+        parts, start = [], g.get_state()
         for part in x.split(max(1, _chunk(stack, x) // m)):
+            if common:
+                g.set_state(start)
             part = part.to(device)
             found = [_nearest(part, r, m) for r in own]
             nearest, absent = (torch.stack(values) for values in zip(*found, strict=True))
             r = torch.stack([x[i] for x, i in zip(own, nearest, strict=True)])
             pairs = part.repeat_interleave(m, 0)
-            log_p = _log_likelihood(stack, metric, pairs, r.flatten(1, 2), g, n_importance)
+            log_p = _log_likelihood(stack, metric, pairs, r.flatten(1, 2), g, n_importance, common)
             log_p = log_p.view(*r.shape[:3]).masked_fill(absent.unsqueeze(1), -math.inf)
             if log_w is not None:
                 log_p += torch.stack([w[i] for w, i in zip(log_w, nearest, strict=True)])
@@ -163,12 +174,12 @@ def _nearest(x, own, m):
     return found, torch.arange(m, device=x.device) >= m - lacking
 
 
-def _log_likelihood(stack, metric, x, r, stream, n_importance):
+def _log_likelihood(stack, metric, x, r, stream, n_importance, common):
     """Return log p(x), or log p(x | r), of the same rows x (n, D) under every member, (K, n)."""
     if n_importance is None:
         low, high = _N_IMPORTANCE
         n_importance = min(high, max(low, _N_VALUES // x.shape[1]))
     x = x.expand(stack.n_classes, -1, -1)
     mask = torch.ones_like(x[..., 0])
-    log_p = importance_log_likelihood(stack, x, mask, metric, stream, n_importance, r)
+    log_p = importance_log_likelihood(stack, x, mask, metric, stream, n_importance, r, common)
     return torch.where(log_p.isnan(), -math.inf, log_p)

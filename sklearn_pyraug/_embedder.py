@@ -1,0 +1,311 @@
+"""The latent space as features: a transformer that learns one generator without labels."""
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import _settings as settings
+from ._augmenter import RHVAEAugmenter
+from ._class_model import ClassModel, check_codes
+from ._codec import TableCodec
+from ._fallback import MIN_ROWS
+from ._layout import image_layout, network_columns, user_columns
+from ._learning import learn
+from ._random import root_seed
+from ._shape import guess_sample_shape
+from ._sklearn_compat import _fit_context
+from ._validation import available_device, check_device, check_sample_shape
+from .rhvae.coding import member_of
+
+__all__ = ["RHVAEEmbedder"]
+
+_PARAMETERS = (
+    "latent_dim",
+    "n_leapfrog",
+    "networks",
+    "hidden_layer_sizes",
+    "sample_shape",
+    "channels",
+    "likelihood",
+    "scaling",
+    "max_epochs",
+    "batch_size",
+    "lr",
+    "weight_decay",
+    "patience",
+    "validation_fraction",
+    "device",
+    "random_state",
+    "verbose",
+)
+
+
+class RHVAEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Codes of rows in the latent space of a Riemannian Hamiltonian variational autoencoder.
+
+    One generator is trained on all rows, without labels [1]_. A row's features are the mean μ(x)
+    of its posterior q(z | x) = N(μ(x), diag σ²(x)). Parameters are those of
+    :class:`RHVAEAugmenter` of the same names.
+
+    Parameters
+    ----------
+    latent_dim : int or "auto", default=2
+        Number of features to make; ``"auto"`` is 10, or fewer for fewer columns or rows.
+    n_leapfrog : int or "auto", default="auto"
+        Leapfrog steps of the posterior's flow in training; 0 gives a plain VAE, ``"auto"`` is 3.
+    networks : {"auto", "mlp", "conv"}, default="auto"
+        Perceptrons, or convolutions for images. ``"auto"`` takes the latter for images of more
+        than 10,000 pixels.
+    hidden_layer_sizes : int or tuple of int, default=(256,)
+        Widths of the perceptrons' hidden layers.
+    sample_shape : tuple of int, "auto" or None, default="auto"
+        Shape of a row that is an image, such as (28, 28). ``"auto"`` recognises grey images; None
+        takes rows for those of a table.
+    channels : {"auto", "first", "last", "none"}, default="auto"
+        Which axis of the `sample_shape` is that of colours.
+    likelihood : {"auto", "gaussian", "bernoulli", "binomial"}, default="auto"
+        p(x | z). ``"auto"`` takes what suits the columns.
+    scaling : {"auto", "standard", "quantile"}, default="auto"
+        What the networks see of a continuous column: its standard score, or the normal score of
+        its rank. ``"auto"`` takes ranks where a column is heavy-tailed.
+    max_epochs : int, default=100
+        Passes over the training rows.
+    batch_size : int or "auto", default="auto"
+        Rows in each training step; ``"auto"`` is 100, or fewer of large images.
+    lr : float, default=1e-3
+        Learning rate of Adam.
+    weight_decay : float, default=0.0
+        Decoupled weight decay.
+    patience : int or None, default=50
+        Training stops after so many epochs without a better loss; None never stops early. The
+        best weights are kept in any case.
+    validation_fraction : float, default=0.0
+        Share of the rows held out to choose the best weights, in [0, 1).
+    device : str, default="auto"
+        ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    random_state : int, RandomState instance or None, default=None
+        Seed. None takes fresh entropy; the global generators are never touched.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where all are strings.
+    likelihood_ : {"gaussian", "bernoulli", "binomial", "mixed"}
+        The observation model in use.
+    sample_shape_ : tuple of int or None
+        Shape of a row that is an image.
+    history_ : ClassHistory
+        With ``train_loss`` and ``valid_loss`` (negative ELBO in nats per row, one value an epoch)
+        and ``best_epoch``.
+    n_epochs_ : int
+        Epochs trained.
+    device_ : str
+        Where the networks were trained.
+
+    See Also
+    --------
+    RHVAEAugmenter : One generator per class, and new rows; its `encode` needs labels.
+    sklearn.decomposition.PCA : Linear codes, which need no training by gradient steps.
+
+    Notes
+    -----
+    Codes are computed in float64 where the device has it: that of a row does not depend on which
+    other rows there are.
+
+    References
+    ----------
+    .. [1] C. Chadebec, C. Mantoux, S. Allassonnière, "Geometry-Aware Hamiltonian
+       Variational Auto-Encoder", arXiv 2010.11518, 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_pyraug import RHVAEEmbedder
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> embedder = RHVAEEmbedder(max_epochs=10, random_state=0)
+    >>> Z = embedder.fit_transform(X)
+    >>> Z.shape
+    (150, 2)
+    >>> embedder.inverse_transform(Z).shape
+    (150, 4)
+    >>> embedder.get_feature_names_out().tolist()
+    ['rhvaeembedder0', 'rhvaeembedder1']
+    """
+
+    _parameter_constraints: dict = {
+        name: settings.PARAMETER_CONSTRAINTS[name] for name in _PARAMETERS
+    }
+
+    def __init__(
+        self,
+        latent_dim=2,
+        *,
+        n_leapfrog="auto",
+        networks="auto",
+        hidden_layer_sizes=(256,),
+        sample_shape="auto",
+        channels="auto",
+        likelihood="auto",
+        scaling="auto",
+        max_epochs=100,
+        batch_size="auto",
+        lr=1e-3,
+        weight_decay=0.0,
+        patience=50,
+        validation_fraction=0.0,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.latent_dim = latent_dim
+        self.n_leapfrog = n_leapfrog
+        self.networks = networks
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.sample_shape = sample_shape
+        self.channels = channels
+        self.likelihood = likelihood
+        self.scaling = scaling
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Train a generator on the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers; at least 4 rows. Images are given as flat rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : RHVAEEmbedder
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter cannot be used; before any training.
+        """
+        X = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=MIN_ROWS)
+        device, shape = check_device(self.device), self._shape_of(X)
+        layout = None if shape is None else image_layout(shape, self.channels)
+        # Decoded means are wanted as they are, not moved to values that occur.
+        codec = TableCodec(self.likelihood, shape, None, self.scaling)
+        codec.fit(network_columns(X, layout))
+        parameters = self.get_params(deep=False)
+        augmenter = RHVAEAugmenter(decoder="direct", value_mapping=None, **parameters)
+        settled = settings.settle(augmenter, codec, layout, len(X))
+        one_class = np.zeros(len(X), dtype=int)
+        generators, interrupted = learn(
+            network_columns(X, layout),
+            one_class,
+            [0],
+            codec,
+            root_seed(self.random_state),
+            classes=np.array([0]),
+            plan=settled.plan,
+            output=settled.output,
+            architecture=settled.architecture,
+            flow=settled.flow,
+            training=settled.training,
+            metric="learned",
+            validation_fraction=float(self.validation_fraction),
+            max_centroids=augmenter.max_centroids,
+            device=device,
+            n_jobs=None,
+        )
+        if interrupted is not None:
+            raise interrupted
+        # Apple's GPUs know no float64.
+        dtype = torch.float32 if device.startswith("mps") else torch.float64
+        self._member = member_of(generators.trained[0].generator, 0, dtype)
+        self._codec, self._layout = codec, layout
+        self._n_features_out = settled.flow.latent_dim
+        self.likelihood_ = codec.likelihood_
+        self.sample_shape_ = shape
+        self.history_ = generators.history[0]
+        self.n_epochs_ = len(self.history_.train_loss)
+        self.device_ = device
+        return self
+
+    def transform(self, X):
+        """Return the codes of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, as in `fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, latent_dim)
+            Means of q(z | x), in X's dtype.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If the columns are not those of `fit`, or a value is not finite.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
+        T = self._codec.encode(network_columns(X, self._layout))
+        return self._model().encode(T)[0].numpy().astype(X.dtype, copy=False)
+
+    def inverse_transform(self, X):
+        """Return the rows of codes: the means of p(x | z).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, latent_dim)
+            Codes; they need not be those of rows.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            Within the ranges of the training rows' columns, in their units and dtype; a column of
+            two values comes back as one of the two.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If the codes have the wrong shape or are not finite.
+        """
+        check_is_fitted(self)
+        model = self._model()
+        T = model.decode(model.tensor(check_codes(X, self._n_features_out, "X")))
+        return user_columns(self._codec.decode(T), self._layout)
+
+    def _model(self):
+        return ClassModel(self._member, 0, None, available_device(self.device))
+
+    def _shape_of(self, X):
+        if isinstance(self.sample_shape, str):
+            return guess_sample_shape(X)
+        return check_sample_shape(self.sample_shape, X.shape[1])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,395 @@
+"""What a fitted augmenter tells of its latent spaces: codes, volumes, likelihoods, curves."""
+
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._class_model import check_codes, class_index, class_model, score_class, trained_classes
+from ._frames import as_labels
+from ._layout import user_columns
+from ._random import attempt_seed, root_seed
+from ._rows import coded_rows, in_container, one_row
+from ._sklearn_compat import check_target_type
+from ._validation import no_data_in_errors
+from .rhvae.coding import connect, log_volume
+
+__all__ = ["Interpolation", "LatentToolsMixin"]
+
+# The attempt that seeds scores, so that they share no noise with the training.
+_SCORING = 100
+_KINDS = ("geodesic", "linear")
+
+
+class Interpolation(NamedTuple):
+    """A curve between the codes of two rows, and what it decodes to.
+
+    Attributes
+    ----------
+    X : {array-like, dataframe, sparse matrix} of shape (n_steps, n_features)
+        Decoded points, in the container and the shape that `fit` was given.
+    z : ndarray of shape (n_steps, latent_dim)
+        The points, from the code of the first row to that of the second.
+    length : float
+        Length of the curve, as the metric measures it.
+    """
+
+    X: object
+    z: np.ndarray
+    length: float
+
+
+class LatentToolsMixin:
+    """The methods of :class:`~sklearn_pyraug.RHVAEAugmenter` that show its latent spaces."""
+
+    @no_data_in_errors()
+    def encode(self, X, y, *, return_log_var=False):
+        """Return the codes of rows: the means of q(z | x) under the generators of their classes.
+
+        q(z | x) = N(μ(x), diag σ²(x)) is the encoder's posterior [1]_, before the Hamiltonian
+        flow. With a reference decoder it is q(z | x, r): what tells x from r. There r is the
+        nearest training row of the class that differs from x, nearest as the networks see rows.
+        With `n_generators` the first generator is asked.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features), \
+                or images in the shape that `fit` was given
+            Rows, as in `fit`.
+        y : array-like of shape (n_samples,)
+            Class of each row; each has a generator.
+        return_log_var : bool, default=False
+            Whether the logarithms of σ² are returned, too.
+
+        Returns
+        -------
+        z : ndarray of shape (n_samples, latent_dim)
+            Codes. The prior of each of their coordinates is N(0, 1); codes of different
+            classes, unless they share a generator, have nothing to do with each other.
+        log_var : ndarray of shape (n_samples, latent_dim)
+            Only with `return_log_var`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit` or `fit_resample`.
+        ValueError
+            If rows are not like those of `fit`, or a class is unknown or has no generator.
+
+        See Also
+        --------
+        decode : The way back.
+
+        References
+        ----------
+        .. [1] C. Chadebec, C. Mantoux, S. Allassonnière, "Geometry-Aware Hamiltonian
+           Variational Auto-Encoder", arXiv 2010.11518, 2020, section 2.1.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_pyraug import RHVAEAugmenter
+        >>> X, y = load_iris(return_X_y=True)
+        >>> augmenter = RHVAEAugmenter(latent_dim=2, max_epochs=5, random_state=0).fit(X, y)
+        >>> augmenter.encode(X, y).shape
+        (150, 2)
+        """
+        check_is_fitted(self, "classes_")
+        T = coded_rows(self, X)
+        y_index = self._known_classes(y, len(T))
+        codes = [None, None]
+        for k in np.unique(y_index).tolist():
+            own = y_index == k
+            for i, values in enumerate(class_model(self, k).encode(T[own])):
+                if codes[i] is None:
+                    codes[i] = np.empty((len(T), values.shape[1]))
+                codes[i][own] = values.numpy()
+        return tuple(codes) if return_log_var else codes[0]
+
+    @no_data_in_errors()
+    def decode(self, z, label, reference=None):
+        """Return the rows of codes of one class: the means of p(x | z), or of p(x | z, r).
+
+        Means are turned into rows as those of :meth:`sample` are: clipped, and moved as
+        `value_mapping` says. With ``value_mapping="quantile"`` a row depends on the others that
+        are decoded with it.
+
+        Parameters
+        ----------
+        z : array-like of shape (n_codes, latent_dim)
+            Codes.
+        label : object
+            Their class.
+        reference : row, or container of one row or n_codes rows, or None, default=None
+            The rows r from which a reference decoder starts, as in `fit`. None takes, for each
+            code, the second row of that training pair of the class whose own code is nearest.
+
+        Returns
+        -------
+        X : {array-like, dataframe, sparse matrix} of shape (n_codes, n_features)
+            In the container and the shape that `fit` was given, in its units.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit` or `fit_resample`.
+        ValueError
+            If the codes have the wrong shape or are not finite, the class is unknown or has no
+            generator, or a reference is given to a decoder that has none.
+
+        See Also
+        --------
+        encode : The way there.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_pyraug import RHVAEAugmenter
+        >>> X, y = load_iris(return_X_y=True)
+        >>> augmenter = RHVAEAugmenter(latent_dim=2, max_epochs=5, random_state=0).fit(X, y)
+        >>> augmenter.decode([[0.0, 0.0], [1.0, 0.0]], label=2).shape
+        (2, 4)
+        """
+        check_is_fitted(self, "classes_")
+        model = class_model(self, class_index(self, label))
+        z = check_codes(z, model.latent_dim)
+        if reference is not None:
+            if not model.has_reference:
+                raise ValueError(
+                    f"reference={type(reference).__name__} was given, but decoder="
+                    f"{self.decoder_!r} starts from none. Leave reference=None."
+                )
+            reference = model.rows(coded_rows(self, in_container(reference, self), "reference"))
+            if len(reference) not in (1, len(z)):
+                raise ValueError(
+                    f"reference has {len(reference)} rows for {len(z)} codes. Pass one row, or "
+                    "one for each code."
+                )
+        return self._rows_of(model.decode(model.tensor(z), reference), model.index)
+
+    @no_data_in_errors()
+    def score_samples(self, X, y=None, *, n_importance=100, random_state=None):
+        """Estimate how likely rows are: log p(x | class), in nats per row.
+
+        p(x | class) = ∫ p(x | z) N(z; 0, I) dz by importance sampling [1]_, with the posterior's
+        flow as proposal; with a reference decoder (1/n) Σ_r p(x | r) over the rows r of the
+        class, of which the five nearest to x are summed. It is the density of the *coded* row: of
+        standardised columns, pixels in [0, 1], indicators. For a table whose columns are all
+        standardised, the density in X's own units is lower by the sum of the logarithms of the
+        columns' standard deviations. Rows of one model compare; models with other codes do not.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features), \
+                or images in the shape that `fit` was given
+            Rows, as in `fit`.
+        y : array-like of shape (n_samples,) or None, default=None
+            The class under which each row is scored. None scores it under the mixture of all
+            classes that have a generator, in equal shares.
+        n_importance : int, default=100
+            Draws S of z per row, and per reference. With S draws the estimate is too low by half
+            the relative variance of their mean.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws. None takes the augmenter's. All rows share the draws: the score of
+            one does not depend on which others there are.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Higher is more likely; −∞ where the estimate is not a number, as for rows very
+            far from the class.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit` or `fit_resample`.
+        ValueError
+            If rows are not like those of `fit`, a class is unknown or has no generator, or
+            `n_importance` is no positive integer.
+
+        Notes
+        -----
+        With a reference decoder a training row is a reference of its own, and scores higher than
+        a new row like it: compare rows that the model has not seen. Several generators of a
+        class are a mixture in equal shares.
+
+        References
+        ----------
+        .. [1] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance Weighted Autoencoders", 2016,
+           equation 8; on the extended space of arXiv 2010.11518, section 3.2.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_pyraug import RHVAEAugmenter
+        >>> X, y = load_iris(return_X_y=True)
+        >>> augmenter = RHVAEAugmenter(decoder="direct", random_state=0).fit(X, y)
+        >>> own = augmenter.score_samples(X[:10], y[:10])
+        >>> other = augmenter.score_samples(X[:10], y[:10] + 2)
+        >>> bool((own > other).all())
+        True
+        """
+        check_is_fitted(self, "classes_")
+        _check_count("n_importance", n_importance, 1)
+        T = coded_rows(self, X)
+        root = root_seed(self.random_state if random_state is None else random_state)
+        root = attempt_seed(root, _SCORING)
+        if y is None:
+            wanted = trained_classes(self)
+            if not wanted:
+                raise ValueError(
+                    "y=None asks for all classes that have a generator, but none has. Fit on more "
+                    "rows of each class."
+                )
+            scores = [score_class(self, k, T, int(n_importance), root) for k in wanted]
+            return np.logaddexp.reduce(scores, axis=0) - np.log(len(wanted))
+        y_index, scores = self._known_classes(y, len(T)), np.empty(len(T))
+        for k in np.unique(y_index).tolist():
+            own = y_index == k
+            scores[own] = score_class(self, k, T[own], int(n_importance), root)
+        return scores
+
+    def log_volume(self, z, label):
+        """Return log √det G⁻¹(z) of the metric of a class.
+
+        The samplers ``"hmc"`` of the learned metric draw from a density in proportion to
+        √det G⁻¹(z) [1]_: it is large near the codes of training rows. With
+        ``metric="posterior"`` G itself is large there, and the value small.
+
+        Parameters
+        ----------
+        z : array-like of shape (n_codes, latent_dim)
+            Codes.
+        label : object
+            The class.
+
+        Returns
+        -------
+        log_volume : ndarray of shape (n_codes,)
+            In nats.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit` or `fit_resample`.
+        ValueError
+            If the codes have the wrong shape or are not finite, or the class is unknown or has
+            no generator.
+
+        References
+        ----------
+        .. [1] C. Chadebec et al., "Data Augmentation in High Dimensional Low Sample Size Setting
+           Using a Geometry-Based Variational Autoencoder", arXiv 2105.00026, 2021, section 4.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_pyraug import RHVAEAugmenter
+        >>> X, y = load_iris(return_X_y=True)
+        >>> augmenter = RHVAEAugmenter(latent_dim=2, max_epochs=5, random_state=0).fit(X, y)
+        >>> near, far = augmenter.log_volume([[0.0, 0.0], [50.0, 50.0]], label=1)
+        >>> bool(near > far)
+        True
+        """
+        check_is_fitted(self, "classes_")
+        model = class_model(self, class_index(self, label))
+        z = model.tensor(check_codes(z, model.latent_dim))
+        return log_volume(model.member, z).double().numpy()
+
+    @no_data_in_errors()
+    def interpolate(self, x0, x1, label, *, n_steps=10, kind="geodesic"):
+        """Connect two rows of a class by a curve through the latent space, and decode it.
+
+        The length of a curve z(t) from the one code to the other is
+
+        ∫ (ż(t)ᵀ G(z(t)) ż(t))^½ dt, t from 0 to 1,
+
+        with the class's metric G [1]_. The geodesic is found by minimising the energy
+        ∫ ż(t)ᵀ G(z(t)) ż(t) dt of a curve of 65 points, from the straight line on and from a chain
+        of codes on: the shorter one counts. It is never longer than the straight line, and
+        may be a local minimum.
+
+        Parameters
+        ----------
+        x0, x1 : row of shape (n_features,), or container of one row
+            As in `fit`; an image in its shape, too.
+        label : object
+            Their class.
+        n_steps : int, default=10
+            Points of the curve, both ends included; at least 2.
+        kind : {"geodesic", "linear"}, default="geodesic"
+            The points are equally far from each other, on the geodesic as the metric measures
+            and on the straight line as a ruler does.
+
+        Returns
+        -------
+        interpolation : Interpolation
+            With ``X``, ``z`` and ``length``.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit` or `fit_resample`.
+        ValueError
+            If a row is not like those of `fit`, the class is unknown or has no generator, or
+            a parameter is out of its range.
+
+        Notes
+        -----
+        The ends are the decoded codes of both rows, not the rows themselves. With a reference
+        decoder, x0 is the reference r of both codes and of every decoded point: the curve
+        leads from what x0 has to itself, about nothing, to what tells x1 from it.
+
+        References
+        ----------
+        .. [1] C. Chadebec, C. Mantoux, S. Allassonnière, "Geometry-Aware Hamiltonian
+           Variational Auto-Encoder", arXiv 2010.11518, 2020, section 2.3.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_pyraug import RHVAEAugmenter
+        >>> X, y = load_iris(return_X_y=True)
+        >>> augmenter = RHVAEAugmenter(latent_dim=2, max_epochs=5, random_state=0).fit(X, y)
+        >>> curve = augmenter.interpolate(X[0], X[1], label=0, n_steps=5)
+        >>> line = augmenter.interpolate(X[0], X[1], label=0, n_steps=5, kind="linear")
+        >>> curve.X.shape, curve.length <= line.length
+        ((5, 4), True)
+        """
+        check_is_fitted(self, "classes_")
+        _check_count("n_steps", n_steps, 2)
+        if kind not in _KINDS:
+            raise ValueError(f"kind={kind!r} is not known. Use 'geodesic' or 'linear'.")
+        model = class_model(self, class_index(self, label))
+        T = [coded_rows(self, one_row(x, self, n), n) for n, x in (("x0", x0), ("x1", x1))]
+        reference = model.rows(T[0]) if model.has_reference else None
+        codes, _ = model.encode(np.concatenate(T), reference)
+        points, length = connect(model.member, codes[:1], codes[1:], int(n_steps), kind)
+        X = self._rows_of(model.decode(points[0], reference), model.index)
+        return Interpolation(X, points[0].double().numpy(), float(length[0]))
+
+    def _known_classes(self, y, n_rows):
+        """Return the class indices of labels, all of classes that have a generator."""
+        y = check_target_type(as_labels(y), indicate_one_vs_all=True)[0]
+        y = np.asarray(y)
+        if y.shape != (n_rows,):
+            raise ValueError(
+                f"y has the shape {y.shape} for {n_rows} rows of X. Pass one label per row."
+            )
+        labels, position = np.unique(y, return_inverse=True)
+        return np.array([class_index(self, label, "y") for label in labels])[position]
+
+    def _rows_of(self, T, k):
+        """Return coded rows of class k as the user's rows."""
+        y_index = np.full(len(T), k)
+        X = self._codec.decode(T, y_index)
+        if self._generators.sparse_type is not None:
+            X = self._generators.sparse_type(X)
+        X = self._values(user_columns(X, self._layout))
+        return self._shaped(self._containers.transform(X, self.classes_[y_index])[0])
+
+
+def _check_count(name, value, smallest):
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < smallest:
+        raise ValueError(f"{name}={value!r} is no integer of at least {smallest}. Pass one.")

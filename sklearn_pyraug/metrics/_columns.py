@@ -1,0 +1,279 @@
+"""How synthetic columns, and the correlations between them, differ from real ones."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_array
+
+from .._frames import Frame, read_frame, wrap
+from .._schema import read_table
+from .._validation import column_name, no_data_in_errors
+from ._pairs import near_one
+
+__all__ = ["ColumnDifferences", "column_differences"]
+
+# The matrix of correlations grows with the square of the number of columns.
+_MAX_CORRELATED = 2_000
+# Columns whose values reach 1 and whose variance is no more than this are constant but for
+# rounding.
+_NO_VARIANCE = 1e-14
+
+
+class ColumnDifferences(NamedTuple):
+    """How far synthetic columns are from the real ones; lower is better for each number.
+
+    Attributes
+    ----------
+    names : ndarray of object of shape (n_columns,)
+        Names of the columns, or their positions where they have none.
+    categorical : ndarray of bool of shape (n_columns,)
+        Which columns hold categories.
+    differences : ndarray of float of shape (n_columns,)
+        In [0, 1], 0 being ideal: the total variation of columns of categories, the
+        Kolmogorov-Smirnov statistic of those of numbers.
+    correlations : ndarray of float of shape (n_numbers, n_numbers), or None
+        Correlation of two columns of numbers among the synthetic rows less that among the real
+        ones, in [-2, 2], 0 being ideal; the columns are ``names[~categorical]``. None where there
+        are more than 2,000 of them.
+
+    See Also
+    --------
+    column_differences : Computes it.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.metrics import column_differences
+    >>> result = column_differences([[0.0], [1.0]], [[0.0], [0.0]])
+    >>> result.differences
+    array([0.5])
+    """
+
+    names: np.ndarray
+    categorical: np.ndarray
+    differences: np.ndarray
+    correlations: np.ndarray | None
+
+    def to_frame(self):
+        """Return names, measures and differences as a table; this needs pandas.
+
+        Returns
+        -------
+        frame : pandas.DataFrame of shape (n_columns, 2)
+            One row a column, by name: "measure", "total variation" or "Kolmogorov-Smirnov", and
+            "difference".
+        """
+        import pandas as pd
+
+        measures = np.where(self.categorical, "total variation", "Kolmogorov-Smirnov")
+        return pd.DataFrame(
+            {"measure": measures, "difference": self.differences},
+            index=pd.Index(self.names, name="column"),
+        )
+
+
+@no_data_in_errors()
+def column_differences(X_real, X_synthetic, *, categorical_features=None):
+    """Compare the distribution of each synthetic column, and the correlations, to the real ones.
+
+    Parameters
+    ----------
+    X_real : {array-like, dataframe} of shape (n_real, n_columns)
+        Real rows: a hold-out set, or the training rows. A dataframe's columns of text, categories
+        and booleans are categories. NaN, or another missing value, is a category of its own, and
+        is taken for greater than all numbers.
+    X_synthetic : {array-like, dataframe} of shape (n_synthetic, n_columns)
+        Synthetic rows, with the same columns.
+    categorical_features : array-like of bool, int or str, default=None
+        A mask, positions or names of columns that hold categories, beside those.
+
+    Returns
+    -------
+    result : ColumnDifferences
+        A named tuple of arrays, with ``to_frame()``; lower is better. Good values are those
+        between two halves of the real rows: of n rows each, the Kolmogorov-Smirnov statistic of
+        one distribution exceeds 1.36 sqrt(2 / n) once in twenty columns.
+
+    Raises
+    ------
+    ValueError
+        If a table is empty or not two-dimensional, holds infinity, dates or a mixture of text and
+        numbers, if the tables differ in their columns, or if `categorical_features` does not fit.
+
+    See Also
+    --------
+    classifier_two_sample_test : Sees how columns hang together beyond correlations.
+
+    Notes
+    -----
+    With F and G the shares of real and of synthetic values up to t, the Kolmogorov-Smirnov
+    statistic is max_t |F(t) - G(t)|. With p and q the shares of real and of synthetic values of a
+    category, the total variation is sum |p - q| / 2: the share of values to be changed for equal
+    shares. Correlations are Pearson's, of a pair of columns over the rows where neither value is
+    missing; that with a constant column is 0.
+
+    Equal columns do not make equal tables, and copied rows have no differences at all.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_pyraug.metrics import column_differences
+    >>> real = pd.DataFrame({"age": [20.0, 30.0, 40.0, 50.0], "blood": list("AABO")})
+    >>> synthetic = pd.DataFrame({"age": [20.0, 30.0, 40.0, 70.0], "blood": list("AAAA")})
+    >>> print(column_differences(real, synthetic).to_frame())
+                       measure  difference
+    column
+    age     Kolmogorov-Smirnov        0.25
+    blood      total variation        0.50
+    """
+    real = _read("X_real", X_real, categorical_features)
+    synthetic = _read("X_synthetic", X_synthetic, categorical_features)
+    names = _common_names(real, synthetic)
+    differences = [
+        _total_variation(_shares(real, j), _shares(synthetic, j))
+        if real.categorical[j]
+        else _kolmogorov_smirnov(real.values[:, j], synthetic.values[:, j])
+        for j in range(len(names))
+    ]
+    numbers = np.flatnonzero(~real.categorical)
+    correlations = None
+    if len(numbers) <= _MAX_CORRELATED:
+        correlations = _correlations(synthetic.values[:, numbers])
+        correlations -= _correlations(real.values[:, numbers])
+    return ColumnDifferences(names, real.categorical, np.array(differences), correlations)
+
+
+class _Table(NamedTuple):
+    """A table as numbers.
+
+    Attributes
+    ----------
+    where : str
+        Its name for messages.
+    values : ndarray of float64 of shape (n_rows, n_columns)
+        Numbers, and indices of levels; NaN where a value is missing.
+    categorical : ndarray of bool of shape (n_columns,)
+    levels : list of n_columns
+        An array of the values that indices stand for, or None where the numbers are the values.
+    names : list or None
+    """
+
+    where: str
+    values: np.ndarray
+    categorical: np.ndarray
+    levels: list
+    names: list | None
+
+
+def _read(where, X, categorical_features):
+    try:
+        X = wrap(X, "X")
+        if isinstance(X, Frame):
+            table, names = read_frame(X, categorical_features), X.names.tolist()
+            boolean = [c.holds(X.spec.library) == "bool" for c in X.spec.columns]
+        else:
+            table = read_table(X, categorical_features)
+            names = list(X.columns) if hasattr(X, "columns") else None
+            boolean = [dtype.kind == "b" for dtype in X.dtypes] if names else [False]
+    except ValueError as error:
+        error.add_note(f"X is `{where}`.")
+        raise
+    with np.errstate(invalid="ignore"):
+        values = check_array(
+            table.view, dtype=np.float64, ensure_all_finite="allow-nan", input_name=where
+        )
+    n_columns = values.shape[1]
+    categorical = np.zeros(n_columns, bool) if table.categorical is None else table.categorical
+    columns = [None] * n_columns if table.schema is None else table.schema.columns
+    levels = [None if column is None else column.levels for column in columns]
+    return _Table(where, values, categorical | np.array(boolean), levels, names)
+
+
+def _common_names(real, synthetic):
+    """Return the names of the columns, or their positions; raise if tables do not fit."""
+    n_columns = real.values.shape[1]
+    if synthetic.values.shape[1] != n_columns:
+        raise ValueError(
+            f"`X_synthetic` has {synthetic.values.shape[1]} columns and `X_real` has {n_columns}; "
+            "give both the same columns in the same order."
+        )
+    names = synthetic.names if real.names is None else real.names
+    for j in range(n_columns):
+        if real.names and synthetic.names and real.names[j] != synthetic.names[j]:
+            raise ValueError(
+                f"Column {j} is {synthetic.names[j]!r} in `X_synthetic` and {real.names[j]!r} in "
+                "`X_real`; give both the same columns in the same order."
+            )
+        if real.categorical[j] != synthetic.categorical[j]:
+            kinds = [
+                f"{'categories' if table.categorical[j] else 'numbers'} in `{table.where}`"
+                for table in (real, synthetic)
+            ]
+            raise ValueError(
+                f"{column_name(j, names)} holds {' and '.join(kinds)}; give both the same type, or "
+                "name it in categorical_features."
+            )
+    array = np.empty(n_columns, dtype=object)
+    array[:] = range(n_columns) if names is None else names
+    return array
+
+
+def _shares(table, j):
+    """Return the share of each value of a column of categories, None for a missing one."""
+    x = table.values[:, j]
+    missing = np.isnan(x)
+    values, counts = np.unique(x[~missing], return_counts=True)
+    if table.levels[j] is not None:
+        values = table.levels[j][values.astype(np.intp)]
+    shares = dict(zip(values.tolist(), counts / len(x), strict=True))
+    return shares | {None: missing.mean()}
+
+
+def _total_variation(p, q):
+    """Return half the sum of the differences of two dicts of shares."""
+    return sum(abs(p.get(value, 0) - q.get(value, 0)) for value in p.keys() | q.keys()) / 2
+
+
+def _kolmogorov_smirnov(a, b):
+    """Return the largest difference of the distribution functions of two samples.
+
+    The statistic alone of :func:`scipy.stats.ks_2samp`, with NaN for the greatest value.
+    """
+    a, b = (np.sort(np.where(np.isnan(x), np.inf, x)) for x in (a, b))
+    t = np.concatenate([a, b])
+    F, G = (np.searchsorted(x, t, side="right") / len(x) for x in (a, b))
+    return np.abs(F - G).max()
+
+
+def _correlations(X):
+    """Return the correlations of columns over the rows where both are known, 0 for constant ones.
+
+    Parameters
+    ----------
+    X : ndarray of float64 of shape (n, n_columns)
+        NaN where a value is missing.
+
+    Returns
+    -------
+    correlations : ndarray of shape (n_columns, n_columns)
+        The diagonal is 1.
+    """
+    if not X.shape[1]:
+        return np.empty((0, 0))
+    known = ~np.isnan(X)
+    K = known.astype(np.float64)
+    Z, _ = near_one(np.where(known, X, 0), axis=0)
+    low, high = (np.where(known, Z, end) for end in (np.inf, -np.inf))
+    varies = low.min(axis=0) < high.max(axis=0)
+    # Centred, and with values up to 1, sums of squares lose nothing.
+    Z = np.where(known & varies, Z - Z.sum(axis=0) / np.maximum(K.sum(axis=0), 1), 0)
+    Z /= np.where(varies, np.abs(Z).max(axis=0), 1)
+    # Row i, column j: moments of column i over the rows where column j is known, too.
+    n = np.maximum(K.T @ K, 1)
+    mean, square = Z.T @ K / n, (Z**2).T @ K / n
+    variance = square - mean**2
+    covariance = Z.T @ Z / n - mean * mean.T
+    varies = (variance > _NO_VARIANCE) & (variance.T > _NO_VARIANCE)
+    scale = np.sqrt(np.where(varies, variance * variance.T, 1))
+    correlations = np.clip(np.where(varies, covariance / scale, 0), -1, 1)
+    np.fill_diagonal(correlations, 1)
+    return correlations

@@ -1,0 +1,161 @@
+"""What the measures share: sets of rows made comparable, distances in blocks, permutations."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array
+
+from .._arithmetic import exponents, times_power
+from .._validation import no_data_in_errors
+
+__all__ = [
+    "check_count",
+    "check_sets",
+    "check_two_rows",
+    "near_one",
+    "permutation_p_value",
+    "rescale",
+    "squared_distances",
+    "standardize",
+]
+
+# Standardised values are clipped here: beyond, the sum of their squares would overflow.
+_LARGEST_SCORE = 2.0**500
+# Permuted statistics that are less by rounding alone are equal to the observed one.
+_ROUNDING = 1e-12
+
+
+def check_sets(**sets):
+    """Return sets of rows as finite float64 arrays of shape (n, n_features).
+
+    Parameters
+    ----------
+    **sets : array-like of shape (n, n_features)
+        By the names that messages call them.
+
+    Returns
+    -------
+    sets : list of ndarray of shape (n, n_features)
+
+    Raises
+    ------
+    ValueError
+        If a set is empty, not two-dimensional or not finite, or if the first and another one
+        differ in their number of columns.
+    """
+    # scikit-learn looks at the sum first, in which two values of 1e308 are inf, and inf - inf NaN.
+    with no_data_in_errors(), np.errstate(invalid="ignore"):
+        checked = {
+            name: check_array(X, dtype=np.float64, input_name=name) for name, X in sets.items()
+        }
+    first, *others = checked
+    for name in others:
+        if checked[name].shape[1] != checked[first].shape[1]:
+            raise ValueError(
+                f"`{name}` has {checked[name].shape[1]} columns and `{first}` has "
+                f"{checked[first].shape[1]}; give both the same columns in the same order."
+            )
+    return list(checked.values())
+
+
+def check_two_rows(why, **sets):
+    """Raise, and say why two are needed, if a set has a single row."""
+    for name, X in sets.items():
+        if len(X) < 2:
+            raise ValueError(f"`{name}` has {len(X)} row; give at least 2, {why}.")
+
+
+def check_count(name, value, least):
+    """Raise if the value of a parameter is no integer from `least` on."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"`{name}` is {value!r}; give an integer of at least {least}.")
+
+
+def rescale(scale, reference, *sets):
+    """Return sets of rows in the units asked for, such that their squares are finite.
+
+    Parameters
+    ----------
+    scale : {"standard", None}
+    reference : ndarray of shape (n_reference, n_features)
+        The rows whose means and standard deviations are the units of "standard".
+    *sets : ndarray of shape (n, n_features)
+
+    Returns
+    -------
+    *sets : ndarray of shape (n, n_features)
+    exponent : ndarray of int of shape ()
+        Lengths are in units of 2**exponent.
+
+    Raises
+    ------
+    ValueError
+        If `scale` is unknown.
+    """
+    if scale not in ("standard", None):
+        raise ValueError(f"`scale` is {scale!r}; use 'standard' or None.")
+    if scale == "standard":
+        return *standardize(reference, *sets), np.zeros((), dtype=int)
+    return near_one(*sets)
+
+
+def standardize(reference, *sets):
+    """Return sets of rows with columns scaled by mean and standard deviation of `reference`."""
+    reference, *sets, _ = near_one(reference, *sets, axis=0)
+    scaler = StandardScaler().fit(reference)
+    with np.errstate(over="ignore"):
+        return [np.clip(scaler.transform(X), -_LARGEST_SCORE, _LARGEST_SCORE) for X in sets]
+
+
+def near_one(*sets, axis=None):
+    """Divide all sets by a power of two where squares would overflow or underflow.
+
+    Parameters
+    ----------
+    *sets : ndarray of shape (n, n_features)
+    axis : {0, None}, default=None
+        0 for a power for each column, None for a single one.
+
+    Returns
+    -------
+    *sets : ndarray of shape (n, n_features)
+    exponent : ndarray of int of shape (n_features,) or ()
+        Of the power; 0 unless magnitudes are extreme, and the sets are then as they were.
+    """
+    exponent = exponents(
+        np.min([X.min(axis=axis) for X in sets], axis=0),
+        np.max([X.max(axis=axis) for X in sets], axis=0),
+    )
+    return *(times_power(X, -exponent) for X in sets), exponent
+
+
+def squared_distances(A, B):
+    """Yield blocks, shape (n_block, n_b), of the squared distances from A's rows to B's.
+
+    "sqeuclidean" sums squared differences, so that equal pairs of rows get equal bits in every
+    call: comparisons of distances stay exact where "euclidean" would round.
+    """
+    return pairwise_distances_chunked(A, B, metric="sqeuclidean")
+
+
+def permutation_p_value(observed, permuted):
+    """Return (1 + #{permuted >= observed}) / (1 + n), or NaN where nothing was permuted.
+
+    With the observed one the statistics are n + 1 exchangeable ones under the null hypothesis, of
+    which the observed one has every rank with the same probability: the p-value is exact.
+
+    Parameters
+    ----------
+    observed : float
+    permuted : array-like of float of shape (n_permutations,)
+
+    Returns
+    -------
+    p_value : float
+    """
+    if not len(permuted):
+        return float("nan")
+    n_above = int(np.sum(np.asarray(permuted) >= observed - _ROUNDING))
+    return (1 + n_above) / (1 + len(permuted))

@@ -1,0 +1,215 @@
+"""Two ways through the latent space, from one row to another."""
+
+import numpy as np
+
+from ._images import as_images, check_sample_shape, draw_montage, figure_size, montages, name_rows
+from ._style import COLORS, Display, check_count, require, shown_number
+from ._tables import numbers_of, read_rows
+
+# Line style and marker of a table's lines: they differ in grey, too.
+_STYLES = {
+    "geodesic": {"word": "solid", "linestyle": "-", "marker": "o", "color": COLORS[0]},
+    "linear": {"word": "dashed", "linestyle": "--", "marker": "s", "color": COLORS[1]},
+}
+
+
+class InterpolationDisplay(Display):
+    """The geodesic of the learned metric between two rows beside the straight line.
+
+    Make one with :meth:`from_estimator`, which draws it. Images are drawn in two rows, one a
+    path, each with its length as the metric measures it: the geodesic is the shorter one. Of a
+    table, the columns in which the paths differ most, as a share of their range, are drawn, one
+    picture each; columns of text are left out.
+
+    Parameters
+    ----------
+    paths : dict
+        By name, an ndarray of the decoded points, in order: of shape (n_steps, height, width) for
+        images, or (n_steps, n_columns) with numbers for a table.
+    lengths : dict
+        By name, the length of the path, in units of the metric.
+    label : object
+        The class.
+    column_names : sequence of str of length n_columns, default=None
+        Names of a table's columns; None for images.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        Of shape (1,) for images: one axes with an array of all of them, in which blank pixels part
+        two images. Of shape (n_drawn,) for a table, one a column.
+    figure_ : matplotlib Figure
+        The figure of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from types import SimpleNamespace
+    >>> from sklearn_pyraug.plotting import InterpolationDisplay
+    >>> class Augmenter:  # in place of a trained RHVAEAugmenter
+    ...     def interpolate(self, x0, x1, label, *, n_steps, kind):
+    ...         t = np.linspace(0, 1, n_steps)[:, None]
+    ...         t = t**2 if kind == "geodesic" else t
+    ...         return SimpleNamespace(X=x0 + t * (x1 - x0), length=1.0)
+    >>> x0, x1 = np.array([0.0, 1.0]), np.array([2.0, 5.0])
+    >>> display = InterpolationDisplay.from_estimator(Augmenter(), x0, x1, "a")
+    >>> [ax.get_title() for ax in display.axes_]
+    ['column 1', 'column 0']
+    """
+
+    def __init__(self, *, paths, lengths, label, column_names=None):
+        self.paths = paths
+        self.lengths = lengths
+        self.label = label
+        self.column_names = column_names
+
+    @classmethod
+    def from_estimator(
+        cls, augmenter, x0, x1, label, *, n_steps=8, sample_shape=None, max_columns=6, ax=None
+    ):
+        """Interpolate between two rows of a class in both ways and draw them.
+
+        Parameters
+        ----------
+        augmenter : fitted augmenter
+            With ``interpolate(x0, x1, label, n_steps=n_steps, kind=kind)``, which returns an
+            object with ``X`` and ``length`` for the kinds ``"geodesic"`` and ``"linear"``.
+        x0, x1 : array-like
+            The two rows, as ``augmenter.interpolate`` takes them.
+        label : object
+            Their class.
+        n_steps : int, default=8
+            Points of a path, both ends included.
+        sample_shape : tuple (height, width) or (1, height, width), default=None
+            Shape of one row as an image; None takes ``augmenter.sample_shape_``. Where that is
+            None, too, the rows are those of a table.
+        max_columns : int, default=6
+            Largest number of a table's columns that are drawn.
+        ax : matplotlib Axes or array of them, default=None
+            Where to draw: an axes of a grid of subplots, which is parted for a table, or one a
+            column. None makes a new figure.
+
+        Returns
+        -------
+        display : InterpolationDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        AttributeError
+            If the augmenter cannot interpolate.
+        ValueError
+            If `sample_shape` is no image's shape or does not fit, no column holds numbers, or
+            `max_columns` is below 1.
+        """
+        cls._figure_class()
+        interpolate = require(
+            augmenter, "interpolate", "it knows no paths. Give a fitted RHVAEAugmenter."
+        )
+        if sample_shape is None:
+            sample_shape = getattr(augmenter, "sample_shape_", None)
+        shape = None if sample_shape is None else check_sample_shape(sample_shape)
+        found = {kind: interpolate(x0, x1, label, n_steps=n_steps, kind=kind) for kind in _STYLES}
+        names = None
+        if shape is not None:
+            paths = {kind: as_images(path.X, *shape) for kind, path in found.items()}
+        else:
+            paths, names = _numeric_columns({kind: path.X for kind, path in found.items()})
+        lengths = {kind: float(path.length) for kind, path in found.items()}
+        display = cls(paths=paths, lengths=lengths, label=label, column_names=names)
+        return display.plot(ax, max_columns=max_columns)
+
+    def plot(self, ax=None, *, cmap="gray", max_columns=6):
+        """Draw the stored paths.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array of them, default=None
+            Where to draw: an axes of a grid of subplots, which is parted for a table, or one a
+            column. None makes a new figure.
+        cmap : str or matplotlib Colormap, default="gray"
+            Colours of the values of images.
+        max_columns : int, default=6
+            Largest number of a table's columns that are drawn.
+
+        Returns
+        -------
+        display : InterpolationDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_count("max_columns", max_columns)
+        title = f"Paths between two rows of class {self.label}"
+        if self.column_names is None:
+            self._plot_images(ax, cmap, title)
+        else:
+            self._plot_columns(ax, max_columns, title)
+        return self
+
+    def _plot_images(self, ax, cmap, title):
+        (grid,), scale = montages(list(self.paths.values()))
+        width, height = figure_size([grid])
+        # An inch more for the names of the rows, which are long.
+        ax = self._axes(ax, (width + 1.0, height + 0.3))
+        draw_montage(ax, grid, scale, cmap)
+        names = [f"{name}\nlength {shown_number(x)}" for name, x in self.lengths.items()]
+        name_rows(ax, names, *next(iter(self.paths.values())).shape[1:])
+        ax.set_title(title)
+        self.axes_ = np.array([ax])
+
+    def _plot_columns(self, ax, max_columns, title):
+        from matplotlib.ticker import MaxNLocator
+
+        shown = _most_different(*self.paths.values())[:max_columns]
+        if len(shown) < len(self.column_names):
+            title += f"\nthe {len(shown)} of {len(self.column_names)} columns that differ most"
+        # In the title, where no line runs through it.
+        title += "\n" + ", ".join(
+            f"{_STYLES[name]['word']}: {name} (length {shown_number(x)})"
+            for name, x in self.lengths.items()
+        )
+        n_columns = min(len(shown), 3)
+        size = (1.0 + 2.8 * max(n_columns, 2), 1.2 + 2.2 * -(-len(shown) // n_columns))
+        axes = self._panels(ax, len(shown), n_columns, size, title)
+        for panel, j in zip(axes, shown, strict=True):
+            for name, path in self.paths.items():
+                style = {key: value for key, value in _STYLES[name].items() if key != "word"}
+                panel.plot(path[:, j], label=name, markersize=4, **style)
+            panel.set_title(self.column_names[j], fontsize="medium")
+            panel.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        for panel in axes[-n_columns:]:
+            panel.set_xlabel("step")
+        for panel in axes[::n_columns]:
+            panel.set_ylabel("value")
+
+
+def _numeric_columns(tables):
+    """Return the columns of numbers of several tables, and their names."""
+    read = {name: read_rows(X) for name, X in tables.items()}
+    names = next(iter(read.values()))[1]
+    columns = {name: [numbers_of(x) for x in rows.T] for name, (rows, _) in read.items()}
+    kept = [j for j in range(len(names)) if all(x[j] is not None for x in columns.values())]
+    if not kept:
+        raise ValueError(
+            f"None of the {len(names)} columns holds numbers, and only numbers can be drawn as "
+            "lines; look at `augmenter.interpolate` itself."
+        )
+    paths = {name: np.column_stack([x[j] for j in kept]) for name, x in columns.items()}
+    return paths, [names[j] for j in kept]
+
+
+def _most_different(first, second):
+    """Return the columns of two paths, those first that differ most, as a share of their range."""
+    both = np.concatenate([first, second])
+    # Missing values make gaps in the lines.
+    low, high = (np.where(np.isnan(both), end, both) for end in (np.inf, -np.inf))
+    span = high.max(axis=0) - low.min(axis=0)
+    apart = np.nan_to_num(np.abs(first - second)).max(axis=0)
+    share = np.divide(apart, span, out=np.zeros(len(span)), where=span > 0)
+    return np.argsort(-share, kind="stable")

@@ -1,0 +1,139 @@
+"""Tests of the display of chain diagnostics, drawn without a screen."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_iris
+
+from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug.plotting import ChainDiagnosticsDisplay
+
+pytest.importorskip("matplotlib")
+
+INFOS = {
+    "setosa": {"acceptance_rate": 0.75, "divergence_rate": 0.0, "step_size": 0.5},
+    "virginica": {"acceptance_rate": 0.9, "divergence_rate": 0.0004, "step_size": 2.0},
+}
+
+
+def drawn(infos=INFOS, sampler="hmc", mcmc_step_size=None):
+    return SimpleNamespace(sampler_info_=infos, sampler=sampler, mcmc_step_size=mcmc_step_size)
+
+
+def target_of(display):
+    """Return where the dashed line stands on the panel of the acceptance."""
+    lines = display.axes_[0].lines
+    return lines[0].get_xdata()[0] if lines else None
+
+
+def widths(display, name):
+    return [bar.get_width() for bar in display.bars_[name]]
+
+
+def test_bars_are_the_numbers_of_each_class():
+    display = ChainDiagnosticsDisplay.from_estimator(drawn())
+    assert_allclose(widths(display, "acceptance_rate"), [0.75, 0.9])
+    assert_allclose(widths(display, "divergence_rate"), [0, 0.0004])
+    assert_allclose(widths(display, "step_size"), [0.5, 2])
+    labels = [label.get_text() for label in display.axes_[0].get_yticklabels()]
+    assert labels == ["setosa", "virginica"]
+    assert display.axes_[0].yaxis_inverted()
+    assert [text.get_text() for text in display.axes_[1].texts] == ["0.000", "<0.001"]
+    assert display.axes_[0].get_xlabel() == "acceptance rate\n(share of steps)"
+    assert all(ax.get_xlim()[1] > 1 for ax in display.axes_)
+
+
+def test_the_share_that_a_filter_rejected_has_its_panel():
+    infos = {0: INFOS["setosa"] | {"rejected_share": 0.25}, 1: INFOS["virginica"]}
+    display = ChainDiagnosticsDisplay.from_estimator(drawn(infos))
+    assert len(display.axes_) == 4
+    rejected = widths(display, "rejected_share")
+    assert rejected[0] == 0.25
+    assert np.isnan(rejected[1])
+    assert [text.get_text() for text in display.axes_[2].texts] == ["0.250", ""]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "mcmc_step_size", "expected"),
+    [
+        ("hmc", None, 0.8),
+        ("auto", None, 0.8),
+        ("random_walk", None, 0.3),
+        ("posterior", None, None),
+        ("hmc", 0.1, None),
+    ],
+)
+def test_the_target_is_that_of_the_sampler(sampler, mcmc_step_size, expected):
+    display = ChainDiagnosticsDisplay.from_estimator(drawn(INFOS, sampler, mcmc_step_size))
+    assert target_of(display) == expected
+
+
+def test_independent_draws_have_no_target():
+    infos = {0: {"acceptance_rate": 1.0, "divergence_rate": 0.0, "step_size": 1.0}}
+    assert target_of(ChainDiagnosticsDisplay.from_estimator(drawn(infos, "auto"))) is None
+
+
+def test_a_target_of_ones_own_is_marked():
+    display = ChainDiagnosticsDisplay.from_estimator(drawn(), target_acceptance=0.65)
+    assert target_of(display) == 0.65
+    assert display.axes_[0].get_title() == "target 0.65"
+    assert (
+        target_of(ChainDiagnosticsDisplay.from_estimator(drawn(), target_acceptance=None)) is None
+    )
+
+
+def test_a_given_axes_is_parted():
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    upper, lower = figure.subplots(2, 1)
+    display = ChainDiagnosticsDisplay.from_estimator(drawn(), ax=lower)
+    assert display.figure_ is figure
+    assert len(figure.axes) == 2 + 3
+    figure.draw_without_rendering()
+    title = display.axes_[0].figure._suptitle.get_window_extent()
+    assert title.y1 < upper.get_window_extent().y0
+    assert all(ax.get_tightbbox().y1 < title.y0 for ax in display.axes_)
+
+
+def test_given_axes_are_drawn_on():
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots(1, 3)
+    display = ChainDiagnosticsDisplay.from_estimator(drawn(), ax=axes)
+    assert list(display.axes_) == list(axes)
+    with pytest.raises(ValueError, match="`ax` holds 2 axes, and 3 are drawn on; give"):
+        ChainDiagnosticsDisplay.from_estimator(drawn(), ax=axes[:2])
+
+
+def test_an_axes_that_cannot_be_parted_is_refused():
+    from matplotlib.figure import Figure
+
+    ax = Figure().add_axes((0, 0, 1, 1))
+    with pytest.raises(ValueError, match="`ax` is not one of a grid of subplots"):
+        ChainDiagnosticsDisplay.from_estimator(drawn(), ax=ax)
+
+
+def test_chains_of_a_trained_augmenter_are_drawn():
+    X, y = load_iris(return_X_y=True)
+    augmenter = RHVAEAugmenter(decoder="direct", max_epochs=1, n_mcmc_steps=4, random_state=0)
+    augmenter.fit_resample(X, y)
+    display = ChainDiagnosticsDisplay.from_estimator(augmenter)
+    expected = [info["step_size"] for info in augmenter.sampler_info_.values()]
+    assert_allclose(widths(display, "step_size"), expected)
+    assert target_of(display) == 0.8
+
+
+def test_an_augmenter_that_drew_nothing_is_refused():
+    with pytest.raises(AttributeError, match="has no `sampler_info_`; draw rows by"):
+        ChainDiagnosticsDisplay.from_estimator(RHVAEAugmenter())
+    with pytest.raises(ValueError, match="`infos` holds no class"):
+        ChainDiagnosticsDisplay.from_estimator(drawn({}))
+
+
+@pytest.mark.parametrize("target", [0, 1.5, "high"])
+def test_a_target_that_is_no_rate_is_refused(target):
+    with pytest.raises(ValueError, match=f"`target_acceptance` is {target!r}; give a number"):
+        ChainDiagnosticsDisplay.from_estimator(drawn(), target_acceptance=target)
