@@ -93,15 +93,22 @@ def write_reference():
 write_reference()
 
 
-def escape_types(app, what, name, obj, options, lines):
-    """Keep `(n, *shape)` and `(n_features_in_,)` in a parameter's type from being markup."""
+def escape_markup(app, what, name, obj, options, lines):
+    """Keep `(n, *shape)` in a parameter's type, and `|x|` in formulas, from being markup."""
+    in_doctest = False
     for i, line in enumerate(lines):
-        found = re.match(r"(\s*[\w*, ]+ : )(.*)", line)
-        if found and "`" not in found[2]:
-            escaped = re.sub(r"\*|_(?!\w)", lambda sign: "\\" + sign[0], found[2])
-            lines[i] = found[1] + escaped
+        in_doctest = line.strip().startswith(">>>") or (in_doctest and bool(line.strip()))
+        if in_doctest:
+            continue
+        found = re.match(r"(\s*[\w*, ]+ : )([^`]*)$", line)
+        if found:
+            line = found[1] + re.sub(r"\*|_(?!\w)", lambda sign: "\\" + sign[0], found[2])
+        # What is in backticks is shown as it is.
+        parts = re.split(r"(`+[^`]*`+)", line)
+        parts[::2] = [part.replace("|", "\\|") for part in parts[::2]]
+        lines[i] = "".join(parts)
 
 
 def setup(app):
     # Before numpydoc, whose priority is 500.
-    app.connect("autodoc-process-docstring", escape_types, priority=400)
+    app.connect("autodoc-process-docstring", escape_markup, priority=400)

@@ -192,7 +192,7 @@ class RHVAEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         ----------
         X : array-like of shape (n_samples, n_features)
             Finite numbers; at least 4 rows. Images are given as flat rows.
-        y : None
+        y : None, default=None
             Ignored.
 
         Returns
