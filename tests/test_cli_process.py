@@ -73,19 +73,25 @@ def pictures(tmp_path):
         ("augment", "pictures", ["pets"], "out"),
     ],
 )
-def test_ctrl_c_while_training(command, data, source, output, request, monkeypatch):
+def test_ctrl_c_while_training(
+    command, data, source, output, request, monkeypatch, tmp_path_factory
+):
     """Exit code 130 at once, one line, no file; the old output stays, and a second run works."""
     folder = request.getfixturevalue(data)
     monkeypatch.chdir(folder)
     arguments = [command, *source, "-o", output]
     assert cli.main([*arguments, *QUICK]) == 0
     before = contents(folder)
-    process = start(folder, *arguments, "--overwrite", *ENDLESS)
+    state = tmp_path_factory.mktemp("state")
+    kept = ["--set", f"checkpoint={state}", "--set", "checkpoint_interval=1"]
+    process = start(folder, *arguments, "--overwrite", *ENDLESS, *kept)
     try:
         note = process.stderr.readline()
         assert note.startswith("sklearn-pyraug: note: ")
-        # The note is the last thing before the training, which begins within this time.
-        time.sleep(1.5)
+        # The training has begun once its state is written.
+        patience = time.monotonic() + 60
+        while not list(state.glob("*.state")) and time.monotonic() < patience:
+            time.sleep(0.1)
         assert process.poll() is None
         os.killpg(process.pid, signal.SIGINT)
         began = time.monotonic()

@@ -70,7 +70,11 @@ def test_untested_versions_are_not_promised(project):
 
 def test_constraints_pin_what_is_needed(project):
     pinned = pins("constraints.txt")
-    assert set(pinned) == {*needed(project), *project["optional-dependencies"]["dev"]}
+    assert set(pinned) == {
+        *needed(project),
+        *project["optional-dependencies"]["dev"],
+        *DOCUMENTATION_TOOLS,
+    }
     for name, bound in needed(project).items():
         assert as_numbers(pinned[name]) >= as_numbers(bound)
 
