@@ -32,7 +32,7 @@ X, _, y, _ = train_test_split(X, y, train_size=60, stratify=y, random_state=0)
 # makes of them, and the classifier from real and synthetic rows. `predict` only scales and
 # predicts: test folds are never augmented.
 
-augmenter = RHVAEAugmenter(augmentation_factor=3, random_state=0)
+augmenter = RHVAEAugmenter(augmentation_factor=3, max_epochs=50, random_state=0)
 classifier = AugmentedClassifier(augmenter, LogisticRegression())
 pipeline = make_pipeline(StandardScaler(), classifier).fit(X, y)
 n_synthetic = np.count_nonzero(pipeline[-1].augmenter_.synthetic_mask_)

@@ -31,9 +31,9 @@ print(", ".join(f"{n} {label}" for label, n in zip(labels, counts, strict=True))
 # Augment
 # -------
 # With a factor of 1 the rare class is brought to the size of the other, as samplers of
-# imbalanced-learn do; a larger one lets both grow. 50 epochs instead of 100 keep this short.
+# imbalanced-learn do; a larger one lets both grow. 30 epochs instead of 100 keep this short.
 
-augmenter = RHVAEAugmenter(augmentation_factor=1, max_epochs=50, random_state=0)
+augmenter = RHVAEAugmenter(augmentation_factor=1, max_epochs=30, random_state=0)
 X_more, y_more = augmenter.fit_resample(X, y)
 print(f"{len(X)} rows became {len(X_more)}; the observation model is {augmenter.likelihood_}")
 print(augmenter.privacy_)
@@ -64,8 +64,8 @@ ranked = augmentation_gain(pipeline, X, y, n_repeats=1, scoring="roc_auc", rando
 print(found)
 print(ranked)
 if found.helps == "yes" and ranked.helps != "yes":
-    print("More of the rare class is found because the line between the classes has moved;")
-    print("that rows are ranked better is not shown.")
+    print("More of the rare class is found. That rows are ranked better is not shown: the line")
+    print("between the classes has moved.")
 elif found.helps == "yes":
     print("More of the rare class is found, and rows are ranked better.")
 else:
