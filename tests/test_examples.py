@@ -123,3 +123,75 @@ def test_volumes(tmp_path):
     assert "affine kept: True" in text
     assert len(percentages(text)) == 2
     assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_rebalanced_table(tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pandas")
+    text, picture = run("plot_rebalance_table.py", tmp_path)
+    assert "395 other, 47 worse" in text
+    assert "442 rows became 790" in text
+    # A tenth of the rows are of the class to be found: more of it is, whatever the seed.
+    assert re.search(r"changed balanced accuracy by \+\d", text)
+    assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_table_of_a_thousand_columns(tmp_path):
+    pytest.importorskip("matplotlib")
+    text, picture = run("plot_microarray_like.py", tmp_path)
+    assert "80 rows became 448" in text
+    assert text.count("Augmentation changed balanced accuracy") == 3
+    assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_latent_geometry(tmp_path):
+    pytest.importorskip("matplotlib")
+    text, picture = run("plot_latent_geometry.py", tmp_path)
+    assert "The volume is larger where codes are" in text
+    # Five digits from two features: far above chance.
+    told = [float(number) for number in re.findall(r": ([\d.]+) % of", text)]
+    assert len(told) == 2
+    assert min(told) > 60
+    assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_geodesics(tmp_path):
+    pytest.importorskip("matplotlib")
+    text, picture = run("plot_geodesics.py", tmp_path)
+    assert len(re.findall(r"closer in \d+ of 20 pairs", text)) == 2
+    assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_grid_search_with_memory(tmp_path):
+    pytest.importorskip("matplotlib")
+    text, picture = run("plot_grid_search_memory.py", tmp_path)
+    assert "same scores: True" in text
+    # Three trainings in the place of 24.
+    assert "% less time" in text
+    assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_plain_pipeline(tmp_path):
+    pytest.importorskip("matplotlib")
+    text, picture = run("plot_plain_pipeline.py", tmp_path)
+    assert "on 60 real and 156 synthetic rows" in text
+    # Both ways of measuring agree on both scores.
+    both = re.findall(r"([\d.]+) % balanced accuracy", text)
+    without, augmented = (f"{float(number) / 100:.3f}" for number in both)
+    assert f"{augmented} with, {without} without" in text
+    assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_when_not_to_augment(tmp_path):
+    pytest.importorskip("matplotlib")
+    text, picture = run("plot_when_not_to_augment.py", tmp_path)
+    assert "logistic regression: factors that help: none" in text
+    assert "nearest neighbours: augmentation hurts" in text
+    assert has_drawn(picture)
