@@ -171,7 +171,7 @@ def test_grid_search_with_memory(tmp_path):
     pytest.importorskip("matplotlib")
     text, picture = run("plot_grid_search_memory.py", tmp_path)
     assert "same scores: True" in text
-    # Three trainings in the place of 24.
+    # One training a fold and one of the best, in the place of 25.
     assert "% less time" in text
     assert has_drawn(picture)
 
