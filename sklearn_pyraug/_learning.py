@@ -184,7 +184,7 @@ def learn(
             [h.best_epoch for h in group.history],
             [h.n_rollbacks for h in group.history],
         )
-    _logger.info("Trained in %.1f s.", time.monotonic() - began)
+    _logger.info("Trained, or found in memory, in %.1f s.", time.monotonic() - began)
     if before is not None:
         trained = [
             g._replace(

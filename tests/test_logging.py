@@ -13,7 +13,7 @@ def test_training_is_told_at_the_level_info(caplog):
     told = [record.getMessage() for record in caplog.records]
     assert told[0] == "Training stacks of [3] generators on 40 rows of 4 codes; device cpu."
     assert told[1].startswith("Generators [0, 1, 2]: [2, 2, 2] epochs, best after [")
-    assert told[-1].startswith("Trained in ")
+    assert told[-1].startswith("Trained, or found in memory, in ")
 
 
 def test_a_training_that_goes_on_is_told(caplog, tmp_path):
