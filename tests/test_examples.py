@@ -195,3 +195,17 @@ def test_when_not_to_augment(tmp_path):
     assert "logistic regression: factors that help: none" in text
     assert "nearest neighbours: augmentation hurts" in text
     assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_reading_the_report(tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pandas")
+    text, picture = run("plot_reading_the_report.py", tmp_path)
+    assert "106 synthetic rows, 106 training rows, 72 rows held out, 3 classes." in text
+    proximity = re.search(
+        r"training proximity: default ([\d.]+), bolder ([\d.]+), y", text
+    ).groups()
+    assert float(proximity[1]) < float(proximity[0])
+    assert "keep the new rows further from the training rows" in text
+    assert has_drawn(picture)
