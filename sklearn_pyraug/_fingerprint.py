@@ -101,7 +101,8 @@ def _feed(hashed, value, inside):
         note("object", value.shape)
         parts(value.ravel().tolist())
     elif isinstance(value, torch.Tensor):
-        note(value.dtype, tuple(value.shape))
+        # Frozen weights are not those that training changes.
+        note(value.dtype, tuple(value.shape), value.requires_grad)
         flat = value.detach().cpu().contiguous().reshape(-1)
         hashed.update(flat.view(torch.uint8).numpy().tobytes())
     elif isinstance(value, Mapping):

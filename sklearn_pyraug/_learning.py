@@ -158,8 +158,9 @@ def learn(
     start = before = None
     if previous is not None:
         start, before = _last_weights(previous, members, projection)
-        # Other noise than that which the weights have seen.
-        root = attempt_seed(root, _CONTINUED + max(len(h.train_loss) for h in before.values()))
+        # Other noise than that which the weights have seen; there may be no weights at all.
+        n_epochs = max((len(h.train_loss) for h in before.values()), default=0)
+        root = attempt_seed(root, _CONTINUED + n_epochs)
     sizes = [len(g) for g in groups]
     shape = "Training stacks of %s generators on %d rows of %d codes; device %s."
     _logger.info(shape, sizes, *seen.shape, device)

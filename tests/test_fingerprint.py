@@ -118,6 +118,9 @@ def test_a_network_counts_by_its_weights_and_its_code():
     network.eval()
     assert digest(network) != before
     network.train()
+    network.layer.weight.requires_grad_(False)
+    assert digest(network) != before
+    network.layer.weight.requires_grad_(True)
     with torch.no_grad():
         network.layer.bias += 1.0
     assert digest(network) != before

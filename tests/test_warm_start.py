@@ -1,5 +1,7 @@
 """`warm_start=True`: another fit goes on from the weights of the last one."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -145,6 +147,21 @@ def test_a_class_that_was_not_trained_is_named_as_the_cause():
     augmenter.fit_resample(X, y)
     with pytest.raises(ValueError, match="needs other networks"):
         augmenter.fit(X, y)
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (20, 20)])
+def test_where_nothing_is_trained_nothing_goes_on(sizes):
+    """Classes too small for a generator, and classes that do not grow, have no weights."""
+    X, y = table(sizes)
+    augmenter = quick(warm_start=True, shared=False, decoder="direct", augmentation_factor=1.0)
+    for _ in range(2):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Too few rows to train", UserWarning)
+            if sizes == (3, 3):
+                augmenter.fit(X, y)
+                assert augmenter.sample(2)[0].shape == (4, 4)
+            else:
+                assert len(augmenter.fit_resample(X, y)[0]) == 40
 
 
 def test_a_wide_table_needs_the_same_rows():
