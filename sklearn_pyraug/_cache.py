@@ -196,8 +196,9 @@ def draw_cached(memory, generators, n_jobs, **arguments):
         return generators.draw(**arguments, n_jobs=n_jobs)
     key = digest((generators, arguments, library_versions()))
     ignored = ["generators", "n_jobs", "arguments"]
-    return memory.cache(_draw, ignore=ignored)(key, generators, n_jobs, arguments)
+    return pickle.loads(memory.cache(_draw, ignore=ignored)(key, generators, n_jobs, arguments))
 
 
 def _draw(key, generators, n_jobs, arguments):
-    return generators.draw(**arguments, n_jobs=n_jobs)
+    """Draw; the result is pickled, as a Memory with a `mmap_mode` gives arrays for reading only."""
+    return pickle.dumps(generators.draw(**arguments, n_jobs=n_jobs))

@@ -55,6 +55,13 @@ def test_an_identical_fit_resample_is_answered_from_the_cache(kind, decoder, tmp
         assert again.sampler_info_.keys() == {0, 1, 2}
 
 
+def test_rows_are_the_users_own_whatever_the_memory_maps(tmp_path):
+    X, y = table()
+    for _ in range(2):
+        memory = joblib.Memory(tmp_path, mmap_mode="r", verbose=0)
+        assert quick(memory=memory).fit(X, y).sample(2)[0].flags.writeable
+
+
 def test_a_grid_over_what_leaves_training_alone_trains_once_per_fold(tmp_path, counted):
     X, y = table((30, 18, 12))
     pipe = Pipeline([("aug", quick(memory=tmp_path)), ("clf", DecisionTreeClassifier())])
