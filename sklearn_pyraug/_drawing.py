@@ -32,8 +32,9 @@ class ClassDraw(NamedTuple):
         As the networks see them; an array for each generator, or one where they are filtered.
     origins : list of ndarray of int, each of shape (n_i,)
         Index, within the class, of the row from which each was started.
-    info : dict of str to float
-        Diagnostics of the first generator's draws, and with a filter ``rejected_share``.
+    info : dict of str to float or ndarray
+        Diagnostics of the first generator's draws, with a filter those of the first round and
+        ``rejected_share``.
     """
 
     rows: list

@@ -311,7 +311,11 @@ def draw_groups(trained, orders, root, n_jobs, **arguments):
         for j, i in enumerate(positions):
             if i is not None:
                 drawn[i] = (rows[j].numpy(), origins[j].numpy())
-                infos[i] = {name: float(value[j]) for name, value in info.items()}
+                infos[i] = {
+                    # A number, or an array of one for each lag.
+                    name: value[j].numpy().copy() if value.dim() > 1 else float(value[j])
+                    for name, value in info.items()
+                }
     return drawn, infos
 
 

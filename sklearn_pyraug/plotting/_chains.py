@@ -4,48 +4,68 @@ from numbers import Real
 
 import numpy as np
 
-from ._style import COLORS, Display, require, shown_number
+from ._style import COLORS, MOST_NAMES, Display, class_style, require, shown_number
 
 # Attributes of a record, with what is written below the bars.
 _PANELS = {
     "acceptance_rate": "acceptance rate\n(share of steps)",
     "divergence_rate": "divergence rate\n(share of steps)",
     "rejected_share": "rejected by the filter\n(share of rows)",
+    "energy_error": "energy error\n(nats, mean)",
     "step_size": "step size\n(latent units)",
 }
+# Those that are no shares of a whole: their axes end with the largest.
+_UNBOUNDED = ("energy_error", "step_size")
+_CURVES = "autocorrelation"
 # What the samplers that adapt their step size adapt it towards; "auto" is the first or none.
 _TARGETS = {"auto": 0.8, "hmc": 0.8, "random_walk": 0.3}
 
 
 class ChainDiagnosticsDisplay(Display):
-    """Acceptance, divergences and step size of the chains of the last draw, by class.
+    """Acceptance, energy error and autocorrelation of the chains of the last draw, by class.
 
     Make one with :meth:`from_estimator`, which draws it. The acceptance rate should lie close to
     the target, a dashed line: far below it the chains hardly move, far above it they move in
     steps that are too small. Divergences should be rare: the chains do not reach where they
-    happen. A sampler whose draws are independent accepts all of them, and has no target.
+    happen. The energy error is what a trajectory of ``"hmc"`` loses by its finite steps: far
+    below 1 nat nearly all is accepted, far above nearly nothing. The autocorrelation tells how
+    much of where a chain was is left after some steps: if it has come down to 0 the chain has
+    forgotten where it started; if it stays near 1, new rows are spread little about the codes
+    from which they were started.
+
+    What nobody knows has no panel. A sampler whose draws are independent accepts all of them:
+    it has no target, no energy and no autocorrelation.
 
     Parameters
     ----------
     infos : dict
-        By label, a dict with ``acceptance_rate``, ``divergence_rate`` and ``step_size``, and
-        with a filter ``rejected_share``; a class without an entry leaves a blank.
+        By label, a dict with ``acceptance_rate``, ``divergence_rate`` and ``step_size``, with
+        a filter ``rejected_share``, of ``"hmc"`` ``energy_error``, and of Markov chains
+        ``autocorrelation``, an array with a value for lag 0, 1, ...; a class without an entry
+        leaves a blank, as does what is not a number.
     target_acceptance : float or None, default=None
         Acceptance rate that the step size was adapted towards; None for no line.
 
     Attributes
     ----------
     axes_ : ndarray of shape (n_panels,) of matplotlib Axes
-        One axes a quantity, with a bar a class.
+        One axes a quantity: with a bar a class, and last that of the autocorrelation, with
+        a line a class.
     figure_ : matplotlib Figure
         The figure of them.
     bars_ : dict
         By quantity, the matplotlib BarContainer, in the order of the classes.
+    lines_ : dict
+        By label, the matplotlib Line2D of its autocorrelation; empty without such a panel.
 
     Notes
     -----
-    An augmenter records neither the error of the energy nor the chains themselves: their
-    autocorrelation cannot be drawn.
+    The energy error is the mean of |H(proposal) − H(start)| over the proposals that did not
+    diverge. The autocorrelation is that of the places in the latent space, about the mean of
+    all chains of the class: chains that never leave the mode in which they started count as
+    not mixing (A. Vehtari et al., arXiv 1903.08008, equation 10). Both are of the steps after
+    the adaptation; the autocorrelation is of up to 256 chains of a class and their last 200
+    steps.
 
     Examples
     --------
@@ -57,7 +77,9 @@ class ChainDiagnosticsDisplay(Display):
     >>> X_new, y_new = augmenter.fit_resample(X, y)
     >>> display = ChainDiagnosticsDisplay.from_estimator(augmenter)
     >>> list(display.bars_)
-    ['acceptance_rate', 'divergence_rate', 'step_size']
+    ['acceptance_rate', 'divergence_rate', 'energy_error', 'step_size']
+    >>> list(display.lines_)
+    [0, 1, 2]
     """
 
     def __init__(self, *, infos, target_acceptance=None):
@@ -127,45 +149,96 @@ class ChainDiagnosticsDisplay(Display):
                 f"`target_acceptance` is {target!r}; give a number above 0 and up to 1, or None."
             )
         infos = list(self.infos.values())
-        names = [name for name in _PANELS if any(name in info for info in infos)]
-        if not names:
+        names = [n for n in _PANELS if any(np.isfinite(info.get(n, np.nan)) for info in infos)]
+        curves = {
+            label: np.asarray(info[_CURVES])
+            for label, info in self.infos.items()
+            if np.isfinite(info.get(_CURVES, [])[1:]).any()  # lag 0 tells nothing
+        }
+        if not names and not curves:
             raise ValueError(
                 "`infos` holds no class: no rows were drawn from a generator. Draw some before."
             )
-        size = (1.2 + 2.1 * len(names), 1.4 + 0.25 * max(4, len(infos)))
+        widths = [1.0] * len(names) + [1.6] * bool(curves)
+        size = (
+            1.2 + 2.1 * sum(widths) + 0.9 * (1 < len(curves) <= MOST_NAMES),
+            1.4 + 0.25 * max(7 if curves else 4, len(infos)),
+        )
         title = "Chains of the last draw, by class"
-        axes = self._panels(ax, len(names), len(names), size, title, sharey=True)
-        self.bars_ = {}
-        positions = np.arange(len(infos))
-        for panel, name in zip(axes, names, strict=True):
+        ratios = {"width_ratios": widths}
+        axes = self._panels(ax, len(widths), len(widths), size, title, gridspec_kw=ratios)
+        self.bars_, self.lines_ = {}, {}
+        for panel, name in zip(axes, names, strict=False):
             values = np.array([info.get(name, np.nan) for info in infos], dtype=float)
-            self.bars_[name] = panel.barh(positions, values, height=0.7, color=COLORS[4])
-            panel.set_xlabel(_PANELS[name])
-            largest = np.nanmax(values, initial=0)
-            end = largest if name == "step_size" and largest > 0 else 1
-            panel.set_xlim(0, 1.4 * end)
-            for position, value in zip(positions, values, strict=True):
-                # In a column behind the longest bar, where no line runs through them.
-                panel.text(
-                    1.05 * end, position, _number(value, name), va="center", fontsize="small"
-                )
-            if name != "step_size":
-                panel.set_xticks([0, 0.5, 1])
-            panel.spines[["top", "right"]].set_visible(False)
-        if target is not None and names[0] == "acceptance_rate":
+            self.bars_[name] = _draw_bars(panel, name, values)
+            panel.set_yticks(np.arange(len(infos)), [""] * len(infos))
+            panel.set_ylim(len(infos) - 0.4, -0.6)  # the first class on top
+        if target is not None and names[:1] == ["acceptance_rate"]:
             axes[0].axvline(target, color="black", linestyle="--", linewidth=1.2)
             axes[0].set_title(f"target {shown_number(target)}", fontsize="medium")
-        axes[0].set_yticks(positions, [str(label) for label in self.infos])
-        axes[0].set_ylabel("class")
-        axes[0].set_ylim(len(infos) - 0.4, -0.6)  # the first class on top
+        if names:
+            axes[0].set_yticks(np.arange(len(infos)), [str(label) for label in self.infos])
+            axes[0].set_ylabel("class")
+        if curves:
+            self.lines_ = _draw_curves(axes[-1], curves, list(self.infos))
         return self
+
+
+def _draw_bars(panel, name, values):
+    """Draw a bar a class, with its number; return the bars."""
+    positions = np.arange(len(values))
+    bars = panel.barh(positions, values, height=0.7, color=COLORS[4])
+    panel.set_xlabel(_PANELS[name])
+    largest = np.nanmax(values, initial=0)
+    end = largest if name in _UNBOUNDED and largest > 0 else 1
+    panel.set_xlim(0, 1.4 * end)
+    for position, value in zip(positions, values, strict=True):
+        # In a column behind the longest bar, where no line runs through them.
+        panel.text(1.05 * end, position, _number(value, name), va="center", fontsize="small")
+    if name not in _UNBOUNDED:
+        panel.set_xticks([0, 0.5, 1])
+    panel.spines[["top", "right"]].set_visible(False)
+    return bars
+
+
+def _draw_curves(panel, curves, labels):
+    """Draw the autocorrelation of each class by lag; return the lines by label."""
+    from matplotlib.ticker import MaxNLocator
+
+    named = len(labels) <= MOST_NAMES
+    lines = {}
+    panel.axhline(0, color="black", linewidth=0.8)
+    for label, curve in curves.items():
+        k = labels.index(label)
+        every = max(1, len(curve) // 6)
+        style = class_style(k) | {"markersize": 4, "markevery": (k * every // 4 % every, every)}
+        if not named:
+            style["marker"] = ""  # nothing would say whose they are
+        (lines[label],) = panel.plot(np.arange(len(curve)), curve, linewidth=1.4, **style)
+        lines[label].set_label(str(label))
+    lowest = min(np.nanmin(curve) for curve in curves.values())
+    panel.set_ylim(min(-0.1, 1.1 * lowest), 1.05)
+    panel.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    panel.set(xlabel="lag\n(steps)", ylabel="autocorrelation")
+    panel.spines[["top", "right"]].set_visible(False)
+    if named and len(labels) > 1:
+        # Beside the axes, where no curve is covered.
+        panel.legend(
+            handles=list(lines.values()),
+            fontsize="small",
+            frameon=False,
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+            borderaxespad=0.0,
+        )
+    return lines
 
 
 def _number(value, name):
     """Return the number written behind a bar, nothing where it is not known."""
     if not np.isfinite(value):
         return ""
-    if name == "step_size":
+    if name in _UNBOUNDED:
         return shown_number(value)
     return "<0.001" if 0 < value < 0.001 else f"{value:.3f}"
 

@@ -123,7 +123,10 @@ def sample_latent(latent, start, generators, settings):
     -------
     z : list of Tensor, each of shape (n_k, d)
     info : dict of str to Tensor of shape (K,)
-        ``acceptance_rate``, ``divergence_rate`` and ``step_size``.
+        ``acceptance_rate``, ``divergence_rate`` and ``step_size``; of ``"hmc"``
+        ``energy_error``, and of ``"hmc"`` and ``"random_walk"`` ``autocorrelation`` of shape
+        (K, n_lags + 1). The last is that of chains of the first chunk; what is not known of a
+        member, as it draws nothing, is not a number.
 
     Raises
     ------
@@ -140,13 +143,40 @@ def sample_latent(latent, start, generators, settings):
         infos.append(info)
         for parts, new in zip(z, drawn, strict=True):
             parts.append(new)
+    counts = torch.tensor([[float(len(new)) for new in parts] for parts in z])
+    return [torch.cat(parts) for parts in z], _merge(infos, counts)
+
+
+def _merge(infos, counts):
+    """Return the diagnostics of all chunks.
+
+    Parameters
+    ----------
+    infos : list of dict of str to Tensor
+        Of each chunk.
+    counts : Tensor of shape (K, n_chunks)
+        Draws of each member in each chunk.
+
+    Returns
+    -------
+    info : dict of str to Tensor
+    """
     # A class's rates are means over its own draws.
-    weight = torch.tensor([[float(len(new)) for new in parts] for parts in z])
-    weight = weight / weight.sum(1, keepdim=True).clamp_min(1.0)
-    info = {
-        name: (torch.stack([i[name].cpu() for i in infos], 1) * weight).sum(1) for name in infos[0]
-    }
-    return [torch.cat(parts) for parts in z], info
+    weight = counts / counts.sum(1, keepdim=True).clamp_min(1.0)
+    merged = {}
+    for name in infos[0]:
+        values = torch.stack([i[name].cpu() for i in infos], 1)
+        if name == "autocorrelation":
+            # Of as many chains as are followed; a member that draws has its most in the first.
+            merged[name] = values[:, 0]
+        elif name == "energy_error":
+            # A mean over the proposals that did not diverge; of a chunk without, not a number.
+            regular = counts * (1.0 - torch.stack([i["divergence_rate"].cpu() for i in infos], 1))
+            regular = torch.where(values.isnan(), 0.0, regular)
+            merged[name] = (values.nan_to_num() * regular).sum(1) / regular.sum(1)
+        else:
+            merged[name] = (values * weight).sum(1)
+    return merged
 
 
 def _sample_chunk(latent, start, generators, settings):

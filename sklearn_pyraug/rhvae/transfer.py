@@ -312,7 +312,7 @@ def draw_from_references(
     references : list of Tensor of int64, each of shape (counts[k],)
         Index of each row's reference, among the rows of its class.
     info : dict of str to Tensor of shape (n_classes,)
-        Diagnostics of the draws in latent space.
+        Diagnostics of the draws, see :func:`.latent.sample_latent`.
     """
     stack = generator.stack.to(device)
     members = list(members)

@@ -25,6 +25,7 @@ from ..posterior_metric import (
 )
 from ..scales import REACH
 from .adaptation import dual_averaging_init, dual_averaging_update
+from .diagnostics import Trace
 
 __all__ = [
     "HMCInfo",
@@ -283,8 +284,12 @@ def sample_hmc(
     -------
     z : list of Tensor, each of shape (n_chains_k, latent_dim)
     info : dict of str to Tensor of shape (n_classes,)
-        ``acceptance_rate`` and ``divergence_rate`` of the steps after the adaptation, and
-        the final ``step_size``.
+        Of the steps after the adaptation: ``acceptance_rate``; ``divergence_rate``;
+        ``energy_error``, the mean of |H(proposal) − H(start)| in nats over the proposals that
+        did not diverge, not a number if all did (an error that is not finite, as of a proposal
+        outside the support, is a divergence); ``autocorrelation`` of shape
+        (n_classes, n_lags + 1), see :func:`.diagnostics.autocorrelation`. Besides, the final
+        ``step_size``.
     """
     c = metric.c
     d = c.shape[-1]
@@ -298,6 +303,8 @@ def sample_hmc(
     tuner = dual_averaging_init(eps)
     acceptance = torch.zeros(c.shape[0], dtype=c.dtype, device=c.device)
     divergence = torch.zeros_like(acceptance)
+    energy_error, n_regular = torch.zeros_like(acceptance), torch.zeros_like(acceptance)
+    trace = Trace(counts, c)
     for step in range(n_steps):
         noise = draw_per_class(torch.randn, counts, generators, d).to(c)
         log_uniform = draw_per_class(torch.rand, counts, generators).to(c).log()
@@ -317,10 +324,17 @@ def sample_hmc(
         else:
             acceptance += mean_acceptance
             divergence += (info.is_divergent * weight).sum(1)
+            # Chosen, not multiplied by 0: infinity times 0 is not a number.
+            error = torch.where(info.is_divergent, 0.0, info.energy_error.abs())
+            energy_error += (error * weight).sum(1)
+            n_regular += (~info.is_divergent * weight).sum(1)
+            trace.add(state.z)
     n_kept = max(1, n_steps - adapt)
     z = [state.z[k, :n] for k, n in enumerate(counts)]
     return z, {
         "acceptance_rate": acceptance / n_kept,
         "divergence_rate": divergence / n_kept,
         "step_size": eps.flatten(),
+        "energy_error": energy_error / n_regular,
+        "autocorrelation": trace.autocorrelation(),
     }

@@ -23,6 +23,7 @@ import torch
 from ..geometry import centroid_weights, inverse_metric
 from ..posterior_metric import PosteriorMetric, local_posterior, posterior_log_volume
 from .adaptation import dual_averaging_init, dual_averaging_update
+from .diagnostics import Trace
 from .hmc import centroids_at, chain_weights, draw_per_class, inside_support
 
 __all__ = ["WalkInfo", "WalkState", "sample_random_walk", "walk_point", "walk_step"]
@@ -156,8 +157,9 @@ def sample_random_walk(
     -------
     z : list of Tensor, each of shape (n_chains_k, latent_dim)
     info : dict of str to Tensor of shape (n_classes,)
-        ``acceptance_rate`` of the steps after the adaptation, and the final ``step_size``. A
-        random walk has no divergences: ``divergence_rate`` is 0.
+        ``acceptance_rate`` of the steps after the adaptation, their ``autocorrelation`` of
+        shape (n_classes, n_lags + 1), see :func:`.diagnostics.autocorrelation`, and the final
+        ``step_size``. A random walk has no divergences: ``divergence_rate`` is 0.
     """
     c = metric.c
     counts = [len(s) for s in start]
@@ -169,6 +171,7 @@ def sample_random_walk(
     sigma = 0.3 * width if step_size is None else torch.full_like(width, step_size)
     tuner = dual_averaging_init(sigma)
     acceptance = c.new_zeros(c.shape[0])
+    trace = Trace(counts, c)
     for step in range(n_steps):
         noise = draw_per_class(torch.randn, counts, generators, c.shape[-1]).to(c)
         log_uniform = draw_per_class(torch.rand, counts, generators).to(c).log()
@@ -179,8 +182,10 @@ def sample_random_walk(
             sigma = (tuner.log_step if step < adapt - 1 else tuner.log_step_mean).exp()
         else:
             acceptance += mean_acceptance
+            trace.add(state.z)
     return [state.z[k, :n] for k, n in enumerate(counts)], {
         "acceptance_rate": acceptance / max(1, n_steps - adapt),
         "divergence_rate": torch.zeros_like(acceptance),
         "step_size": sigma.flatten(),
+        "autocorrelation": trace.autocorrelation(),
     }
