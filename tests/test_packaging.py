@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 # What builds the documentation and is imported by no test: its bounds are the versions that it was
 # last built with.
 DOCUMENTATION_TOOLS = {
+    "latex2mathml",
     "myst-parser",
     "numpydoc",
     "pydata-sphinx-theme",
