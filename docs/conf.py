@@ -66,6 +66,8 @@ sphinx_gallery_conf = {
     "reference_url": {"sklearn_pyraug": None},
 }
 
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklearn-pyraug {release}"
@@ -75,6 +77,8 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "secondary_sidebar_items": ["page-toc"],
 }
+# Pages without others below them have nothing to list.
+html_sidebars = {"quickstart": [], "when": []}
 html_show_sourcelink = False
 html_copy_source = False
 
