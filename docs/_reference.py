@@ -101,7 +101,9 @@ def _formulas():
         "The modules that the :doc:`user guide </user_guide>` refers to. They may change in any "
         "release; what is stable is in the :doc:`API reference <api>`.\n\n.. toctree::\n\n"
     )
-    return text + "".join(f"   formulas.{module}\n" for module in FORMULAS)
+    return text + "".join(
+        f"   {module.removeprefix('sklearn_pyraug.')} <formulas.{module}>\n" for module in FORMULAS
+    )
 
 
 def _module(module):
