@@ -19,7 +19,7 @@ from ._random import root_seed
 from ._rows import check_row_shape
 from ._saving import EmbedderFileMixin
 from ._shape import guess_sample_shape
-from ._sklearn_compat import _fit_context
+from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
 from ._validation import check_device, check_sample_shape
 
 __all__ = ["RHVAEEmbedder"]
@@ -46,7 +46,11 @@ _PARAMETERS = (
 
 
 class RHVAEEmbedder(
-    EmbedderFileMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    EmbedderFileMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Codes of rows in the latent space of a Riemannian Hamiltonian variational autoencoder.
 
@@ -186,6 +190,7 @@ class RHVAEEmbedder(
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Train a generator on the rows.
@@ -208,6 +213,11 @@ class RHVAEEmbedder(
         ValueError
             If the input or a parameter cannot be used; before any training.
         """
+        with fit_task(self, "fit", X, y):
+            self._fit(X)
+        return self
+
+    def _fit(self, X):
         X, row_shape = flat_rows(stack_rows(X))
         X = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=MIN_ROWS)
         device, shape = check_device(self.device), self._shape_of(X, row_shape)
@@ -246,7 +256,6 @@ class RHVAEEmbedder(
         self.history_ = generators.history[0]
         self.n_epochs_ = len(self.history_.train_loss)
         self.device_ = device
-        return self
 
     def transform(self, X):
         """Return the codes of rows.
