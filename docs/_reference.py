@@ -52,7 +52,8 @@ def pages():
         for name in documented(module):
             made[f"{module}.{name}"] = _page(module, name)
     for module in FORMULAS:
-        made[module] = _module(module)
+        # Not by its name alone: some file systems take `transfer` and `Transfer` for one.
+        made[f"formulas.{module}"] = _module(module)
     return made
 
 
@@ -100,7 +101,9 @@ def _formulas():
         "The modules that the :doc:`user guide </user_guide>` refers to. They may change in any "
         "release; what is stable is in the :doc:`API reference <api>`.\n\n.. toctree::\n\n"
     )
-    return text + "".join(f"   {module}\n" for module in FORMULAS)
+    return text + "".join(
+        f"   {module.removeprefix('sklearn_pyraug.')} <formulas.{module}>\n" for module in FORMULAS
+    )
 
 
 def _module(module):

@@ -30,11 +30,12 @@ version = release = __version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "numpydoc",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
+    "_mathml",
+    "_offline",
 ]
 exclude_patterns = ["_build"]
 
@@ -56,7 +57,8 @@ sphinx_gallery_conf = {
     "filename_pattern": r"\.py$",
     "example_extensions": {".py"},
     "plot_gallery": True,
-    "min_reported_time": 0,
+    # The table of computation times would be sorted by scripts from elsewhere.
+    "write_computation_times": False,
     "show_memory": False,
     "download_all_examples": False,
     "backreferences_dir": None,
@@ -64,6 +66,9 @@ sphinx_gallery_conf = {
     "reference_url": {"sklearn_pyraug": None},
 }
 
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklearn-pyraug {release}"
 html_theme_options = {
@@ -72,6 +77,8 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "secondary_sidebar_items": ["page-toc"],
 }
+# Pages without others below them have nothing to list.
+html_sidebars = {"quickstart": [], "when": []}
 html_show_sourcelink = False
 html_copy_source = False
 

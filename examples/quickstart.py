@@ -8,11 +8,13 @@ Augment inside a pipeline, inside a grid search, and on its own.
 import tempfile
 import time
 
+import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.svm import SVC
 
 from sklearn_pyraug import Pipeline, RHVAEAugmenter
+from sklearn_pyraug.plotting import SyntheticSamplesDisplay
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:300], y[:300]
@@ -32,5 +34,20 @@ with tempfile.TemporaryDirectory() as cache:
     ).fit(X, y)
 print(f"best of the grid: {search.best_params_}, {search.best_score_:.3f}")
 
-X_res, y_res = RHVAEAugmenter(random_state=0).fit_resample(X, y)  # originals first
+augmenter = RHVAEAugmenter(random_state=0)
+X_res, y_res = augmenter.fit_resample(X, y)  # originals first
 print(f"{len(X)} rows became {len(X_res)}; {time.perf_counter() - start:.0f} s in all")
+
+SyntheticSamplesDisplay.from_predictions(
+    X_res,
+    y_res,
+    augmenter.synthetic_mask_,
+    sample_shape=(8, 8),
+    figure=plt.figure(figsize=(7, 4.7), layout="constrained"),
+    random_state=0,
+)
+plt.show()
+
+# %%
+# The folds are augmented from their own training rows, so the scores are honest ones; that of the
+# best point of a grid is a little too high, as every maximum is.

@@ -215,7 +215,8 @@ class RHVAEAugmenter(BaseAugmenter):
         Where the networks were trained.
     history_ : dict
         By label, a record with ``train_loss`` and ``valid_loss`` (negative ELBO in nats per
-        row, one value an epoch), ``best_epoch``, ``n_rollbacks``, and the ``device`` and
+        row, one value an epoch), the terms that each is the sum of (``train_reconstruction``,
+        ``train_divergence`` and so on), ``best_epoch``, ``n_rollbacks``, and the ``device`` and
         ``batch_size`` of the training, which are not those asked for where the memory of an
         accelerator ran out; the same record for all labels where they share a generator.
     n_epochs_ : dict

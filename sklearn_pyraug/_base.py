@@ -24,7 +24,13 @@ from ._saving import ModelFileMixin
 from ._schema import read_table
 from ._settings import codec_likelihood, decoder_kind, settle
 from ._shape import guess_sample_shape
-from ._sklearn_compat import _fit_context, check_target_type
+from ._sklearn_compat import (
+    CallbackSupportMixin,
+    _fit_context,
+    check_target_type,
+    fit_task,
+    with_callbacks,
+)
 from ._strategy import n_new_rows, requested_rows
 from ._validation import (
     available_device,
@@ -42,9 +48,12 @@ from .rhvae import check_networks
 __all__ = ["BaseAugmenter"]
 
 
-class BaseAugmenter(LatentToolsMixin, ModelFileMixin, FittedHTMLMixin, BaseOverSampler):
+class BaseAugmenter(
+    LatentToolsMixin, ModelFileMixin, FittedHTMLMixin, CallbackSupportMixin, BaseOverSampler
+):
     """The methods of :class:`~sklearn_pyraug.RHVAEAugmenter`, whose parameters they read."""
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     @no_data_in_errors()
     def fit(self, X, y, *, sample_weight=None, groups=None):
@@ -83,11 +92,12 @@ class BaseAugmenter(LatentToolsMixin, ModelFileMixin, FittedHTMLMixin, BaseOverS
         """
         X, y = wrap(stack_rows(X), "X"), wrap(y, "y")
         metadata = read_metadata(X, sample_weight, groups)
-        with _as_it_was(self):
+        with fit_task(self, "fit", X, y), _as_it_was(self):
             X, y, _ = self._check_X_y(X, y, metadata, every_class=True)
             self._learn(X, y, metadata, every_class=True)
         return self
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     @no_data_in_errors()
     def fit_resample(self, X, y, *, sample_weight=None, groups=None):
@@ -129,7 +139,7 @@ class BaseAugmenter(LatentToolsMixin, ModelFileMixin, FittedHTMLMixin, BaseOverS
         """
         X, y = wrap(stack_rows(X), "X"), wrap(y, "y")
         metadata = read_metadata(X, sample_weight, groups)
-        with _as_it_was(self):
+        with fit_task(self, "fit-resample", X, y), _as_it_was(self):
             X_resampled, y_resampled = self._resample(X, y, metadata)
         if isinstance(y, Frame):
             y_resampled = y.with_rows(y_resampled[len(y) :])

@@ -22,7 +22,15 @@ from sklearn.utils.validation import (
 
 from ._frames import as_labels, library_of
 from ._metadata import check_sample_weight
-from ._sklearn_compat import HasMethods, Interval, _fit_context
+from ._sklearn_compat import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    _fit_context,
+    fit_task,
+    sub_task,
+    with_callbacks,
+)
 from ._validation import no_data_in_errors
 
 __all__ = ["AugmentedClassifier"]
@@ -135,7 +143,7 @@ def _augmented_weight(sample_weight, y, y_out, mask, synthetic_weight):
     return weight
 
 
-class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Classifier fitted on its training rows and on synthetic ones.
 
     During :meth:`fit` the training rows go through the augmenter, and the classifier is fitted on
@@ -223,6 +231,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.synthetic_weight = synthetic_weight
 
     # The parameters of the augmenter and of the classifier are theirs to validate.
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     @no_data_in_errors()
     def fit(self, X, y, sample_weight=None):
@@ -246,6 +255,11 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self : AugmentedClassifier
             The fitted classifier.
         """
+        with fit_task(self, "fit", X, y, max_subtasks=2) as context:
+            self._fit(X, y, sample_weight, context)
+        return self
+
+    def _fit(self, X, y, sample_weight, context):
         if _tags_or_none(self.classifier) is None or not is_classifier(self.classifier):
             raise TypeError(
                 f"classifier must be a scikit-learn classifier, got {self.classifier!r}: pass an "
@@ -275,25 +289,27 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             shown = {}
             if sample_weight is not None and _augmenter_takes_sample_weight(self.augmenter_):
                 shown["sample_weight"] = sample_weight
-            X_out, y_out = self.augmenter_.fit_resample(X, y, **shown)
+            with sub_task(context, self, "augment", self.augmenter_, X, y):
+                X_out, y_out = self.augmenter_.fit_resample(X, y, **shown)
             y_out = column_or_1d(y_out)
             mask = _synthetic_mask(self.augmenter_, y, y_out)
         else:
             X_out, y_out, mask = X, y, np.zeros(y.shape[0], dtype=bool)
 
+        weights = {}
         if weighted:
             sample_weight = np.ones(y.shape[0]) if sample_weight is None else sample_weight
-            weight = _augmented_weight(sample_weight, y, y_out, mask, self.synthetic_weight)
-            classifier.fit(X_out, y_out, sample_weight=weight)
-        else:
-            classifier.fit(X_out, y_out)
+            weights["sample_weight"] = _augmented_weight(
+                sample_weight, y, y_out, mask, self.synthetic_weight
+            )
+        with sub_task(context, self, "classify", classifier, X_out, y_out):
+            classifier.fit(X_out, y_out, **weights)
 
         self.classifier_ = classifier
         for name in ("classes_", "n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)  # nothing of an earlier fit may stay
             if hasattr(classifier, name):
                 setattr(self, name, getattr(classifier, name))
-        return self
 
     @no_data_in_errors()
     def predict(self, X):

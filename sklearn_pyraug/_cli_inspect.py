@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
 
 from ._cli_command import Command, in_one_line, say
 
@@ -24,6 +24,8 @@ _SHOWN = 8
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(source, as_json):
     """Print what a MODEL of `train` has learned from, its networks' kind, and its parameters.
+
+    A MODEL may also be a file of RHVAEEmbedder.save.
 
     Of the parameters, those that differ from their defaults are listed.
     """
@@ -50,28 +52,49 @@ def describe_model(path):
     description : dict
         Plain values, to be written as JSON.
     """
-    augmenter = RHVAEAugmenter.load(path)
+    try:
+        model = RHVAEAugmenter.load(path)
+    except ValueError as error:
+        if getattr(error, "kind", None) != "embedder":
+            raise
+        model = RHVAEEmbedder.load(path)
     # The head of the file, which `load` has found to be sound.
     with zipfile.ZipFile(path) as archive:
         versions = json.loads(archive.read("meta.json"))["versions"]
-    labels = augmenter.classes_.tolist()
-    defaults = RHVAEAugmenter().get_params()
+    defaults = type(model)().get_params()
+    learned = (_of_embedder if isinstance(model, RHVAEEmbedder) else _of_augmenter)(model)
     return {
         "file": str(path),
+        "model": type(model).__name__,
         "size_in_bytes": path.stat().st_size,
         "versions": versions,
-        "rows": {str(labels[k]): len(rows) for k, rows in augmenter._generators.class_rows.items()},
-        "columns": augmenter.n_features_in_,
-        "column_names": list(getattr(augmenter, "feature_names_in_", [])),
-        "sample_shape": augmenter.sample_shape_,
-        "decoder": augmenter.decoder_,
-        "likelihood": augmenter.likelihood_,
-        "epochs": {str(label): n for label, n in augmenter.n_epochs_.items()},
+        "columns": model.n_features_in_,
+        "column_names": list(getattr(model, "feature_names_in_", [])),
+        "sample_shape": model.sample_shape_,
+        **learned,
+        "likelihood": model.likelihood_,
         "parameters": {
             name: value
-            for name, value in augmenter.get_params().items()
+            for name, value in model.get_params().items()
             if repr(value) != repr(defaults[name])
         },
+    }
+
+
+def _of_augmenter(augmenter):
+    labels = augmenter.classes_.tolist()
+    return {
+        "rows": {str(labels[k]): len(rows) for k, rows in augmenter._generators.class_rows.items()},
+        "decoder": augmenter.decoder_,
+        "epochs": {str(label): n for label, n in augmenter.n_epochs_.items()},
+    }
+
+
+def _of_embedder(embedder):
+    return {
+        "rows": embedder._n_rows,
+        "codes": list(embedder.get_feature_names_out()),
+        "epochs": embedder.n_epochs_,
     }
 
 

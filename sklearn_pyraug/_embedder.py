@@ -1,7 +1,6 @@
 """The latent space as features: a transformer that learns one generator without labels."""
 
 import numpy as np
-import torch
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -11,16 +10,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _settings as settings
 from ._augmenter import RHVAEAugmenter
-from ._class_model import ClassModel, check_codes
+from ._class_model import check_codes, class_model
 from ._codec import TableCodec
 from ._fallback import MIN_ROWS
-from ._layout import image_layout, network_columns, user_columns
+from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
 from ._learning import learn
 from ._random import root_seed
+from ._rows import check_row_shape
+from ._saving import EmbedderFileMixin
 from ._shape import guess_sample_shape
-from ._sklearn_compat import _fit_context
-from ._validation import available_device, check_device, check_sample_shape
-from .rhvae.coding import member_of
+from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
+from ._validation import check_device, check_sample_shape
 
 __all__ = ["RHVAEEmbedder"]
 
@@ -45,7 +45,13 @@ _PARAMETERS = (
 )
 
 
-class RHVAEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class RHVAEEmbedder(
+    EmbedderFileMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
     """Codes of rows in the latent space of a Riemannian Hamiltonian variational autoencoder.
 
     One generator is trained on all rows, without labels [1]_. A row's features are the mean μ(x)
@@ -184,14 +190,17 @@ class RHVAEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Train a generator on the rows.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers; at least 4 rows. Images are given as flat rows.
+        X : array-like of shape (n_samples, n_features), or images of shape \
+                (n_samples, height, width), (n_samples, depth, height, width), or either with \
+                an axis of channels
+            Finite numbers; at least 4 rows.
         y : None, default=None
             Ignored.
 
@@ -204,14 +213,19 @@ class RHVAEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         ValueError
             If the input or a parameter cannot be used; before any training.
         """
+        with fit_task(self, "fit", X, y):
+            self._fit(X)
+        return self
+
+    def _fit(self, X):
+        X, row_shape = flat_rows(stack_rows(X))
         X = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=MIN_ROWS)
-        device, shape = check_device(self.device), self._shape_of(X)
+        device, shape = check_device(self.device), self._shape_of(X, row_shape)
         layout = None if shape is None else image_layout(shape, self.channels)
         # Decoded means are wanted as they are, not moved to values that occur.
         codec = TableCodec(self.likelihood, shape, None, self.scaling)
         codec.fit(network_columns(X, layout))
-        parameters = self.get_params(deep=False)
-        augmenter = RHVAEAugmenter(decoder="direct", value_mapping=None, **parameters)
+        augmenter = self._augmenter()
         settled = settings.settle(augmenter, codec, layout, len(X))
         one_class = np.zeros(len(X), dtype=int)
         generators, interrupted = learn(
@@ -234,25 +248,22 @@ class RHVAEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         )
         if interrupted is not None:
             raise interrupted
-        # Apple's GPUs know no float64.
-        dtype = torch.float32 if device.startswith("mps") else torch.float64
-        self._member = member_of(generators.trained[0].generator, 0, dtype)
-        self._codec, self._layout = codec, layout
+        self._generators, self._codec, self._layout = generators, codec, layout
+        self._n_rows, self._row_shape = len(X), row_shape
         self._n_features_out = settled.flow.latent_dim
         self.likelihood_ = codec.likelihood_
         self.sample_shape_ = shape
         self.history_ = generators.history[0]
         self.n_epochs_ = len(self.history_.train_loss)
         self.device_ = device
-        return self
 
     def transform(self, X):
         """Return the codes of rows.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows, as in `fit`.
+        X : array-like of shape (n_samples, n_features), or images
+            Rows, as in `fit`; images in their shape, or flat.
 
         Returns
         -------
@@ -267,9 +278,11 @@ class RHVAEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             If the columns are not those of `fit`, or a value is not finite.
         """
         check_is_fitted(self)
+        X, row_shape = flat_rows(stack_rows(X))
+        check_row_shape(self, row_shape, "X")
         X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
         T = self._codec.encode(network_columns(X, self._layout))
-        return self._model().encode(T)[0].numpy().astype(X.dtype, copy=False)
+        return class_model(self, 0).encode(T)[0].numpy().astype(X.dtype, copy=False)
 
     def inverse_transform(self, X):
         """Return the rows of codes: the means of p(x | z).
@@ -281,9 +294,9 @@ class RHVAEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
-            Within the ranges of the training rows' columns, in their units and dtype; a column of
-            two values comes back as one of the two.
+        X_original : ndarray of shape (n_samples, n_features), or of images
+            In the shape that `fit` was given; within the ranges of the training rows' columns, in
+            their units and dtype; a column of two values comes back as one of the two.
 
         Raises
         ------
@@ -293,19 +306,23 @@ class RHVAEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             If the codes have the wrong shape or are not finite.
         """
         check_is_fitted(self)
-        model = self._model()
+        model = class_model(self, 0)
         T = model.decode(model.tensor(check_codes(X, self._n_features_out, "X")))
-        return user_columns(self._codec.decode(T), self._layout)
+        X_original = user_columns(self._codec.decode(T), self._layout)
+        return X_original if self._row_shape is None else X_original.reshape(-1, *self._row_shape)
 
-    def _model(self):
-        return ClassModel(self._member, 0, None, available_device(self.device))
+    def _augmenter(self):
+        """Return the augmenter whose generator, of one class, the embedder's is."""
+        parameters = self.get_params(deep=False)
+        return RHVAEAugmenter(decoder="direct", value_mapping=None, **parameters)
 
-    def _shape_of(self, X):
-        if isinstance(self.sample_shape, str):
-            return guess_sample_shape(X)
-        return check_sample_shape(self.sample_shape, X.shape[1])
+    def _shape_of(self, X, row_shape):
+        if not isinstance(self.sample_shape, str):
+            return check_sample_shape(self.sample_shape, X.shape[1], row_shape)
+        return guess_sample_shape(X) if row_shape is None else row_shape
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

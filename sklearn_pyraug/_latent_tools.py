@@ -339,7 +339,10 @@ class LatentToolsMixin:
         -----
         The ends are the decoded codes of both rows, not the rows themselves. With a reference
         decoder, x0 is the reference r of both codes and of every decoded point: the curve
-        leads from what x0 has to itself, about nothing, to what tells x1 from it.
+        leads from what x0 has to itself, about nothing, to what tells x1 from it. Codes of
+        pairs lie close to each other, so that with the default `temperature` the metric hardly
+        varies among them and geodesics are all but straight. For curves that keep to the codes,
+        fit with ``decoder="direct"``.
 
         References
         ----------

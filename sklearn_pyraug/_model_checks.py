@@ -1,4 +1,4 @@
-"""Whether the parts of a fitted augmenter fit together: what is declared against what is there.
+"""Whether the parts of a fitted estimator fit together: what is declared against what is there.
 
 Sizes are held against the arrays that came with them, before anything is allocated for them.
 """
@@ -17,51 +17,61 @@ from ._mixed import MixedCodec
 from ._privacy import Guard
 from ._schema import Schema
 from ._sklearn_compat import ArraysTransformer
-from .rhvae import Generator, ReferenceGenerator
+from .rhvae import ClassHistory, Generator, ReferenceGenerator
 from .rhvae.geometry import Metric
 from .rhvae.posterior_metric import PosteriorMetric
 
 __all__ = ["check_state"]
 
-# What `sample` needs beside the parameters.
-_NEEDED = {
+# What both kinds of files need beside the parameters, and what each does.
+_COMMON = {
     "_codec": TableCodec,
-    "_containers": ArraysTransformer | FrameContainers,
     "_generators": ClassGenerators,
     "_layout": ImageLayout | None,
     "_n_rows": int,
     "_row_shape": tuple | None,
-    "_schema": Schema | None,
-    "classes_": np.ndarray,
     "n_features_in_": int,
+    "sample_shape_": tuple | None,
+}
+_NEEDED = {
+    "augmenter": {
+        **_COMMON,
+        "_containers": ArraysTransformer | FrameContainers,
+        "_schema": Schema | None,
+        "classes_": np.ndarray,
+    },
+    "embedder": {**_COMMON, "_n_features_out": int, "history_": ClassHistory},
 }
 _MAX_BYTES_A_ROW = 2**28
 
 
-def check_state(state, architecture):
-    """Check the fitted attributes of an augmenter.
+def check_state(state, architecture, kind):
+    """Check the fitted attributes of an augmenter or an embedder.
 
     Parameters
     ----------
     state : dict of str to object
         By name. Stacks may be replaced by their weights.
     architecture : Architecture
+    kind : {"augmenter", "embedder"}
 
     Raises
     ------
     ValueError
         If one is missing, or does not fit the others.
     """
-    for name, kind in _NEEDED.items():
+    for name, cls in _NEEDED[kind].items():
         _require(name in state, f"the attribute {name} is missing")
-        _require(isinstance(state[name], kind), f"{name} is of type {type(state[name]).__name__}")
+        _require(isinstance(state[name], cls), f"{name} is of type {type(state[name]).__name__}")
     codec, generators, n = state["_codec"], state["_generators"], state["_n_rows"]
     n_features = state["n_features_in_"]
     _check_codec(codec, n_features)
     _require(n >= 1, f"the number of rows is {n}")
-    _require(state["classes_"].shape == (generators.n_classes,), "labels and classes differ")
-    _require(len(state["classes_"]) >= 2, "there are fewer than two classes")
     _check_shapes(state, n_features)
+    if kind == "augmenter":
+        _require(state["classes_"].shape == (generators.n_classes,), "labels and classes differ")
+        _require(len(state["classes_"]) >= 2, "there are fewer than two classes")
+        _check_containers(state, n_features)
     _require(generators.codec is codec, "the generators have another codec")
     _check_generators(generators, n, architecture)
     guard = state.get("_guard")
@@ -70,7 +80,22 @@ def check_state(state, architecture):
         _check_array(guard.rows, (n, codec.n_codes_), "f", "the rows to keep away from")
         _require(bool(np.isfinite(guard.rows).all()), "the rows to keep away from are not finite")
         _require(guard.spacing.threshold >= 0, "the distance to keep is none")
-    _check_trial_row(state, n_features)
+    row = _trial_row(codec, n_features)
+    if kind == "augmenter":
+        _check_trial_row(row, state)
+    else:
+        _check_embedding(state)
+
+
+def _check_embedding(state):
+    """Check that there is one generator, which draws from z alone: what codes rows."""
+    generators = state["_generators"]
+    (group,) = generators.trained
+    sound = generators.n_classes == 1 == len(group.members) and generators.projection is None
+    _require(sound and isinstance(group.generator, Generator), "there is not one generator")
+    _require(generators.class_rows.keys() == {0} and not generators.fallback, "it has no rows")
+    latent_dim = group.generator.latent.c.shape[-1]
+    _require(state["_n_features_out"] == latent_dim, "the codes have another dimension")
 
 
 def _require(condition, what):
@@ -148,7 +173,9 @@ def _check_levels(levels):
 
 def _check_shapes(state, n_features):
     """Check what says how rows look from outside."""
-    layout, row_shape, schema = state["_layout"], state["_row_shape"], state["_schema"]
+    layout, row_shape = state["_layout"], state["_row_shape"]
+    shape = None if layout is None else layout.shape
+    _require(state["sample_shape_"] == shape, "the sample_shape_ is another")
     if layout is not None:
         shapely = layout.shape and all(isinstance(s, int) and s > 0 for s in layout.shape)
         _require(shapely and layout.channels in CHANNELS, "the shape of an image is none")
@@ -156,6 +183,11 @@ def _check_shapes(state, n_features):
     if row_shape is not None:
         _require(all(isinstance(s, int) for s in row_shape), "the shape of a row is none")
         _require(prod(row_shape) == n_features, "a row's shape and the columns differ")
+
+
+def _check_containers(state, n_features):
+    """Check what rows are handed out in."""
+    schema = state["_schema"]
     if schema is not None:
         _require(len(schema.columns) == n_features, "the schema has other columns")
         room = schema.dtype.itemsize * n_features
@@ -276,13 +308,18 @@ def _check_latent(latent, shape, where):
     _require(bool(torch.as_tensor(metric.lam).isfinite().all()), f"lam of {where} is not finite")
 
 
-def _check_trial_row(state, n_features):
-    """Decode one row and hand it out, as `sample` does."""
-    codec, schema = state["_codec"], state["_schema"]
+def _trial_row(codec, n_features):
+    """Decode one row and code it again, as what uses the model does."""
     T = np.zeros((1, codec.n_codes_), dtype=np.float32)
     row = codec.decode(T, np.zeros(1, dtype=np.intp))
     _require(row.shape == (1, n_features), "the codec makes rows of another width")
     _require(codec.encode(row).shape == T.shape, "the codec makes codes of another width")
+    return row
+
+
+def _check_trial_row(row, state):
+    """Hand a row out, as `sample` does."""
+    schema = state["_schema"]
     sparse_type = state["_generators"].sparse_type
     values = row if sparse_type is None else sparse_type(row)
     values = values if schema is None else schema.values(values)

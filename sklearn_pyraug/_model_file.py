@@ -1,4 +1,4 @@
-"""A fitted augmenter as a JSON document and tensors, and back.
+"""A fitted augmenter or embedder as a JSON document and tensors, and back.
 
 The document is described in ``docs/model_file.md``. Of a stack of networks it holds the weights;
 the networks themselves are made anew from the architecture, after their weights' names, shapes
@@ -22,25 +22,44 @@ from ._version import __version__
 from .rhvae import build_stack
 from .rhvae.networks import takes_reference
 
-__all__ = ["MODEL_VERSION", "model_document", "restore_model"]
+__all__ = ["MODEL_VERSION", "OtherKindError", "model_document", "restore_model"]
 
 MODEL_VERSION = 1
-_KIND = "augmenter"
+# What writes and reads each kind of file.
+_KINDS = {"augmenter": "RHVAEAugmenter", "embedder": "RHVAEEmbedder"}
 _NETWORKS = ("encoder", "decoder", "metric_network")
-# The names of groups may be those of patients; which metadata a pipeline passes on is set there.
-_NOT_SAVED = ("groups_", "_metadata_request")
+# The names of groups may be those of patients; which metadata a pipeline passes on is set there,
+# and who watches a fit is no part of what it learned.
+_NOT_SAVED = ("groups_", "_metadata_request", "_skl_callbacks")
 # Folders of the machine on which the model was trained: of no use elsewhere, and nobody's business.
 _LOCAL = ("checkpoint", "memory")
-_ATTRIBUTE = re.compile(r"_?[a-z][a-z0-9_]*")
+_ATTRIBUTE = re.compile(r"_[a-z][a-z0-9_]*|[a-z][a-z0-9_]*_")
 
 
-def model_document(estimator):
-    """Return what a file holds of a fitted augmenter.
+class OtherKindError(ValueError):
+    """A sound file, which another class has written.
+
+    Attributes
+    ----------
+    kind : str
+        Of the file.
+    """
+
+    def __init__(self, message, kind):
+        super().__init__(message)
+        self.kind = kind
+
+
+def model_document(estimator, kind, augmenter=None):
+    """Return what a file holds of a fitted estimator.
 
     Parameters
     ----------
-    estimator : RHVAEAugmenter
+    estimator : RHVAEAugmenter or RHVAEEmbedder
         Fitted.
+    kind : {"augmenter", "embedder"}
+    augmenter : RHVAEAugmenter or None, default=None
+        From whose parameters the networks follow; None takes the estimator's own.
 
     Returns
     -------
@@ -57,25 +76,26 @@ def model_document(estimator):
     parameters = estimator.get_params(deep=False)
     left_out = {*parameters, *_NOT_SAVED}
     state = {name: v for name, v in vars(estimator).items() if name not in left_out}
-    settings = settle(estimator, state["_codec"], state["_layout"], state["_n_rows"])
+    source = estimator if augmenter is None else augmenter
+    settings = settle(source, state["_codec"], state["_layout"], state["_n_rows"])
     architecture = _seen_architecture(settings.architecture, state["_generators"].projection)
-    given = [name for name in _NETWORKS if _is_own(parameters[name])]
-    dropped = [name for name in ("callbacks",) if parameters[name] is not None]
-    dropped += [name for name in ("sampling_strategy",) if callable(parameters[name])]
+    given = [name for name in _NETWORKS if _is_own(parameters.get(name))]
+    dropped = [name for name in ("callbacks",) if parameters.get(name) is not None]
+    dropped += [name for name in ("sampling_strategy",) if callable(parameters.get(name))]
     stand_ins = {name: Given(name) for name in given}
     left_out = {*dropped, *_LOCAL}
     parameters = {name: v for name, v in parameters.items() if name not in left_out} | stand_ins
     try:
-        check_state(state, architecture)
+        check_state(state, architecture, kind)
     except ValueError as error:
         raise ValueError(
-            f"The fitted augmenter is not whole ({error}), as after a fit that failed. Call fit "
+            f"The fitted {kind} is not whole ({error}), as after a fit that failed. Call fit "
             "again before it is saved."
         ) from error
     state["_generators"] = _without_stacks(state["_generators"], architecture)
     writer = Writer(PARTS, name_of)
     meta = {
-        "kind": _KIND,
+        "kind": kind,
         "model_version": MODEL_VERSION,
         "versions": {
             "sklearn_pyraug": __version__,
@@ -92,19 +112,21 @@ def model_document(estimator):
     return meta | {"objects": writer.objects}, writer.tensors
 
 
-def restore_model(cls, path, meta, tensors, networks, callbacks=None, device=None):
-    """Return the augmenter of a document.
+def restore_model(cls, kind, path, meta, tensors, *, networks=None, callbacks=None, device=None):
+    """Return the estimator of a document.
 
     Parameters
     ----------
     cls : type
-        :class:`~sklearn_pyraug.RHVAEAugmenter`.
+        :class:`~sklearn_pyraug.RHVAEAugmenter` or :class:`~sklearn_pyraug.RHVAEEmbedder`.
+    kind : {"augmenter", "embedder"}
+        Of the class.
     path : str or path-like
         Where the document comes from, for messages.
     meta : dict
     tensors : dict of str to Tensor
         As :func:`model_document` made them, or whatever else a file may hold.
-    networks : dict of str to object
+    networks : dict of str to object, or None, default=None
         The parameters ``encoder``, ``decoder`` and ``metric_network``, or None for each.
     callbacks : list of skorch callbacks or None, default=None
     device : str or None, default=None
@@ -112,19 +134,23 @@ def restore_model(cls, path, meta, tensors, networks, callbacks=None, device=Non
 
     Returns
     -------
-    estimator : RHVAEAugmenter
+    estimator : RHVAEAugmenter or RHVAEEmbedder
 
     Raises
     ------
+    OtherKindError
+        If another class has written the document.
     ValueError
         If the document is damaged or of another version, or if the networks are not those with
         which the model was trained.
     """
-    with _damage_named(path):
-        _check_head(meta)
+    _check_kind(path, meta, kind)
+    networks = dict.fromkeys(_NETWORKS) if networks is None else networks
+    with _damage_named(path, kind):
+        _check_head(meta, kind)
     _check_given(path, meta["given"], networks)
     own = {name: spec for name, spec in networks.items() if spec is not None}
-    with _damage_named(path):
+    with _damage_named(path, kind):
         reader = Reader(PARTS, tensors, meta["objects"])
         nodes = meta["parameters"].items()
         parameters = {n: reader.value(node, f"the parameter {n}") for n, node in nodes}
@@ -136,18 +162,19 @@ def restore_model(cls, path, meta, tensors, networks, callbacks=None, device=Non
         if reader.unused:
             raise ValueError(f"nothing refers to the tensor {min(reader.unused)!r}")
         estimator = _make(cls, parameters, state)
-        check_state(state, architecture)
+        check_state(state, architecture, kind)
         for group in state["_generators"].trained:
             _check_stack(group.generator.stack, architecture, len(group.members))
     estimator._generators = _with_stacks(path, state["_generators"], architecture, own)
-    estimator.callbacks = callbacks
+    if callbacks is not None:
+        estimator.callbacks = callbacks
     estimator.device = _device(estimator.device, device)
     _warn_of_changes(path, meta, callbacks)
     return estimator
 
 
 @contextmanager
-def _damage_named(path):
+def _damage_named(path, kind):
     """Turn whatever a damaged document leads to into one ValueError.
 
     Any kind of exception may come from values that do not fit together.
@@ -157,14 +184,24 @@ def _damage_named(path):
     except Exception as error:
         raise ValueError(
             f"`path` is '{path}', which is no model file or a damaged one ({error}); give a file "
-            "that RHVAEAugmenter.save has written, copied whole."
+            f"that {_KINDS[kind]}.save has written, copied whole."
         ) from error
 
 
-def _check_head(meta):
-    kind, version = meta.get("kind"), meta.get("model_version")
-    if kind != _KIND:
-        raise ValueError(f"its kind is {kind!r}, not {_KIND!r}")
+def _check_kind(path, meta, kind):
+    found = meta.get("kind")
+    if found != kind and isinstance(found, str) and found in _KINDS:
+        raise OtherKindError(
+            f"`path` is '{path}', which {_KINDS[found]}.save has written, not {_KINDS[kind]}.save; "
+            f"read it with {_KINDS[found]}.load.",
+            found,
+        )
+
+
+def _check_head(meta, kind):
+    version = meta.get("model_version")
+    if meta.get("kind") != kind:
+        raise ValueError(f"its kind is {meta.get('kind')!r}, not {kind!r}")
     if type(version) is not int or version != MODEL_VERSION:
         raise ValueError(f"its model version is {version!r}, where {MODEL_VERSION} is known")
     kinds = {"versions": dict, "parameters": dict, "state": dict, "given": list, "dropped": list}
@@ -194,9 +231,11 @@ def _check_given(path, given, networks):
 def _brought_along(values, own):
     """Put the user's own networks in their places; there must be nothing else to call."""
     for name in _NETWORKS:
-        placed = values[name] == Given(name)
-        if placed != (name in own) or (not placed and _is_own(values[name])):
-            raise ValueError(f"its {name} is {values[name]!r}")
+        if name not in values and name not in own:
+            continue
+        placed = values.get(name) == Given(name)
+        if placed != (name in own) or (not placed and _is_own(values.get(name))):
+            raise ValueError(f"its {name} is {values.get(name)!r}")
     if any(callable(v) for v in values.values()):
         raise ValueError("it names something to call")
     return values | own

@@ -9,7 +9,7 @@ from ._layout import flat_rows, network_columns, stack_rows
 from ._schema import read_table
 from ._validation import check_finite, check_has_columns, column_name, text_columns, text_error
 
-__all__ = ["coded_rows", "in_container", "one_row"]
+__all__ = ["check_row_shape", "coded_rows", "in_container", "one_row"]
 
 
 def in_container(x, estimator):
@@ -50,6 +50,26 @@ def one_row(x, estimator, name):
     return x
 
 
+def check_row_shape(estimator, shape, name):
+    """Raise ValueError if rows are images of another shape than those of the fit.
+
+    Parameters
+    ----------
+    estimator : RHVAEAugmenter or RHVAEEmbedder
+        Fitted.
+    shape : tuple of int or None
+        Of a row; None for flat rows.
+    name : str
+        Of the argument, for messages.
+    """
+    if shape is not None and shape != estimator.sample_shape_:
+        raise ValueError(
+            f"The rows of {name} have the shape {shape}, but the sample_shape_ of the fit is "
+            f"{estimator.sample_shape_}. Pass rows of that shape, or flat rows of "
+            f"{estimator.n_features_in_} columns."
+        )
+
+
 def coded_rows(estimator, X, name="X"):
     """Validate rows as in `fit`, against what it has seen, and code them.
 
@@ -73,12 +93,7 @@ def coded_rows(estimator, X, name="X"):
         missing that were not missing there.
     """
     X, shape = flat_rows(wrap(stack_rows(X), "X"))
-    if shape is not None and shape != estimator.sample_shape_:
-        raise ValueError(
-            f"The rows of {name} have the shape {shape}, but the sample_shape_ of the fit is "
-            f"{estimator.sample_shape_}. Pass rows of that shape, or flat rows of "
-            f"{estimator.n_features_in_} columns."
-        )
+    check_row_shape(estimator, shape, name)
     is_frame = isinstance(X, Frame)
     check_has_columns(X)
     table = (read_frame if is_frame else read_table)(X, estimator.categorical_features)

@@ -1,11 +1,11 @@
-"""An augmenter's way into a file and back."""
+"""An estimator's way into a file and back."""
 
 from sklearn.utils.validation import check_is_fitted
 
 from ._model_file import model_document, restore_model
 from ._persistence import read_archive, write_archive
 
-__all__ = ["ModelFileMixin"]
+__all__ = ["EmbedderFileMixin", "ModelFileMixin"]
 
 
 class ModelFileMixin:
@@ -62,7 +62,7 @@ class ModelFileMixin:
         True
         """
         check_is_fitted(self, "classes_")
-        meta, tensors = model_document(self)
+        meta, tensors = model_document(self, "augmenter")
         write_archive(path, meta, tensors, overwrite=overwrite)
 
     @classmethod
@@ -122,4 +122,112 @@ class ModelFileMixin:
         """
         networks = {"encoder": encoder, "decoder": decoder, "metric_network": metric_network}
         meta, tensors = read_archive(path)
-        return restore_model(cls, path, meta, tensors, networks, callbacks, device)
+        return restore_model(
+            cls,
+            "augmenter",
+            path,
+            meta,
+            tensors,
+            networks=networks,
+            callbacks=callbacks,
+            device=device,
+        )
+
+
+class EmbedderFileMixin:
+    """The methods of :class:`~sklearn_pyraug.RHVAEEmbedder` that write and read model files."""
+
+    def save(self, path, *, overwrite=False):
+        """Write what was learned and all parameters to one file, which holds data and no code.
+
+        The file is complete or not there: it is written under a temporary name first.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file. The usual suffix is ``.pyraug``.
+        overwrite : bool, default=False
+            Whether a file already there may be replaced.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        FileExistsError
+            If `path` exists and `overwrite` is False.
+        ValueError
+            If a parameter or an attribute is of a type that a file cannot hold, or if parameters
+            that shape the networks were changed after `fit`.
+        OSError
+            If the file cannot be written.
+
+        See Also
+        --------
+        load : The way back.
+
+        Notes
+        -----
+        The file holds no training rows, but codes of some, and of the columns their ranges and
+        what repeats in them.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_pyraug import RHVAEEmbedder
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> embedder = RHVAEEmbedder(max_epochs=5, random_state=0).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "iris.pyraug"
+        ...     embedder.save(path)
+        ...     loaded = RHVAEEmbedder.load(path)
+        >>> bool((loaded.transform(X) == embedder.transform(X)).all())
+        True
+        """
+        check_is_fitted(self)
+        meta, tensors = model_document(self, "embedder", self._augmenter())
+        write_archive(path, meta, tensors, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path, *, device=None):
+        """Return the fitted embedder of a file that :meth:`save` has written.
+
+        Nothing that the file names is imported or called, and sizes are checked before anything
+        is allocated. :meth:`transform` gives the codes that it gave before :meth:`save`, bit for
+        bit.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+        device : str or None, default=None
+            The parameter `device`. None keeps the one in the file, or takes ``"auto"`` where
+            this machine lacks it. The networks are on the CPU until they are used.
+
+        Returns
+        -------
+        embedder : RHVAEEmbedder
+            Fitted, with the parameters that it had.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, of another version of the format, or of another class.
+        OSError
+            If the file is missing or unreadable.
+
+        See Also
+        --------
+        save : The way there, with an example.
+
+        Examples
+        --------
+        >>> from sklearn_pyraug import RHVAEEmbedder
+        >>> RHVAEEmbedder.load("absent.pyraug")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: [Errno 2] No such file or directory: 'absent.pyraug'
+        """
+        meta, tensors = read_archive(path)
+        return restore_model(cls, "embedder", path, meta, tensors, device=device)

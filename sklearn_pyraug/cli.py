@@ -1,13 +1,17 @@
 """The command line, ``sklearn-pyraug`` or ``python -m sklearn_pyraug``.
 
-Exit codes: 0 on success, 1 where the command failed, 2 on wrong usage, 130 after Ctrl-C. An error
-takes one line on standard error; ``--debug`` shows its traceback, too.
+Exit codes: 0 on success, 1 where the command failed, 2 on wrong usage, 130 after Ctrl-C, 143 where
+the command was told to end (SIGTERM), which is answered as Ctrl-C is. An error takes one line on
+standard error; ``--debug`` shows its traceback, too.
 """
 
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
+from contextlib import contextmanager
 
 import click
 from tqdm import tqdm
@@ -32,12 +36,13 @@ class _Run:
     """What `main` must know of the command that it runs."""
 
     debug = False
+    terminated = False
 
 
 @click.group(
     no_args_is_help=False,
     epilog="`sklearn-pyraug COMMAND --help` has the options of a command, and examples. Exit "
-    "codes: 0 success, 1 the command failed, 2 wrong usage, 130 interrupted.",
+    "codes: 0 success, 1 the command failed, 2 wrong usage, 130 interrupted, 143 terminated.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name=PROG, message="%(prog)s %(version)s")
@@ -62,7 +67,7 @@ def main(argv=None):
     -------
     status : int
         0 on success, 1 where the command failed, 2 on wrong usage, 130 where it was
-        interrupted.
+        interrupted, 143 where it was terminated.
 
     Examples
     --------
@@ -81,10 +86,11 @@ def main(argv=None):
             warnings.simplefilter("ignore", category)
         warnings.showwarning = _show_warning(set())
         try:
-            return _invoke(argv, run)
+            with _termination_as_interrupt(run):
+                return _invoke(argv, run)
         except KeyboardInterrupt:
-            _complain("interrupted")
-            return 130
+            _complain("terminated" if run.terminated else "interrupted")
+            return 143 if run.terminated else 130
         except click.ClickException as error:
             _complain(f"error: {_message(error)}")
             return error.exit_code
@@ -96,6 +102,28 @@ def main(argv=None):
                 traceback.print_exc()
             _complain(f"error: {_reason(error)}")
             return 1
+
+
+@contextmanager
+def _termination_as_interrupt(run):
+    """Let SIGTERM do what Ctrl-C does, so that temporary files and workers go."""
+
+    def interrupt(number, frame):
+        # A second one must not disturb the tidying up that the first has begun.
+        if not run.terminated:
+            run.terminated = True
+            raise KeyboardInterrupt
+
+    # Handlers belong to the main thread; one that is not the default is somebody's own.
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _invoke(argv, run):

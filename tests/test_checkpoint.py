@@ -165,6 +165,9 @@ def test_without_a_random_state_the_seed_is_that_of_the_folder(tmp_path, monkeyp
     np.testing.assert_array_equal(
         went_on.history_[0].train_loss, undisturbed.history_[0].train_loss
     )
+    np.testing.assert_array_equal(
+        went_on.history_[0].train_reconstruction, undisturbed.history_[0].train_reconstruction
+    )
 
 
 def test_what_does_not_change_the_training_may_be_other(tmp_path, monkeypatch):

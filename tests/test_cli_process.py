@@ -64,19 +64,36 @@ def pictures(tmp_path):
     return tmp_path
 
 
+def send_to_group(process, number):
+    """Signal as a terminal does."""
+    os.killpg(process.pid, number)
+
+
+def send_to_process(process, number):
+    """Signal the process alone, as a supervisor does."""
+    process.send_signal(number)
+
+
+CTRL_C = (signal.SIGINT, send_to_group, 130, "interrupted")
+TERM = (signal.SIGTERM, send_to_process, 143, "terminated")
+
+
 @posix
 @pytest.mark.parametrize(
-    ("command", "data", "source", "output"),
+    ("command", "data", "source", "output", "stop"),
     [
-        ("augment", "rows", ["rows.csv", "--target", "kind"], "out.csv"),
-        ("train", "rows", ["rows.csv", "--target", "kind"], "out.pyraug"),
-        ("augment", "pictures", ["pets"], "out"),
+        ("augment", "rows", ["rows.csv", "--target", "kind"], "out.csv", CTRL_C),
+        ("augment", "rows", ["rows.csv", "--target", "kind"], "out.csv", TERM),
+        ("train", "rows", ["rows.csv", "--target", "kind"], "out.pyraug", CTRL_C),
+        ("augment", "pictures", ["pets"], "out", CTRL_C),
     ],
+    ids=["table", "table terminated", "model", "folder"],
 )
-def test_ctrl_c_while_training(
-    command, data, source, output, request, monkeypatch, tmp_path_factory
+def test_a_stop_while_training(
+    command, data, source, output, stop, request, monkeypatch, tmp_path_factory
 ):
-    """Exit code 130 at once, one line, no file; the old output stays, and a second run works."""
+    """Its exit code at once, one line, no file; the old output stays, and a second run works."""
+    number, send, code, word = stop
     folder = request.getfixturevalue(data)
     monkeypatch.chdir(folder)
     arguments = [command, *source, "-o", output]
@@ -93,19 +110,87 @@ def test_ctrl_c_while_training(
         while not list(state.glob("*.state")) and time.monotonic() < patience:
             time.sleep(0.1)
         assert process.poll() is None
-        os.killpg(process.pid, signal.SIGINT)
+        send(process, number)
         began = time.monotonic()
         out, err = process.communicate(timeout=30)
     finally:
         process.kill()
     # A second or two on a free core; here others may be at work.
     assert time.monotonic() - began < 10
-    assert process.returncode == 130
+    assert process.returncode == code
     assert out == ""
-    assert err == "sklearn-pyraug: interrupted\n"
+    assert err == f"sklearn-pyraug: {word}\n"
     assert contents(folder) == before
     assert cli.main([*arguments, "--overwrite", "--seed", "1", *QUICK]) == 0
     assert contents(folder) != before
+
+
+# A writer that stops in the middle of a file until it is told to end.
+STUCK = """
+import sys, time
+from sklearn_pyraug import RHVAEAugmenter, cli
+import sklearn_pyraug._persistence as persistence
+def stuck(file_number):
+    print("writing", flush=True)
+    time.sleep(600)
+persistence.os.fsync = stuck
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@posix
+def test_terminated_while_a_file_is_written(rows):
+    """The temporary file goes, and no output is there."""
+    before = contents(rows)
+    arguments = ["augment", "rows.csv", "--target", "kind", "-o", "out.csv", "--quiet", *QUICK]
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK, *arguments],
+        cwd=rows,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout.readline() == "writing\n"
+        assert len(contents(rows)) == len(before) + 1
+        process.terminate()
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 143
+    assert (out, err) == ("", "sklearn-pyraug: terminated\n")
+    assert contents(rows) == before
+
+
+@posix
+def test_the_handler_of_sigterm_is_the_commands_alone():
+    """Neither does the library set one, nor does `main` leave one or replace one."""
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert cli.main(["--version"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        assert cli.main(["--version"]) == 0
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@posix
+def test_a_second_sigterm_does_not_disturb_the_tidying_up(monkeypatch, capsys):
+    done = []
+
+    def command(argv, run):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            done.append("tidy")
+
+    monkeypatch.setattr(cli, "_invoke", command)
+    assert cli.main([]) == 143
+    assert done == ["tidy"]
+    assert capsys.readouterr().err == "sklearn-pyraug: terminated\n"
 
 
 @posix

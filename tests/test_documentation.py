@@ -57,6 +57,12 @@ def test_methods_are_in_the_reference(reference):
     assert "load_state_dict" not in reference.pages()["sklearn_pyraug.rhvae.RHVAEStack"]
 
 
+def test_pages_of_the_reference_are_files_of_their_own(reference):
+    """`rhvae.Transfer` and `rhvae.transfer` were one file where case does not count."""
+    names = list(reference.pages())
+    assert len({name.casefold() for name in names}) == len(names)
+
+
 def public_callables(reference):
     """Return the public functions, classes and their methods by qualified name."""
     found = {}

@@ -64,6 +64,51 @@ def test_set_output_makes_dataframes():
     assert (Z.index == frame.index).all()
 
 
+def test_set_output_makes_polars():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(X, schema=list("abcd"))
+    embedder = clone(EMBEDDER).set_output(transform="polars").fit(frame)
+    Z = embedder.transform(frame)
+    assert isinstance(Z, polars.DataFrame)
+    assert Z.columns == ["rhvaeembedder0", "rhvaeembedder1"]
+    assert embedder.feature_names_in_.tolist() == list("abcd")
+    np.testing.assert_array_equal(Z.to_numpy(), clone(EMBEDDER).fit_transform(X))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (4, 4, 4), (3, 5, 5), (5, 5, 3)], ids=str)
+def test_images_in_their_shape_have_the_codes_of_flat_ones(shape):
+    rng = np.random.default_rng(0)
+    images = rng.random((12, *shape))
+    embedder = clone(EMBEDDER).fit(images)
+    assert embedder.sample_shape_ == shape
+    Z = embedder.transform(images)
+    flat = images.reshape(12, -1)
+    np.testing.assert_array_equal(embedder.transform(list(images)), Z)
+    np.testing.assert_array_equal(embedder.transform(flat), Z)
+    other = clone(EMBEDDER).set_params(sample_shape=shape).fit(flat)
+    np.testing.assert_array_equal(other.transform(images), Z)
+    back = embedder.inverse_transform(Z)
+    assert back.shape == images.shape
+    np.testing.assert_array_equal(other.inverse_transform(Z), back.reshape(12, -1))
+    framed = clone(EMBEDDER).set_output(transform="pandas").fit_transform(images)
+    np.testing.assert_array_equal(framed.to_numpy(), Z)
+
+
+def test_images_of_another_shape_are_refused():
+    images = np.random.default_rng(0).random((12, 4, 6))
+    embedder = clone(EMBEDDER).fit(images)
+    with pytest.raises(
+        ValueError, match=r"rows of X have the shape \(6, 4\), but the sample_shape_"
+    ):
+        embedder.transform(images.transpose(0, 2, 1))
+    with pytest.raises(
+        ValueError, match=r"sample_shape=\(6, 4\), but the rows of X have the shape"
+    ):
+        clone(EMBEDDER).set_params(sample_shape=(6, 4)).fit(images)
+    with pytest.raises(ValueError, match="sample_shape_ of the fit is None"):
+        clone(EMBEDDER).fit(X).transform(images)
+
+
 def test_codes_know_more_of_the_rows_than_their_mean_does():
     """Two codes of the four columns of iris explain more than half of their variance."""
     X, _ = load_iris(return_X_y=True)

@@ -895,5 +895,5 @@ def test_nothing_is_warned_of(path):
 
 
 def test_document_of_an_augmenter_is_plain_json():
-    meta, _ = model_document(fitted("mixed"))
+    meta, _ = model_document(fitted("mixed"), "augmenter")
     assert json.loads(json.dumps(meta, allow_nan=False)) == meta

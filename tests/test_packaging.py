@@ -9,9 +9,10 @@ import pytest
 from sklearn_pyraug._version import __version__
 
 ROOT = Path(__file__).parents[1]
-# What builds the documentation and is imported by no test: its bounds are the versions that it was
-# last built with.
+# What builds the documentation and is needed by no test of the package: its bounds are the
+# versions that it was last built with.
 DOCUMENTATION_TOOLS = {
+    "latex2mathml",
     "myst-parser",
     "numpydoc",
     "pydata-sphinx-theme",

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
 
 from sklearn_pyraug import RHVAEAugmenter
@@ -17,6 +17,15 @@ def record(n_epochs, best_epoch, held_out=True, level=0.0):
     train = level + 10.0 / np.arange(1, n_epochs + 1)
     valid = train + 1 if held_out else np.full(n_epochs, np.nan)
     return SimpleNamespace(train_loss=train, valid_loss=valid, best_epoch=best_epoch)
+
+
+def record_with_terms(n_epochs, best_epoch, **options):
+    kept = record(n_epochs, best_epoch, **options)
+    terms = {
+        f"{kind}_reconstruction": 0.75 * getattr(kept, f"{kind}_loss")
+        for kind in ("train", "valid")
+    }
+    return SimpleNamespace(**vars(kept), **terms)
 
 
 def fitted(history):
@@ -100,6 +109,50 @@ def test_a_first_epoch_outside_training_is_refused(first_epoch):
         TrainingCurvesDisplay.from_estimator(fitted({0: record(9, 4)}), first_epoch=first_epoch)
 
 
+def test_the_terms_have_panels_of_their_own():
+    history = {"a": record_with_terms(8, 5), "b": record(6, 6), "c": record_with_terms(3, 1)}
+    display = TrainingCurvesDisplay.from_estimator(fitted(history))
+    assert len(display.axes_) == 3
+    assert display.ax_ is display.axes_[0]
+    assert set(display.term_lines_) == {"reconstruction", "divergence"}
+    for name in "ac":
+        for i, kind in enumerate(("train", "valid")):
+            loss = getattr(history[name], f"{kind}_loss")
+            for term, share in (("reconstruction", 0.75), ("divergence", 0.25)):
+                assert_allclose(display.term_lines_[term][name][i].get_ydata(), share * loss)
+    assert display.term_lines_["divergence"]["b"] == []
+    assert len(display.lines_["b"]) == 2
+    assert [ax.get_ylabel() for ax in display.axes_[1:]] == [
+        "reconstruction (nats per row)",
+        "divergence (nats per row)",
+    ]
+    assert [epoch for epoch, _ in marks(display.axes_[2], "|")] == [8, 3]
+    assert legend_texts(display.axes_[2])[-3:] == ["a", "b", "c"]
+    assert "terms" in display.figure_.get_suptitle()
+
+
+def test_the_terms_can_be_left_out():
+    history = {"a": record_with_terms(8, 5)}
+    display = TrainingCurvesDisplay.from_estimator(fitted(history), terms=False)
+    assert len(display.axes_) == 1
+    assert display.term_lines_ == {}
+    with pytest.raises(ValueError, match="`ax` holds 2 axes, and 1 is drawn on; give it alone"):
+        display.plot([display.ax_, display.ax_])
+
+
+def test_a_given_axes_is_parted_for_the_terms():
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    left, _ = figure.subplots(1, 2)
+    history = {"a": record_with_terms(8, 5)}
+    display = TrainingCurvesDisplay.from_estimator(fitted(history), ax=left)
+    assert len(display.axes_) == 3
+    assert not left.axison
+    three = Figure().subplots(3)
+    assert display.plot(three).axes_.tolist() == three.tolist()
+
+
 def test_a_given_axes_is_drawn_on():
     from matplotlib.figure import Figure
 
@@ -119,6 +172,9 @@ def test_a_trained_augmenter_is_drawn():
     train, valid = display.lines_["all classes"]
     assert_array_equal(train.get_ydata(), augmenter.history_[0].train_loss)
     assert_array_equal(valid.get_ydata(), augmenter.history_[0].valid_loss)
+    known, other = display.term_lines_["divergence"]["all classes"]
+    assert_array_equal(known.get_ydata(), augmenter.history_[0].train_divergence)
+    assert_array_equal(other.get_ydata(), augmenter.history_[0].valid_divergence)
     assert display._repr_png_().startswith(b"\x89PNG")
 
 

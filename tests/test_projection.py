@@ -78,7 +78,7 @@ def test_duplicated_rows_add_no_direction():
     assert projection.basis.shape == (11, 200)
     assert_allclose(projection.decode(projection.encode(twice)), twice, atol=precision(T))
     scores = projection.encode(twice)
-    assert_allclose(scores[12:17], scores[:5], rtol=0.0, atol=1e-6)
+    assert_allclose(scores[12:17], scores[:5], rtol=0.0, atol=precision(T))
 
 
 def test_constant_columns_come_back_as_they_were():

@@ -251,6 +251,30 @@ def test_training_lowers_the_loss_of_every_class():
         assert record.best_epoch == 1 + record.train_loss.argmin()
 
 
+@pytest.mark.parametrize("n_leapfrog", [0, 3])
+def test_the_terms_of_the_loss_are_recorded(n_leapfrog):
+    """What one step of all rows recorded is the mean of the terms at the weights before it."""
+    sizes = {0: 30, 1: 20}
+    flow = FLOW._replace(n_leapfrog=n_leapfrog)
+    stack = build_stack(ARCHITECTURE, flow, streams(0, 1)["weights"])
+    terms = []
+    stack.register_forward_hook(lambda module, args, out: terms.append((args[0], out)))
+    split = [ClassRows(some_rows(k, n), some_rows(k, n)[:0]) for k, n in sizes.items()]
+    settings = TrainingSettings(max_epochs=1, batch_size=100)
+    history, _ = train_stack(stack, split, settings, streams(0, 1))
+    ((batch, out),) = terms
+    for k, (record, n) in enumerate(zip(history, sizes.values(), strict=True)):
+        assert batch.mask[k].sum() == n
+        own = batch.mask[k] > 0
+        reconstruction = -out.log_p_x[k][own].mean().item()
+        rest = out.log_q + out.log_gamma - out.log_p_z - out.log_p_rho
+        np.testing.assert_allclose(record.train_reconstruction, [reconstruction], rtol=1e-5)
+        np.testing.assert_allclose(
+            record.train_divergence, [rest[k][own].mean().item()], rtol=1e-3, atol=1e-3
+        )
+        assert np.isnan(record.valid_reconstruction).all()
+
+
 def test_a_class_that_stops_leaves_the_stack():
     """The other class goes on as it does in other company and alone."""
     # Class 1 is noise: what is learned of it makes its held-out loss worse.

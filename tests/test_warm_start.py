@@ -8,6 +8,7 @@ import torch
 from shared import quick, table
 
 from sklearn_pyraug.rhvae import training
+from sklearn_pyraug.rhvae.records import joined_history
 from sklearn_pyraug.rhvae.resume import take_weights
 
 
@@ -68,8 +69,20 @@ def test_records_are_continued(shared):
     assert augmenter.n_epochs_ == {0: 7, 1: 7, 2: 7}
     for k, record in augmenter.history_.items():
         np.testing.assert_array_equal(record.train_loss[:3], first[k])
-        assert len(record.valid_loss) == 7
+        assert len(record.valid_loss) == len(record.train_reconstruction) == 7
         assert 0 < record.best_epoch <= 7
+
+
+def test_a_record_without_terms_is_continued():
+    """A file of an earlier version lacks the terms of the loss: those epochs are not known."""
+    X, y = table()
+    record = quick(max_epochs=2).fit(X, y).history_[0]
+    old = record._replace(train_reconstruction=None, valid_reconstruction=None)
+    joined = joined_history(old, record)
+    assert np.isnan(joined.train_reconstruction[:2]).all()
+    np.testing.assert_array_equal(joined.train_reconstruction[2:], record.train_reconstruction)
+    assert joined_history(old, old).train_reconstruction is None
+    assert old.train_divergence is None
 
 
 def test_it_learns_on():

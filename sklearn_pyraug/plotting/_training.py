@@ -6,31 +6,59 @@ import numpy as np
 
 from ._style import MOST_NAMES, Display, class_style, require
 
+# What is drawn, by quantity: the loss, and the two terms that it is the sum of.
+_LABELS = {
+    "loss": "negative ELBO (nats per row)",
+    "reconstruction": "reconstruction (nats per row)",
+    "divergence": "divergence (nats per row)",
+}
+
+# What is drawn, by quantity: the loss, and the two terms that it is the sum of.
+_LABELS = {
+    "loss": "negative ELBO (nats per row)",
+    "reconstruction": "reconstruction (nats per row)",
+    "divergence": "divergence (nats per row)",
+}
+
 
 class TrainingCurvesDisplay(Display):
-    """Loss of the training and of the held-out rows by epoch, one pair of curves a generator.
+    """Loss by epoch and the two terms that it is the sum of, one curve or pair a generator.
 
     Make one with :meth:`from_estimator`, which draws it. The loss is the negative ELBO in nats
     per row: lower is better. A ring marks the epoch whose weights were kept, and a bar the
     last one. A loss of the held-out rows that rises while that of the training rows falls tells
     of overfitting; a best epoch close to the last one of training that could go on longer.
 
+    Its terms say where it comes from. The reconstruction, E[−log p(x|z)], is what the codes do
+    not tell of the rows; as log densities of continuous columns may be positive, it may be
+    negative. The divergence of the codes from their prior is what they do tell: near 0 nats they
+    tell nothing, and all new rows are alike.
+
     Parameters
     ----------
     histories : dict
         By the name to be shown, a record with ``train_loss`` and ``valid_loss``, arrays of shape
         (n_epochs,), the latter NaN where no rows were held out, and ``best_epoch``, counted
-        from 1, or 0 for none.
+        from 1, or 0 for none. For the terms, it also has arrays of the same shape
+        ``train_reconstruction`` and ``valid_reconstruction``, or None for both.
+    terms : bool, default=True
+        Whether the terms are drawn, each in a panel of its own. Where no record has them, as of
+        an augmenter that an earlier version saved, there is the loss alone.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        That of the loss.
+    axes_ : ndarray of shape (n_panels,) of matplotlib Axes
+        Those of the loss, the reconstruction and the divergence, or that of the loss alone.
     figure_ : matplotlib Figure
-        The figure of it.
+        The figure of them.
     lines_ : dict
-        By name, a list of the curves: matplotlib Line2D of the training rows and, where rows
-        were held out, of those.
+        By name, a list of the curves of the loss: matplotlib Line2D of the training rows and,
+        where rows were held out, of those.
+    term_lines_ : dict
+        By term, ``"reconstruction"`` and ``"divergence"``, a dict like `lines_`; empty where the
+        loss is alone. A name whose record has no terms has no curves.
 
     Notes
     -----
@@ -47,23 +75,28 @@ class TrainingCurvesDisplay(Display):
     >>> display = TrainingCurvesDisplay.from_estimator(augmenter)
     >>> list(display.lines_)
     ['0', '1', '2']
+    >>> list(display.term_lines_)
+    ['reconstruction', 'divergence']
     """
 
-    def __init__(self, *, histories):
+    def __init__(self, *, histories, terms=True):
         self.histories = histories
+        self.terms = terms
 
     @classmethod
-    def from_estimator(cls, augmenter, *, ax=None, first_epoch=1):
+    def from_estimator(cls, augmenter, *, ax=None, first_epoch=1, terms=True):
         """Draw the losses of a fitted augmenter.
 
         Parameters
         ----------
         augmenter : fitted augmenter
             Its ``history_`` holds a record by label.
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+        ax : matplotlib Axes or array of them, default=None
+            Where to draw, see :meth:`plot`.
         first_epoch : int, default=1
             First epoch drawn, see :meth:`plot`.
+        terms : bool, default=True
+            Whether the terms of the loss are drawn, too, where they were recorded.
 
         Returns
         -------
@@ -77,18 +110,20 @@ class TrainingCurvesDisplay(Display):
         AttributeError
             If the augmenter has no ``history_``: it is not fitted.
         ValueError
-            If nothing was trained, or `first_epoch` does not lie within the epochs.
+            If nothing was trained, `first_epoch` does not lie within the epochs, or `ax` cannot
+            be used.
         """
         history = require(augmenter, "history_", "fit it before its training is drawn.")
-        return cls(histories=_distinct(history)).plot(ax, first_epoch=first_epoch)
+        return cls(histories=_distinct(history), terms=terms).plot(ax, first_epoch=first_epoch)
 
     def plot(self, ax=None, *, first_epoch=1):
         """Draw the stored losses.
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+        ax : matplotlib Axes or array of them, default=None
+            Where to draw: an axes of a grid of subplots, which is parted where terms are drawn,
+            or one a panel. None makes a new figure.
         first_epoch : int, default=1
             First epoch drawn. The first losses often lie far above all later ones, which show
             more detail without them.
@@ -103,7 +138,8 @@ class TrainingCurvesDisplay(Display):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is nothing to draw, or `first_epoch` does not lie within the epochs.
+            If there is nothing to draw, `first_epoch` does not lie within the epochs, or `ax`
+            cannot be used.
         """
         n_epochs = max((len(h.train_loss) for h in self.histories.values()), default=0)
         if not n_epochs:
@@ -115,19 +151,42 @@ class TrainingCurvesDisplay(Display):
             raise ValueError(
                 f"`first_epoch` is {first_epoch!r}; give an integer from 1 to {n_epochs}."
             )
-        n_classes = len(self.histories)
-        ax = self._axes(ax, (6.4 + 1.2 * (1 < n_classes <= MOST_NAMES), 4.4))
-        self.lines_ = {}
-        handles = []
-        for k, (name, history) in enumerate(self.histories.items()):
-            style = class_style(k)
-            if n_classes > MOST_NAMES:
-                style["marker"] = ""  # nothing would say whose they are
-            self.lines_[name] = _draw_curves(ax, history, first_epoch, style, k)
-            _draw_marks(ax, history, first_epoch, style, 11 if n_classes <= 8 else 6)
-            handles.append(_handle(label=name, **style))
-        _finish(ax, handles, any(len(lines) == 2 for lines in self.lines_.values()))
+        panels = {name: _values(self.histories, name) for name in _LABELS}
+        if not (self.terms and any(panels["reconstruction"].values())):
+            panels = {"loss": panels["loss"]}
+        names = list(self.histories)
+        many = len(names) > MOST_NAMES
+        styles = [class_style(k) | ({"marker": ""} if many else {}) for k in range(len(names))]
+        axes = self._make_axes(ax, len(panels), names)
+        drawn = {
+            quantity: _draw_panel(panel, quantity, self.histories, curves, styles, first_epoch)
+            for panel, (quantity, curves) in zip(axes, panels.items(), strict=True)
+        }
+        self.lines_ = drawn.pop("loss")
+        self.term_lines_ = drawn
+        handles = [_handle(label=name, **s) for name, s in zip(names, styles, strict=True)]
+        held_out = any(len(lines) == 2 for lines in self.lines_.values())
+        _add_legend(axes[-1], handles, held_out, alone=len(axes) == 1)
         return self
+
+    def _make_axes(self, ax, n_panels, names):
+        """Return the axes of the panels, under a title."""
+        named = f"{len(names)} classes" if len(names) > MOST_NAMES else None
+        named = names[0] if len(names) == 1 else named
+        ending = "" if named is None else f": {named}"
+        beside = 1.2 * (1 < len(names) <= MOST_NAMES or n_panels > 1)
+        if n_panels > 1:
+            title = "Loss by epoch, and the terms it is the sum of" + ending
+            size = (10.6 + beside, 4.0)
+            axes = self._panels(ax, n_panels, n_panels, size, title, sharex=True)
+        else:
+            given = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+            if len(given) != 1:
+                raise ValueError(f"`ax` holds {len(given)} axes, and 1 is drawn on; give it alone.")
+            axes = self.axes_ = np.array([self._axes(given[0], (6.4 + beside, 4.4))])
+            axes[0].set_title("Loss by epoch (lower is better)" + ending)
+        self.ax_ = axes[0]
+        return axes
 
 
 def _distinct(history):
@@ -146,32 +205,61 @@ def _same(a, b):
     )
 
 
-def _draw_curves(ax, history, first_epoch, style, k):
-    """Draw the curves of class number k; return the lines."""
-    epochs = np.arange(first_epoch, len(history.train_loss) + 1)
-    every = max(1, len(epochs) // 6)
-    # The markers of several curves are shifted, so that they do not lie on one another.
-    style = style | {"markevery": (k * every // 4 % every, every), "markersize": 4}
-    lines = ax.plot(epochs, history.train_loss[first_epoch - 1 :], "--", linewidth=1, **style)
-    if _held_out(history):
-        lines += ax.plot(epochs, history.valid_loss[first_epoch - 1 :], "-", linewidth=1.7, **style)
+def _values(histories, quantity):
+    """Return by name the arrays of a quantity: of training and held-out rows, where known."""
+    values = {}
+    for name, history in histories.items():
+        rows = {"train": True, "valid": np.isfinite(history.valid_loss).any()}
+        kinds = [kind for kind, known in rows.items() if known]
+        arrays = [getattr(history, f"{kind}_loss") for kind in kinds]
+        if quantity != "loss":
+            terms = [getattr(history, f"{kind}_reconstruction", None) for kind in kinds]
+            if any(term is None for term in terms):
+                arrays = []
+            elif quantity == "reconstruction":
+                arrays = terms
+            else:
+                arrays = [loss - term for loss, term in zip(arrays, terms, strict=True)]
+        values[name] = arrays
+    return values
+
+
+def _draw_panel(ax, quantity, histories, values, styles, first_epoch):
+    """Draw the curves of a quantity, with marks; return the lines by name."""
+    from matplotlib.ticker import MaxNLocator
+
+    lines = {}
+    size = 11 if len(histories) <= 8 else 6
+    for k, (name, history) in enumerate(histories.items()):
+        lines[name] = _draw_curves(ax, values[name], first_epoch, styles[k], k)
+        if lines[name]:
+            # On the curve that the best epoch was chosen by.
+            _draw_marks(ax, values[name][-1], history.best_epoch, first_epoch, styles[k], size)
+    ax.set(xlabel="epoch", ylabel=_LABELS[quantity])
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return lines
 
 
-def _draw_marks(ax, history, first_epoch, style, size):
-    """Mark the best epoch and the last one, on the curve that the best was chosen by."""
-    n_epochs, best = len(history.train_loss), history.best_epoch
-    loss = history.valid_loss if _held_out(history) else history.train_loss
+def _draw_curves(ax, values, first_epoch, style, k):
+    """Draw the curves of class number k, training rows first; return the lines."""
+    lines = []
+    for array, line, width in zip(values, ("--", "-"), (1.0, 1.7), strict=False):
+        epochs = np.arange(first_epoch, len(array) + 1)
+        every = max(1, len(epochs) // 6)
+        # The markers of several curves are shifted, so that they do not lie on one another.
+        marked = style | {"markevery": (k * every // 4 % every, every), "markersize": 4}
+        lines += ax.plot(epochs, array[first_epoch - 1 :], line, linewidth=width, **marked)
+    return lines
+
+
+def _draw_marks(ax, values, best, first_epoch, style, size):
+    """Mark the best epoch and the last one."""
     ring = {"fillstyle": "none", "markeredgewidth": size / 7, "color": "black"}
     bar = {"markeredgewidth": 2, "color": style["color"]}
     if best >= first_epoch:
-        ax.plot(best, loss[best - 1], "o", markersize=size, **ring)
-    if n_epochs >= first_epoch:
-        ax.plot(n_epochs, loss[-1], "|", markersize=size + 2, **bar)
-
-
-def _held_out(history):
-    return np.isfinite(history.valid_loss).any()
+        ax.plot(best, values[best - 1], "o", markersize=size, **ring)
+    if len(values) >= first_epoch:
+        ax.plot(len(values), values[-1], "|", markersize=size + 2, **bar)
 
 
 def _handle(**options):
@@ -180,11 +268,8 @@ def _handle(**options):
     return Line2D([], [], **{"linestyle": "none"} | options)
 
 
-def _finish(ax, handles, held_out):
-    """Write titles and legends."""
-    from matplotlib.ticker import MaxNLocator
-
-    title = "Loss by epoch (lower is better)"
+def _add_legend(ax, handles, held_out, alone):
+    """Explain lines, marks and, of several classes that have names, whose they are."""
     n_classes = len(handles)
     meanings = [_handle(color="black", linestyle="--", linewidth=1.0, label="training rows")]
     if held_out:
@@ -194,14 +279,10 @@ def _finish(ax, handles, held_out):
     meanings += [_handle(label="best epoch", **ring), _handle(label="stopped", **bar)]
     # Beside the axes, where no curve is covered.
     beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-    if n_classes == 1:
-        title += f": {handles[0].get_label()}"
+    if n_classes == 1 and alone:
         ax.legend(handles=meanings, loc="best")
-    elif n_classes <= MOST_NAMES:
+    elif n_classes == 1 or n_classes > MOST_NAMES:
+        ax.legend(handles=meanings, fontsize="small", **beside)
+    else:
         columns = 1 + (n_classes + len(meanings) > 16)
         ax.legend(handles=meanings + handles, ncols=columns, fontsize="small", **beside)
-    else:
-        title += f": {n_classes} classes"
-        ax.legend(handles=meanings, fontsize="small", **beside)
-    ax.set(title=title, xlabel="epoch", ylabel="negative ELBO (nats per row)")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["ClassHistory", "TrainingSettings", "joined_history"]
+__all__ = ["BY_EPOCH", "ClassHistory", "TrainingSettings", "joined_history"]
+
+# The fields of a record that have one number an epoch.
+BY_EPOCH = ("train_loss", "valid_loss", "train_reconstruction", "valid_reconstruction")
 
 
 class TrainingSettings(NamedTuple):
@@ -45,6 +48,15 @@ class TrainingSettings(NamedTuple):
 class ClassHistory(NamedTuple):
     """What one class went through.
 
+    The loss is the negative ELBO, and the sum of two terms:
+
+    * the reconstruction, E[−log p(x|z_K)]: how badly the rows are told by their codes;
+    * the divergence, E[log q(z₀|x) + log N(γ; 0, I) − ½ log det G(z₀) − log p(z_K)
+      − log N(ρ_K; 0, G(z_K))]: how much the codes tell, beyond what the prior knows of them. It is
+      the Kullback-Leibler divergence of the density of (z_K, ρ_K) given x from that of codes and
+      momenta without x; of a plain VAE that of q(z|x) from N(0, I). Estimated with one draw a row,
+      it may fall below zero by chance.
+
     Attributes
     ----------
     train_loss : ndarray of shape (n_epochs,)
@@ -59,6 +71,9 @@ class ClassHistory(NamedTuple):
         Where it was trained.
     batch_size : int or None
         Most rows per class and step.
+    train_reconstruction, valid_reconstruction : ndarray of shape (n_epochs,) or None
+        The first term of either loss, weighted as the loss is; NaN where the loss is, and in
+        epochs of which it was not recorded. None if it was recorded of none.
     """
 
     train_loss: np.ndarray
@@ -67,14 +82,42 @@ class ClassHistory(NamedTuple):
     n_rollbacks: int
     device: str | None = None
     batch_size: int | None = None
+    train_reconstruction: np.ndarray | None = None
+    valid_reconstruction: np.ndarray | None = None
+
+    @property
+    def train_divergence(self):
+        """The second term of the loss of the training rows, as an array like it, or None."""
+        return _difference(self.train_loss, self.train_reconstruction)
+
+    @property
+    def valid_divergence(self):
+        """The second term of the loss of the held-out rows, as an array like it, or None."""
+        return _difference(self.valid_loss, self.valid_reconstruction)
+
+
+def _difference(loss, reconstruction):
+    return None if reconstruction is None else loss - reconstruction
 
 
 def joined_history(before, after):
     """Return the record of a class whose training went on."""
     n = len(before.train_loss)
+    joined = {name: _joined(before, after, name) for name in BY_EPOCH}
     return after._replace(
-        train_loss=np.r_[before.train_loss, after.train_loss],
-        valid_loss=np.r_[before.valid_loss, after.valid_loss],
+        **joined,
         best_epoch=n + after.best_epoch if after.best_epoch else before.best_epoch,
         n_rollbacks=before.n_rollbacks + after.n_rollbacks,
     )
+
+
+def _joined(before, after, name):
+    parts = [getattr(record, name) for record in (before, after)]
+    if all(part is None for part in parts):
+        return None
+    # A file of an earlier version lacks the terms of the loss.
+    known = [
+        np.full(len(record.train_loss), np.nan) if part is None else part
+        for record, part in zip((before, after), parts, strict=True)
+    ]
+    return np.concatenate(known)

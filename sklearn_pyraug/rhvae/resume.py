@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from .records import BY_EPOCH
+
 __all__ = [
     "SaveState",
     "StateError",
@@ -124,7 +126,8 @@ def take_state(net, settings, finished=False):
     for k, chunks in enumerate(loader.chunks):
         tensors |= {f"chunks.{k}.{i}": c for i, c in enumerate(chunks)}
     for k, losses in enumerate(net.class_losses_):
-        tensors[f"losses.{k}"] = torch.tensor(losses, dtype=torch.float64)
+        by_epoch = [losses[name] for name in BY_EPOCH]
+        tensors[f"losses.{k}"] = torch.tensor(by_epoch, dtype=torch.float64)
     records = _class_records(net) | {
         "active": net.active_,
         "history": torch.tensor(
@@ -193,7 +196,7 @@ def _put(net, meta, tensors):
     if set(networks) != set(meta["n_calls"]):
         raise ValueError("its networks that take turns are others")
     losses = [tensors[f"losses.{k}"] for k in range(K)]
-    if any(v.shape[:1] != (2,) or v.dim() != 2 for v in losses):
+    if any(v.shape[:1] != (len(BY_EPOCH),) or v.dim() != 2 for v in losses):
         raise ValueError("its losses have another shape")
     chunks = [
         [tensors[f"chunks.{k}.{i}"] for i in range(n)] for k, n in enumerate(meta["n_chunks"])
@@ -224,7 +227,7 @@ def _put(net, meta, tensors):
     for name, module in networks.items():
         module.n_calls = int(meta["n_calls"][name])
     net.loader.chunks = chunks
-    net.class_losses_ = [tuple(list(row) for row in v.tolist()) for v in losses]
+    net.class_losses_ = [dict(zip(BY_EPOCH, v.tolist(), strict=True)) for v in losses]
     net.lr_scale_, net.eps_ = records["lr_scale"].clone(), records["eps"].clone()
     for name in ("best_loss", "best_epoch", "n_rollbacks", "rollbacks_in_a_row"):
         setattr(net, f"{name}_", records[name].numpy().copy())

@@ -16,7 +16,7 @@ from torch import nn
 from .data import StackLoader, fixed_batch, metric_rows
 from .model import RHVAEStack
 from .progress import ProgressBar, nanmean
-from .records import ClassHistory
+from .records import BY_EPOCH, ClassHistory
 from .resume import SaveState, put_state, take_state, trained_tensors
 from .score import Workspace
 
@@ -30,17 +30,14 @@ class _AllClassesStopped(Exception):
     """Every class has converged: leaves skorch's loop."""
 
 
-def _mean_loss(terms, mask, kl_weight=1.0, weight=None):
-    """Return the mean negative ELBO per class, shape (n_classes,)."""
-    elbo = terms.elbo
-    if kl_weight < 1.0:
-        elbo = terms.log_p_x + kl_weight * (elbo - terms.log_p_x)
+def _mean_loss(log_p, batch):
+    """Return the mean of −log p per class, shape (n_classes,), of values of a batch's rows."""
     # where, not a product: padding rows may hold anything, also infinity.
-    elbo = torch.where(mask > 0, elbo, 0.0)
-    if weight is not None:
+    log_p = torch.where(batch.mask > 0, log_p, 0.0)
+    if batch.weight is not None:
         # Of mean 1 in the class, not in the batch, where rows beside light ones would count more.
-        elbo = weight * elbo
-    return -elbo.sum(1) / mask.sum(1).clamp_min(1.0)
+        log_p = batch.weight * log_p
+    return -log_p.sum(1) / batch.mask.sum(1).clamp_min(1.0)
 
 
 def _from_callback(error):
@@ -105,7 +102,7 @@ class StackNet(NeuralNet):
             self.has_valid_ = (self.valid.mask.sum(1) > 0).cpu().numpy()
         self.rollbacks_in_a_row_ = np.zeros(K, dtype=int)
         self.epoch_loss_ = np.full(K, np.nan)
-        self.class_losses_ = [([], []) for _ in range(K)]
+        self.class_losses_ = [{name: [] for name in BY_EPOCH} for _ in range(K)]
         self.best_state_ = {n: v.detach().clone() for n, v in trained_tensors(self.module_).items()}
         return self
 
@@ -121,12 +118,14 @@ class StackNet(NeuralNet):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the sum over classes of the mean negative ELBO; each class is on its own."""
-        loss = _mean_loss(y_pred, X.mask, weight=X.weight)
+        loss = _mean_loss(y_pred.elbo, X)
         # What is recorded, and what the best weights are chosen by, is the ELBO itself.
         self.batch_loss_ = loss.detach()
+        self.batch_reconstruction_ = _mean_loss(y_pred.log_p_x.detach(), X)
         epoch = len(self.history)
         if epoch <= self.kl_warmup:
-            loss = _mean_loss(y_pred, X.mask, epoch / (self.kl_warmup + 1.0), X.weight)
+            log_p_x, kl_weight = y_pred.log_p_x, epoch / (self.kl_warmup + 1.0)
+            loss = _mean_loss(log_p_x + kl_weight * (y_pred.elbo - log_p_x), X)
         return torch.where(torch.isfinite(loss), loss, 0.0).sum()
 
     def train_step_single(self, batch, **fit_params):
@@ -162,7 +161,8 @@ class StackNet(NeuralNet):
                     p[slow] = torch.lerp(old, p[slow], s)
             if bad.any():
                 self._roll_back(bad.nonzero().flatten().cpu())
-        self._sum_loss += torch.where(bad, torch.nan, self.batch_loss_)
+        batch_terms = torch.stack([self.batch_loss_, self.batch_reconstruction_])
+        self._sum_terms += torch.where(bad, torch.nan, batch_terms)
         self._n_steps += 1
         return step
 
@@ -184,20 +184,23 @@ class StackNet(NeuralNet):
     def on_epoch_begin(self, net, **kwargs):
         """Reset the running loss of the epoch."""
         super().on_epoch_begin(net, **kwargs)
-        self._sum_loss = torch.zeros(len(self.active_), device=self.module_.eps.device)
+        # Of the loss and of the reconstruction, which is one of its two terms.
+        self._sum_terms = torch.zeros(2, len(self.active_), device=self.module_.eps.device)
         self._n_steps = 0
 
     def on_epoch_end(self, net, **kwargs):
         """Record losses, keep the best weights, let converged classes leave the stack."""
         super().on_epoch_end(net, **kwargs)
-        train = (self._sum_loss / max(self._n_steps, 1)).cpu().double().numpy()
-        valid = self._valid_loss()
+        terms = (self._sum_terms / max(self._n_steps, 1)).cpu().double().numpy()
+        valid_terms = self._valid_terms()
+        train, valid = terms[0], valid_terms[0]
         self.epoch_loss_ = train
         active = self.active_.numpy()
         monitored = np.where(self.has_valid_[active], valid, train)
         for j, k in enumerate(active):
-            self.class_losses_[k][0].append(train[j])
-            self.class_losses_[k][1].append(valid[j])
+            values = train[j], valid[j], terms[1, j], valid_terms[1, j]
+            for name, value in zip(BY_EPOCH, values, strict=True):
+                self.class_losses_[k][name].append(value)
         finite = np.isfinite(monitored)
         better = finite & (monitored < self.best_loss_[active])
         self.rollbacks_in_a_row_[active] = np.where(
@@ -218,13 +221,15 @@ class StackNet(NeuralNet):
             self.leave(torch.from_numpy((~stop).nonzero()[0]))
 
     @torch.no_grad()
-    def _valid_loss(self):
+    def _valid_terms(self):
+        """Return loss and reconstruction of the held-out rows, shape (2, n_classes)."""
         if self.valid is None:
-            return np.full(len(self.active_), np.nan)
+            return np.full((2, len(self.active_)), np.nan)
         self._set_training(False)
         batch = self.valid._replace(metric=self.module_.metric(*self.metric_rows))
-        loss = _mean_loss(self.module_(batch), batch.mask, weight=batch.weight)
-        return torch.where(batch.mask.sum(1) > 0, loss, torch.nan).cpu().double().numpy()
+        elbo_terms = self.module_(batch)
+        terms = torch.stack([_mean_loss(v, batch) for v in (elbo_terms.elbo, elbo_terms.log_p_x)])
+        return torch.where(batch.mask.sum(1) > 0, terms, torch.nan).cpu().double().numpy()
 
     @torch.no_grad()
     def _keep_weights(self, positions):
@@ -383,8 +388,16 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         net.notify("on_train_end", X=None, y=None)
     _restore(stack, net.best_state_, T, net.eps_)
     history = [
-        ClassHistory(np.array(t), np.array(v), int(e), int(n), device, settings.batch_size)
-        for (t, v), e, n in zip(net.class_losses_, net.best_epoch_, net.n_rollbacks_, strict=True)
+        ClassHistory(
+            **{name: np.array(values) for name, values in by_epoch.items()},
+            best_epoch=int(best),
+            n_rollbacks=int(n),
+            device=device,
+            batch_size=settings.batch_size,
+        )
+        for by_epoch, best, n in zip(
+            net.class_losses_, net.best_epoch_, net.n_rollbacks_, strict=True
+        )
     ]
     return history, interrupted
 
