@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal, assert_equal
 from shared import quick, table
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError

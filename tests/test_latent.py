@@ -141,10 +141,18 @@ def test_every_way_to_draw(sampler, metric, counts):
     for v in z:
         assert v.dtype == torch.float32
         assert torch.isfinite(v).all()
-    assert set(info) == {"acceptance_rate", "divergence_rate", "step_size"}
-    for value in info.values():
-        assert value.shape == (K,)
-        assert torch.isfinite(value).all()
+    names = {"acceptance_rate", "divergence_rate", "step_size"}
+    for name in names:
+        assert info[name].shape == (K,)
+        assert torch.isfinite(info[name]).all()
+    expected = {"hmc": {"energy_error", "autocorrelation"}, "random_walk": {"autocorrelation"}}
+    assert set(info) == names | expected.get(sampler, set())
+    for name in set(info) - names:
+        # What draws nothing has none.
+        own = torch.tensor(counts) > 0
+        assert len(info[name]) == K
+        assert torch.isfinite(info[name][own]).all()
+        assert info[name][~own].isnan().all()
 
 
 @pytest.mark.parametrize(("sampler", "metric"), WAYS)

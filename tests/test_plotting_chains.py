@@ -84,6 +84,31 @@ def test_a_target_of_ones_own_is_marked():
     )
 
 
+def test_energy_error_and_autocorrelation_have_their_panels():
+    curve = 0.8 ** np.arange(10)
+    infos = {
+        0: INFOS["setosa"] | {"energy_error": 0.2, "autocorrelation": curve},
+        1: INFOS["virginica"] | {"energy_error": np.nan, "autocorrelation": np.full(10, np.nan)},
+    }
+    display = ChainDiagnosticsDisplay.from_estimator(drawn(infos))
+    assert list(display.bars_) == [
+        "acceptance_rate",
+        "divergence_rate",
+        "energy_error",
+        "step_size",
+    ]
+    assert widths(display, "energy_error")[0] == 0.2
+    assert [text.get_text() for text in display.axes_[2].texts] == ["0.2", ""]
+    assert display.axes_[2].get_xlabel() == "energy error\n(nats, mean)"
+    assert list(display.lines_) == [0]
+    assert_allclose(display.lines_[0].get_ydata(), curve)
+    assert_allclose(display.lines_[0].get_xdata(), np.arange(10))
+    assert display.axes_[4].get_xlabel() == "lag\n(steps)"
+    plain = ChainDiagnosticsDisplay.from_estimator(drawn())
+    assert len(plain.axes_) == 3
+    assert plain.lines_ == {}
+
+
 def test_a_given_axes_is_parted():
     from matplotlib.figure import Figure
 

@@ -220,7 +220,7 @@ def test_draws_of_a_class_do_not_depend_on_the_other_classes(make, random_seed):
             metric, [spread(40, 6), spread(n_other, 6)], [stream(1), stream(2)], n_steps=20
         )
         assert [len(x) for x in z] == [40, n_other]
-        assert all(torch.isfinite(value).all() for value in info.values())
+        assert all(torch.isfinite(value[: 1 + (n_other > 0)]).all() for value in info.values())
         draws.append((z[0], info["step_size"][0], info["acceptance_rate"][0]))
     alone = metric._replace(**{n: v[:1] for n, v in metric._asdict().items() if torch.is_tensor(v)})
     z, info = sample_random_walk(alone, [spread(40, 6)], [stream(1)], n_steps=20)
