@@ -5,12 +5,13 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 
 from ._random import root_seed
-from ._report_measures import GROUPS, MEASURES, Settings, column_results
+from ._report_measures import GROUPS, MEASURES, P_VALUES, Settings, column_results
 from ._report_plots import find_plots
 from ._report_result import ALL, AugmentationReport, ReportLine
 from ._report_rows import Rows, code_rows, read_rows
 from ._validation import no_data_in_errors
 from .metrics import train_on_synthetic, training_proximity
+from .metrics._pairs import check_count
 
 __all__ = ["augmentation_report"]
 
@@ -21,7 +22,15 @@ _NONE = float("nan")
 
 @no_data_in_errors()
 def augmentation_report(
-    augmenter, X, y, X_holdout=None, y_holdout=None, *, classifier=None, random_state=None
+    augmenter,
+    X,
+    y,
+    X_holdout=None,
+    y_holdout=None,
+    *,
+    classifier=None,
+    n_permutations=99,
+    random_state=None,
 ):
     """Compare an augmenter's synthetic rows with real ones by all measures, per class and overall.
 
@@ -54,6 +63,12 @@ def augmentation_report(
         as they come, images flattened. None is a
         :class:`~sklearn.ensemble.RandomForestClassifier` on coded rows, see the notes.
 
+    n_permutations : int, default=99
+        Random divisions of the rows for the p-values of the two-sample AUC and of the mean
+        discrepancy, see :func:`~sklearn_pyraug.metrics.classifier_two_sample_test` and
+        :func:`~sklearn_pyraug.metrics.maximum_mean_discrepancy`. The least p-value is
+        1 / (1 + n_permutations); 0 leaves them out.
+
     random_state : int, RandomState instance or None, default=None
         Seed of the measures and of the default classifier. The augmenter has a seed of its own.
         None takes fresh entropy.
@@ -71,8 +86,9 @@ def augmentation_report(
     ValueError
         If rows and labels, or the columns of two sets, do not fit; if only one of `X_holdout` and
         `y_holdout` is given; if a hold-out row has a class that y lacks, or y one that the
-        augmenter was not fitted to; or if rows hold infinity, or images NaN. An error of the
-        augmenter or of the classifier is raised as it is.
+        augmenter was not fitted to; if rows hold infinity, or images NaN; or if `n_permutations`
+        is no integer of at least 0. An error of the augmenter or of the classifier is raised as
+        it is.
 
     See Also
     --------
@@ -93,6 +109,12 @@ def augmentation_report(
     all are measured against the training rows, and the yardstick is that of one random half of each
     class against the other. Halves have fewer rows: there distances to the closest row are larger,
     and so are differences by chance.
+
+    A p-value tells how often chance alone makes two sets of one distribution differ as much. Read
+    the difference first: among many rows a small one has a small p-value, too, and a large one
+    among few rows need not have. The test asks for rows that the generator has not seen; without
+    a hold-out a generator that stays close to its training rows has a large p-value for that
+    reason alone. The yardstick is the p-value of real rows against real ones.
 
     The distances to the closest record and their ratios are medians. "close rows", "near-copies"
     and "copies" are shares of the rows of the last ``fit_resample``, where there was one, with
@@ -123,6 +145,7 @@ def augmentation_report(
     True
     """
     seed = root_seed(random_state)
+    check_count("n_permutations", n_permutations, least=0)
     augmenter = _fitted(augmenter, X, y)
     if (X_holdout is None) != (y_holdout is None):
         missing = "X_holdout" if X_holdout is None else "y_holdout"
@@ -144,7 +167,8 @@ def augmentation_report(
             )
     is_image = np.ndim(X) > 2 or getattr(augmenter, "sample_shape_", None) is not None
     sets, categorical = code_rows(sets, getattr(augmenter, "categorical_features", None), is_image)
-    return _Reporter(augmenter, n_real, sets, Settings(categorical, seed)).report(classifier)
+    settings = Settings(categorical, seed, n_permutations)
+    return _Reporter(augmenter, n_real, sets, settings).report(classifier)
 
 
 def _fitted(augmenter, X, y):
@@ -348,6 +372,8 @@ class _Reporter:
                 self._add(name, label, share, yardstick)
 
     def _add(self, name, label, value, yardstick, note="", kind=None):
+        if name in P_VALUES and not self.settings.n_permutations:
+            return
         # A column is judged as the largest of them is.
         measure = MEASURES["largest column difference" if kind == "columns" else name]
         value, yardstick = float(value), float(yardstick)

@@ -18,9 +18,10 @@ from .metrics import (
     sliced_wasserstein_distance,
 )
 
-__all__ = ["GROUPS", "MEASURES", "Group", "Measure", "Settings", "column_results"]
+__all__ = ["GROUPS", "MEASURES", "P_VALUES", "Group", "Measure", "Settings", "column_results"]
 
 _HIGHER, _LOWER, _NEAR = "higher is better", "lower is better", "near the yardstick"
+_P_VALUE = "small: they differ"
 # Rows of which the median distance is taken.
 _MAX_MEDIAN_ROWS = 500
 
@@ -50,10 +51,13 @@ class Settings(NamedTuple):
     ----------
     categorical : ndarray of bool of shape (n_features,)
     seed : int
+    n_permutations : int
+        For the p-values.
     """
 
     categorical: np.ndarray
     seed: int
+    n_permutations: int
 
 
 class Group(NamedTuple):
@@ -87,7 +91,9 @@ MEASURES = {
     "density": Measure("fidelity", "1 is ideal", _below(0.5)),
     "coverage": Measure("fidelity", _HIGHER, _below(0.5)),
     "two-sample AUC": Measure("fidelity", "0.5 is ideal", lambda v, _: v > 0.8),
+    "two-sample p-value": Measure("fidelity", _P_VALUE),
     "mean discrepancy (MMD²)": Measure("fidelity", "0 is ideal"),
+    "MMD² p-value": Measure("fidelity", _P_VALUE),
     "sliced Wasserstein": Measure("fidelity", _LOWER, _above(3)),
     # The yardstick of one column may be small by chance. Between few rows it is large, and since
     # no difference is above 1, half of what is left is then much.
@@ -108,16 +114,21 @@ MEASURES = {
     "copies": Measure("privacy", _LOWER, lambda v, yardstick: v > yardstick + 0.1),
 }
 
+# They are left out where no permutation is wanted.
+P_VALUES = ("two-sample p-value", "MMD² p-value")
+
 
 def _neighbourhoods(real, other, settings):
     return precision_recall_density_coverage(real.coded, other.coded)
 
 
 def _two_samples(real, other, settings):
-    result = classifier_two_sample_test(
-        real.coded, other.coded, n_permutations=0, random_state=settings.seed
+    return classifier_two_sample_test(
+        real.coded,
+        other.coded,
+        n_permutations=settings.n_permutations,
+        random_state=settings.seed,
     )
-    return (result.statistic,)
 
 
 def _distances(real, other, settings):
@@ -133,8 +144,16 @@ def _distances(real, other, settings):
         scale=None,
         random_state=seed,
     )
+    # That of both sets together, for a p-value that is exact.
+    test = maximum_mean_discrepancy(
+        real.coded,
+        other.coded,
+        scale=None,
+        n_permutations=settings.n_permutations,
+        random_state=seed,
+    )
     distance = sliced_wasserstein_distance(real.coded, other.coded, scale=None, random_state=seed)
-    return discrepancy.statistic, distance
+    return discrepancy.statistic, test.p_value, distance
 
 
 def _columns(real, other, settings):
@@ -160,8 +179,8 @@ def _closeness(training, other, settings):
 # The first set is that of the real rows; for "privacy" those that the generator was trained on.
 GROUPS = (
     Group(("precision", "recall", "density", "coverage"), 6, _neighbourhoods),
-    Group(("two-sample AUC",), 5, _two_samples),
-    Group(("mean discrepancy (MMD²)", "sliced Wasserstein"), 2, _distances),
+    Group(("two-sample AUC", "two-sample p-value"), 5, _two_samples),
+    Group(("mean discrepancy (MMD²)", "MMD² p-value", "sliced Wasserstein"), 2, _distances),
     Group(("largest column difference",), 2, _columns),
     Group(
         (

@@ -7,10 +7,12 @@ from shared import Recorder
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
 from sklearn_pyraug.metrics import TwoSampleResult, classifier_two_sample_test
 from sklearn_pyraug.metrics._pairs import permutation_p_value
+from sklearn_pyraug.metrics._two_samples import _mean_area, _neighbor_areas
 
 
 class MeanDifference(ClassifierMixin, BaseEstimator):
@@ -32,14 +34,15 @@ def test_permutation_p_value_on_a_hand_made_case():
 
 
 @pytest.mark.slow
-def test_p_values_are_uniform_under_the_null(random_seed):
+@pytest.mark.parametrize("classifier", [MeanDifference(), None], ids=["own", "neighbours"])
+def test_p_values_are_uniform_under_the_null(classifier, random_seed):
     n_draws, n_permutations = 200, 19
     rng = np.random.default_rng(random_seed)
     p_values = [
         classifier_two_sample_test(
             rng.normal(size=(20, 2)),
             rng.normal(size=(30, 2)),
-            classifier=MeanDifference(),
+            classifier=classifier,
             cv=2,
             n_permutations=n_permutations,
             random_state=draw,
@@ -47,9 +50,30 @@ def test_p_values_are_uniform_under_the_null(random_seed):
         for draw in range(n_draws)
     ]
     # The p-value has the values 1/20, 2/20, ... 1, each with the same probability: less a
-    # uniform share of a step it is uniform on (0, 1).
+    # uniform share of a step it is uniform on (0, 1). Equal areas count against the observed one:
+    # of neighbours, which give few different ones, p-values are larger still.
+    alternative = "two-sided" if classifier else "greater"
     smooth = np.array(p_values) - rng.uniform(size=n_draws) / (n_permutations + 1)
-    assert stats.kstest(smooth, "uniform").pvalue > 1e-4
+    assert stats.kstest(smooth, "uniform", alternative=alternative).pvalue > 1e-4
+
+
+def test_neighbours_searched_once_give_what_the_classifier_gives(random_seed):
+    """The areas of the given labels, and of others, are those of fits of their own."""
+    rng = np.random.default_rng(random_seed)
+    X = np.concatenate([rng.normal(size=(40, 3)), rng.normal(size=(31, 3)) + 0.5])
+    X[::7] = X[1]  # ties
+    y = np.repeat([0, 1], [40, 31])
+    splits = list(StratifiedKFold(4, shuffle=True, random_state=0).split(X, y))
+    classifier = KNeighborsClassifier(8)
+    areas = _neighbor_areas(classifier, X, y, splits, 3, np.random.default_rng(5))
+    again = np.random.default_rng(5)
+    labels = np.tile(y, (4, 1))
+    for _, test in splits:
+        labels[1:, test] = again.permuted(labels[1:, test], axis=1)
+        assert (np.sort(labels[:, test]) == np.sort(y[test])).all()
+    expected = [_mean_area(classifier, X, labeling, splits) for labeling in labels]
+    np.testing.assert_allclose(areas, expected, rtol=1e-12)
+    assert len(set(expected)) == 4
 
 
 def test_a_shift_is_found_and_no_shift_is_not(random_seed):

@@ -179,6 +179,29 @@ def test_a_stranger_is_marked_for_fidelity_and_not_for_privacy(with_holdout):
     assert {"column 0", "column 3"} <= marked(report)
 
 
+def test_p_values():
+    """Those of a stranger are the least possible; the yardstick is that of real rows alone."""
+    X, y, *holdout = iris()
+    names = {"two-sample p-value", "MMD² p-value"}
+    report = augmentation_report(
+        Rigged(X + 20, y), X, y, *holdout, n_permutations=19, random_state=0
+    )
+    for label in ("(all)", 0, 1, 2):
+        assert {values(report, label)[name] for name in names} == {1 / 20}
+    usual = [line.yardstick for line in report.lines if line.measure in names]
+    assert len(usual) == 8
+    # The halves are at random: eight p-values below 0.1 would be one case in 10^8 were they apart.
+    assert max(usual) > 0.1
+    without = augmentation_report(
+        Rigged(X + 20, y), X, y, *holdout, n_permutations=0, random_state=0
+    )
+    assert not {line.measure for line in without.lines} & names
+    assert len(without.lines) == len(report.lines) - 8
+    for line in without.lines:
+        if line.measure == "two-sample AUC":
+            assert line.value == values(report, line.label)["two-sample AUC"]
+
+
 def test_fresh_rows_of_the_same_distribution_are_not_marked(random_seed):
     """A share of 400 rows has a standard deviation of 0.025; 0.1 above the yardstick is 4."""
     rng = np.random.default_rng(random_seed)
@@ -352,6 +375,7 @@ def test_seeds():
             "`classifier` is 3",
         ),
         ({"random_state": "x"}, ValueError, "random_state"),
+        ({"n_permutations": -1}, ValueError, "`n_permutations` is -1; give an integer of at"),
     ],
 )
 def test_errors(change, error, message):
