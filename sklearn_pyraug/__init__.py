@@ -5,6 +5,7 @@ from ._classifier import AugmentedClassifier
 from ._embedder import RHVAEEmbedder
 from ._gain import augmentation_gain
 from ._gain_result import AugmentationGain
+from ._latent_tools import Interpolation
 from ._report import augmentation_report
 from ._report_result import AugmentationReport, ReportLine
 from ._version import __version__
@@ -14,6 +15,7 @@ __all__ = [
     "AugmentationGain",
     "AugmentationReport",
     "AugmentedClassifier",
+    "Interpolation",
     "Pipeline",
     "RHVAEAugmenter",
     "RHVAEEmbedder",

@@ -33,6 +33,20 @@ class Interpolation(NamedTuple):
         The points, from the code of the first row to that of the second.
     length : float
         Length of the curve, as the metric measures it.
+
+    See Also
+    --------
+    RHVAEAugmenter.interpolate : Returns it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_pyraug import RHVAEAugmenter
+    >>> X, y = load_iris(return_X_y=True)
+    >>> augmenter = RHVAEAugmenter(latent_dim=2, max_epochs=5, random_state=0).fit(X, y)
+    >>> curve = augmenter.interpolate(X[0], X[1], label=0, n_steps=7)
+    >>> curve.X.shape, curve.z.shape, curve.length > 0
+    ((7, 4), (7, 2), True)
     """
 
     X: object

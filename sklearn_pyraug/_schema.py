@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 
 from ._validation import check_unique_names, column_name, text_error
 
-__all__ = ["Schema", "Table", "largest_float", "read_table"]
+__all__ = ["Schema", "Table", "is_missing", "largest_float", "read_table"]
 
 _BOOLEANS = (bool, np.bool_)
 _NUMBERS = (Real, Decimal)
@@ -250,7 +250,7 @@ def _read_values(values, categorical, name, recognise=True):
         None if the column holds what it must not.
     spec : _Column or None
     """
-    lacking = np.array([_is_missing(v) for v in values], dtype=bool)
+    lacking = np.array([is_missing(v) for v in values], dtype=bool)
     known = values[~lacking]
     missing = values[lacking.argmax()] if lacking.any() else np.nan
     codes = np.full(len(values), np.nan)
@@ -292,7 +292,7 @@ def _all_are(types, values):
     return all(isinstance(v, types) for v in values)
 
 
-def _is_missing(value):
+def is_missing(value):
     """Say whether a value is None, NaN, or pandas' NA or NaT."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True

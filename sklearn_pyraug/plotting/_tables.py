@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
 
-from .._schema import _is_missing
+from .._schema import is_missing
 from ._style import COLORS, MOST_NAMES, class_style
 
 __all__ = ["draw_marginals", "draw_scatter", "numbers_of", "read_rows"]
@@ -135,18 +135,18 @@ def numbers_of(values):
     """Return a column's values as floats, NaN where missing, or None where it holds levels."""
     if values.dtype.kind in "iuf":
         return values.astype(np.float64)
-    known = [v for v in values.tolist() if not _is_missing(v)]
+    known = [v for v in values.tolist() if not is_missing(v)]
     if not known or any(isinstance(v, (str, bytes, bool, np.bool_)) for v in known):
         return None
     try:
-        return np.array([np.nan if _is_missing(v) else float(v) for v in values.tolist()])
+        return np.array([np.nan if is_missing(v) else float(v) for v in values.tolist()])
     except (TypeError, ValueError):
         return None
 
 
 def _levels(values):
     """Return a column's values as text."""
-    return np.array(["missing" if _is_missing(v) else str(v) for v in values.tolist()])
+    return np.array(["missing" if is_missing(v) else str(v) for v in values.tolist()])
 
 
 def _marginal(name, real, synthetic, weights):
