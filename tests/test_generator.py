@@ -166,6 +166,13 @@ def test_counts_and_origins(counts, chunk, noisy, monkeypatch):
         assert origins[k].shape == (n,)
         assert origins[k].dtype == torch.int64
         assert is_even(origins[k], SIZES[k])
+    draws = torch.tensor(counts) > 0
+    curves = info.pop("autocorrelation")
+    assert curves.shape[0] == 2
+    assert curves.shape[1] > 1
+    # What is not known of a class that draws nothing is not a number; the rest is finite.
+    assert torch.equal(torch.isfinite(curves).all(1), draws)
+    assert torch.equal(torch.isfinite(info.pop("energy_error")), draws)
     assert all(value.shape == (2,) and torch.isfinite(value).all() for value in info.values())
 
 
