@@ -12,13 +12,23 @@ def pytest_addoption(parser):
         metavar="N",
         help="run each test that takes `random_seed` with the seeds 0 to N - 1 (default: 1)",
     )
+    parser.addoption(
+        "--device",
+        default="cpu",
+        metavar="NAME",
+        help="train the quick augmenters of the tests on this device (default: cpu)",
+    )
 
 
 def pytest_configure(config):
-    """Let tests make near-copies: many train for few epochs or stay close to the rows on purpose.
+    """Set the device, and let tests make near-copies.
 
-    `test_privacy` holds the warning against its occasions.
+    Many train for few epochs or stay close to the rows on purpose; `test_privacy` holds the
+    warning against its occasions.
     """
+    import shared
+
+    shared.QUICK["device"] = config.getoption("--device")
     config.addinivalue_line("filterwarnings", "ignore:.* are near-copies of:UserWarning")
 
 
