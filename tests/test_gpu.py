@@ -247,7 +247,8 @@ def test_memory_is_given_back():
     for _ in range(3):
         augmenter.fit(*table()).sample(10)
     assert torch.cuda.memory_allocated() <= after_first + 2**20
-    assert after_first < 64 * 2**20
+    # cuBLAS keeps a workspace for each thread and stream, of 32 MiB on the largest devices.
+    assert after_first < 256 * 2**20
 
 
 # --- command line -----------------------------------------------------------------------------
