@@ -70,7 +70,11 @@ PARAMETER_CONSTRAINTS = {
     "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     "callbacks": [list, tuple, None],
     "device": [str],
-    "n_jobs": [Integral, None],
+    "n_jobs": [
+        Interval(Integral, None, -1, closed="right"),
+        Interval(Integral, 1, None, closed="left"),
+        None,
+    ],
     "output": [StrOptions({"auto", "mean", "draw", "transfer"})],
     "min_distance": [_POSITIVE, StrOptions({"auto"}), None],
     "class_filter": [StrOptions({"likelihood"}), None],

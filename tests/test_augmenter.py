@@ -14,7 +14,7 @@ from imblearn.over_sampling import SMOTE
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 from scipy import sparse
-from shared import dense, quick, table
+from shared import QUICK, dense, quick, table
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
@@ -378,7 +378,7 @@ def test_attributes_after_fit():
     assert not hasattr(augmenter, "feature_names_in_")
     assert augmenter.sampling_strategy_ == {0: 20, 1: 28, 2: 32}
     assert augmenter.likelihood_ == "gaussian"
-    assert augmenter.device_ == "cpu"
+    assert augmenter.device_ == QUICK["device"]
     assert augmenter.n_epochs_ == {0: 3, 1: 3, 2: 3}
     assert list(augmenter.history_) == [0, 1, 2]
     for record in augmenter.history_.values():

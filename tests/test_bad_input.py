@@ -842,7 +842,7 @@ def test_interrupted_in_the_first_epoch():
 def test_interrupted_with_several_groups(monkeypatch, epoch):
     """Classes whose turn had not come are served by the fallback."""
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
-    augmenter = quick(max_epochs=5, callbacks=[Interrupts(epoch)], decoder="direct")
+    augmenter = quick(max_epochs=5, callbacks=[Interrupts(epoch)], decoder="direct", device="cpu")
     with pytest.raises(KeyboardInterrupt):
         augmenter.fit(*table())
     X_new, y_new = augmenter.sample(4)

@@ -38,7 +38,7 @@ def test_nothing_before_fit():
 
 def test_it_tells_classes_rows_epochs_and_device():
     X, y = table((20, 12, 8))
-    augmenter = quick()
+    augmenter = quick(device="cpu")
     augmenter.fit_resample(X, y)
     shown = Cells(fitted_html(augmenter))
     assert shown.cells[:5] == ["class", "rows", "epochs", "best epoch", "new rows"]

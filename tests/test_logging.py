@@ -9,7 +9,7 @@ from shared import quick, table
 def test_training_is_told_at_the_level_info(caplog):
     X, y = table((20, 12, 8))
     with caplog.at_level(logging.INFO, logger="sklearn_pyraug"):
-        quick(decoder="direct").fit(X, y)
+        quick(decoder="direct", device="cpu").fit(X, y)
     told = [record.getMessage() for record in caplog.records]
     assert told[0] == "Training stacks of [3] generators on 40 rows of 4 codes; device cpu."
     assert told[1].startswith("Generators [0, 1, 2]: [2, 2, 2] epochs, best after [")

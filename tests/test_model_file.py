@@ -416,7 +416,7 @@ def test_the_device_of_another_machine(path, monkeypatch):
     assert RHVAEAugmenter.load(path, device="auto").device == "auto"
     with pytest.raises(ValueError, match="no CUDA device"):
         RHVAEAugmenter.load(path, device="cuda")
-    fitted("table").save(path, overwrite=True)
+    augmenter.set_params(device="cpu").save(path, overwrite=True)
     assert RHVAEAugmenter.load(path).device == "cpu"
 
 

@@ -4,9 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+import shared
 import torch
 from numpy.testing import assert_array_equal
-from shared import quick, table
+from shared import table
 
 from sklearn_pyraug import _drawing, _out_of_memory, _parallel
 from sklearn_pyraug._out_of_memory import draw_within_memory, train_within_memory
@@ -19,6 +20,11 @@ MESSAGES = [
     "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
 ]
 ERRORS = [torch.OutOfMemoryError("CUDA out of memory."), *map(RuntimeError, MESSAGES)]
+
+
+def quick(**parameters):
+    """Return an augmenter that trains in no time on the CPU, wherever the tests run."""
+    return shared.quick(**{"device": "cpu"} | parameters)
 
 
 class Device:

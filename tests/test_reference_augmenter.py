@@ -328,7 +328,7 @@ def test_interrupted_with_several_generators(monkeypatch, epoch):
     """In the first group, when the second one has learned nothing, and in the second."""
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
     monkeypatch.setattr(Interrupts, "n_epochs", 0)
-    augmenter = quick(max_epochs=5, n_generators=2, callbacks=[Interrupts(epoch)])
+    augmenter = quick(max_epochs=5, n_generators=2, callbacks=[Interrupts(epoch)], device="cpu")
     with pytest.raises(KeyboardInterrupt):
         augmenter.fit(*table())
     X_new, y_new = augmenter.sample(4)
