@@ -40,8 +40,7 @@ from ._validation import (
     check_n_classes,
     check_sample_shape,
     no_data_in_errors,
-    text_columns,
-    text_error,
+    text_is_named,
 )
 from .rhvae import check_networks
 
@@ -195,7 +194,7 @@ class BaseAugmenter(
         y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
         read = read_table if names is None else read_frame
         table = read(X, self.categorical_features)
-        try:
+        with text_is_named(X):
             X, y = validate_data(
                 self,
                 X=table.view,
@@ -204,12 +203,6 @@ class BaseAugmenter(
                 accept_sparse=("csr", "csc"),
                 ensure_all_finite=False,
             )
-        except ValueError as error:
-            # scikit-learn's two ways of saying that X holds text.
-            if "could not convert" in str(error) or "bytes/strings" in str(error):
-                # Not from the error, whose message may hold the text.
-                raise text_error(text_columns(X)) from None
-            raise
         if names is not None:
             self.feature_names_in_ = names
         check_finite(X, getattr(self, "feature_names_in_", None), self.missing)

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_array, validate_data
 from ._frames import Frame, read_frame, wrap
 from ._layout import flat_rows, network_columns, stack_rows
 from ._schema import read_table
-from ._validation import check_finite, check_has_columns, column_name, text_columns, text_error
+from ._validation import check_finite, check_has_columns, column_name, text_is_named
 
 __all__ = ["check_row_shape", "coded_rows", "in_container", "one_row"]
 
@@ -98,17 +98,12 @@ def coded_rows(estimator, X, name="X"):
     check_has_columns(X)
     table = (read_frame if is_frame else read_table)(X, estimator.categorical_features)
     arguments = {"accept_sparse": ("csr", "csc"), "ensure_all_finite": False}
-    try:
+    with text_is_named(X):
         if is_frame:
             numbers = check_array(table.view, **arguments)
             _check_names(estimator, X.names, name)
         else:
             numbers = validate_data(estimator, table.view, reset=False, **arguments)
-    except ValueError as error:
-        # scikit-learn's two ways of saying that X holds text.
-        if "could not convert" in str(error) or "bytes/strings" in str(error):
-            raise text_error(text_columns(X)) from None
-        raise
     names = getattr(estimator, "feature_names_in_", None)
     check_finite(numbers, names, estimator.missing)
     numbers = numbers.toarray() if sparse.issparse(numbers) else numbers

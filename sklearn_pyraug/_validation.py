@@ -412,19 +412,28 @@ def text_error(columns):
     )
 
 
-def text_columns(X):
-    """Return the names of the columns of `X` that cannot be read as numbers.
+@contextmanager
+def text_is_named(X):
+    """Say in which columns of `X` the text stands that scikit-learn refuses.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
 
-    Returns
-    -------
-    columns : list of str
+    Raises
+    ------
+    ValueError
+        That of :func:`text_error`, in place of scikit-learn's, whose message may hold the text.
     """
-    values = np.asarray(X, dtype=object)
-    return [column_name(j) for j, v in enumerate(values.T) if not _is_numeric(v)]
+    try:
+        yield
+    except ValueError as error:
+        # scikit-learn's two ways of saying that X holds text.
+        if "could not convert" not in str(error) and "bytes/strings" not in str(error):
+            raise
+        columns = np.asarray(X, dtype=object).T
+        text = [column_name(j) for j, values in enumerate(columns) if not _is_numeric(values)]
+        raise text_error(text) from None
 
 
 def _is_numeric(values):
