@@ -20,7 +20,7 @@ from ._rows import check_row_shape
 from ._saving import EmbedderFileMixin
 from ._shape import guess_sample_shape
 from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
-from ._validation import check_device, check_sample_shape
+from ._validation import check_device, check_sample_shape, no_data_in_errors, text_is_named
 
 __all__ = ["RHVAEEmbedder"]
 
@@ -192,6 +192,7 @@ class RHVAEEmbedder(
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
+    @no_data_in_errors()
     def fit(self, X, y=None):
         """Train a generator on the rows.
 
@@ -219,7 +220,8 @@ class RHVAEEmbedder(
 
     def _fit(self, X):
         X, row_shape = flat_rows(stack_rows(X))
-        X = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=MIN_ROWS)
+        with text_is_named(X, categories=False):
+            X = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=MIN_ROWS)
         device, shape = check_device(self.device), self._shape_of(X, row_shape)
         layout = None if shape is None else image_layout(shape, self.channels)
         # Decoded means are wanted as they are, not moved to values that occur.
@@ -257,6 +259,7 @@ class RHVAEEmbedder(
         self.n_epochs_ = len(self.history_.train_loss)
         self.device_ = device
 
+    @no_data_in_errors()
     def transform(self, X):
         """Return the codes of rows.
 
@@ -280,10 +283,12 @@ class RHVAEEmbedder(
         check_is_fitted(self)
         X, row_shape = flat_rows(stack_rows(X))
         check_row_shape(self, row_shape, "X")
-        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
+        with text_is_named(X, categories=False):
+            X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
         T = self._codec.encode(network_columns(X, self._layout))
         return class_model(self, 0).encode(T)[0].numpy().astype(X.dtype, copy=False)
 
+    @no_data_in_errors()
     def inverse_transform(self, X):
         """Return the rows of codes: the means of p(x | z).
 

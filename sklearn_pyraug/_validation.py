@@ -389,7 +389,7 @@ def check_unique_names(names, where="X"):
         )
 
 
-def text_error(columns):
+def text_error(columns, categories=True):
     """Make the error for an `X` that holds text.
 
     Parameters
@@ -397,6 +397,8 @@ def text_error(columns):
     columns : list of str
         The names of the columns with text, see :func:`column_name`; empty where it is numbers
         that are stored as text.
+    categories : bool, default=True
+        Whether the estimator takes `categorical_features`.
 
     Returns
     -------
@@ -405,20 +407,22 @@ def text_error(columns):
     """
     more = f", and {len(columns) - _MAX_NAMED_COLUMNS} more" * (len(columns) > _MAX_NAMED_COLUMNS)
     where = ", ".join(columns[:_MAX_NAMED_COLUMNS]) + more if columns else "numbers stored as text"
+    remedy = "Name such columns in categorical_features, or encode" if categories else "Encode"
     return ValueError(
-        f"X holds text where numbers are needed: {where}. Name such columns in "
-        "categorical_features, or encode them first, for example with "
+        f"X holds text where numbers are needed: {where}. {remedy} them first, for example with "
         "sklearn.preprocessing.OrdinalEncoder or OneHotEncoder."
     )
 
 
 @contextmanager
-def text_is_named(X):
+def text_is_named(X, categories=True):
     """Say in which columns of `X` the text stands that scikit-learn refuses.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
+    categories : bool, default=True
+        As for :func:`text_error`.
 
     Raises
     ------
@@ -429,11 +433,11 @@ def text_is_named(X):
         yield
     except ValueError as error:
         # scikit-learn's two ways of saying that X holds text.
-        if "could not convert" not in str(error) and "bytes/strings" not in str(error):
+        of_text = "could not convert" in str(error) or "bytes/strings" in str(error)
+        if not of_text or (columns := np.asarray(X, dtype=object).T).ndim != 2:
             raise
-        columns = np.asarray(X, dtype=object).T
         text = [column_name(j) for j, values in enumerate(columns) if not _is_numeric(values)]
-        raise text_error(text) from None
+        raise text_error(text, categories) from None
 
 
 def _is_numeric(values):

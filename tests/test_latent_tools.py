@@ -118,6 +118,16 @@ def test_means_and_variances_are_the_stacks_own(random_seed):
             np.testing.assert_allclose(log_var[own], latent.log_var[i, : len(own)], atol=1e-5)
 
 
+def test_rounding_does_not_make_a_row_another():
+    """A row that went through float32, or a file with six decimals, is not its own reference."""
+    offset = X + 30.0  # more of the digits are lost
+    for rows in (X, offset):
+        model = quick().fit(rows, Y)
+        z = model.encode(rows, Y)
+        np.testing.assert_allclose(model.encode(rows.astype(np.float32), Y), z, atol=1e-3)
+        np.testing.assert_allclose(model.encode(rows.round(6), Y), z, atol=1e-3)
+
+
 def test_a_reference_is_the_nearest_row_that_differs():
     """A row that occurs twice is not its own reference."""
     rows = np.r_[X, X[:1]]

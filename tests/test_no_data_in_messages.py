@@ -16,7 +16,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from sklearn_pyraug import AugmentedClassifier, _cli_evaluate, augmentation_gain, cli
+from sklearn_pyraug import (
+    AugmentedClassifier,
+    RHVAEEmbedder,
+    _cli_evaluate,
+    augmentation_gain,
+    cli,
+)
 from sklearn_pyraug.io import load_table, save_table
 from sklearn_pyraug.metrics import (
     authenticity,
@@ -166,6 +172,16 @@ def test_of_training_rows(name):
             LogisticRegression(), table, Y, augmenter=quick(), cv=2, n_repeats=1
         )
     )
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_of_rows_to_embed(name):
+    table, embedder = TABLES[name], RHVAEEmbedder(max_epochs=1, hidden_layer_sizes=(4,))
+    assert_silent(lambda: embedder.fit(table))
+    assert_silent(lambda: embedder.fit_transform(table))
+    embedder.fit(X)
+    assert_silent(lambda: embedder.transform(table))
+    assert_silent(lambda: embedder.inverse_transform(table))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Rows to codes, codes to rows, and curves between codes, for one member of a trained stack.
 
 A generator with reference rows codes pairs: q(z | x, r), p(x | z, r). Where no reference is named,
-x has the nearest training row of its class that differs from it, and z the second row b of that
+x has the nearest other training row of its class, and z the second row b of that
 training pair (a, b) of the class whose code lies nearest to z.
 
 All of this is done in the precision of the member, see :func:`member_of`.
@@ -32,6 +32,8 @@ __all__ = [
 # Rows, and values, that are worked on at once: bounds the memory.
 _CHUNK = 2048
 _CHUNK_VALUES = 2**21
+# Rows that differ by less, as a share of their length (at least 1), are one row.
+_ROUNDING = 1e-4
 # Points of a curve, and steps of its descent: on the hyperbolic half plane lengths are 0.01 % off.
 _N_POINTS, _N_ITER = 65, 200
 # Points of the chain of codes from which another descent starts.
@@ -80,7 +82,10 @@ def _parts(rows):
 
 
 def nearest_references(member, label, x):
-    """Find the nearest training row of a class that differs from x.
+    """Find the nearest training row of a class that is another than x.
+
+    A row that differs from x by rounding is x: one that went through float32, or through a file
+    with a few decimals, has the reference that it had before.
 
     Parameters
     ----------
@@ -100,7 +105,8 @@ def nearest_references(member, label, x):
     for part in _parts(x):
         # By differences, which are exactly 0 for equal rows.
         distance = torch.cdist(part, rows, compute_mode="donot_use_mm_for_euclid_dist")
-        found.append(distance.masked_fill(distance == 0.0, torch.inf).argmin(1))
+        rounding = _ROUNDING * part.norm(dim=-1, keepdim=True).clamp_min(1.0)
+        found.append(distance.masked_fill(distance <= rounding, torch.inf).argmin(1))
     return own[torch.cat(found)]
 
 
