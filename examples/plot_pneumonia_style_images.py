@@ -95,17 +95,11 @@ print(*lines[:2], "...", *lines[-2:], sep="\n")
 # Look at them
 # ------------
 
-
-def grey(X):
-    """Return grey images, (n, H, W), of grey ones or of colour ones, (n, 3, H, W)."""
-    return X if X.ndim == 3 else X.mean(axis=1)
-
-
 display = SyntheticSamplesDisplay.from_predictions(
-    grey(X_more),
+    X_more,
     y_more,
     augmenter.synthetic_mask_,
-    sample_shape=(SIZE, SIZE),
+    sample_shape=X_more.shape[1:],
     figure=plt.figure(figsize=(8, 1.3), layout="constrained"),
     random_state=0,
 )

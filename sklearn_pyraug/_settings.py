@@ -5,6 +5,8 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import NamedTuple
 
+from skorch.callbacks import Callback
+
 from ._generators import Output, Plan
 from ._layout import CHANNELS
 from ._sklearn_compat import HasMethods, Interval, StrOptions
@@ -267,12 +269,26 @@ def _training(estimator, n_seen):
         int(batch_size),
         float(estimator.lr),
         estimator.patience,
-        None if estimator.callbacks is None else list(estimator.callbacks),
+        _callbacks(estimator.callbacks),
         int(estimator.verbose),
         float(estimator.weight_decay),
         int(estimator.kl_warmup),
         float(estimator.input_noise),
     )
+
+
+def _callbacks(callbacks):
+    """Return callbacks as a list, or raise where one is none of skorch's."""
+    for i, item in enumerate(callbacks or ()):
+        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise ValueError(
+                f"callbacks[{i}] is {callback!r}, which is no callback. Pass those of "
+                "skorch.callbacks, your own subclasses of skorch.callbacks.Callback, or pairs of a "
+                "name and one of these."
+            )
+    return None if callbacks is None else list(callbacks)
 
 
 def _sampler(estimator, reference):

@@ -399,6 +399,13 @@ def test_parameter_out_of_its_range(untrained, name, value):
     refused(quick(**{name: value}), X, y, name, shown, error=(ValueError, TypeError))
 
 
+@pytest.mark.parametrize("callback", ["print", ("lr", 0.1), dict])
+def test_a_callback_that_is_none(untrained, callback):
+    shown = re.escape(repr(callback[1] if isinstance(callback, tuple) else callback))
+    augmenter = quick(callbacks=[Callback(), ("name", Callback), callback])
+    refused(augmenter, *table((20, 12)), rf"callbacks\[2\] is {shown}, which is no callback")
+
+
 def test_parameters_of_any_value_can_be_set():
     """Values are checked where they are used, as scikit-learn wants it."""
     quick(latent_dim=-1).set_params(temperature="hot")

@@ -134,7 +134,63 @@ def test_large_images_are_parted_by_more_pixels():
     assert display.axes_[0].get_images()[0].get_array().shape == (32, 64 + 4 + 64)
 
 
-@pytest.mark.parametrize("sample_shape", [64, (64,), (3, 8, 8), (8, 8, 8, 1), (8.0, 8.0)])
+@pytest.mark.parametrize(
+    ("shape", "channels"), [((3, 5, 6), "auto"), ((5, 6, 3), "last"), ((3, 5, 6), "first")]
+)
+@pytest.mark.parametrize("scale", [1, 255])
+def test_colours_are_drawn_as_colours(shape, channels, scale):
+    X = (np.random.default_rng(0).random((4, *shape)) * scale).round(3)
+    display = SyntheticSamplesDisplay.from_predictions(
+        X.reshape(4, -1),
+        [0, 0, 0, 1],
+        np.array([False, False, True, False]),
+        sample_shape=shape,
+        channels=channels,
+        n_real=2,
+    )
+    expected = np.moveaxis(X, 1, -1) if shape[0] == 3 else X
+    expected = (expected - X.min()) / (X.max() - X.min())
+    grids = [ax.get_images()[0].get_array() for ax in display.axes_]
+    assert grids[0].shape == (5 + 1 + 5, 6 + 1 + 6, 4)
+    np.testing.assert_allclose(grids[0][:5, :6, :3], expected[0], atol=1e-12)
+    np.testing.assert_allclose(grids[1][:5, :6, :3], expected[2], atol=1e-12)
+    # Pixels between images, and where there is none, are seen through.
+    assert (grids[0][:5, :6, 3] == 1).all()
+    assert (grids[0][5, :, 3] == 0).all()
+    assert (grids[1][6:, :, 3] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "slice_"),
+    [
+        ((5, 6, 7), np.s_[:, 2]),
+        ((1, 5, 6, 7), np.s_[:, 0, 2]),
+        ((5, 6, 7, 2), np.s_[:, 2, :, :, 0]),
+        ((2, 6, 7), np.s_[:, 0]),
+    ],
+)
+def test_a_volume_is_drawn_as_its_middle_slice_and_odd_channels_as_the_first(shape, slice_):
+    X = np.random.default_rng(0).random((2, *shape))
+    display = SyntheticSamplesDisplay.from_predictions(
+        X, [0, 0], np.array([False, True]), sample_shape=shape
+    )
+    assert_array_equal(display.real[0], X[slice_][:1])
+    assert_array_equal(display.synthetic[0], X[slice_][1:])
+
+
+def test_the_augmenter_says_where_channels_are_and_signals_are_tables():
+    augmenter, rng = Augmenter(), np.random.default_rng(0)
+    augmenter.sample_shape_, augmenter.channels = (3, 4, 5), "none"
+    augmenter.sample = lambda n: (rng.random((2 * n, 3, 4, 5)), np.repeat([0, 1], n))
+    X = rng.random((2, 60))
+    display = SyntheticSamplesDisplay.from_estimator(augmenter, X, [0, 1])
+    assert_array_equal(display.real[0], X[:1].reshape(1, 3, 4, 5)[:, 1])
+    augmenter.sample_shape_ = (60,)
+    augmenter.sample = lambda n: (rng.random((2 * n, 60)), np.repeat([0, 1], n))
+    assert SyntheticSamplesDisplay.from_estimator(augmenter, X, [0, 1]).kind == "marginals"
+
+
+@pytest.mark.parametrize("sample_shape", [64, (64,), (), (8, 0), (8.0, 8.0)])
 def test_rows_that_are_no_images_are_refused(digits, sample_shape):
     with pytest.raises(ValueError, match=r"`sample_shape` is .*; give \(height, width\)"):
         SyntheticSamplesDisplay.from_predictions(*digits, sample_shape=sample_shape)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
 
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.plotting import ChainDiagnosticsDisplay
@@ -152,7 +153,7 @@ def test_chains_of_a_trained_augmenter_are_drawn():
 
 
 def test_an_augmenter_that_drew_nothing_is_refused():
-    with pytest.raises(AttributeError, match="has no `sampler_info_`; draw rows by"):
+    with pytest.raises(NotFittedError, match="has no `sampler_info_`; draw rows by"):
         ChainDiagnosticsDisplay.from_estimator(RHVAEAugmenter())
     with pytest.raises(ValueError, match="`infos` holds no class"):
         ChainDiagnosticsDisplay.from_estimator(drawn({}))

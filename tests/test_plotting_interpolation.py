@@ -126,12 +126,21 @@ def test_a_table_of_text_is_refused():
         draw(None, lambda X: X.astype(str).astype(object))
 
 
+def test_colours_volumes_and_signals():
+    (ax,) = draw((2, 1, 2), n_steps=3).axes_  # two channels
+    assert ax.get_images()[0].get_array().shape == (1 + 1 + 1, 3 * 3 - 1)
+    x0, x1 = np.zeros(12), np.ones(12)
+    display = InterpolationDisplay.from_estimator(Augmenter((3, 2, 2)), x0, x1, "a", n_steps=3)
+    assert display.axes_[0].get_images()[0].get_array().shape == (2 + 1 + 2, 3 * 3 - 1, 4)
+    assert len(draw((4,)).axes_) == 4
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"max_columns": 0}, "`max_columns` is 0; give an integer of at least 1"),
         ({"sample_shape": (3, 3)}, r"`sample_shape` is \(3, 3\), 9 values an image"),
-        ({"sample_shape": (2, 2, 2)}, r"`sample_shape` is \(2, 2, 2\); give \(height, width\)"),
+        ({"sample_shape": (4,)}, r"`sample_shape` is \(4,\); give \(height, width\)"),
     ],
 )
 def test_bad_parameters_are_refused(options, message):

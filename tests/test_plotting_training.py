@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
 
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.plotting import TrainingCurvesDisplay
@@ -179,7 +180,7 @@ def test_a_trained_augmenter_is_drawn():
 
 
 def test_an_unfitted_augmenter_is_refused():
-    with pytest.raises(AttributeError, match="RHVAEAugmenter has no `history_`; fit it"):
+    with pytest.raises(NotFittedError, match="RHVAEAugmenter has no `history_`; fit it"):
         TrainingCurvesDisplay.from_estimator(RHVAEAugmenter())
 
 

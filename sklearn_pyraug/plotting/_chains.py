@@ -110,7 +110,7 @@ class ChainDiagnosticsDisplay(Display):
         ------
         ImportError
             If matplotlib is not installed.
-        AttributeError
+        NotFittedError
             If the augmenter has no ``sampler_info_``: it has not drawn rows.
         ValueError
             If no class was drawn, or `target_acceptance` or `ax` cannot be used.

@@ -1,8 +1,10 @@
-"""Rows that are grey images, laid out in a grid."""
+"""Rows that are images or volumes, grey or in colour, laid out in a grid."""
 
 from numbers import Integral
 
 import numpy as np
+
+from .._layout import image_layout
 
 __all__ = [
     "as_images",
@@ -14,32 +16,73 @@ __all__ = [
 ]
 
 
-def check_sample_shape(sample_shape):
-    """Return (height, width), or raise ValueError where a row is no image."""
+def check_sample_shape(sample_shape, channels="auto"):
+    """Return the layout of rows that are images or volumes.
+
+    Parameters
+    ----------
+    sample_shape : tuple of int
+    channels : {"auto", "first", "last", "none"}, default="auto"
+        Which of the axes holds channels, as for the augmenter.
+
+    Returns
+    -------
+    layout : ImageLayout
+
+    Raises
+    ------
+    ValueError
+        If a row of that shape is no picture.
+    """
     try:
         shape = tuple(sample_shape)
     except TypeError:
         shape = ()
-    if len(shape) == 3 and shape[0] == 1:
-        shape = shape[1:]
-    if len(shape) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in shape):
+    whole = shape and all(isinstance(n, Integral) and n >= 1 for n in shape)
+    layout = image_layout(shape, channels) if whole else None
+    if layout is None or len(layout.extent) == 1:
         raise ValueError(
-            f"`sample_shape` is {sample_shape!r}; give (height, width) or (1, height, width): "
-            "only rows that are grey images can be drawn as such; `kind='marginals'` draws columns."
+            f"`sample_shape` is {sample_shape!r}; give (height, width) or (depth, height, width), "
+            "either with an axis of channels: only rows that are images or volumes can be drawn as "
+            "such; `kind='marginals'` draws columns."
         )
-    return shape
+    return layout
 
 
-def as_images(X, height, width):
-    """Return rows as an array of shape (n_samples, height, width), or raise ValueError."""
+def as_images(X, layout):
+    """Return the pictures of rows.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features) or (n_samples, *layout.shape)
+    layout : ImageLayout
+
+    Returns
+    -------
+    images : ndarray of shape (n_samples, height, width) or (n_samples, height, width, 3)
+        In colour where there are three channels; of another number the first is taken. Of a
+        volume it is the middle slice along the first axis.
+
+    Raises
+    ------
+    ValueError
+        If the rows have another number of values.
+    """
     X = np.asarray(X)
-    n_features = int(np.prod(X.shape[1:]))
-    if X.ndim < 2 or n_features != height * width:
+    n_features, n_values = int(np.prod(X.shape[1:])), int(np.prod(layout.shape))
+    if X.ndim < 2 or n_features != n_values:
         raise ValueError(
-            f"`sample_shape` is {(height, width)}, {height * width} values an image, and `X` has "
+            f"`sample_shape` is {layout.shape}, {n_values} values an image, and `X` has "
             f"shape {X.shape}; give a shape of as many values as a row has."
         )
-    return X.reshape(len(X), height, width)
+    X = X.reshape(len(X), *layout.shape)
+    if layout.channels == "none":
+        X = X[..., np.newaxis]
+    elif layout.channels == "first":
+        X = np.moveaxis(X, 1, -1)
+    if len(layout.extent) == 3:
+        X = X[:, layout.extent[0] // 2]
+    return X if layout.n_channels == 3 else X[..., 0]
 
 
 def _gap(height, width):
@@ -50,16 +93,25 @@ def _gap(height, width):
 def montages(*blocks):
     """Return one array of pixels for each block of images, and the scale that all share.
 
-    A block is a list of arrays of shape (n_images, height, width), one a row of the montage.
-    The second value returned has ``vmin`` and ``vmax``, as keywords of ``Axes.imshow``: scaled
-    each by itself, a faint image would pass for a good one. Raises ValueError without any image.
+    A block is a list of arrays of shape (n_images, height, width) or (n_images, height, width, 3),
+    one a row of the montage. The second value returned has ``vmin`` and ``vmax``, as keywords of
+    ``Axes.imshow``: scaled each by itself, a faint image would pass for a good one. Pixels in
+    colour are scaled here, and have a fourth value: 0, to be seen through, where there is no
+    image. Raises ValueError without any image.
     """
     shown = [images for block in blocks for images in block if len(images)]
     if not shown:
         raise ValueError("`real` and `synthetic` hold 0 images; give at least one.")
-    height, width = shown[0].shape[1:]
-    scale = {"vmin": min(map(np.min, shown)), "vmax": max(map(np.max, shown))}
-    return [_montage(block, height, width) for block in blocks], scale
+    shape = shown[0].shape[1:]
+    low, high = min(map(np.min, shown)), max(map(np.max, shown))
+    grids = [_montage(block, *shape) for block in blocks]
+    if len(shape) == 2:
+        return grids, {"vmin": low, "vmax": high}
+    span = float(high - low) or 1.0
+    return [
+        np.dstack([np.nan_to_num((grid - low) / span), np.isfinite(grid).all(axis=-1)])
+        for grid in grids
+    ], {}
 
 
 def draw_montage(ax, grid, scale, cmap):
@@ -75,12 +127,12 @@ def name_rows(ax, names, height, width):
     ax.set_yticks(np.arange(len(names)) * (height + _gap(height, width)) + (height - 1) / 2, names)
 
 
-def _montage(block, height, width):
+def _montage(block, height, width, *channels):
     """Lay out one array of images a class in rows; NaN, drawn blank, between and beside them."""
     gap = _gap(height, width)
     n_columns = max(1, *map(len, block))
     shape = (len(block) * (height + gap) - gap, n_columns * (width + gap) - gap)
-    grid = np.full(shape, np.nan)
+    grid = np.full((*shape, *channels), np.nan)
     for i, images in enumerate(block):
         top = i * (height + gap)
         for j, image in enumerate(images):

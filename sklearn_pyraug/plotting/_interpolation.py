@@ -17,15 +17,16 @@ class InterpolationDisplay(Display):
     """The geodesic of the learned metric between two rows beside the straight line.
 
     Make one with :meth:`from_estimator`, which draws it. Images are drawn in two rows, one a
-    path, each with its length as the metric measures it: the geodesic is the shorter one. Of a
+    path, each with its length as the metric measures it: the geodesic is the shorter one. Colours
+    and volumes are drawn as by :class:`.SyntheticSamplesDisplay`. Of a
     table, the columns in which the paths differ most, as a share of their range, are drawn, one
     picture each; columns of text are left out.
 
     Parameters
     ----------
     paths : dict
-        By name, an ndarray of the decoded points, in order: of shape (n_steps, height, width) for
-        images, or (n_steps, n_columns) with numbers for a table.
+        By name, an ndarray of the decoded points, in order: of shape (n_steps, height, width) or
+        (n_steps, height, width, 3) for images, or (n_steps, n_columns) with numbers for a table.
     lengths : dict
         By name, the length of the path, in units of the metric.
     label : object
@@ -80,9 +81,10 @@ class InterpolationDisplay(Display):
             Their class.
         n_steps : int, default=8
             Points of a path, both ends included.
-        sample_shape : tuple (height, width) or (1, height, width), default=None
-            Shape of one row as an image; None takes ``augmenter.sample_shape_``. Where that is
-            None, too, the rows are those of a table.
+        sample_shape : tuple of int, default=None
+            Shape of one row as an image or volume; None takes ``augmenter.sample_shape_``. Where
+            that is None, too, or has one axis, the rows are those of a table. The axis of channels
+            is found by ``augmenter.channels``, or as ``"auto"`` does.
         max_columns : int, default=6
             Largest number of a table's columns that are drawn.
         ax : matplotlib Axes or array of them, default=None
@@ -110,11 +112,14 @@ class InterpolationDisplay(Display):
         )
         if sample_shape is None:
             sample_shape = getattr(augmenter, "sample_shape_", None)
-        shape = None if sample_shape is None else check_sample_shape(sample_shape)
+            sample_shape = None if np.size(sample_shape) == 1 else sample_shape
+        layout = None
+        if sample_shape is not None:
+            layout = check_sample_shape(sample_shape, getattr(augmenter, "channels", "auto"))
         found = {kind: interpolate(x0, x1, label, n_steps=n_steps, kind=kind) for kind in _STYLES}
         names = None
-        if shape is not None:
-            paths = {kind: as_images(path.X, *shape) for kind, path in found.items()}
+        if layout is not None:
+            paths = {kind: as_images(path.X, layout) for kind, path in found.items()}
         else:
             paths, names = _numeric_columns({kind: path.X for kind, path in found.items()})
         lengths = {kind: float(path.length) for kind, path in found.items()}
@@ -130,7 +135,7 @@ class InterpolationDisplay(Display):
             Where to draw: an axes of a grid of subplots, which is parted for a table, or one a
             column. None makes a new figure.
         cmap : str or matplotlib Colormap, default="gray"
-            Colours of the values of images.
+            Colours of the values of grey images.
         max_columns : int, default=6
             Largest number of a table's columns that are drawn.
 
@@ -159,7 +164,7 @@ class InterpolationDisplay(Display):
         ax = self._axes(ax, (width + 1.0, height + 0.3))
         draw_montage(ax, grid, scale, cmap)
         names = [f"{name}\nlength {shown_number(x)}" for name, x in self.lengths.items()]
-        name_rows(ax, names, *next(iter(self.paths.values())).shape[1:])
+        name_rows(ax, names, *next(iter(self.paths.values())).shape[1:3])
         ax.set_title(title)
         self.axes_ = np.array([ax])
 

@@ -23,7 +23,9 @@ class SyntheticSamplesDisplay(Display):
     Make one with :meth:`from_estimator` or :meth:`from_predictions`; both draw it.
 
     Images are drawn one row a class, real ones on the left, synthetic ones on the right. All
-    share one grey scale, from the smallest to the largest value among them.
+    share one scale, from the smallest to the largest value among them. Three channels are drawn
+    as colours, of another number the first alone; of a volume, the middle slice along its first
+    axis.
 
     Of a table, ``kind="marginals"`` draws how the values of each column are distributed among
     the real rows (filled) and the synthetic ones (outlined), for the columns that differ most.
@@ -32,9 +34,10 @@ class SyntheticSamplesDisplay(Display):
 
     Parameters
     ----------
-    real : list of ndarray of shape (n_images, height, width) or (n_rows, n_columns)
+    real : list of ndarray of shape (n_images, height, width), (n_images, height, width, 3) \
+            or (n_rows, n_columns)
         Real rows, one array a class; a class may have fewer than another, or none.
-    synthetic : list of ndarray of shape (n_images, height, width) or (n_rows, n_columns)
+    synthetic : list of ndarray
         Synthetic rows in the same order of classes.
     classes : sequence of length n_classes
         Class labels.
@@ -50,9 +53,9 @@ class SyntheticSamplesDisplay(Display):
     axes_ : ndarray of matplotlib Axes
         Of shape (2,) for images, the grid of real images and the grid of synthetic images. Each
         holds one array of shape (n_classes * (height + gap) - gap, n_columns * (width + gap) -
-        gap), in which `gap` blank pixels part two images: an eighth of an image's shorter
-        side, at least 1. Of shape (2,) for ``kind="scatter"``, real and synthetic rows. Of shape
-        (n_drawn,) for ``kind="marginals"``, one a column, in the order of the difference.
+        gap), with a last axis of 4 for colours, in which `gap` blank pixels part two images: an
+        eighth of an image's shorter side, at least 1. Of shape (2,) for ``kind="scatter"``, real
+        and synthetic rows. Of shape (n_drawn,) for ``kind="marginals"``, one a column, in the order of the difference.
     differences_ : dict
         For ``kind="marginals"`` alone: by column name, how far real and synthetic values of it
         differ, from 0 (alike) to 1 (apart). It is the largest difference between the two
@@ -118,6 +121,7 @@ class SyntheticSamplesDisplay(Display):
         synthetic_mask,
         *,
         sample_shape=None,
+        channels="auto",
         kind="auto",
         n_real=None,
         n_synthetic=None,
@@ -135,8 +139,11 @@ class SyntheticSamplesDisplay(Display):
             Class labels.
         synthetic_mask : array-like of shape (n_samples,), dtype bool
             True where the row is synthetic: an augmenter's ``synthetic_mask_``.
-        sample_shape : tuple (height, width) or (1, height, width), default=None
-            Shape of one row as an image.
+        sample_shape : tuple of int, default=None
+            Shape of one row as an image or volume: (height, width) or (depth, height, width),
+            either with an axis of channels.
+        channels : {"auto", "first", "last", "none"}, default="auto"
+            Which axis of these holds channels. ``"auto"``: as for :class:`.RHVAEAugmenter`.
         kind : {"auto", "images", "marginals", "scatter"}, default="auto"
             What is drawn; ``"auto"``: images where `sample_shape` is given, else marginals.
         n_real, n_synthetic : int or None, default=None
@@ -168,7 +175,7 @@ class SyntheticSamplesDisplay(Display):
         kind = _check_kind(kind, sample_shape)
         _check_counts(n_real, n_synthetic, max_columns)
         if kind == "images":
-            rows, names = as_images(X, *check_sample_shape(sample_shape)), None
+            rows, names = as_images(X, check_sample_shape(sample_shape, channels)), None
         else:
             rows, names = read_rows(X)
         y, mask = np.asarray(y), np.asarray(synthetic_mask)
@@ -216,11 +223,13 @@ class SyntheticSamplesDisplay(Display):
             Real rows.
         y : array-like of shape (n_samples,)
             Class labels.
-        sample_shape : tuple (height, width) or (1, height, width), default=None
-            Shape of one row as an image; None takes ``augmenter.sample_shape_``, or
-            ``augmenter.sample_shape`` where it has no such attribute.
+        sample_shape : tuple of int, default=None
+            Shape of one row as an image or volume; None takes ``augmenter.sample_shape_``, or
+            ``augmenter.sample_shape`` where it has no such attribute. The axis of channels is
+            found by ``augmenter.channels``, or as ``"auto"`` does.
         kind : {"auto", "images", "marginals", "scatter"}, default="auto"
-            What is drawn; ``"auto"``: images where there is a sample shape, else marginals.
+            What is drawn; ``"auto"``: images where there is a sample shape of at least two
+            axes, else marginals.
         n_real, n_synthetic : int or None, default=None
             Numbers of rows a class. None draws 5 and 10 images; of a table all real rows, and as
             many synthetic ones of each class as the largest class has real ones, at least 100.
@@ -247,14 +256,16 @@ class SyntheticSamplesDisplay(Display):
         if sample_shape is None:
             asked = getattr(augmenter, "sample_shape", None)
             sample_shape = getattr(augmenter, "sample_shape_", asked)
+            if kind == "auto" and np.size(sample_shape) == 1 and np.ndim(sample_shape) == 1:
+                kind = "marginals"
         kind = _check_kind(kind, sample_shape)
         _check_counts(n_real, n_synthetic, max_columns)
         y = np.asarray(y)
         if kind == "images":
-            height, width = check_sample_shape(sample_shape)
-            real, names = as_images(X, height, width), None
+            layout = check_sample_shape(sample_shape, getattr(augmenter, "channels", "auto"))
+            real, names = as_images(X, layout), None
             X_new, y_new = augmenter.sample(n_synthetic or 10)
-            synthetic = as_images(X_new, height, width)
+            synthetic = as_images(X_new, layout)
         else:
             real, names = read_rows(X)
             largest = int(np.unique(y, return_counts=True)[1].max())
@@ -294,7 +305,7 @@ class SyntheticSamplesDisplay(Display):
         figure : matplotlib Figure or SubFigure, default=None
             Where to draw; None makes a new figure.
         cmap : str or matplotlib Colormap, default="gray"
-            Colours of the values of images; "gray_r" draws large values dark.
+            Colours of the values of grey images; "gray_r" draws large values dark.
         max_columns : int, default=9
             For ``kind="marginals"``, the largest number of columns.
 
@@ -330,7 +341,7 @@ class SyntheticSamplesDisplay(Display):
             draw_montage(ax, grid, scale, cmap)
             ax.set_title(title)
         shape = next(images.shape[1:] for images in [*self.real, *self.synthetic] if len(images))
-        name_rows(axes[0], [str(label) for label in self.classes], *shape)
+        name_rows(axes[0], [str(label) for label in self.classes], *shape[:2])
         return figure, axes
 
 

@@ -4,6 +4,7 @@ import io
 from numbers import Integral
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
 __all__ = [
     "COLORS",
@@ -113,9 +114,14 @@ def check_count(name, value, least=1):
 
 
 def require(estimator, name, remedy):
-    """Return an attribute of an estimator, or raise AttributeError that names the remedy."""
+    """Return an attribute of an estimator, or raise an error that names the remedy.
+
+    It is an AttributeError; for what `fit` or drawing leaves behind, scikit-learn's NotFittedError,
+    which is one, too.
+    """
     if not hasattr(estimator, name):
-        raise AttributeError(f"{type(estimator).__name__} has no `{name}`; {remedy}")
+        error = NotFittedError if name.endswith("_") else AttributeError
+        raise error(f"{type(estimator).__name__} has no `{name}`; {remedy}")
     return getattr(estimator, name)
 
 

@@ -107,7 +107,7 @@ class TrainingCurvesDisplay(Display):
         ------
         ImportError
             If matplotlib is not installed.
-        AttributeError
+        NotFittedError
             If the augmenter has no ``history_``: it is not fitted.
         ValueError
             If nothing was trained, `first_epoch` does not lie within the epochs, or `ax` cannot
