@@ -55,7 +55,8 @@ class SyntheticSamplesDisplay(Display):
         holds one array of shape (n_classes * (height + gap) - gap, n_columns * (width + gap) -
         gap), with a last axis of 4 for colours, in which `gap` blank pixels part two images: an
         eighth of an image's shorter side, at least 1. Of shape (2,) for ``kind="scatter"``, real
-        and synthetic rows. Of shape (n_drawn,) for ``kind="marginals"``, one a column, in the order of the difference.
+        and synthetic rows. Of shape (n_drawn,) for ``kind="marginals"``, one a column, in the order
+        of the difference.
     differences_ : dict
         For ``kind="marginals"`` alone: by column name, how far real and synthetic values of it
         differ, from 0 (alike) to 1 (apart). It is the largest difference between the two
