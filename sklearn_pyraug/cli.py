@@ -88,20 +88,29 @@ def main(argv=None):
         try:
             with _termination_as_interrupt(run):
                 return _invoke(argv, run)
-        except KeyboardInterrupt:
-            _complain("terminated" if run.terminated else "interrupted")
-            return 143 if run.terminated else 130
-        except click.ClickException as error:
-            _complain(f"error: {_message(error)}")
-            return error.exit_code
-        except BrokenPipeError:
-            _abandon_output()
-            return 1
-        except Exception as error:
-            if run.debug:
-                traceback.print_exc()
-            _complain(f"error: {_reason(error)}")
-            return 1
+        except (KeyboardInterrupt, Exception) as error:
+            return _failed(error, run)
+
+
+def _failed(error, run):
+    """Say in a line what ended the command, and return its exit code."""
+    if isinstance(error, BrokenPipeError):
+        _abandon_output()
+        return 143 if run.terminated else 1
+    if run.debug and not isinstance(error, (KeyboardInterrupt, click.ClickException)):
+        traceback.print_exc()
+    # Where a library makes another error of the interrupt, it was the termination all the same.
+    if run.terminated:
+        _complain("terminated")
+        return 143
+    if isinstance(error, KeyboardInterrupt):
+        _complain("interrupted")
+        return 130
+    if isinstance(error, click.ClickException):
+        _complain(f"error: {_message(error)}")
+        return error.exit_code
+    _complain(f"error: {_reason(error)}")
+    return 1
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Tests of the command line as a process: signals, pipes, and what it leaves behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import click
 import numpy as np
 import pytest
 
@@ -117,7 +119,7 @@ def test_a_stop_while_training(
         process.kill()
     # A second or two on a free core; here others may be at work.
     assert time.monotonic() - began < 10
-    assert process.returncode == code
+    assert process.returncode == code, err
     assert out == ""
     assert err == f"sklearn-pyraug: {word}\n"
     assert contents(folder) == before
@@ -191,6 +193,21 @@ def test_a_second_sigterm_does_not_disturb_the_tidying_up(monkeypatch, capsys):
     assert cli.main([]) == 143
     assert done == ["tidy"]
     assert capsys.readouterr().err == "sklearn-pyraug: terminated\n"
+
+
+@posix
+@pytest.mark.parametrize("error", [RuntimeError("broken"), click.UsageError("what"), OSError("no")])
+def test_an_error_that_a_termination_became_is_one(monkeypatch, capsys, error):
+    """A library may raise something else where the interrupt reaches it."""
+
+    def command(argv, run):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        raise error
+
+    monkeypatch.setattr(cli, "_invoke", command)
+    assert cli.main([]) == 143
+    assert capsys.readouterr() == ("", "sklearn-pyraug: terminated\n")
 
 
 @posix
