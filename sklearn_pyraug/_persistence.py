@@ -132,11 +132,19 @@ def write_archive(path, meta, tensors, *, overwrite=True):
     ({'latent_dim': 2}, {'c': tensor([0., 0.])})
     """
     payloads = {_META: _dump_meta(meta), _TENSORS: _dump_tensors(tensors)}
-    with atomic_write(path, overwrite=overwrite) as handle, zipfile.ZipFile(handle, "w") as archive:
-        for name, payload in payloads.items():
-            # A ZipInfo of its own has a fixed date and is stored uncompressed: the reader can
-            # then hold each member's size against the file's own.
-            archive.writestr(zipfile.ZipInfo(name), payload)
+    with atomic_write(path, overwrite=overwrite) as handle:
+        archive = zipfile.ZipFile(handle, "w")
+        try:
+            for name, payload in payloads.items():
+                # A ZipInfo of its own has a fixed date and is stored uncompressed: the reader can
+                # then hold each member's size against the file's own.
+                archive.writestr(zipfile.ZipInfo(name), payload)
+            archive.close()
+        except BaseException:
+            # Ctrl-C may leave a member open. To close the archive then is an error, which would
+            # stand in the place of the interrupt; without a file, there is nothing to close.
+            archive.fp = None
+            raise
 
 
 def read_archive(path):

@@ -436,7 +436,8 @@ def text_is_named(X, categories=True):
         of_text = "could not convert" in str(error) or "bytes/strings" in str(error)
         if not of_text or (columns := np.asarray(X, dtype=object).T).ndim != 2:
             raise
-        text = [column_name(j) for j, values in enumerate(columns) if not _is_numeric(values)]
+        names = getattr(X, "columns", None)
+        text = [column_name(j, names) for j, v in enumerate(columns) if not _is_numeric(v)]
         raise text_error(text, categories) from None
 
 

@@ -160,7 +160,7 @@ def test_codes_that_cannot_be_decoded(Z, message):
 
 def test_refusals():
     text = pd.DataFrame(X, columns=list("abcd")).assign(site="left")
-    with pytest.raises(ValueError, match=r"text where numbers are needed: column 4\. Encode them"):
+    with pytest.raises(ValueError, match=r"text where numbers are needed: 'site'\. Encode them"):
         clone(EMBEDDER).fit(text)
     with pytest.raises(NotFittedError):
         clone(EMBEDDER).inverse_transform(np.zeros((1, 2)))

@@ -185,9 +185,9 @@ def test_the_augmenter_says_where_channels_are_and_signals_are_tables():
     X = rng.random((2, 60))
     display = SyntheticSamplesDisplay.from_estimator(augmenter, X, [0, 1])
     assert_array_equal(display.real[0], X[:1].reshape(1, 3, 4, 5)[:, 1])
-    augmenter.sample_shape_ = (60,)
     augmenter.sample = lambda n: (rng.random((2 * n, 60)), np.repeat([0, 1], n))
-    assert SyntheticSamplesDisplay.from_estimator(augmenter, X, [0, 1]).kind == "marginals"
+    for augmenter.sample_shape_, augmenter.channels in [((60,), "auto"), ((2, 30), "first")]:
+        assert SyntheticSamplesDisplay.from_estimator(augmenter, X, [0, 1]).kind == "marginals"
 
 
 @pytest.mark.parametrize("sample_shape", [64, (64,), (), (8, 0), (8.0, 8.0)])

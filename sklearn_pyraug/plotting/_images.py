@@ -8,15 +8,16 @@ from .._layout import image_layout
 
 __all__ = [
     "as_images",
-    "check_sample_shape",
     "draw_montage",
     "figure_size",
+    "layout_of",
     "montages",
     "name_rows",
+    "picture_layout",
 ]
 
 
-def check_sample_shape(sample_shape, channels="auto"):
+def picture_layout(sample_shape, channels="auto"):
     """Return the layout of rows that are images or volumes.
 
     Parameters
@@ -47,6 +48,22 @@ def check_sample_shape(sample_shape, channels="auto"):
             "such; `kind='marginals'` draws columns."
         )
     return layout
+
+
+def layout_of(augmenter, sample_shape=None):
+    """Return the layout of an augmenter's rows, or None where they are no pictures.
+
+    Tables have no shape, and signals one axis beside that of channels. Where `sample_shape` is
+    given, it must be that of a picture.
+    """
+    channels = getattr(augmenter, "channels", "auto")
+    if sample_shape is not None:
+        return picture_layout(sample_shape, channels)
+    asked = getattr(augmenter, "sample_shape", None)
+    shape = getattr(augmenter, "sample_shape_", asked)
+    if shape is None or isinstance(shape, tuple) and len(image_layout(shape, channels).extent) == 1:
+        return None
+    return picture_layout(shape, channels)
 
 
 def as_images(X, layout):

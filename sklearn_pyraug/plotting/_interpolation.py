@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._images import as_images, check_sample_shape, draw_montage, figure_size, montages, name_rows
+from ._images import as_images, draw_montage, figure_size, layout_of, montages, name_rows
 from ._style import COLORS, Display, check_count, require, shown_number
 from ._tables import numbers_of, read_rows
 
@@ -16,11 +16,11 @@ _STYLES = {
 class InterpolationDisplay(Display):
     """The geodesic of the learned metric between two rows beside the straight line.
 
-    Make one with :meth:`from_estimator`, which draws it. Images are drawn in two rows, one a
-    path, each with its length as the metric measures it: the geodesic is the shorter one. Colours
-    and volumes are drawn as by :class:`.SyntheticSamplesDisplay`. Of a
-    table, the columns in which the paths differ most, as a share of their range, are drawn, one
-    picture each; columns of text are left out.
+    Make one with :meth:`from_estimator`, which draws it. Images are drawn in two rows, one a path,
+    each with its length as the metric measures it: the geodesic is the shorter one. Colours and
+    volumes are drawn as by :class:`.SyntheticSamplesDisplay`. Of a table, the columns in which the
+    paths differ most, as a share of their range, are drawn, one picture each; columns of text are
+    left out.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class InterpolationDisplay(Display):
             Points of a path, both ends included.
         sample_shape : tuple of int, default=None
             Shape of one row as an image or volume; None takes ``augmenter.sample_shape_``. Where
-            that is None, too, or has one axis, the rows are those of a table. The axis of channels
+            that is None, too, or a signal's, the rows are those of a table. The axis of channels
             is found by ``augmenter.channels``, or as ``"auto"`` does.
         max_columns : int, default=6
             Largest number of a table's columns that are drawn.
@@ -110,12 +110,7 @@ class InterpolationDisplay(Display):
         interpolate = require(
             augmenter, "interpolate", "it knows no paths. Give a fitted RHVAEAugmenter."
         )
-        if sample_shape is None:
-            sample_shape = getattr(augmenter, "sample_shape_", None)
-            sample_shape = None if np.size(sample_shape) == 1 else sample_shape
-        layout = None
-        if sample_shape is not None:
-            layout = check_sample_shape(sample_shape, getattr(augmenter, "channels", "auto"))
+        layout = layout_of(augmenter, sample_shape)
         found = {kind: interpolate(x0, x1, label, n_steps=n_steps, kind=kind) for kind in _STYLES}
         names = None
         if layout is not None:

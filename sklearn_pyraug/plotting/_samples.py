@@ -5,11 +5,12 @@ from sklearn.utils import check_random_state
 
 from ._images import (
     as_images,
-    check_sample_shape,
     draw_montage,
     figure_size,
+    layout_of,
     montages,
     name_rows,
+    picture_layout,
 )
 from ._style import Display, check_count
 from ._tables import draw_marginals, draw_scatter, read_rows
@@ -176,7 +177,7 @@ class SyntheticSamplesDisplay(Display):
         kind = _check_kind(kind, sample_shape)
         _check_counts(n_real, n_synthetic, max_columns)
         if kind == "images":
-            rows, names = as_images(X, check_sample_shape(sample_shape, channels)), None
+            rows, names = as_images(X, picture_layout(sample_shape, channels)), None
         else:
             rows, names = read_rows(X)
         y, mask = np.asarray(y), np.asarray(synthetic_mask)
@@ -229,8 +230,8 @@ class SyntheticSamplesDisplay(Display):
             ``augmenter.sample_shape`` where it has no such attribute. The axis of channels is
             found by ``augmenter.channels``, or as ``"auto"`` does.
         kind : {"auto", "images", "marginals", "scatter"}, default="auto"
-            What is drawn; ``"auto"``: images where there is a sample shape of at least two
-            axes, else marginals.
+            What is drawn; ``"auto"``: images where there is the shape of an image or volume, else
+            marginals.
         n_real, n_synthetic : int or None, default=None
             Numbers of rows a class. None draws 5 and 10 images; of a table all real rows, and as
             many synthetic ones of each class as the largest class has real ones, at least 100.
@@ -254,16 +255,13 @@ class SyntheticSamplesDisplay(Display):
             As :meth:`from_predictions`.
         """
         cls._figure_class()
-        if sample_shape is None:
-            asked = getattr(augmenter, "sample_shape", None)
-            sample_shape = getattr(augmenter, "sample_shape_", asked)
-            if kind == "auto" and np.size(sample_shape) == 1 and np.ndim(sample_shape) == 1:
-                kind = "marginals"
-        kind = _check_kind(kind, sample_shape)
+        layout = layout_of(augmenter, sample_shape) if kind in ("auto", "images") else None
+        kind = _check_kind(kind, layout)
         _check_counts(n_real, n_synthetic, max_columns)
         y = np.asarray(y)
         if kind == "images":
-            layout = check_sample_shape(sample_shape, getattr(augmenter, "channels", "auto"))
+            # Where there is none, this says so.
+            layout = layout or picture_layout(sample_shape)
             real, names = as_images(X, layout), None
             X_new, y_new = augmenter.sample(n_synthetic or 10)
             synthetic = as_images(X_new, layout)
@@ -346,12 +344,12 @@ class SyntheticSamplesDisplay(Display):
         return figure, axes
 
 
-def _check_kind(kind, sample_shape):
-    """Return what is to be drawn, or raise ValueError."""
+def _check_kind(kind, shape):
+    """Return what is to be drawn of rows with or without (None) a shape, or raise ValueError."""
     if kind not in _KINDS:
         raise ValueError(f"`kind` is {kind!r}; give one of {', '.join(map(repr, _KINDS))}.")
     if kind == "auto":
-        return "marginals" if sample_shape is None else "images"
+        return "marginals" if shape is None else "images"
     return kind
 
 

@@ -1,8 +1,8 @@
 """Rows to codes, codes to rows, and curves between codes, for one member of a trained stack.
 
 A generator with reference rows codes pairs: q(z | x, r), p(x | z, r). Where no reference is named,
-x has the nearest other training row of its class, and z the second row b of that
-training pair (a, b) of the class whose code lies nearest to z.
+x has the nearest other training row of its class, and z the second row b of that training pair
+(a, b) of the class whose code lies nearest to z.
 
 All of this is done in the precision of the member, see :func:`member_of`.
 
@@ -84,8 +84,8 @@ def _parts(rows):
 def nearest_references(member, label, x):
     """Find the nearest training row of a class that is another than x.
 
-    A row that differs from x by rounding is x: one that went through float32, or through a file
-    with a few decimals, has the reference that it had before.
+    A row that differs from x by rounding is x: a training row that went through float32, or through
+    a file with six decimals, has the reference that it had before.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def nearest_references(member, label, x):
     own = (member.labels[0] == label).nonzero().flatten()
     rows, found = member.rows[0][own], []
     for part in _parts(x):
-        # By differences, which are exactly 0 for equal rows.
+        # By differences, which are exact where rows are nearly equal.
         distance = torch.cdist(part, rows, compute_mode="donot_use_mm_for_euclid_dist")
         rounding = _ROUNDING * part.norm(dim=-1, keepdim=True).clamp_min(1.0)
         found.append(distance.masked_fill(distance <= rounding, torch.inf).argmin(1))
