@@ -322,6 +322,25 @@ def test_seconds_are_counted(tmp_path, monkeypatch):
     assert _checkpoint.GroupStore(tmp_path, "key", 5).due(10)
 
 
+class Notes(Callback):
+    """A callback that looks at the whole history at the end."""
+
+    seen = None
+
+    def on_train_end(self, net, **kwargs):
+        type(self).seen = net.history[:, ("epoch", "train_loss_best", "valid_loss_best")]
+
+
+def test_callbacks_see_the_history_of_a_training_that_was_not_killed(tmp_path, monkeypatch):
+    augmenter("direct", callbacks=[Notes()]).fit(*data("direct"))
+    undisturbed = Notes.seen
+    assert kill("direct", tmp_path, 15, monkeypatch, callbacks=[Notes()])
+    assert 1 < len(Notes.seen) < len(undisturbed)
+    with pytest.warns(UserWarning, match="does not hold the state of callbacks"):
+        augmenter("direct", tmp_path, callbacks=[Notes()]).fit(*data("direct"))
+    assert Notes.seen == undisturbed
+
+
 def test_callbacks_are_said_to_start_anew(tmp_path, monkeypatch):
     """What a callback has seen is not in the folder, as it may be of any kind."""
     assert kill("residual", tmp_path, 3, monkeypatch, callbacks=[Quiet()])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler, WandbLogger
 from torch import nn
 
 from sklearn_pyraug.rhvae import (
@@ -699,6 +699,47 @@ def test_early_stopping_callback_ends_the_training_quietly(capsys):
     assert interrupted is None
     assert 2 <= len(history[0].train_loss) < 30
     assert capsys.readouterr().out == ""
+
+
+class Run:
+    """The part of a run of Weights & Biases that skorch's logger uses."""
+
+    def __init__(self, folder):
+        self.dir, self.logged = folder, []
+
+    def __deepcopy__(self, memo):  # as the original has it
+        return self
+
+    def watch(self, module):
+        self.watched = module
+
+    def log(self, values):
+        self.logged.append(values)
+
+
+@pytest.mark.parametrize("validation_fraction", [0.0, 0.25])
+def test_a_logger_is_told_losses_and_given_the_best_weights(tmp_path, validation_fraction):
+    run, seen = Run(tmp_path), []
+
+    class Spy(Callback):
+        def on_train_end(self, net, **kwargs):
+            seen.append(net.history)
+
+    _, history, _ = train(
+        {0: some_rows(0, 40)},
+        callbacks=[WandbLogger(run), Spy()],
+        validation_fraction=validation_fraction,
+        lr=0.05,
+        max_epochs=30,
+    )
+    assert [v["train_loss"] for v in run.logged] == pytest.approx(list(history[0].train_loss))
+    monitored = history[0].valid_loss if validation_fraction else history[0].train_loss
+    assert [v["valid_loss"] for v in run.logged] == pytest.approx(list(monitored))
+    lowest = np.minimum.accumulate(monitored)
+    expected = np.diff(lowest, prepend=np.inf) < 0
+    assert not expected.all()
+    assert seen[0][:, "valid_loss_best"] == expected.tolist()
+    assert list(tmp_path.iterdir())  # the weights
 
 
 def test_learning_rate_scheduler_callback():

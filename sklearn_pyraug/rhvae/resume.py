@@ -26,7 +26,7 @@ __all__ = [
     "trained_tensors",
 ]
 
-# Names, in skorch's history, of what a net records by itself.
+# Names, in skorch's history, of what a net records by itself; the rest of a row follows from it.
 _RECORDED = ("train_loss", "valid_loss", "n_active_classes")
 
 
@@ -234,8 +234,8 @@ def _put(net, meta, tensors):
     for row in records["history"].tolist():
         net.history.new_epoch()
         net.history.record("epoch", len(net.history))
-        for name, value in zip(_RECORDED, row, strict=True):
-            net.history.record(name, int(value) if name == "n_active_classes" else value)
+        train_loss, valid_loss, n_active_classes = row
+        net.record_epoch(train_loss, valid_loss, int(n_active_classes))
 
 
 def take_weights(stack, position):

@@ -213,12 +213,22 @@ class StackNet(NeuralNet):
         stop = self.rollbacks_in_a_row_[active] >= _MAX_ROLLBACKS
         if self.patience is not None:
             stop |= epoch - self.best_epoch_[active] >= self.patience
-        # The names that skorch's own callbacks (EarlyStopping, LRScheduler) look for.
-        self.history.record("train_loss", nanmean(train))
-        self.history.record("valid_loss", float(np.mean(monitored)))
-        self.history.record("n_active_classes", len(active))
+        self.record_epoch(nanmean(train), float(np.mean(monitored)), len(active))
         if stop.any():
             self.leave(torch.from_numpy((~stop).nonzero()[0]))
+
+    def record_epoch(self, train_loss, valid_loss, n_active_classes):
+        """Note in skorch's history what its callbacks look for.
+
+        EarlyStopping and LRScheduler look for a loss, Checkpoint and WandbLogger for whether it is
+        the least so far.
+        """
+        for name, loss in {"train_loss": train_loss, "valid_loss": valid_loss}.items():
+            before = [row[name] for row in self.history[:-1] if np.isfinite(row[name])]
+            self.history.record(name, loss)
+            # Nothing compares with what is not a number.
+            self.history.record(f"{name}_best", bool(loss < min(before, default=np.inf)))
+        self.history.record("n_active_classes", n_active_classes)
 
     @torch.no_grad()
     def _valid_terms(self):
