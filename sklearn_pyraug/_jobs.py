@@ -105,8 +105,11 @@ def torch_threads(n_threads):
         yield
         return
     with _Lowered.lock:
+        # torch gives a thread its number when it first needs one: asked for only after the number
+        # is set, a block that ends meanwhile elsewhere would have it overwritten.
+        here = torch.get_num_threads()
         if not _Lowered.n_open:
-            _Lowered.before = torch.get_num_threads()
+            _Lowered.before = here
         _Lowered.n_open += 1
         torch.set_num_threads(min(n_threads, _Lowered.before))
     try:

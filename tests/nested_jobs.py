@@ -6,6 +6,7 @@ Prints JSON: the scores by number of jobs, and for each process the most torch t
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
 import joblib
@@ -74,6 +75,10 @@ def main(folder, backend):
             "afterwards": torch.get_num_threads(),
         }
     print(json.dumps(result))
+    # A thread of joblib's pool that still frees tensors while Python ends would abort the process.
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(10)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,32 @@ def test_blocks_that_overlap_return_to_what_was_before(first_to_leave):
 
 
 @pytest.mark.usefixtures("four_threads")
+def test_a_block_that_ends_elsewhere_leaves_a_new_thread_its_number():
+    """A thread that has not asked for its number yet has one all the same."""
+    entered, leave = threading.Event(), threading.Event()
+    seen = []
+
+    def first():
+        with torch_threads(1):
+            entered.set()
+            leave.wait(10)
+
+    def second():
+        with torch_threads(1):
+            leave.set()
+            threads[0].join(10)
+            seen.append(torch.get_num_threads())
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    threads[0].start()
+    assert entered.wait(10)
+    threads[1].start()
+    for thread in threads:
+        thread.join(10)
+    assert seen == [1]
+
+
+@pytest.mark.usefixtures("four_threads")
 def test_blocks_within_blocks():
     with torch_threads(None):
         assert torch.get_num_threads() == 4
