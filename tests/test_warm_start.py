@@ -38,7 +38,7 @@ def first_weights(monkeypatch):
 def assert_equal(found, expected):
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=0, atol=0)
+        torch.testing.assert_close(found[name], value, rtol=0, atol=0, check_device=False)
 
 
 @pytest.mark.parametrize("decoder", ["residual", "direct"])
