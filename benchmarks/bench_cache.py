@@ -18,7 +18,8 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer
 
-from sklearn_pyraug import Pipeline, RHVAEAugmenter, _parallel
+from sklearn_pyraug import Pipeline, RHVAEAugmenter
+from sklearn_pyraug._generation import groups as _parallel
 
 N_FOLDS = 3
 

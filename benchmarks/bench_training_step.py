@@ -18,8 +18,8 @@ import rivals
 import torch
 
 from sklearn_pyraug.rhvae import TrainingSettings
-from sklearn_pyraug.rhvae.data import ClassRows
-from sklearn_pyraug.rhvae.training import train_stack
+from sklearn_pyraug.rhvae.training.data import ClassRows
+from sklearn_pyraug.rhvae.training.net import train_stack
 
 N_LEAPFROG = 3
 BATCH_SIZE = 100

@@ -18,9 +18,9 @@ import tempfile
 
 import torch
 
-from sklearn_pyraug.rhvae.data import fixed_batch
+from sklearn_pyraug.rhvae.flow.score import Workspace
 from sklearn_pyraug.rhvae.model import Architecture, FlowSettings, build_stack
-from sklearn_pyraug.rhvae.score import Workspace
+from sklearn_pyraug.rhvae.training.data import fixed_batch
 
 __all__ = [
     "OneAfterAnother",

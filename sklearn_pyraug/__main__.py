@@ -2,7 +2,7 @@
 
 import sys
 
-from sklearn_pyraug.cli import main
+from sklearn_pyraug.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

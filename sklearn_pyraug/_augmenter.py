@@ -1,6 +1,6 @@
 """The augmenter's parameters; what they do stands in `_base`."""
 
-from . import _settings as settings
+from . import _config as settings
 from ._base import BaseAugmenter
 
 __all__ = ["RHVAEAugmenter"]

@@ -9,21 +9,27 @@ from sklearn.preprocessing import label_binarize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._cache import check_cache, draw_cached
-from ._checkpoint import CheckpointFolder
-from ._codec import TableCodec
-from ._frames import Frame, keep_containers, read_frame, wrap
-from ._html import FittedHTMLMixin
+from ._config import codec_likelihood, decoder_kind, settle
+from ._generation.cache import check_cache, draw_cached
+from ._generation.checkpoint import CheckpointFolder
+from ._generation.fit import learn
+from ._generation.min_distance import limited, make_guard, privacy_report, warn_of_near_copies
 from ._latent_tools import LatentToolsMixin
-from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
-from ._learning import learn
 from ._metadata import check_weighted_classes, read_metadata
-from ._privacy import limited, make_guard, privacy_report, warn_of_near_copies
+from ._preprocessing.containers import Frame, keep_containers, read_frame, wrap
+from ._preprocessing.image_shape import guess_sample_shape
+from ._preprocessing.images import (
+    flat_rows,
+    image_layout,
+    network_columns,
+    stack_rows,
+    user_columns,
+)
+from ._preprocessing.schema import read_table
+from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
-from ._saving import ModelFileMixin
-from ._schema import read_table
-from ._settings import codec_likelihood, decoder_kind, settle
-from ._shape import guess_sample_shape
+from ._repr_html import FittedHTMLMixin
+from ._serialization.mixins import ModelFileMixin
 from ._sklearn_compat import (
     CallbackSupportMixin,
     _fit_context,

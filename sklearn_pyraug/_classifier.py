@@ -20,8 +20,8 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
-from ._frames import as_labels, library_of
 from ._metadata import check_sample_weight
+from ._preprocessing.containers import as_labels, library_of
 from ._sklearn_compat import (
     CallbackSupportMixin,
     HasMethods,

@@ -8,17 +8,23 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import _settings as settings
+from . import _config as settings
 from ._augmenter import RHVAEAugmenter
-from ._class_model import check_codes, class_model
-from ._codec import TableCodec
-from ._fallback import MIN_ROWS
-from ._layout import flat_rows, image_layout, network_columns, stack_rows, user_columns
-from ._learning import learn
+from ._generation.class_model import check_codes, class_model
+from ._generation.fallback import MIN_ROWS
+from ._generation.fit import learn
+from ._preprocessing.image_shape import guess_sample_shape
+from ._preprocessing.images import (
+    flat_rows,
+    image_layout,
+    network_columns,
+    stack_rows,
+    user_columns,
+)
+from ._preprocessing.row_encoder import check_row_shape
+from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
-from ._rows import check_row_shape
-from ._saving import EmbedderFileMixin
-from ._shape import guess_sample_shape
+from ._serialization.mixins import EmbedderFileMixin
 from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
 from ._validation import check_device, check_sample_shape, no_data_in_errors, text_is_named
 

@@ -6,11 +6,17 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._class_model import check_codes, class_index, class_model, score_class, trained_classes
-from ._frames import as_labels
-from ._layout import user_columns
+from ._generation.class_model import (
+    check_codes,
+    class_index,
+    class_model,
+    score_class,
+    trained_classes,
+)
+from ._preprocessing.containers import as_labels
+from ._preprocessing.images import user_columns
+from ._preprocessing.row_encoder import coded_rows, in_container, one_row
 from ._random import attempt_seed, root_seed
-from ._rows import coded_rows, in_container, one_row
 from ._sklearn_compat import check_target_type
 from ._validation import no_data_in_errors
 from .rhvae.coding import connect, log_volume

@@ -232,7 +232,7 @@ def test_modules_stay_short(module):
     ("module", "source", "expected"),
     [
         ("cli", "import numpy.linalg", [("numpy.linalg", False)]),
-        ("cli", "from . import _demo", [("sklearn_pyraug._demo", False)]),
+        ("cli", "from . import _demo", [("sklearn_pyraug.cli.demonstration", False)]),
         ("io._tables", "from .._random import spawn", [("sklearn_pyraug._random.spawn", False)]),
         ("io._tables", "from ._x import y", [("sklearn_pyraug.io._x.y", False)]),
         ("io.__init__", "from ._x import y", [("sklearn_pyraug.io._x.y", False)]),

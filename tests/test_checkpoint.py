@@ -14,10 +14,11 @@ from shared import quick, table
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_pyraug import _base, _checkpoint
-from sklearn_pyraug._fingerprint import digest
-from sklearn_pyraug._persistence import read_archive, write_archive
-from sklearn_pyraug.rhvae import training
+from sklearn_pyraug import _base
+from sklearn_pyraug._generation import checkpoint as _checkpoint
+from sklearn_pyraug._generation.fingerprint import digest
+from sklearn_pyraug._serialization.archive import read_archive, write_archive
+from sklearn_pyraug.rhvae.training import net as training
 
 # Each exercises another part of the state: reference rows, several minibatches and held-out rows
 # and classes that stop early, roll-backs and several generators, convolutions.
@@ -221,7 +222,7 @@ def test_a_refused_fit_leaves_the_last_one_usable(tmp_path, monkeypatch):
 
 def test_other_versions_are_refused(tmp_path, monkeypatch):
     kill("residual", tmp_path, 3, monkeypatch)
-    from sklearn_pyraug import _cache
+    from sklearn_pyraug._generation import cache as _cache
 
     monkeypatch.setattr(_cache, "library_versions", lambda: {"torch": "0.1"})
     with pytest.raises(ValueError, match="other versions, which"):

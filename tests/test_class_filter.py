@@ -10,10 +10,12 @@ from shared import quick, table
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
-from sklearn_pyraug import _drawing, _generators, _parallel
-from sklearn_pyraug._drawing import ClassDraw, _best, _deficits, draw_classes
-from sklearn_pyraug._generators import ClassGenerators, Output, Plan
-from sklearn_pyraug._parallel import TrainedGroup
+from sklearn_pyraug._generation import fitted as _generators
+from sklearn_pyraug._generation import groups as _parallel
+from sklearn_pyraug._generation import sample as _drawing
+from sklearn_pyraug._generation.fitted import ClassGenerators, Output, Plan
+from sklearn_pyraug._generation.groups import TrainedGroup
+from sklearn_pyraug._generation.sample import ClassDraw, _best, _deficits, draw_classes
 from sklearn_pyraug._random import attempt_seed
 from sklearn_pyraug.rhvae import ClassHistory, Generator
 

@@ -14,7 +14,9 @@ from sklearn.datasets import load_digits
 from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from sklearn_pyraug import __version__, _demo, cli
+from sklearn_pyraug import __version__
+from sklearn_pyraug.cli import demonstration as _demo
+from sklearn_pyraug.cli import main as cli
 
 PROG = "sklearn-pyraug"
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklearn_pyraug import RHVAEAugmenter, cli
+from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug.cli import main as cli
 from sklearn_pyraug.io import load_image_folder, load_table, save_image_folder, save_table
 
 image = pytest.importorskip("PIL.Image")

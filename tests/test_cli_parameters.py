@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from sklearn_pyraug import RHVAEAugmenter, _cli_augment, cli
-from sklearn_pyraug._cli_parameters import parse_value, settable_parameters
-from sklearn_pyraug._pyraug_config import translate
+from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug.cli import augment as _cli_augment
+from sklearn_pyraug.cli import main as cli
+from sklearn_pyraug.cli.parameters import parse_value, settable_parameters
+from sklearn_pyraug.cli.pyraug_config import translate
 from sklearn_pyraug.io import save_table
 
 MODEL = {

@@ -11,7 +11,7 @@ import click
 import numpy as np
 import pytest
 
-from sklearn_pyraug import cli
+from sklearn_pyraug.cli import main as cli
 from sklearn_pyraug.io import load_table, save_table
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
@@ -131,7 +131,7 @@ def test_a_stop_while_training(
 STUCK = """
 import sys, time
 from sklearn_pyraug import RHVAEAugmenter, cli
-import sklearn_pyraug._persistence as persistence
+import sklearn_pyraug._serialization.archive as persistence
 def stuck(file_number):
     print("writing", flush=True)
     time.sleep(600)

@@ -10,7 +10,9 @@ from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from sklearn_pyraug import RHVAEAugmenter, _cli_evaluate, cli
+from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug.cli import evaluate as _cli_evaluate
+from sklearn_pyraug.cli import main as cli
 from sklearn_pyraug.io import load_synthetic_mask, load_table, save_table
 
 pd = pytest.importorskip("pandas")

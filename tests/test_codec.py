@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_pyraug._codec import TableCodec
+from sklearn_pyraug._preprocessing.table_codec import TableCodec
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -183,7 +183,7 @@ def test_blocks_of_columns_do_not_show(monkeypatch, rng):
     whole = TableCodec().fit(X)
     T = wild_codes(20, 11)
     expected_codes, expected_rows = whole.encode(X), whole.decode(T)
-    monkeypatch.setattr("sklearn_pyraug._arithmetic._BLOCK_VALUES", 150)
+    monkeypatch.setattr("sklearn_pyraug._preprocessing.arithmetic._BLOCK_VALUES", 150)
     blocks = TableCodec().fit(X)
     np.testing.assert_array_equal(blocks.encode(X), expected_codes)
     np.testing.assert_array_equal(blocks.decode(T), expected_rows)

@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
-from sklearn_pyraug._codec import TableCodec
-from sklearn_pyraug._levels import learn_levels
-from sklearn_pyraug.rhvae.mixed import Block, CodeLayout
+from sklearn_pyraug._preprocessing.categorical import learn_levels
+from sklearn_pyraug._preprocessing.table_codec import TableCodec
+from sklearn_pyraug.rhvae.likelihoods.mixed import Block, CodeLayout
 
 N = 120
 REAL, LEVELS, BINARY, ATOM, GAPS, BOTH, PAIR, CONSTANT = range(8)

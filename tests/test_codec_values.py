@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, norm
 
-from sklearn_pyraug._codec import TableCodec
-from sklearn_pyraug._columns import find_atom
+from sklearn_pyraug._preprocessing.column_stats import find_atom
+from sklearn_pyraug._preprocessing.table_codec import TableCodec
 
 
 @pytest.fixture
@@ -278,7 +278,7 @@ def test_blocks_of_columns_do_not_show_in_scores(monkeypatch, rng):
     T = rng.normal(size=(20, 8))
     whole = TableCodec().fit(X)
     expected = whole.encode(X), whole.decode(T)
-    monkeypatch.setattr("sklearn_pyraug._arithmetic._BLOCK_VALUES", 150)
+    monkeypatch.setattr("sklearn_pyraug._preprocessing.arithmetic._BLOCK_VALUES", 150)
     blocks = TableCodec().fit(X)
     np.testing.assert_array_equal(blocks.encode(X), expected[0])
     np.testing.assert_array_equal(blocks.decode(T), expected[1])

@@ -8,7 +8,7 @@ from shared import quick
 from test_layout import arrays
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack, n_weights
-from sklearn_pyraug.rhvae.convolution import (
+from sklearn_pyraug.rhvae.networks.conv import (
     ConvDecoder,
     ConvEncoder,
     ConvMetric,
@@ -19,7 +19,7 @@ from sklearn_pyraug.rhvae.convolution import (
     _interleaved,
     n_conv_multiplications,
 )
-from sklearn_pyraug.rhvae.reference import PairEncoder
+from sklearn_pyraug.rhvae.networks.reference import PairEncoder
 
 SHAPES = [(8, 8), (9, 13), (28, 28), (4, 4), (3, 9), (1,), (17,), (16, 16, 16), (5, 6, 7)]
 NETWORKS = [ConvEncoder, ConvPairEncoder, ConvMetric, ConvPairMetric, ConvDecoder]

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from shared import quick, table
 
-from sklearn_pyraug import _parallel
+from sklearn_pyraug._generation import groups as _parallel
 
 distributed = pytest.importorskip("distributed")
 
@@ -80,4 +80,4 @@ def test_both_workers_take_part(client):
 
 def has_trained():
     """Return whether this process has loaded the package's training."""
-    return "sklearn_pyraug.rhvae.training" in sys.modules
+    return "sklearn_pyraug.rhvae.training.net" in sys.modules

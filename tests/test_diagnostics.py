@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_pyraug.rhvae.geometry import make_metric
 from sklearn_pyraug.rhvae.latent import _merge
+from sklearn_pyraug.rhvae.metric.learned import make_metric
 from sklearn_pyraug.rhvae.samplers import sample_hmc, sample_random_walk
 from sklearn_pyraug.rhvae.samplers.diagnostics import Trace, autocorrelation, followed_chains
 

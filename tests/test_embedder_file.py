@@ -14,8 +14,9 @@ from shared import table
 from sklearn.exceptions import NotFittedError
 from test_model_file import JUNK, MALFORMED, assert_same, changed, fields, fitted, images, places
 
-from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder, cli
-from sklearn_pyraug._persistence import read_archive, write_archive
+from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
+from sklearn_pyraug._serialization.archive import read_archive, write_archive
+from sklearn_pyraug.cli import main as cli
 
 QUICK = {"max_epochs": 2, "hidden_layer_sizes": (8,), "device": "cpu", "random_state": 0}
 NUMBERS = table()[0]

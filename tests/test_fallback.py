@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_pyraug._fallback import pooled_scale, smoothed_bootstrap
+from sklearn_pyraug._generation.fallback import pooled_scale, smoothed_bootstrap
 
 
 @pytest.fixture

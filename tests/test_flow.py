@@ -9,21 +9,21 @@ import torch
 from torch import nn
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
-from sklearn_pyraug.rhvae.adjoint import (
+from sklearn_pyraug.rhvae.flow.adjoint import (
     LocalCotangent,
     MetricCotangent,
     cholesky_inverse_adjoint,
 )
-from sklearn_pyraug.rhvae.flow import posterior_flow
-from sklearn_pyraug.rhvae.geometry import (
+from sklearn_pyraug.rhvae.flow.hamiltonian import tempering_factors
+from sklearn_pyraug.rhvae.flow.posterior_flow import posterior_flow
+from sklearn_pyraug.rhvae.flow.score import AutogradScore, MLPScore, Workspace
+from sklearn_pyraug.rhvae.metric.learned import (
     apply,
     inverse_metric,
     local_metric,
     make_metric,
     potential_gradient,
 )
-from sklearn_pyraug.rhvae.hamiltonian import tempering_factors
-from sklearn_pyraug.rhvae.score import AutogradScore, MLPScore, Workspace
 
 K, B, N, D, d = 2, 4, 5, 6, 3
 LAM = 0.1

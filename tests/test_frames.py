@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from sklearn_pyraug import AugmentedClassifier, RHVAEAugmenter, augmentation_gain
-from sklearn_pyraug._persistence import read_archive, write_archive
+from sklearn_pyraug._serialization.archive import read_archive, write_archive
 from sklearn_pyraug.pipeline import make_pipeline
 
 N = 30

@@ -30,8 +30,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_pyraug import AugmentationGain, AugmentedClassifier, RHVAEAugmenter, augmentation_gain
-from sklearn_pyraug._gain import _both
-from sklearn_pyraug._gain_result import corrected_interval
+from sklearn_pyraug._evaluation.gain import _both
+from sklearn_pyraug._evaluation.gain_result import corrected_interval
 
 FITTED, TESTED = [], []
 

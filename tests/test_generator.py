@@ -15,7 +15,7 @@ from sklearn_pyraug.rhvae import (
 )
 from sklearn_pyraug.rhvae import generator as module
 from sklearn_pyraug.rhvae.generator import _furthest_first, exact_latent
-from sklearn_pyraug.rhvae.geometry import make_metric
+from sklearn_pyraug.rhvae.metric.learned import make_metric
 
 D, d = 4, 2
 SIZES = (23, 9)

@@ -7,15 +7,15 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from sklearn_pyraug.rhvae import geodesics
-from sklearn_pyraug.rhvae.geodesics import (
+from sklearn_pyraug.rhvae.metric import geodesics
+from sklearn_pyraug.rhvae.metric.geodesics import (
     curve_energy,
     curve_lengths,
     energy_gradient,
     geodesic,
     point_at,
 )
-from sklearn_pyraug.rhvae.geometry import inverse_metric, make_metric
+from sklearn_pyraug.rhvae.metric.learned import inverse_metric, make_metric
 
 
 def draw(seed, *shape):

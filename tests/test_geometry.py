@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sklearn_pyraug.rhvae.geometry import (
+from sklearn_pyraug.rhvae.metric.learned import (
     apply,
     inverse_metric,
     local_metric,

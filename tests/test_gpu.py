@@ -18,7 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder, augmentation_report
 from sklearn_pyraug.pipeline import make_pipeline
-from sklearn_pyraug.rhvae import training
+from sklearn_pyraug.rhvae.training import net as training
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

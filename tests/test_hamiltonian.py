@@ -7,15 +7,15 @@ import torch
 from torch import nn
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
-from sklearn_pyraug.rhvae.flow import posterior_system
-from sklearn_pyraug.rhvae.geometry import apply, inverse_metric
-from sklearn_pyraug.rhvae.hamiltonian import (
+from sklearn_pyraug.rhvae.flow.hamiltonian import (
     PhaseState,
     System,
     generalized_leapfrog,
     tempering_factors,
 )
-from sklearn_pyraug.rhvae.score import score_of
+from sklearn_pyraug.rhvae.flow.posterior_flow import posterior_system
+from sklearn_pyraug.rhvae.flow.score import score_of
+from sklearn_pyraug.rhvae.metric.learned import apply, inverse_metric
 
 K, B, D, d = 2, 3, 4, 2
 

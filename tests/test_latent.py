@@ -11,11 +11,11 @@ from sklearn_pyraug.rhvae import (
     SamplerSettings,
     build_stack,
 )
-from sklearn_pyraug.rhvae.geometry import Metric, make_metric
 from sklearn_pyraug.rhvae.latent import Latent, make_latent, sample_latent
-from sklearn_pyraug.rhvae.networks import Posterior
-from sklearn_pyraug.rhvae.posterior_metric import PosteriorMetric, make_posterior_metric
-from sklearn_pyraug.rhvae.scales import auto_regularization, auto_temperature, metric_scale
+from sklearn_pyraug.rhvae.metric.learned import Metric, make_metric
+from sklearn_pyraug.rhvae.metric.posterior import PosteriorMetric, make_posterior_metric
+from sklearn_pyraug.rhvae.metric.scales import auto_regularization, auto_temperature, metric_scale
+from sklearn_pyraug.rhvae.networks.mlp import Posterior
 
 K, N, d = 2, 7, 3
 SIZES = (7, 4)

@@ -20,12 +20,12 @@ from torch import nn
 from torch.distributions import MultivariateNormal
 
 from sklearn_pyraug import RHVAEAugmenter
-from sklearn_pyraug._class_model import class_model
+from sklearn_pyraug._generation.class_model import class_model
 from sklearn_pyraug._latent_tools import Interpolation
-from sklearn_pyraug.rhvae.chains import chains
 from sklearn_pyraug.rhvae.coding import connect, member_of
-from sklearn_pyraug.rhvae.geodesics import curve_lengths, geodesic
-from sklearn_pyraug.rhvae.geometry import inverse_metric, make_metric
+from sklearn_pyraug.rhvae.metric.chains import chains
+from sklearn_pyraug.rhvae.metric.geodesics import curve_lengths, geodesic
+from sklearn_pyraug.rhvae.metric.learned import inverse_metric, make_metric
 
 X, Y = table()
 IMAGES = np.random.default_rng(0).random((40, 8, 8))

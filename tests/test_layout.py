@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import cross_val_score
 
 from sklearn_pyraug import AugmentedClassifier, Pipeline
-from sklearn_pyraug._layout import (
+from sklearn_pyraug._preprocessing.images import (
     flat_rows,
     image_layout,
     network_columns,

@@ -10,8 +10,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
-from sklearn_pyraug import Pipeline, _cache, _parallel
-from sklearn_pyraug.rhvae import training
+from sklearn_pyraug import Pipeline
+from sklearn_pyraug._generation import cache as _cache
+from sklearn_pyraug._generation import groups as _parallel
+from sklearn_pyraug.rhvae.training import net as training
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def counted(monkeypatch):
         counts["draw"] += 1
         return original(*args, **kwargs)
 
-    monkeypatch.setattr("sklearn_pyraug._drawing.draw_groups", draw_groups)
+    monkeypatch.setattr("sklearn_pyraug._generation.sample.draw_groups", draw_groups)
     return counts
 
 

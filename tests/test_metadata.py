@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_pyraug import AugmentedClassifier, Pipeline, RHVAEAugmenter
 from sklearn_pyraug._metadata import check_groups
-from sklearn_pyraug.rhvae.data import split_rows
-from sklearn_pyraug.rhvae.transfer import _split
+from sklearn_pyraug.rhvae.reference_generator import _split
+from sklearn_pyraug.rhvae.training.data import split_rows
 
 
 class Seeing(RHVAEAugmenter):

@@ -27,10 +27,10 @@ from torch import nn
 import sklearn_pyraug
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug._metadata import Metadata
-from sklearn_pyraug._model_file import model_document
-from sklearn_pyraug._model_parts import PARTS, name_of
-from sklearn_pyraug._model_values import Reader, Writer
-from sklearn_pyraug._persistence import read_archive, write_archive
+from sklearn_pyraug._serialization.archive import read_archive, write_archive
+from sklearn_pyraug._serialization.model_file import model_document
+from sklearn_pyraug._serialization.parts import PARTS, name_of
+from sklearn_pyraug._serialization.values import Reader, Writer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Too few rows to train")
 

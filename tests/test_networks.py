@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
-from sklearn_pyraug.rhvae.networks import (
+from sklearn_pyraug.rhvae.networks.mlp import (
     MLP,
     MLPDecoder,
     StackedLinear,

@@ -16,13 +16,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from sklearn_pyraug import (
-    AugmentedClassifier,
-    RHVAEEmbedder,
-    _cli_evaluate,
-    augmentation_gain,
-    cli,
-)
+from sklearn_pyraug import AugmentedClassifier, RHVAEEmbedder, augmentation_gain
+from sklearn_pyraug.cli import evaluate as _cli_evaluate
+from sklearn_pyraug.cli import main as cli
 from sklearn_pyraug.io import load_table, save_table
 from sklearn_pyraug.metrics import (
     authenticity,
@@ -349,7 +345,7 @@ def test_of_a_defect_on_the_command_line(monkeypatch):
     def fail(*args, **kwargs):
         raise KeyError(NAME)
 
-    monkeypatch.setattr("sklearn_pyraug._demo.run_demo", fail)
+    monkeypatch.setattr("sklearn_pyraug.cli.demonstration.run_demo", fail)
     text, _ = said(lambda: cli.main(["demo"]))
     assert "unexpected KeyError" in text
     assert NAME not in text

@@ -15,8 +15,8 @@ from sklearn_pyraug.rhvae import (
     build_stack,
     train_generator,
 )
-from sklearn_pyraug.rhvae.geometry import local_metric
-from sklearn_pyraug.rhvae.objective import Batch, elbo_terms, importance_log_likelihood
+from sklearn_pyraug.rhvae.elbo import Batch, elbo_terms, importance_log_likelihood
+from sklearn_pyraug.rhvae.metric.learned import local_metric
 
 K, B, D, d = 2, 5, 4, 2
 

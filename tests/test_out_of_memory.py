@@ -9,8 +9,10 @@ import torch
 from numpy.testing import assert_array_equal
 from shared import table
 
-from sklearn_pyraug import _drawing, _out_of_memory, _parallel
-from sklearn_pyraug._out_of_memory import draw_within_memory, train_within_memory
+from sklearn_pyraug._generation import groups as _parallel
+from sklearn_pyraug._generation import memory as _out_of_memory
+from sklearn_pyraug._generation import sample as _drawing
+from sklearn_pyraug._generation.memory import draw_within_memory, train_within_memory
 from sklearn_pyraug.rhvae import TrainingSettings
 
 MESSAGES = [

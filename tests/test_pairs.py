@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.stats import chi2
 
-from sklearn_pyraug.rhvae import pairs as module
-from sklearn_pyraug.rhvae.pairs import draw_partners, find_partners, n_partners
+from sklearn_pyraug.rhvae.training import pairs as module
+from sklearn_pyraug.rhvae.training.pairs import draw_partners, find_partners, n_partners
 
 # Unsorted on purpose; class 7 has one row.
 LABELS = torch.tensor([3, 0, 0, 3, 1, 3, 0, 1, 0, 3, 7, 3, 0])

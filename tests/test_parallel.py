@@ -6,8 +6,9 @@ import joblib
 import numpy as np
 import pytest
 
-from sklearn_pyraug import RHVAEAugmenter, _parallel
-from sklearn_pyraug._parallel import plan_groups
+from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug._generation import groups as _parallel
+from sklearn_pyraug._generation.groups import plan_groups
 
 
 def limit_of_cpu():

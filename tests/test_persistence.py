@@ -10,7 +10,7 @@ import zipfile
 import pytest
 import torch
 
-from sklearn_pyraug._persistence import atomic_write, read_archive, write_archive
+from sklearn_pyraug._serialization.archive import atomic_write, read_archive, write_archive
 
 META = {"params": {"latent_dim": 2, "name": "ä", "none": None}, "list": [1, 0.1, True, "x"]}
 
@@ -200,7 +200,7 @@ def test_sizes_beyond_the_file_are_refused(path):
 
 
 def test_a_large_meta_is_refused(path, monkeypatch):
-    monkeypatch.setattr("sklearn_pyraug._persistence._MAX_META_BYTES", 20)
+    monkeypatch.setattr("sklearn_pyraug._serialization.archive._MAX_META_BYTES", 20)
     with pytest.raises(ValueError, match=r"meta\.json claims"):
         read_archive(path)
     with pytest.raises(ValueError, match="keep it below 20"):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sklearn_pyraug.rhvae.posterior_metric import (
+from sklearn_pyraug.rhvae.metric.posterior import (
     auto_width,
     local_posterior,
     make_posterior_metric,

@@ -11,10 +11,10 @@ from scipy.spatial.distance import cdist
 from shared import dense, quick, table
 from sklearn.datasets import load_iris
 
-from sklearn_pyraug import RHVAEAugmenter, _generators
-from sklearn_pyraug import _privacy as privacy
-from sklearn_pyraug._drawing import ClassDraw
-from sklearn_pyraug._privacy import (
+from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug._generation import fitted as _generators
+from sklearn_pyraug._generation import min_distance as privacy
+from sklearn_pyraug._generation.min_distance import (
     Guard,
     PrivacyCounts,
     PrivacyReport,
@@ -25,6 +25,7 @@ from sklearn_pyraug._privacy import (
     make_guard,
     privacy_report,
 )
+from sklearn_pyraug._generation.sample import ClassDraw
 
 # Draws that stay where they start: the codes move little, and little of a difference is taken.
 NEAR = {"temperature": 1e-3, "transfer_scale": 1e-4}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_pyraug._projection import fit_projection
+from sklearn_pyraug._preprocessing.projection import fit_projection
 
 
 def wide(seed, n=12, n_codes=200):

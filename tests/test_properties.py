@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from shared import quick
 
-from sklearn_pyraug import _drawing
-from sklearn_pyraug._codec import TableCodec
-from sklearn_pyraug.rhvae import scoring
+from sklearn_pyraug._generation import sample as _drawing
+from sklearn_pyraug._preprocessing.table_codec import TableCodec
+from sklearn_pyraug.rhvae import log_likelihood as scoring
 
 _ALWAYS = {
     "deadline": None,

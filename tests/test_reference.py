@@ -9,9 +9,9 @@ from shared import quick, table
 from torch import nn
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
-from sklearn_pyraug.rhvae.mixed import Block, CodeLayout
-from sklearn_pyraug.rhvae.networks import MLPEncoder, MLPMetric, takes_reference
-from sklearn_pyraug.rhvae.reference import DeformationDecoder, PairEncoder, PairMetric
+from sklearn_pyraug.rhvae.likelihoods.mixed import Block, CodeLayout
+from sklearn_pyraug.rhvae.networks.mlp import MLPEncoder, MLPMetric, takes_reference
+from sklearn_pyraug.rhvae.networks.reference import DeformationDecoder, PairEncoder, PairMetric
 
 K, B, d = 2, 5, 3
 # Two numbers, the second with an indicator, a binary column, and three levels.

@@ -10,8 +10,14 @@ from shared import quick
 from test_layout import arrays
 from torch import nn
 
-from sklearn_pyraug.rhvae.resolution import Resolution, coarse_extent
-from sklearn_pyraug.rhvae.warp import make_grid, n_warp_parameters, resample, resample_once, warp
+from sklearn_pyraug.rhvae.images.resolution import Resolution, coarse_extent
+from sklearn_pyraug.rhvae.images.warp import (
+    make_grid,
+    n_warp_parameters,
+    resample,
+    resample_once,
+    warp,
+)
 
 EXTENTS = [((90, 70), (64, 50)), ((130, 40), (64, 20)), ((40, 32, 33), (24, 19, 20))]
 
@@ -55,7 +61,7 @@ def test_averages_keep_the_mean_and_remove_noise():
 
 
 def test_many_rows_are_shrunk_in_parts(monkeypatch):
-    from sklearn_pyraug.rhvae import resolution
+    from sklearn_pyraug.rhvae.images import resolution
 
     x = torch.rand(7, 90 * 70, generator=torch.Generator().manual_seed(0))
     whole = Resolution(1, (90, 70), (64, 50)).encode(x)
@@ -158,7 +164,7 @@ def test_networks_of_the_user_see_the_images_themselves():
     ("n_pixels", "expected"), [(64, 100), (300 * 300, 66), (1000 * 1000, 8)], ids=str
 )
 def test_large_images_come_in_small_batches(n_pixels, expected):
-    from sklearn_pyraug._settings import _training
+    from sklearn_pyraug._config import _training
 
     assert _training(quick(), n_pixels).batch_size == expected
     assert _training(quick(batch_size=50), n_pixels).batch_size == 50

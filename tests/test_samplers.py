@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sklearn_pyraug.rhvae.geometry import inverse_metric, make_metric
+from sklearn_pyraug.rhvae.metric.learned import inverse_metric, make_metric
 from sklearn_pyraug.rhvae.samplers import (
     hmc_init,
     hmc_step,

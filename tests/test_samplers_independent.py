@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from sklearn_pyraug.rhvae.geodesics import curve_lengths
-from sklearn_pyraug.rhvae.geometry import make_metric
+from sklearn_pyraug.rhvae.metric.geodesics import curve_lengths
+from sklearn_pyraug.rhvae.metric.learned import make_metric
 from sklearn_pyraug.rhvae.samplers import sample_geodesic, sample_posterior, sample_prior
 from sklearn_pyraug.rhvae.samplers.geodesic import nearest_neighbors
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from sklearn_pyraug.rhvae.geometry import inverse_metric, make_metric
-from sklearn_pyraug.rhvae.posterior_metric import local_posterior, make_posterior_metric
+from sklearn_pyraug.rhvae.metric.learned import inverse_metric, make_metric
+from sklearn_pyraug.rhvae.metric.posterior import local_posterior, make_posterior_metric
 from sklearn_pyraug.rhvae.samplers import (
     metric_log_density,
     sample_random_walk,

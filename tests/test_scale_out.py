@@ -17,8 +17,9 @@ from numpy.testing import assert_array_equal
 from shared import quick, table
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_pyraug import _learning, _parallel
-from sklearn_pyraug._jobs import run_jobs, torch_threads
+from sklearn_pyraug._generation import fit as _learning
+from sklearn_pyraug._generation import groups as _parallel
+from sklearn_pyraug._generation.jobs import run_jobs, torch_threads
 from sklearn_pyraug.pipeline import Pipeline
 
 LARGE = 10**12

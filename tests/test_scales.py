@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from sklearn_pyraug.rhvae.geometry import inverse_metric, make_metric
-from sklearn_pyraug.rhvae.scales import (
+from sklearn_pyraug.rhvae.metric.learned import inverse_metric, make_metric
+from sklearn_pyraug.rhvae.metric.scales import (
     REACH,
     auto_regularization,
     auto_temperature,

@@ -11,7 +11,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from scipy import sparse
 
-from sklearn_pyraug._schema import read_table
+from sklearn_pyraug._preprocessing.schema import read_table
 
 N = 12
 
@@ -337,7 +337,7 @@ def test_arrays_need_no_pandas():
 import sys
 sys.modules["pandas"] = None
 import numpy as np
-from sklearn_pyraug._schema import read_table
+from sklearn_pyraug._preprocessing.schema import read_table
 X = np.array([["b", 1], ["a", None]], dtype=object)
 view, _, _, schema = read_table(X, [0])
 assert schema.values(view)[:, 0].tolist() == ["b", "a"]

@@ -14,10 +14,10 @@ from sklearn_pyraug.rhvae import (
     ReferenceGenerator,
     build_stack,
 )
-from sklearn_pyraug.rhvae import scoring as module
+from sklearn_pyraug.rhvae import log_likelihood as module
 from sklearn_pyraug.rhvae.generator import exact_latent
-from sklearn_pyraug.rhvae.scoring import score_from_references, score_rows
-from sklearn_pyraug.rhvae.transfer import _latent_of_pairs, _make_pairs
+from sklearn_pyraug.rhvae.log_likelihood import score_from_references, score_rows
+from sklearn_pyraug.rhvae.reference_generator import _latent_of_pairs, _make_pairs
 
 D, d, SCALE = 4, 2, 0.5
 # Sums of a few float32 numbers of size 10 to 100.

@@ -15,10 +15,16 @@ from sklearn_pyraug.rhvae import (
     draw_rows,
     train_generator,
 )
-from sklearn_pyraug.rhvae.data import ClassRows, StackLoader, fixed_batch, padded, split_rows
-from sklearn_pyraug.rhvae.objective import elbo_terms
-from sklearn_pyraug.rhvae.pairs import find_partners
-from sklearn_pyraug.rhvae.training import _MAX_ROLLBACKS, train_stack
+from sklearn_pyraug.rhvae.elbo import elbo_terms
+from sklearn_pyraug.rhvae.training.data import (
+    ClassRows,
+    StackLoader,
+    fixed_batch,
+    padded,
+    split_rows,
+)
+from sklearn_pyraug.rhvae.training.net import _MAX_ROLLBACKS, train_stack
+from sklearn_pyraug.rhvae.training.pairs import find_partners
 
 D, d = 4, 2
 ARCHITECTURE = Architecture(D, hidden_layer_sizes=(8,))

@@ -15,9 +15,9 @@ from sklearn_pyraug.rhvae import (
     draw_from_references,
     train_reference_generator,
 )
-from sklearn_pyraug.rhvae import transfer as module
-from sklearn_pyraug.rhvae.mixed import Block, CodeLayout
-from sklearn_pyraug.rhvae.transfer import _latent_of_pairs, _make_pairs
+from sklearn_pyraug.rhvae import reference_generator as module
+from sklearn_pyraug.rhvae.likelihoods.mixed import Block, CodeLayout
+from sklearn_pyraug.rhvae.reference_generator import _latent_of_pairs, _make_pairs
 
 D, d = 4, 2
 SIZES = (9, 6, 1)

@@ -16,11 +16,11 @@ from numpy.testing import assert_array_equal
 from shared import quick, table
 from torch import nn
 
-from sklearn_pyraug._parallel import plan_groups
+from sklearn_pyraug._generation.groups import plan_groups
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack, networks_in_turn
-from sklearn_pyraug.rhvae.networks import n_tril
-from sklearn_pyraug.rhvae.stackable import InTurn, lent_stream, why_in_turn
-from sklearn_pyraug.rhvae.user_networks import VmapDecoder, VmapEncoder, VmapMetric, VmapStack
+from sklearn_pyraug.rhvae.networks.mlp import n_tril
+from sklearn_pyraug.rhvae.networks.stackable import InTurn, lent_stream, why_in_turn
+from sklearn_pyraug.rhvae.networks.user import VmapDecoder, VmapEncoder, VmapMetric, VmapStack
 
 K, B, D, d = 3, 4, 6, 2
 WHY = {"in_turn": InTurn("decoder", "the layer", "does it", "Stop."), "seeds": [5, 7, 11]}

@@ -7,9 +7,9 @@ import pytest
 import torch
 from shared import quick, table
 
-from sklearn_pyraug.rhvae import training
-from sklearn_pyraug.rhvae.records import joined_history
-from sklearn_pyraug.rhvae.resume import take_weights
+from sklearn_pyraug.rhvae.training import net as training
+from sklearn_pyraug.rhvae.training.records import joined_history
+from sklearn_pyraug.rhvae.training.resume import take_weights
 
 
 def weights(fitted):

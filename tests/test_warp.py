@@ -8,7 +8,7 @@ import torch
 from scipy.interpolate import BSpline
 from scipy.ndimage import map_coordinates
 
-from sklearn_pyraug.rhvae.warp import (
+from sklearn_pyraug.rhvae.images.warp import (
     WarpGrid,
     jacobian_determinant,
     make_grid,

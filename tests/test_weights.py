@@ -9,26 +9,26 @@ from shared import quick, table
 from sklearn.datasets import load_digits
 
 from sklearn_pyraug import RHVAEAugmenter
-from sklearn_pyraug._fallback import smoothed_bootstrap
+from sklearn_pyraug._generation.fallback import smoothed_bootstrap
 from sklearn_pyraug._metadata import class_weights
-from sklearn_pyraug._persistence import read_archive, write_archive
+from sklearn_pyraug._serialization.archive import read_archive, write_archive
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
-from sklearn_pyraug.rhvae.data import ClassRows, StackLoader, fixed_batch, split_rows
 from sklearn_pyraug.rhvae.likelihoods import (
     BernoulliLikelihood,
     GaussianLikelihood,
     IsotropicLikelihood,
     MixedLikelihood,
 )
-from sklearn_pyraug.rhvae.mixed import Block, CodeLayout
-from sklearn_pyraug.rhvae.pairs import (
+from sklearn_pyraug.rhvae.likelihoods.mixed import Block, CodeLayout
+from sklearn_pyraug.rhvae.reference_generator import _make_pairs
+from sklearn_pyraug.rhvae.training.data import ClassRows, StackLoader, fixed_batch, split_rows
+from sklearn_pyraug.rhvae.training.net import _mean_loss
+from sklearn_pyraug.rhvae.training.pairs import (
     draw_partners,
     find_partners,
     partner_weight,
     scaled_for_pairs,
 )
-from sklearn_pyraug.rhvae.training import _mean_loss
-from sklearn_pyraug.rhvae.transfer import _make_pairs
 from sklearn_pyraug.rhvae.weighting import in_rounds, systematic
 
 # Every kind of decoder and of sharing, and all else that is decided by rows.

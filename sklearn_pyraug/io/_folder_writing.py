@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sklearn_pyraug._persistence import atomic_write
+from sklearn_pyraug._serialization.archive import atomic_write
 
 from ._guards import open_inside, printable
 from ._image_files import FORMATS, encode_image, fit_row, import_readers

@@ -1,6 +1,6 @@
 """Measures of how good, how varied and how private synthetic rows are."""
 
-from .._privacy import PrivacyCounts, PrivacyReport, Spacing
+from .._generation.min_distance import PrivacyCounts, PrivacyReport, Spacing
 from ._authenticity import (
     TrainingProximity,
     authenticity,

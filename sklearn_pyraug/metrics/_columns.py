@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array
 
-from .._frames import Frame, read_frame, wrap
-from .._schema import read_table
+from .._preprocessing.containers import Frame, read_frame, wrap
+from .._preprocessing.schema import read_table
 from .._validation import column_name, no_data_in_errors
 from ._pairs import near_one
 

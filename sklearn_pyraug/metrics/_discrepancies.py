@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from .._arithmetic import times_power
+from .._preprocessing.arithmetic import times_power
 from .._random import root_seed
 from ._pairs import (
     check_count,

@@ -5,16 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arithmetic import times_power
-from .._privacy import closest, closest_other
-from ._pairs import (
-    check_sets,
-    check_two_rows,
-    near_one,
-    rescale,
-    squared_distances,
-    standardize,
-)
+from .._generation.min_distance import closest, closest_other
+from .._preprocessing.arithmetic import times_power
+from ._pairs import check_sets, check_two_rows, near_one, rescale, squared_distances, standardize
 
 
 class PrecisionRecallDensityCoverage(NamedTuple):

@@ -7,7 +7,7 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
-from .._arithmetic import exponents, times_power
+from .._preprocessing.arithmetic import exponents, times_power
 from .._validation import no_data_in_errors
 
 __all__ = [

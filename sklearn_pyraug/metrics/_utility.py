@@ -9,7 +9,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from .._frames import as_labels
+from .._preprocessing.containers import as_labels
 from .._validation import no_data_in_errors
 
 __all__ = ["TrainOnSynthetic", "check_classifier", "train_on_synthetic"]

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import clone
 
-from .._gain_result import _PROPORTION, _in_words
+from .._evaluation.gain_result import _PROPORTION, _in_words
 from .._random import root_seed
 from ._style import COLORS, Display, require
 
@@ -168,7 +168,7 @@ class AugmentationGainDisplay(Display):
             :func:`~sklearn_pyraug.augmentation_gain`.
         """
         # Here, because it brings the estimators along, which no other display needs.
-        from .._gain import augmentation_gain
+        from .._evaluation.gain import augmentation_gain
 
         cls._figure_class()
         factors = _check_factors(factors)

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from .._layout import image_layout
+from .._preprocessing.images import image_layout
 
 __all__ = [
     "as_images",

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
 
-from .._schema import is_missing
+from .._preprocessing.schema import is_missing
 from ._style import COLORS, MOST_NAMES, class_style
 
 __all__ = ["draw_marginals", "draw_scatter", "numbers_of", "read_rows"]

@@ -2,16 +2,16 @@
 
 from .checks import check_networks, n_multiplications, n_weights, networks_in_turn
 from .generator import Generator, draw_rows, train_generator
+from .images.resolution import Resolution, coarse_extent
 from .latent import METRICS, SAMPLERS, SamplerSettings
 from .model import Architecture, FlowSettings, RHVAEStack, build_stack
-from .records import ClassHistory, TrainingSettings
-from .resolution import Resolution, coarse_extent
-from .transfer import (
+from .reference_generator import (
     ReferenceGenerator,
     Transfer,
     draw_from_references,
     train_reference_generator,
 )
+from .training.records import ClassHistory, TrainingSettings
 
 __all__ = [
     "METRICS",

@@ -2,10 +2,10 @@
 
 import torch
 
-from .convolution import n_conv_multiplications, n_conv_weights
 from .model import build_stack
-from .networks import n_tril
-from .user_networks import VmapStack, user_network
+from .networks.conv import n_conv_multiplications, n_conv_weights
+from .networks.mlp import n_tril
+from .networks.user import VmapStack, user_network
 
 __all__ = ["check_networks", "n_multiplications", "n_weights", "networks_in_turn"]
 

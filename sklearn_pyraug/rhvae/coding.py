@@ -13,11 +13,11 @@ import copy
 
 import torch
 
-from .chains import chains
-from .geodesics import Geodesic, geodesic, point_at
-from .geometry import Metric, local_metric
-from .posterior_metric import local_posterior, posterior_log_volume
-from .transfer import ReferenceGenerator
+from .metric.chains import chains
+from .metric.geodesics import Geodesic, geodesic, point_at
+from .metric.learned import Metric, local_metric
+from .metric.posterior import local_posterior, posterior_log_volume
+from .reference_generator import ReferenceGenerator
 
 __all__ = [
     "code_references",

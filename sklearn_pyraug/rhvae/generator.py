@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import torch
 
-from .data import split_rows, weights_of
 from .latent import Latent, make_latent, sample_latent
 from .model import RHVAEStack, build_stack
-from .networks import Posterior
-from .resume import put_weights
-from .training import train_stack
+from .networks.mlp import Posterior
+from .training.data import split_rows, weights_of
+from .training.net import train_stack
+from .training.resume import put_weights
 from .weighting import in_rounds
 
 __all__ = ["Generator", "draw_rows", "exact_latent", "train_generator"]

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import torch
 
-from .geometry import Metric, make_metric
-from .posterior_metric import make_posterior_metric
+from .metric.learned import Metric, make_metric
+from .metric.posterior import make_posterior_metric
+from .metric.scales import auto_regularization, auto_temperature, metric_scale
 from .samplers import (
     sample_geodesic,
     sample_hmc,
@@ -16,7 +17,6 @@ from .samplers import (
     sample_prior,
     sample_random_walk,
 )
-from .scales import auto_regularization, auto_temperature, metric_scale
 
 __all__ = ["METRICS", "SAMPLERS", "Latent", "SamplerSettings", "make_latent", "sample_latent"]
 

@@ -8,7 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from .convolution import (
+from .images.resolution import Resolution
+from .likelihoods import LIKELIHOODS
+from .metric.learned import make_metric
+from .networks.conv import (
     ConvDecoder,
     ConvEncoder,
     ConvMetric,
@@ -16,12 +19,9 @@ from .convolution import (
     ConvPairMetric,
     ConvSettings,
 )
-from .geometry import make_metric
-from .likelihoods import LIKELIHOODS
-from .networks import MLPDecoder, MLPEncoder, MLPMetric, takes_reference
-from .reference import DeformationDecoder, PairEncoder, PairMetric, ResidualDecoder
-from .resolution import Resolution
-from .user_networks import user_network
+from .networks.mlp import MLPDecoder, MLPEncoder, MLPMetric, takes_reference
+from .networks.reference import DeformationDecoder, PairEncoder, PairMetric, ResidualDecoder
+from .networks.user import user_network
 
 __all__ = ["Architecture", "FlowSettings", "RHVAEStack", "build_stack"]
 
@@ -173,7 +173,7 @@ class RHVAEStack(nn.Module):
         return self.eps.shape[0]
 
     def encode(self, x, r=None):
-        """Return q(z | x, r) as a :class:`~sklearn_pyraug.rhvae.networks.Posterior`.
+        """Return q(z | x, r) as a :class:`~sklearn_pyraug.rhvae.networks.mlp.Posterior`.
 
         Parameters
         ----------
@@ -218,7 +218,7 @@ class RHVAEStack(nn.Module):
 
     def forward(self, batch):
         """Return the ELBO terms of a batch; see :func:`.objective.elbo_terms`."""
-        from .objective import elbo_terms
+        from .elbo import elbo_terms
 
         return elbo_terms(self, batch)
 

@@ -9,8 +9,8 @@ metric has seen data.
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from ..geodesics import geodesic, point_at
-from ..scales import distinct_distances
+from ..metric.geodesics import geodesic, point_at
+from ..metric.scales import distinct_distances
 from .hmc import centroids_at, chain_weights, draw_per_class
 
 __all__ = ["nearest_neighbors", "sample_geodesic"]
@@ -62,7 +62,7 @@ def sample_geodesic(metric, start, generators, *, n_neighbors=5, n_points=17, n_
         Neighbours among which j is drawn, all that there are in smaller classes.
     n_points, n_iter : int, default=17, 20
         Points on a curve and iterations of the solver, see
-        :func:`~sklearn_pyraug.rhvae.geodesics.geodesic`.
+        :func:`~sklearn_pyraug.rhvae.metric.geodesics.geodesic`.
 
     Returns
     -------

@@ -16,14 +16,14 @@ from typing import NamedTuple
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from ..geometry import local_metric, log_volume_gradient
-from ..posterior_metric import (
+from ..metric.learned import local_metric, log_volume_gradient
+from ..metric.posterior import (
     PosteriorMetric,
     local_posterior,
     posterior_log_volume,
     posterior_log_volume_gradient,
 )
-from ..scales import REACH
+from ..metric.scales import REACH
 from .adaptation import dual_averaging_init, dual_averaging_update
 from .diagnostics import Trace
 

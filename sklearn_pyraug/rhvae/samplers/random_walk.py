@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import torch
 
-from ..geometry import centroid_weights, inverse_metric
-from ..posterior_metric import PosteriorMetric, local_posterior, posterior_log_volume
+from ..metric.learned import centroid_weights, inverse_metric
+from ..metric.posterior import PosteriorMetric, local_posterior, posterior_log_volume
 from .adaptation import dual_averaging_init, dual_averaging_update
 from .diagnostics import Trace
 from .hmc import centroids_at, chain_weights, draw_per_class, inside_support

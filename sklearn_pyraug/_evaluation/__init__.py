@@ -1,0 +1,1 @@
+"""How real and synthetic rows compare, and what a classifier gains."""

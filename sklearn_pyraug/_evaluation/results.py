@@ -1,0 +1,235 @@
+"""The result of `augmentation_report`: its lines, and the table, frame and page made of them."""
+
+import math
+import textwrap
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .._serialization.archive import atomic_write
+from .html import report_html
+from .plots import ReportPlots
+
+__all__ = ["ALL", "AugmentationReport", "ReportLine"]
+
+# The "class" of measures of all rows together.
+ALL = "(all)"
+_WIDTH = 80
+_KINDS = ("fidelity", "columns", "utility", "privacy")
+
+
+class ReportLine(NamedTuple):
+    """One measure of one class.
+
+    Attributes
+    ----------
+    measure : str
+    kind : {"fidelity", "columns", "utility", "privacy"}
+    label : object
+        Class label, or ``"(all)"`` for all rows together.
+    value : float
+        NaN where it cannot be had.
+    yardstick : float
+        The same measure of real rows alone; NaN where it cannot be had.
+    direction : str
+        What is good.
+    marked : bool
+        Whether the value is far on the wrong side; a rule of thumb, not a test.
+    note : str
+        Why there is no value or no yardstick; else, for the largest difference, which column.
+
+    See Also
+    --------
+    AugmentationReport : Holds them.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import ReportLine
+    >>> ReportLine("recall", "fidelity", "a", 0.4, 0.9, "higher is better", True).value_text
+    '0.400 !'
+    """
+
+    measure: str
+    kind: str
+    label: object
+    value: float
+    yardstick: float
+    direction: str
+    marked: bool = False
+    note: str = ""
+
+    @property
+    def value_text(self):
+        """The value as it is printed, with an exclamation mark where it is marked."""
+        return _text(self.value) + " !" * self.marked
+
+    @property
+    def yardstick_text(self):
+        """The yardstick as it is printed."""
+        return _text(self.yardstick)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class AugmentationReport:
+    """What :func:`~sklearn_pyraug.augmentation_report` returns; ``print`` shows it as a table.
+
+    The table has all rows together, their yardstick, and the range over the classes. An
+    exclamation mark stands where a value is far on the wrong side of what is good: a rule of
+    thumb, not a test.
+
+    Attributes
+    ----------
+    lines : tuple of ReportLine
+        One a measure and class.
+    n_real : dict of label to int
+        Real rows that the augmenter was trained on.
+    n_synthetic : dict of label to int
+        Synthetic rows drawn; 0 for a class that the augmenter draws no rows of.
+    n_holdout : dict of label to int
+        Real rows held out; empty without.
+    plots : ReportPlots
+        Histograms and points that :meth:`to_html` draws.
+
+    See Also
+    --------
+    sklearn_pyraug.augmentation_report : Computes it.
+    """
+
+    lines: tuple[ReportLine, ...]
+    n_real: dict
+    n_synthetic: dict
+    n_holdout: dict
+    plots: ReportPlots = field(repr=False)
+
+    @property
+    def summary(self):
+        """How many rows were compared."""
+        holdout = sum(self.n_holdout.values())
+        n_classes = len(self.n_real)
+        return (
+            f"{sum(self.n_synthetic.values())} synthetic rows, {sum(self.n_real.values())} "
+            f"training rows, {holdout or 'no'} rows held out, {n_classes} "
+            f"{'class' if n_classes == 1 else 'classes'}."
+        )
+
+    @property
+    def basis(self):
+        """What values and yardsticks compare."""
+        if self.n_holdout:
+            return (
+                "Fidelity: synthetic against held-out rows; yardstick: training against held-out "
+                "rows. Privacy: synthetic against training rows; yardstick: held-out against "
+                "training rows. An exclamation mark is a rule of thumb, not a test."
+            )
+        return (
+            "Synthetic against training rows; yardstick: one half of the training rows against "
+            "the other, which have fewer rows, so that distances are larger and more by chance. "
+            "An exclamation mark is a rule of thumb, not a test."
+        )
+
+    @property
+    def reasons(self):
+        """Why values and yardsticks are blank: a list of sentences."""
+        by_note = {}
+        for line in self.lines:
+            if line.note and (math.isnan(line.value) or math.isnan(line.yardstick)):
+                by_note.setdefault(line.note, {})[line.measure] = None
+        return [f"{', '.join(names)}: {note}." for note, names in by_note.items()]
+
+    def to_frame(self):
+        """Return the lines as a table; this needs pandas.
+
+        Returns
+        -------
+        frame : pandas.DataFrame of shape (n_lines, 7)
+            Columns "measure", "class", "value", "yardstick", "direction", "marked", "note".
+        """
+        import pandas as pd
+
+        names = ["measure", "class", "value", "yardstick", "direction", "marked", "note"]
+        rows = [(line.measure, line.label, *line[3:]) for line in self.lines]
+        return pd.DataFrame(rows, columns=names)
+
+    def to_html(self, path=None, *, overwrite=False):
+        """Return the report as one page of HTML, or write it to a file.
+
+        The page has its plots within it, no scripts, and loads nothing. It suits light and dark
+        screens. It shows how the data are distributed: one point a row in a plane of principal
+        components, histograms of columns, and the names of categories that at least 5 real rows
+        have. Give it to those alone who may know that. Without matplotlib it has no plots.
+
+        Parameters
+        ----------
+        path : str, path-like or None, default=None
+            Where to write it. None returns it.
+        overwrite : bool, default=False
+            Whether a file already there may be replaced.
+
+        Returns
+        -------
+        html : str or None
+            The page; None where it was written.
+
+        Raises
+        ------
+        FileExistsError
+            If there is such a file, and `overwrite` is False.
+        OSError
+            If the file cannot be written.
+        """
+        html = report_html(self)
+        if path is None:
+            return html
+        with atomic_write(path, overwrite=overwrite) as file:
+            file.write(html.encode("utf-8"))
+        return None
+
+    def __repr__(self):
+        return f"<AugmentationReport: {self.summary}>"
+
+    def __str__(self):
+        labels = [label for label in self.n_real if self.n_synthetic[label]]
+        parts = [*textwrap.wrap(self.summary, _WIDTH), *textwrap.wrap(self.basis, _WIDTH), ""]
+        parts.append(_row("measure", "all", "yardstick", "by class", "what is good"))
+        for kind in _KINDS:
+            lines = [line for line in self.lines if line.kind == kind]
+            if lines:
+                parts += ["", kind]
+            for line in (line for line in lines if line.label == ALL):
+                others = [x for x in lines if x.measure == line.measure and x.label != ALL]
+                classes = _range(others) if len(labels) > 1 else ""
+                parts.append(
+                    _row(
+                        f" {line.measure}",
+                        line.value_text,
+                        line.yardstick_text,
+                        classes,
+                        line.direction,
+                    )
+                )
+        if self.reasons:
+            parts += ["", "Blank:"]
+        for reason in self.reasons:
+            parts += textwrap.wrap(reason, _WIDTH, initial_indent="- ", subsequent_indent="  ")
+        return "\n".join(parts)
+
+
+def _row(measure, value, yardstick, classes, direction):
+    measure = measure if len(measure) <= 27 else f"{measure[:26]}…"
+    value = value if value.endswith("!") else f"{value}  "
+    return f"{measure:<27} {value:>7} {yardstick:>9} {classes:>13} {direction}".rstrip()
+
+
+def _range(lines):
+    """Return the least and the greatest value over the classes."""
+    values = [line.value for line in lines if not math.isnan(line.value)]
+    if not values:
+        return ""
+    mark = "!" if any(line.marked for line in lines) else " "
+    return f"{_text(min(values), 2)}..{_text(max(values), 2)}{mark}"
+
+
+def _text(value, decimals=3):
+    """Return a number as text; a blank is a dash, and no zero has a sign."""
+    if math.isnan(value):
+        return "–"
+    return f"{round(value, decimals) + 0.0:.{decimals}f}" if abs(value) < 100 else f"{value:.3g}"

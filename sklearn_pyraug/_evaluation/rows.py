@@ -1,0 +1,149 @@
+"""Rows of a report: any container as flat rows, as columns with names, and as coded numbers."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.validation import column_or_1d
+
+from .._classifier import _rows
+from .._preprocessing.containers import as_labels
+from .._preprocessing.images import flat_rows
+from ..metrics._columns import _read
+from ..metrics._pairs import standardize
+
+__all__ = ["Rows", "code_rows", "read_rows"]
+
+
+class Rows(NamedTuple):
+    """One set of rows.
+
+    Attributes
+    ----------
+    X : {ndarray, dataframe} of shape (n, n_features)
+        The rows as they came; images are flattened, and sparse rows are dense.
+    y : ndarray of shape (n,)
+        Their labels.
+    coded : ndarray of float of shape (n, n_coded), or None
+        The rows as numbers, for distances.
+    """
+
+    X: object
+    y: np.ndarray
+    coded: np.ndarray | None = None
+
+    def take(self, kept):
+        """Return the rows at some positions."""
+        return Rows(_rows(self.X, kept), self.y[kept], self.coded[kept])
+
+    def __getitem__(self, label):
+        """Return the rows of one class."""
+        return self.take(np.flatnonzero(self.y == label))
+
+
+def read_rows(X, y, name):
+    """Return rows and labels as :class:`Rows` that are not coded yet.
+
+    Parameters
+    ----------
+    X : {array-like, dataframe, sparse matrix} of shape (n, n_features) or (n, *sample_shape)
+    y : array-like of shape (n,)
+    name : str
+        How messages call X; y is called likewise.
+
+    Returns
+    -------
+    rows : Rows
+
+    Raises
+    ------
+    ValueError
+        If X and y differ in length, or are empty.
+    """
+    y = column_or_1d(as_labels(y))
+    X = X.toarray() if issparse(X) else X
+    X = flat_rows(X if hasattr(X, "shape") else np.asarray(X))[0]
+    if len(X.shape) != 2 or X.shape[0] != len(y) or not len(y):
+        raise ValueError(
+            f"`{name}` has the shape {tuple(X.shape)} and `{name.replace('X', 'y', 1)}` has "
+            f"{len(y)} labels; give rows, and one label for each."
+        )
+    return Rows(X, y)
+
+
+def code_rows(sets, categorical_features, is_image):
+    """Code sets of rows as numbers in which Euclidean distances have a meaning.
+
+    A column of numbers is standardised by the rows of the first set; a missing number counts as
+    the median, and has an indicator beside it. A column of categories is one column a category,
+    in which different categories lie 1 apart, as numbers do that differ by a standard deviation.
+    All pixels of images are divided by one number, so that those which hardly vary do not count
+    as much as others.
+
+    Parameters
+    ----------
+    sets : list of Rows
+        The first one is the real rows that the generator was trained on.
+    categorical_features : array-like of bool, int or str, or None
+        A mask, positions or names of columns that hold categories.
+    is_image : bool
+
+    Returns
+    -------
+    sets : list of Rows
+        With `coded`.
+    categorical : ndarray of bool of shape (n_features,)
+        Which columns hold categories.
+
+    Raises
+    ------
+    ValueError
+        As :func:`~sklearn_pyraug.metrics.column_differences`.
+    """
+    first = _read("X", sets[0].X, categorical_features)
+    categorical = first.categorical
+    # What is a category in the first set is one in the others, too.
+    mask = categorical if categorical.any() else None
+    tables = [first, *(_read("X", rows.X, mask) for rows in sets[1:])]
+    ends = np.cumsum([len(rows.y) for rows in sets])[:-1]
+    values = [table.values for table in tables]
+    if is_image:
+        scale = values[0].std() or 1.0
+        coded = [X / scale for X in values]
+    else:
+        blocks = [_numbers([X[:, ~categorical] for X in values])]
+        blocks += [_categories(tables, j) for j in np.flatnonzero(categorical)]
+        coded = np.split(np.hstack(blocks), ends)
+    pairs = zip(sets, coded, strict=True)
+    return [rows._replace(coded=X) for rows, X in pairs], categorical
+
+
+def _numbers(values):
+    """Return columns of numbers of all sets, one below the other, in units of the first set."""
+    X = np.concatenate(values)
+    if not X.shape[1]:
+        return X
+    missing = np.isnan(X)
+    # An observed value, since the mean of two huge ones may be none.
+    known = np.where(missing[: len(values[0])].all(axis=0), 0, values[0])
+    X = np.where(missing, np.nanquantile(known, 0.5, axis=0, method="lower"), X)
+    (X,) = standardize(X[: len(values[0])], X)
+    return np.hstack([X, missing[:, missing.any(axis=0)]])
+
+
+def _categories(tables, j):
+    """Return column j of all sets, one below the other, as one column a category."""
+    named = [_named(table, j) for table in tables]
+    number = {value: i for i, value in enumerate(dict.fromkeys(v for c in named for v in c))}
+    index = [number[value] for column in named for value in column]
+    return np.eye(len(number))[index] * np.sqrt(0.5)
+
+
+def _named(table, j):
+    """Return the values of a column of categories, None where one is missing."""
+    x, levels = table.values[:, j], table.levels[j]
+    missing = np.isnan(x)
+    values = np.full(len(x), None, dtype=object)
+    known = x[~missing]
+    values[~missing] = known if levels is None else levels[known.astype(np.intp)]
+    return values.tolist()

@@ -1,0 +1,1 @@
+"""From classes of coded rows to trained generators, and from these to new rows."""

@@ -1,0 +1,250 @@
+"""The trained model of one class, as its own: between coded rows and codes of the latent space."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from .._preprocessing.projection import Projection
+from .._random import class_generator
+from .._validation import available_device
+from ..rhvae import ReferenceGenerator
+from ..rhvae.coding import code_references, decode_codes, encode_rows, member_of, nearest_references
+from ..rhvae.log_likelihood import score_from_references, score_rows
+from .memory import draw_within_memory, warn_of_drawing
+
+__all__ = [
+    "ClassModel",
+    "check_codes",
+    "class_index",
+    "class_model",
+    "score_class",
+    "trained_classes",
+]
+
+
+class ClassModel(NamedTuple):
+    """The first generator of a class.
+
+    Attributes
+    ----------
+    member : Generator or ReferenceGenerator
+        Of one member.
+    index : int
+        Of the class.
+    projection : Projection or None
+        Between coded rows and what the networks see.
+    device : str
+    """
+
+    member: object
+    index: int
+    projection: Projection | None
+    device: str
+
+    @property
+    def latent_dim(self):
+        """Dimension of the codes."""
+        return self.member.latent.c.shape[-1]
+
+    @property
+    def has_reference(self):
+        """Whether rows are coded and decoded with a reference row."""
+        return isinstance(self.member, ReferenceGenerator)
+
+    def rows(self, T):
+        """Return coded rows (ndarray) as the tensor from which new rows start."""
+        return _tensor(T, self.projection, self.member)
+
+    def seen(self, x):
+        """Return such rows as the encoder sees them."""
+        return self.member.seen(x) if self.has_reference else x
+
+    def encode(self, T, reference=None):
+        """Return means and log-variances of the codes of rows.
+
+        Parameters
+        ----------
+        T : ndarray of shape (n, n_codes)
+        reference : Tensor of shape (1, n_features) or None, default=None
+            As :meth:`rows` returns it; None takes the nearest other row of the class.
+
+        Returns
+        -------
+        mu, log_var : Tensor of shape (n, latent_dim)
+        """
+        x, r = self.seen(self.rows(T)), None
+        if reference is not None:
+            r = self.seen(reference).expand(len(x), -1)
+        elif self.has_reference:
+            r = self.member.rows[0][nearest_references(self.member, self.index, x)]
+        return self._run(lambda device: encode_rows(self.member, x, r, device=device))
+
+    def decode(self, z, reference=None):
+        """Return the coded rows (ndarray) of codes.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, latent_dim)
+        reference : Tensor of shape (1 or n, n_features) or None, default=None
+            None takes the row that belongs to each code.
+        """
+        r = None
+        if reference is not None:
+            r = reference.expand(len(z), -1)
+        elif self.has_reference:
+            r = self.member.references[0][code_references(self.member, self.index, z)]
+        x = self._run(lambda device: decode_codes(self.member, z, r, device=device)).numpy()
+        x = x.astype(np.float32)
+        return x if self.projection is None else self.projection.decode(x)
+
+    def tensor(self, z):
+        """Return codes (array) in the model's precision."""
+        return torch.from_numpy(np.asarray(z, dtype=np.float64)).to(self.member.latent.c.dtype)
+
+    def _run(self, function):
+        return _run(function, self.member.stack, self.device)
+
+
+def check_codes(z, latent_dim, name="z"):
+    """Return codes as an array of float64 of shape (n_codes, latent_dim).
+
+    Parameters
+    ----------
+    z : array-like or Tensor
+    latent_dim : int
+    name : str, default="z"
+        Of the argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If there is no code, or the codes have another shape or are not finite.
+    """
+    z = z.detach().cpu().numpy() if torch.is_tensor(z) else z
+    z = np.asarray(z, dtype=np.float64)
+    if z.ndim != 2 or z.shape[1] != latent_dim or not len(z):
+        raise ValueError(
+            f"{name} has the shape {z.shape}. Pass codes of shape (n_codes, {latent_dim}), at "
+            "least one."
+        )
+    if not np.isfinite(z).all():
+        n_bad = int((~np.isfinite(z)).any(axis=1).sum())
+        raise ValueError(f"{name} has {n_bad} code(s) that are not finite. Leave these out.")
+    return z
+
+
+def _run(function, stack, device):
+    result, used = draw_within_memory(function, stack, device)
+    warn_of_drawing([used], device)
+    return result
+
+
+def _tensor(T, projection, member):
+    seen = T if projection is None else projection.encode(T)
+    return torch.from_numpy(np.ascontiguousarray(seen)).to(member.latent.c.dtype)
+
+
+def trained_classes(estimator):
+    """Return the indices of the classes that have a generator of their own or share one."""
+    generators = estimator._generators
+    return [k for k in sorted(generators.class_rows) if k not in generators.fallback]
+
+
+def class_index(estimator, label, name="label"):
+    """Return the index of a class that has a generator.
+
+    Parameters
+    ----------
+    estimator : RHVAEAugmenter
+        Fitted.
+    label : object
+    name : str, default="label"
+        Of the argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If the label is unknown, or its class has no generator.
+    """
+    labels = estimator.classes_.tolist()
+    label = label.item() if isinstance(label, np.generic) else label
+    if np.ndim(label) or label not in labels:
+        raise ValueError(
+            f"{name} names the class {label!r}, which was not in y. Use labels of y: {labels}."
+        )
+    k = labels.index(label)
+    if k in trained_classes(estimator):
+        return k
+    if k in estimator._generators.fallback:
+        raise ValueError(
+            f"{name} names the class {label!r}, which has no generator: it had too few rows to "
+            "train one. Collect more rows of it, or leave it out."
+        )
+    raise ValueError(
+        f"{name} names the class {label!r}, which has no generator: fit_resample trains only the "
+        "classes that it lets grow. Call fit(X, y) first."
+    )
+
+
+def _members(generators, k, device):
+    """Yield the members of stacks that are generators of class k, in their order."""
+    plan, K = generators.plan, generators.n_classes
+    # Apple's GPUs know no float64.
+    dtype = torch.float32 if device.startswith("mps") else torch.float64
+    for g in range(plan.n_generators):
+        wanted = g if plan.shared else k + K * g
+        for group in generators.trained:
+            if wanted in group.members:
+                yield member_of(group.generator, group.members.index(wanted), dtype)
+
+
+def class_model(estimator, k):
+    """Return the first generator of class k.
+
+    Parameters
+    ----------
+    estimator : RHVAEAugmenter
+        Fitted.
+    k : int
+        Index of a class that has a generator.
+    """
+    generators, device = estimator._generators, available_device(estimator.device)
+    member = next(_members(generators, k, device))
+    return ClassModel(member, k, generators.projection, device)
+
+
+def score_class(estimator, k, T, n_importance, root):
+    """Estimate log p(x | class k), several generators being a mixture in equal shares.
+
+    Parameters
+    ----------
+    estimator : RHVAEAugmenter
+        Fitted.
+    k : int
+        Index of a class that has a generator.
+    T : ndarray of shape (n, n_codes)
+    n_importance : int
+        Draws per row, or per row and reference.
+    root : int
+        Root seed.
+
+    Returns
+    -------
+    scores : ndarray of float64 of shape (n,)
+        In nats.
+    """
+    generators, device = estimator._generators, available_device(estimator.device)
+    scores = []
+    for g, member in enumerate(_members(generators, k, device)):
+        x = [_tensor(T, generators.projection, member)]
+
+        def score(device, member=member, x=x, index=k + generators.n_classes * g):
+            given = (x, [class_generator(root, index, "noise")])
+            options = {"n_importance": n_importance, "common": True, "device": device}
+            if isinstance(member, ReferenceGenerator):
+                return score_from_references(member, [k], *given, **options)
+            return score_rows(member, *given, **options)
+
+        scores.append(_run(score, member.stack, device)[0][0].double().numpy())
+    return np.logaddexp.reduce(scores, axis=0) - np.log(len(scores))

@@ -1,0 +1,192 @@
+"""Names for values by what they hold: what a training or a draw is recognised by.
+
+joblib's own hash sees a class or a function by its name alone, so that a network that its user has
+changed would pass for the old one, and it hashes two equal objects that share parts differently.
+Here code counts by its instructions, and everything else by value.
+"""
+
+import functools
+import hashlib
+import inspect
+import types
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import PurePath
+
+import numpy as np
+import scipy
+import sklearn
+import skorch
+import torch
+
+from .._version import __version__
+
+__all__ = ["digest", "library_versions"]
+
+_SCALARS = (type(None), bool, int, float, complex, str, bytes)
+# Written out in full by their repr.
+_BY_REPR = (np.dtype, torch.dtype, torch.device, torch.Size, PurePath, Decimal, date, slice, range)
+# Libraries that count by their version, and not by their code.
+_LIBRARIES = {"builtins", "numpy", "scipy", "sklearn", "skorch", "sklearn_pyraug", "torch"}
+
+
+def library_versions():
+    """Return the versions on which the result of a training depends, by package."""
+    return {
+        "sklearn_pyraug": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+        "skorch": skorch.__version__,
+    }
+
+
+def digest(value):
+    """Return a text that is the same for equal values, in any process, and for no others.
+
+    Parameters
+    ----------
+    value : object
+        Numbers, text, arrays, tensors, containers, networks, classes, functions, and objects whose
+        attributes are of these kinds.
+
+    Returns
+    -------
+    digest : str
+        64 hexadecimal digits, from which the value cannot be told.
+
+    Raises
+    ------
+    TypeError
+        If a part is of another kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pyraug._generation.fingerprint import digest
+    >>> digest([1, np.zeros(2)]) == digest([1, np.zeros(2)])
+    True
+    >>> digest([1, np.zeros(2)]) == digest([1, np.zeros((2, 1))])
+    False
+    """
+    hashed = hashlib.sha256()
+    _feed(hashed, value, ())
+    return hashed.hexdigest()
+
+
+def _feed(hashed, value, inside):
+    """Feed a value to a hash; `inside` holds the ids of the objects that it is a part of."""
+
+    def note(*words):
+        hashed.update(f"{type(value).__qualname__}{words!r};".encode())
+
+    def parts(values):
+        for v in values:
+            _feed(hashed, v, (*inside, id(value)))
+        hashed.update(b";")
+
+    if id(value) in inside:
+        # A part that refers to the whole, as the owner of a bound method.
+        note(len(inside) - inside.index(id(value)))
+    elif isinstance(value, (*_SCALARS, *_BY_REPR)):
+        note(value)
+    elif isinstance(value, np.generic):
+        _feed(hashed, np.asarray(value), inside)
+    elif isinstance(value, np.ndarray) and value.dtype.kind != "O":
+        note(value.dtype.str, value.dtype.names, value.shape)
+        hashed.update(np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, np.ndarray):
+        note("object", value.shape)
+        parts(value.ravel().tolist())
+    elif isinstance(value, torch.Tensor):
+        # Frozen weights are not those that training changes.
+        note(value.dtype, tuple(value.shape), value.requires_grad)
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        hashed.update(flat.view(torch.uint8).numpy().tobytes())
+    elif isinstance(value, Mapping):
+        note(len(value))
+        parts(part for item in value.items() for part in item)
+    elif isinstance(value, (list, tuple)):
+        note(len(value))
+        parts(value)
+    elif isinstance(value, (set, frozenset)):
+        note(*sorted(digest(v) for v in value))
+    elif isinstance(value, np.random.RandomState):
+        note()
+        parts(value.get_state())
+    elif isinstance(value, functools.partial):
+        note()
+        parts([value.func, value.args, value.keywords])
+    elif isinstance(value, types.MethodType):
+        note()
+        parts([value.__func__, value.__self__])
+    elif isinstance(value, types.FunctionType):
+        note()
+        parts(_function(value))
+    elif isinstance(value, type):
+        note()
+        parts(_class(value))
+    elif isinstance(value, (types.BuiltinFunctionType, np.ufunc)):
+        note(value.__name__)
+    elif hasattr(value, "__dict__"):
+        note()
+        parts([type(value), vars(value)])
+    else:
+        raise TypeError(f"a {type(value).__qualname__} cannot be told from another")
+
+
+def _package(value):
+    return (getattr(value, "__module__", None) or "").split(".")[0]
+
+
+def _function(function):
+    """Yield what a function's result depends on, as far as it can be seen."""
+    yield function.__module__, function.__qualname__
+    if _package(function) in _LIBRARIES:
+        return
+    code = function.__code__
+    yield from _code(code)
+    yield function.__defaults__, function.__kwdefaults__
+    yield [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+    for name in code.co_names:
+        # A number that is set at the top of a script; what is called counts by its name.
+        named = function.__globals__.get(name)
+        if isinstance(named, (*_SCALARS, tuple)):
+            yield name, named
+
+
+def _is_filled(cell):
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def _code(code):
+    """Yield instructions and constants; neither comments nor line numbers count."""
+    yield code.co_code, code.co_names, code.co_varnames
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _code(constant)
+        elif isinstance(constant, (*_SCALARS, tuple, frozenset)):
+            yield constant
+
+
+def _class(cls):
+    """Yield the names of a class, and all that is defined in its body and its bases'."""
+    yield cls.__module__, cls.__qualname__
+    for base in cls.__mro__:
+        if _package(base) in _LIBRARIES:
+            continue
+        for name, member in vars(base).items():
+            member = inspect.unwrap(member) if callable(member) else member
+            member = getattr(member, "__func__", getattr(member, "fget", member))
+            if isinstance(member, (types.FunctionType, *_SCALARS, tuple)) and name not in (
+                "__doc__",
+                "__firstlineno__",
+                "__module__",
+            ):
+                yield name, member

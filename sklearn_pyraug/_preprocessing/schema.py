@@ -1,0 +1,357 @@
+"""Tables of any kind, seen as numbers: text and categories become the indices of their levels."""
+
+from datetime import date, time, timedelta
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+
+from .._validation import check_unique_names, column_name, text_error
+
+__all__ = ["Schema", "Table", "is_missing", "largest_float", "read_table"]
+
+_BOOLEANS = (bool, np.bool_)
+_NUMBERS = (Real, Decimal)
+_DATES = (date, time, timedelta, np.datetime64, np.timedelta64)
+
+
+class _Column(NamedTuple):
+    """How a column goes back.
+
+    Attributes
+    ----------
+    levels : ndarray of object, or None
+        The levels that the numbers are indices of; None for a column of numbers.
+    whole : bool
+        Whether the numbers are whole ones.
+    missing : object
+        What stands for a missing value.
+    places : int or None
+        Decimal places, where the values are of Python's `Decimal`.
+    """
+
+    levels: np.ndarray | None
+    whole: bool
+    missing: object
+    places: int | None = None
+
+
+class Schema(NamedTuple):
+    """The way back from numbers to the values of a table.
+
+    Attributes
+    ----------
+    columns : tuple of _Column
+    dtype : numpy.dtype
+        Of the array of all values: object, or text.
+    """
+
+    columns: tuple
+    dtype: np.dtype
+
+    def values(self, X):
+        """Return rows of numbers as rows of the table's own values.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features)
+            Numbers; an index of a level where the column has levels, NaN where a value is
+            missing.
+
+        Returns
+        -------
+        values : ndarray of shape (n_rows, n_features), dtype=`dtype`
+        """
+        values = np.empty(X.shape, dtype=object)
+        for j, (levels, whole, missing, places) in enumerate(self.columns):
+            x = X[:, j]
+            known = ~np.isnan(x)
+            if levels is not None:
+                values[known, j] = levels[x[known].astype(np.intp)]
+            elif whole:
+                values[known, j] = [int(v) for v in x[known]]
+            elif places is not None:
+                values[known, j] = [Decimal(f"{v:.{places}f}") for v in x[known]]
+            else:
+                values[known, j] = x[known]
+            values[~known, j] = missing
+        return values.astype(self.dtype, copy=False)
+
+
+class Table(NamedTuple):
+    """What a table is, as far as numbers are concerned.
+
+    Attributes
+    ----------
+    view : object
+        X itself where it needs no conversion; else a dataframe with the same columns, or an array
+        of float64.
+    categorical : ndarray of bool of shape (n_features,), or None
+        Which columns hold categories; None where X has no columns that could be told apart.
+    whole : ndarray of bool of shape (n_features,), or None
+        Which columns can hold nothing but whole numbers or booleans, although the view may be of
+        floats.
+    schema : Schema or None
+        None where X is its own view.
+    """
+
+    view: object
+    categorical: np.ndarray | None = None
+    whole: np.ndarray | None = None
+    schema: Schema | None = None
+
+
+def read_table(X, categorical_features=None):
+    """Return a table as numbers, as far as it is not, and the way back.
+
+    Parameters
+    ----------
+    X : object
+        Whatever the user gave. A dataframe's columns of categories, text and booleans stored as
+        objects are recognised; any other container needs `categorical_features`.
+    categorical_features : array-like of bool, int or str, or None
+        A mask, positions or names of columns that hold categories.
+
+    Returns
+    -------
+    table : Table
+
+    Raises
+    ------
+    ValueError
+        If `categorical_features` does not fit X, or a column holds dates or what is neither
+        numbers nor text nor booleans alone.
+    """
+    if hasattr(X, "iloc") and hasattr(X, "dtypes") and len(X.shape) == 2:
+        return _read_frame(X, categorical_features)
+    if issparse(X):
+        if categorical_features is not None:
+            raise ValueError(
+                f"categorical_features={categorical_features!r} was given with a sparse X, whose "
+                "zeros are no category. Pass X as an array or a dataframe, or leave "
+                "categorical_features=None."
+            )
+        return Table(X)
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+        raise _date_error("column 0" if len(X.shape) == 2 else "X", X.dtype)
+    if categorical_features is None:
+        return Table(X)
+    return _read_array(X, categorical_features)
+
+
+def _read_frame(X, categorical_features):
+    import pandas as pd
+
+    names = list(X.columns)
+    check_unique_names(names)
+    asked = _mask(categorical_features, len(names), names)
+    view, columns, categorical = X.copy(deep=False), [], asked.copy()
+    text, converted = [], False
+    for j, dtype in enumerate(X.dtypes):
+        column = X.iloc[:, j]
+        name = column_name(j, names)
+        is_date = dtype.kind in "mM" or isinstance(dtype, pd.PeriodDtype)
+        if is_date and not asked[j]:
+            raise _date_error(name, dtype)
+        if isinstance(dtype, pd.CategoricalDtype):
+            codes = column.cat.codes.to_numpy().astype(np.float64)
+            codes[codes < 0] = np.nan
+            spec = _Column(_object_array(dtype.categories), False, np.nan)
+        elif dtype.kind in "biufc":
+            columns.append(_Column(None, dtype.kind in "biu", np.nan))
+            if _is_rounded_up(column) and not _is_of_integers(X):
+                numbers = column.to_numpy(np.float64, na_value=np.nan)
+                view.isetitem(j, np.minimum(numbers, largest_float(dtype)))
+                converted = True
+            continue
+        else:
+            codes, spec = _read_values(column.astype(object).to_numpy(), asked[j], name)
+            if codes is None:
+                text.append(name)
+                continue
+        categorical[j] |= spec.levels is not None
+        columns.append(spec)
+        view.isetitem(j, codes)
+        converted = True
+    if text:
+        raise text_error(text)
+    whole = np.array([column.whole for column in columns], dtype=bool)
+    if not converted:
+        return Table(X, categorical, whole)
+    return Table(view, categorical, whole, Schema(tuple(columns), np.dtype(object)))
+
+
+def largest_float(dtype):
+    """Return the largest float64 that an integer dtype can hold: of 2**63 - 1, numpy makes 2**63.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of integers; numpy's or pandas'.
+    """
+    largest = 2 ** (8 * dtype.itemsize - (dtype.kind == "i")) - 1
+    return float(largest) if int(float(largest)) == largest else np.nextafter(float(largest), 0)
+
+
+def _is_rounded_up(column):
+    """Say whether a value is too large for its dtype once it is a float."""
+    if column.dtype.kind not in "iu" or column.dtype.itemsize < 8:
+        return False
+    known = column.dropna()
+    return len(known) > 0 and int(known.max()) > largest_float(column.dtype)
+
+
+def _is_of_integers(X):
+    """Say whether a dataframe becomes an array of integers."""
+    kinds = {dtype.kind for dtype in X.dtypes}
+    return kinds in ({"i"}, {"u"}) and not X.isna().to_numpy().any()
+
+
+def _read_array(X, categorical_features):
+    array = X if isinstance(X, np.ndarray) else np.asarray(X)
+    if array.ndim != 2:
+        return Table(X)
+    categorical = _mask(categorical_features, array.shape[1], None)
+    if array.dtype.kind in "biufc":
+        return Table(array, categorical)
+    if not isinstance(X, np.ndarray):
+        # From a list, numpy makes text of numbers beside text.
+        array = np.asarray(X, dtype=object)
+    pairs = [
+        _read_values(array[:, j].astype(object), categorical[j], column_name(j), False)
+        for j in range(array.shape[1])
+    ]
+    text = [column_name(j) for j, (codes, _) in enumerate(pairs) if codes is None]
+    if text:
+        raise text_error(text)
+    view = np.stack([codes for codes, _ in pairs], axis=1)
+    whole = np.array([spec.whole for _, spec in pairs])
+    return Table(view, categorical, whole, Schema(tuple(spec for _, spec in pairs), array.dtype))
+
+
+def _read_values(values, categorical, name, recognise=True):
+    """Return the numbers of a column of objects and its `_Column`.
+
+    Parameters
+    ----------
+    values : ndarray of object of shape (n_samples,)
+    categorical : bool
+        Whether the column was named as one of categories.
+    name : str
+        The column's name for messages.
+    recognise : bool, default=True
+        Whether text alone is taken for categories; booleans alone always are.
+
+    Returns
+    -------
+    codes : ndarray of float64 of shape (n_samples,), or None
+        None if the column holds what it must not.
+    spec : _Column or None
+    """
+    lacking = np.array([is_missing(v) for v in values], dtype=bool)
+    known = values[~lacking]
+    missing = values[lacking.argmax()] if lacking.any() else np.nan
+    codes = np.full(len(values), np.nan)
+    if not categorical and not _all_are(_BOOLEANS, known):
+        if _all_are(_NUMBERS, known):
+            codes[~lacking] = known.astype(np.float64)
+            return codes, _Column(None, _all_are(Integral, known), missing, _places(known))
+        for v in known:
+            if isinstance(v, _DATES):
+                raise _date_error(name, type(v).__name__)
+        if not (recognise and _all_are(str, known)):
+            return None, None
+    try:
+        levels = list(dict.fromkeys(known))
+    except TypeError:
+        raise ValueError(
+            f"X has values of type {type(known[0]).__name__} in {name}, which cannot be levels of "
+            "a category. Replace them by text or numbers."
+        ) from None
+    try:
+        levels.sort()
+    except TypeError:
+        # Values that have no order keep that in which they occur.
+        levels = list(dict.fromkeys(known))
+    index = {level: i for i, level in enumerate(levels)}
+    codes[~lacking] = [index[v] for v in known]
+    return codes, _Column(_object_array(levels), False, missing)
+
+
+def _places(values):
+    """Return the most decimal places of values that are all Decimals, else None."""
+    if not len(values) or not _all_are(Decimal, values):
+        return None
+    exponents = [v.as_tuple().exponent for v in values if v.is_finite()]
+    return max(0, -min(exponents, default=0))
+
+
+def _all_are(types, values):
+    return all(isinstance(v, types) for v in values)
+
+
+def is_missing(value):
+    """Say whether a value is None, NaN, or pandas' NA or NaT."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, _NUMBERS) and value != value
+
+
+def _object_array(values):
+    """Return values as an array, also where they are sequences themselves."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = list(values)
+    return array
+
+
+def _mask(categorical_features, n_features, names):
+    """Return `categorical_features` as an array of bool of shape (n_features,)."""
+    mask = np.zeros(n_features, dtype=bool)
+    if categorical_features is None or not len(categorical_features):
+        return mask
+    given = np.asarray(categorical_features)
+    shown = f"categorical_features={categorical_features!r}"
+    if given.ndim == 1 and given.dtype.kind == "b":
+        if len(given) != n_features:
+            raise ValueError(
+                f"{shown} is a mask of {len(given)} columns, but X has {n_features}. Pass one "
+                "value per column, or the positions or names of the categorical ones."
+            )
+        return given
+    if given.ndim == 1 and given.dtype.kind in "iu":
+        outside = given[(given < 0) | (given >= n_features)]
+        if outside.size:
+            raise ValueError(
+                f"{shown} has the position {outside[0]}, but X has {n_features} columns. Use "
+                f"positions from 0 to {n_features - 1}."
+            )
+        mask[given] = True
+        return mask
+    if given.ndim != 1 or not all(isinstance(v, str) for v in given):
+        raise ValueError(
+            f"{shown} is neither a mask, nor positions, nor names of columns. Pass one list of "
+            "bool, int or str."
+        )
+    if names is None:
+        raise ValueError(
+            f"{shown} names columns, but X has no column names. Pass positions, or X as a "
+            "dataframe."
+        )
+    given = given.tolist()
+    unknown = [v for v in given if v not in names]
+    if unknown:
+        raise ValueError(
+            f"{shown} has the name {unknown[0]!r}, which X lacks. Use names of its columns: "
+            f"{', '.join(map(repr, names[:5]))}{', ...' * (len(names) > 5)}."
+        )
+    return np.array([name in given for name in names], dtype=bool)
+
+
+def _date_error(name, dtype):
+    return ValueError(
+        f"X holds dates or times in {name} ({dtype}), which are no amounts. Replace them by "
+        "numbers, such as the days since a fixed date or the month, or name the column in "
+        "categorical_features."
+    )

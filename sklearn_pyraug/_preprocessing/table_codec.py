@@ -1,0 +1,354 @@
+"""The two-way map between a numeric table and the float32 codes that a generator learns from."""
+
+import numpy as np
+
+from ..rhvae.likelihoods.mixed import Block
+from .arithmetic import as_numbers
+from .column_stats import MAX_TABLE_COLUMNS, summarise
+from .mixed import MixedCodec, find_kinds
+from .numeric import NumberCodec, class_quantiles
+
+__all__ = ["TableCodec"]
+
+# "auto": how many columns on one scale make a table look like an image.
+_MIN_IMAGE_COLUMNS = 16
+# Between MNIST (0.8) and pictures of greys (0.5 and less), see `NumberCodec.dispersion`.
+_MIN_BINARY_DISPERSION = 0.7
+_MAX_BYTE = 255
+
+_CHOICES = {
+    "likelihood": ("auto", "gaussian", "bernoulli", "binomial"),
+    "value_mapping": ("auto", "nearest", "quantile", None),
+    "scaling": ("auto", "standard", "quantile"),
+}
+
+
+class TableCodec:
+    """Code the rows of a numeric table as float32 vectors, and turn codes back into rows.
+
+    Parameters
+    ----------
+    likelihood : {"auto", "gaussian", "bernoulli", "binomial"}, default="auto"
+        The kind of code. `"gaussian"` standardises each column. `"bernoulli"` and `"binomial"`
+        map the whole table onto [0, 1] with one center and one scale, as suits an image. See
+        Notes for the rule behind `"auto"`.
+
+    sample_shape : tuple of int or None, default=None
+        The shape of one row seen as an image or a volume. `"auto"` takes it for an image.
+
+    value_mapping : {"auto", "nearest", "quantile", None}, default="auto"
+        How decoded numbers are moved to values that their column can take; see Notes.
+
+    scaling : {"auto", "standard", "quantile"}, default="auto"
+        The code of continuous columns: standard scores, normal scores of the ranks, or the
+        latter where a column is heavy-tailed.
+
+    Attributes
+    ----------
+    likelihood_ : {"gaussian", "bernoulli", "binomial", "mixed"}
+        The kind of code in use; `"mixed"` where columns are of several kinds.
+
+    layout_ : CodeLayout or None
+        The code columns of a mixed table. In any other, each column has the code column of its
+        own position.
+
+    blocks_ : tuple of Block
+        Neighbouring code columns of one kind.
+
+    n_codes_ : int
+        Number of code columns.
+
+    center_ : ndarray of shape (n_codes_,), dtype=float64
+        What codes to 0: the mean of each column, or the smallest value of the table. NaN for
+        code columns that stand for levels.
+
+    scale_ : ndarray of shape (n_codes_,), dtype=float64
+        The length of one unit of code: the standard deviation of each column (1 for a constant
+        column), or the range of the table (1 if there is none). NaN for code columns that stand
+        for levels.
+
+    constant_ : ndarray of shape (n_features,), dtype=bool
+        Whether a column holds one single value.
+
+    binary_ : bool
+        Whether the table holds nothing but zeros and ones.
+
+    dtype_ : numpy.dtype
+        The dtype of the training rows and of the decoded ones.
+
+    Notes
+    -----
+    **Choice of the likelihood.** `"auto"` takes `"bernoulli"` or `"binomial"` for a table
+    without categories and missing values in three cases: a `sample_shape` is given; or there are
+    two columns or more, and all values are 0 or 1; or the columns share one bounded scale, which
+    means at least 16 columns, a smallest value of exactly 0, values that are at most 1 or that
+    are integers of at most 255, and, in the median over the columns that vary, a column maximum
+    of at least half the global one. It is `"bernoulli"` where the columns' variances sum to at
+    least 0.7 of the most that values in [0, 1] with these means can have, which is what zeros
+    and ones have; grey values are `"binomial"`.
+
+    **Mixed tables.** Else each column has a kind:
+
+    - a categorical column is coded by its levels: 0 or 1 for two, one code column each for more,
+      of which one is 1. A missing value is a level; beyond 20 levels the rarest share one code;
+    - a numeric column of two values in at least twice as many rows is one of two levels;
+    - a numeric column with missing values has an indicator, 1 where the value is missing, beside
+      its continuous code, which is then 0 and does not count;
+    - so has one with an atom, see :func:`~sklearn_pyraug._preprocessing.column_stats.find_atom`; where values are
+      missing, too, a second indicator tells which rows those are;
+    - all others are continuous.
+
+    `likelihood="gaussian"` knows neither atoms nor numeric levels, and neither does `"auto"`
+    beyond 500 columns, where it leaves standard scores to all columns. A table whose columns are
+    all continuous, or all numbers of two values, has no mixed code. Code columns are in the
+    order: continuous, indicators and levels of 0 and 1, categories.
+
+    **Scaling.** A column is heavy-tailed where, of at least 20 rows and more than 10 values, the
+    L-skewness exceeds 0.4 or the L-kurtosis 0.35 (a lognormal column does, an exponential does
+    not).
+
+    **Values that a column can take.** All decoded values are within the range observed. The
+    generator is an augmenter, not an extrapolator: a negative concentration or an age of 140
+    helps no classifier. Within that range, `"auto"` has
+
+    - a constant column decode to its constant, also one that is constant within a class, for
+      rows of that class; nor has a class missing values or atoms where its training rows have
+      none;
+    - a column with ties, that is with at most half as many distinct values as rows, decode to
+      the nearest value observed;
+    - any other column whose values are all integers, whatever the dtype, rounded;
+    - any other column of at most four decimals rounded to these.
+
+    Decimals and constants within a class are left alone in tables of more than 500 columns, the
+    latter in images, too.
+
+    `"nearest"` takes the nearest observed value in every column, `"quantile"` ranks the decoded
+    rows of a class in each column and gives them the observed values of the class, rank for
+    rank, so that a column's distribution within each class is kept whatever the generator does;
+    it wants many rows at a time, since a single one gets the median. `None` does nothing but
+    clip, and knows no atoms.
+
+    A code that is NaN or infinite decodes as the mean, the median or the most frequent level of
+    its column does. So decoding is total: whatever the network emits, the rows are within range.
+
+    **Precision.** Codes have the 24 bits of float32. Training rows come back to about 1e-7 of a
+    column's scale. Integers, tied values, normal scores and the two ends of a column come back
+    exactly as long as neighbouring values have different codes, which fails only where their
+    spacing is below that: above all for codes in [0, 1] of columns that are much narrower than
+    the table.
+    """
+
+    def __init__(self, likelihood="auto", sample_shape=None, value_mapping="auto", scaling="auto"):
+        self.likelihood = likelihood
+        self.sample_shape = sample_shape
+        self.value_mapping = value_mapping
+        self.scaling = scaling
+
+    def fit(self, X, y_index=None, categorical=None, whole=None):
+        """Learn the columns' kinds and scales, and the values they can take.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Rows of boolean, integer or floating dtype; at least one. NaN is a missing value, and
+            nothing is infinite.
+        y_index : ndarray of int of shape (n_samples,), default=None
+            Class of each row, from 0; None for a single class.
+        categorical : ndarray of bool of shape (n_features,), default=None
+            Which columns hold categories; None for none.
+        whole : ndarray of bool of shape (n_features,), default=None
+            Which columns of a table of floats can take nothing but whole numbers, whatever the
+            `value_mapping`; None for none.
+
+        Returns
+        -------
+        self : TableCodec
+
+        Raises
+        ------
+        ValueError
+            If a parameter is unknown, X is no table of numbers, or an image is asked for where
+            there are categories or missing values.
+        """
+        self._check(X)
+        self.dtype_ = X.dtype
+        X = as_numbers(X)
+        categorical = np.zeros(X.shape[1], bool) if categorical is None else categorical
+        # Both are known of numbers alone.
+        columns = None
+        if not categorical.any() and not np.isnan(X).any():
+            columns = self._summarise(X)
+        self.binary_ = columns is not None and _is_binary(columns)
+        self._whole = whole if self.value_mapping is None else None
+        self._constants = None
+        if self._is_image(columns):
+            self._fit_image(X, columns, y_index)
+        else:
+            self._fit_table(X, columns, y_index, categorical)
+        self.center_, self.scale_ = self._code.center, self._code.scale
+        self.constant_ = self._code.constant
+        return self
+
+    def _check(self, X):
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                *most, last = map(repr, choices)
+                raise ValueError(f"{name}={value!r} is not known. Use {', '.join(most)} or {last}.")
+        if X.ndim != 2 or X.dtype.kind not in "biuf" or X.shape[0] < 1:
+            raise ValueError(
+                f"X has shape {X.shape} and dtype {X.dtype}. Pass a two-dimensional array of "
+                "numbers with at least one row."
+            )
+
+    def _summarise(self, X):
+        return summarise(X, self.value_mapping, self.scaling)
+
+    def _number_codec(self, X, y_index, columns=None, unit_interval=False):
+        """Fit a code of complete columns, given their summary where it is known."""
+        columns = self._summarise(X) if columns is None else columns
+        quantiles = class_quantiles(X, y_index) if self.value_mapping == "quantile" else None
+        return NumberCodec(columns, unit_interval, self.value_mapping is not None, quantiles)
+
+    def _is_image(self, columns):
+        """Say whether the whole table is on one scale; `columns` is None if not all are numbers."""
+        asked = self.likelihood in ("bernoulli", "binomial")
+        if columns is None:
+            if asked or self.sample_shape is not None:
+                raise ValueError(
+                    f"likelihood={self.likelihood!r} with sample_shape={self.sample_shape!r} takes "
+                    "the rows for images, but X has columns of categories or missing values. Use "
+                    "likelihood='auto' or 'gaussian', and sample_shape=None."
+                )
+            return False
+        shaped = self.sample_shape is not None
+        return asked or (self.likelihood == "auto" and (shaped or _on_one_bounded_scale(columns)))
+
+    def _fit_image(self, X, columns, y_index):
+        # One scale for all columns leaves no room for ranks.
+        columns = columns._replace(ranked=columns.ranked[:0], knots=columns.knots[:0])
+        self._code = self._number_codec(X, y_index, columns, unit_interval=True)
+        self.likelihood_ = self.likelihood
+        if self.likelihood == "auto":
+            black_and_white = self._code.dispersion() >= _MIN_BINARY_DISPERSION
+            self.likelihood_ = "bernoulli" if black_and_white else "binomial"
+        self._describe(None, X.shape[1])
+
+    def _fit_table(self, X, columns, y_index, categorical):
+        n_classes = 1 if y_index is None else int(y_index.max()) + 1
+        by_column, with_atoms = self.likelihood == "auto", self.value_mapping is not None
+        kinds = find_kinds(X, categorical, by_column, with_atoms)
+        if columns is not None and kinds.are_alike(columns.low == columns.high):
+            self._code = self._number_codec(X, y_index, columns)
+            self.likelihood_ = "gaussian"
+            self._describe(None, X.shape[1])
+        else:
+            self._code = MixedCodec(X, kinds, self._number_codec, y_index, n_classes)
+            self.likelihood_ = "mixed"
+            self._describe(self._code.layout, X.shape[1])
+        if y_index is not None and self.value_mapping and X.shape[1] <= MAX_TABLE_COLUMNS:
+            self._constants = [_constants(X[y_index == k]) for k in range(n_classes)]
+            if self.layout_ is not None:
+                self._code.hold_indicators(X, y_index, n_classes)
+
+    def _describe(self, layout, n_features):
+        self.layout_ = layout
+        self.n_codes_ = n_features if layout is None else layout.n_codes
+        self.blocks_ = (
+            (Block(self.likelihood_, 0, n_features),) if layout is None else layout.blocks
+        )
+
+    def encode(self, X):
+        """Code rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the units of the training rows.
+
+        Returns
+        -------
+        T : ndarray of shape (n_samples, n_codes_), dtype=float32
+            Finite. In [0, 1] where `likelihood_` is `"bernoulli"` or `"binomial"`, also for rows
+            beyond the range of the training rows.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of columns, or a level that the training rows lack.
+        """
+        self._check_width(X, "X", len(self.constant_))
+        return self._code.encode(as_numbers(X))
+
+    def decode(self, T, class_index=None):
+        """Turn codes into rows that the table could have held.
+
+        Parameters
+        ----------
+        T : ndarray of shape (n_rows, n_codes_)
+            Codes of any floating dtype. Any value is allowed, NaN and infinity included.
+        class_index : ndarray of int of shape (n_rows,), default=None
+            Class of each row, by which columns that are constant within a class, rare levels and
+            the quantiles are told. None leaves the first alone, and takes all training rows for
+            one class in the others.
+
+        Returns
+        -------
+        X : ndarray of shape (n_rows, n_features), dtype=dtype_
+        """
+        self._check_width(T, "T", self.n_codes_)
+        X = self._code.decode(T, class_index)
+        if self._whole is not None:
+            X[:, self._whole] = np.rint(X[:, self._whole])
+        if self._constants is not None and class_index is not None:
+            for k, (columns, values) in enumerate(self._constants):
+                X[np.ix_(class_index == k, columns)] = values
+        with np.errstate(under="ignore"):
+            return X.astype(self.dtype_, copy=False)
+
+    def _check_width(self, array, name, width):
+        if array.ndim != 2 or array.shape[1] != width:
+            raise ValueError(
+                f"{name} has shape {array.shape}, but the codec was fitted on a table of "
+                f"{len(self.constant_)} columns and {self.n_codes_} codes. Pass an array of shape "
+                f"(n_rows, {width})."
+            )
+
+
+def _constants(X):
+    """Return the columns that hold one single value in the rows of a class, and the values.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_k, n_features)
+
+    Returns
+    -------
+    columns : ndarray of int of shape (n_constant,)
+        None of a class of a single row, which says nothing of what varies.
+    values : ndarray of shape (n_constant,)
+    """
+    if len(X) < 2:
+        return np.empty(0, dtype=np.intp), np.empty(0, dtype=X.dtype)
+    same = (X == X[0]) | (np.isnan(X) & np.isnan(X[0]))
+    columns = np.flatnonzero(same.all(axis=0))
+    return columns, X[0, columns]
+
+
+def _is_binary(columns):
+    """Say whether the table holds nothing but zeros and ones."""
+    return bool(columns.integer.all() and columns.low.min() >= 0 and columns.high.max() <= 1)
+
+
+def _on_one_bounded_scale(columns):
+    """Say whether the columns look like the pixels of an image; see :class:`TableCodec`."""
+    low, high, n_features = columns.low.min(), columns.high.max(), len(columns.low)
+    all_integer = columns.integer.all()
+    if n_features >= 2 and _is_binary(columns):
+        return True
+    if n_features < _MIN_IMAGE_COLUMNS or low != 0:
+        return False
+    if not (high <= 1 or (all_integer and high <= _MAX_BYTE)):
+        return False
+    maxima = columns.high[columns.low != columns.high]
+    return bool(maxima.size and np.median(maxima) >= high / 2)

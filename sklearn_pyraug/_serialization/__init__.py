@@ -1,0 +1,1 @@
+"""Estimators as files that hold data and no code."""

@@ -1,0 +1,1 @@
+"""The command line, ``sklearn-pyraug`` or ``python -m sklearn_pyraug``."""

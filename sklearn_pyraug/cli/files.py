@@ -1,0 +1,334 @@
+"""What commands read and write: tables and folders of images, checked before any training."""
+
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import numpy as np
+
+from .. import io
+
+__all__ = [
+    "TABLES",
+    "Data",
+    "check_apart",
+    "check_input",
+    "check_new_file",
+    "check_output",
+    "has_gaps",
+    "match_labels",
+    "read_data",
+    "rehearse",
+    "write_data",
+]
+
+TABLES = (".csv", ".parquet", ".npz")
+_TARGET = "target"
+# What `save_image_folder` marks its folders with.
+_MANIFEST = "manifest.csv"
+# A column of texts is no category where so many of them occur once, in so many rows.
+_MANY_TEXTS, _MANY_ROWS = 0.5, 20
+
+
+class Data(NamedTuple):
+    """What was read from a file or folder.
+
+    Attributes
+    ----------
+    X : DataFrame of shape (n_samples, n_features) or ndarray of shape (n_samples, ...)
+    y : Series or ndarray of shape (n_samples,)
+    target : str
+        Name of the target's column in a table.
+    folder : ImageFolder or None
+        Where X comes from a folder.
+    synthetic : ndarray of bool of shape (n_samples,), or None
+        Which rows are marked as synthetic; None where rows are not marked.
+    """
+
+    X: object
+    y: object
+    target: str
+    folder: object
+    synthetic: object
+
+    def take(self, mask):
+        """Return the rows where `mask` is True."""
+        if self.folder is not None:
+            folder = self.folder.take(mask)
+            return self._replace(X=folder.X, y=folder.y, folder=folder, synthetic=None)
+        X, y = (
+            values[mask].reset_index(drop=True) if hasattr(values, "iloc") else values[mask]
+            for values in (self.X, self.y)
+        )
+        return self._replace(X=X, y=y, synthetic=None)
+
+
+def check_input(path, name, *, target, from_folders):
+    """Raise click.ClickException unless `path` can be an input.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        What the command calls it, such as "INPUT".
+    target : str or None
+    from_folders : bool
+    """
+    if not path.exists():
+        raise click.ClickException(f"{name} is '{path}', where there is nothing; check the name.")
+    if path.is_dir():
+        if target is not None:
+            raise click.UsageError(
+                f"--target is {target!r}, but {name} is a folder, whose subfolders are the labels; "
+                "leave --target out."
+            )
+        return
+    if from_folders:
+        raise click.UsageError(f"--from-folders needs a folder, but {name} is the file '{path}'.")
+    suffix = path.suffix.lower()
+    if suffix not in TABLES:
+        raise click.UsageError(
+            f"{name} is '{path}'; give a folder or a file that ends in {', '.join(TABLES)}."
+        )
+    if target is None and suffix != ".npz":
+        raise click.UsageError(
+            f"--target is missing; name the column of '{path}' that holds the labels."
+        )
+
+
+def read_data(path, name, speaker, *, target=None, drop=(), size=None, on_error="raise"):
+    """Read a table or a folder of images.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        What the command calls it.
+    speaker : Speaker
+    target : str or None
+    drop : sequence of str
+        Columns to leave out.
+    size : tuple of int or None
+        Of images.
+    on_error : {"raise", "skip"}
+        For images.
+
+    Returns
+    -------
+    data : Data
+    """
+    if path.is_dir():
+        if drop:
+            raise click.UsageError(f"--drop is for tables, but {name} is a folder.")
+        with warnings.catch_warnings():
+            # That files were skipped: they are named below.
+            warnings.simplefilter("ignore", UserWarning)
+            folder = io.load_image_folder(path, size=size, on_error=on_error)
+        _tell(folder.report, speaker)
+        return Data(folder.X, folder.y, _TARGET, folder, folder.synthetic_mask)
+    if size is not None:
+        raise click.UsageError(f"--size is for folders of images, but {name} is a table.")
+    X, y = io.load_table(path, _TARGET if target is None else target)
+    if drop:
+        X = _without(X, drop, name)
+    return Data(X, y, _TARGET if target is None else target, None, _marks(path))
+
+
+def _tell(report, speaker):
+    """Tell what of a folder was left out or changed."""
+    for file, reason in report.skipped:
+        # Rows that are missing are no mere note.
+        speaker.warn(f"{file} is left out: {reason}")
+    size = "x".join(map(str, report.shape[-2:]))
+    for what, files in (("resized", report.resized), ("converted", report.converted)):
+        if files:
+            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            speaker.note(
+                f"{what} to {size if what == 'resized' else report.dtype}: "
+                f"{files[0][0]} ({files[0][1]}){more}"
+            )
+
+
+def _marks(path):
+    try:
+        return io.load_synthetic_mask(path)
+    except ValueError:
+        return None
+
+
+def _without(X, drop, name):
+    if not hasattr(X, "columns"):
+        raise click.UsageError(f"--drop names columns, but {name} is an npz file, which has none.")
+    for column in drop:
+        if column not in X.columns:
+            shown = ", ".join(map(repr, list(X.columns)[:10]))
+            raise click.ClickException(
+                f"--drop is {column!r}, which is no column of {name}; the columns are {shown}."
+            )
+    return X.drop(columns=list(drop))
+
+
+def has_gaps(X, speaker):
+    """Tell what the user should know of the columns; return whether values are missing."""
+    if not hasattr(X, "columns"):
+        n_missing = int(np.isnan(X).sum()) if X.dtype.kind == "f" else 0
+        if n_missing:
+            speaker.note(f"{n_missing} missing values are kept, and new rows show them as often")
+        return n_missing > 0
+    counts = X.isna().sum()
+    gaps = counts[counts > 0]
+    if len(gaps):
+        shown = ", ".join(f"{column} ({n})" for column, n in gaps.head(5).items())
+        more = f" and {len(gaps) - 5} more columns" if len(gaps) > 5 else ""
+        speaker.note(f"missing values are kept, and new rows show them as often: {shown}{more}")
+    for column in X.columns:
+        texts = X[column].dropna()
+        is_text = len(texts) and all(isinstance(value, str) for value in texts)
+        if is_text and len(X) >= _MANY_ROWS and texts.nunique() > _MANY_TEXTS * len(X):
+            speaker.note(
+                f"column {column!r} holds {texts.nunique()} different texts in {len(X)} rows; if "
+                f"it is no category, leave it out by --drop '{column}'"
+            )
+    return len(gaps) > 0
+
+
+def check_output(path, *, overwrite, n_axes=None, is_folder=False):
+    """Raise click.ClickException unless rows can be written to `path`.
+
+    Parameters
+    ----------
+    path : Path
+        A name without a table's ending is a folder's.
+    overwrite : bool
+    n_axes : int or None
+        Of X, once it is known.
+    is_folder : bool
+        Whether the rows are known to come from a folder of images.
+    """
+    suffix = path.suffix.lower()
+    if suffix in TABLES:
+        if path.is_dir():
+            raise click.UsageError(f"--output is '{path}', which is a folder; name a file.")
+        if suffix != ".npz" and (is_folder or (n_axes or 2) > 2):
+            raise click.UsageError(
+                f"--output is '{path}', but the rows are images; give a folder or an .npz file."
+            )
+    elif n_axes == 2 or (suffix and n_axes is None and not is_folder):
+        raise click.UsageError(
+            f"--output is '{path}'; give a name that ends in {', '.join(TABLES)}."
+        )
+    elif path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+        overwrite = True
+    elif path.is_dir() and overwrite and not (path / _MANIFEST).is_file():
+        raise click.ClickException(
+            f"--output is '{path}', a folder without a {_MANIFEST}, which is not replaced even "
+            "with --overwrite; choose another name."
+        )
+    check_new_file(path, overwrite=overwrite)
+
+
+def check_apart(source, output):
+    """Raise click.ClickException if a folder would be written over, into or around its input."""
+    read, written = source.resolve(), output.resolve()
+    if source.is_dir() and (read.is_relative_to(written) or written.is_relative_to(read)):
+        raise click.UsageError(
+            f"--output is '{output}' and INPUT '{source}', one within the other; choose a folder "
+            "apart from it."
+        )
+
+
+def check_new_file(path, *, overwrite):
+    """Raise click.ClickException unless a file or folder can be made at `path`."""
+    if os.path.lexists(path) and not overwrite:
+        raise click.ClickException(
+            f"--output is '{path}', which exists; choose another name or add --overwrite."
+        )
+    parent = path.parent
+    if not parent.is_dir():
+        raise click.ClickException(
+            f"--output is '{path}', but there is no folder '{parent}'; make it first."
+        )
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise click.ClickException(
+            f"--output is '{path}', but nothing can be written in '{parent}' ({error.strerror}); "
+            "choose another folder."
+        ) from error
+
+
+def rehearse(path, data):
+    """Write some of the rows that were read as the result will be, and remove them again.
+
+    What cannot be written, such as a feature by the name of the mark, is found out before the
+    training and not after it.
+    """
+    n = len(data.y) if hasattr(data.X, "columns") else min(2, len(data.y))
+    mask = np.zeros(n, dtype=bool)
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
+        y = data.y[:n]
+        write_data(Path(folder) / path.name, data.X[:n], y, mask, data, np.arange(n))
+
+
+def write_data(path, X, y, synthetic, data, origins=None, *, format=None, overwrite=False):
+    """Write rows to a table or a folder, atomically.
+
+    Parameters
+    ----------
+    path : Path
+    X, y : array-like
+        Rows and labels.
+    synthetic : ndarray of bool
+        Which of them are synthetic.
+    data : Data
+        What they were learned from: it has the target's name, and the folder.
+    origins : ndarray of int or None
+        For each row, the row of `data` that it comes from.
+    format : str or None
+        Of images.
+    overwrite : bool, default=False
+    """
+    if path.suffix.lower() in TABLES:
+        io.save_table(path, X, y, synthetic, target=data.target, overwrite=overwrite)
+        return
+    io.save_image_folder(
+        path,
+        X,
+        y,
+        like=data.folder,
+        synthetic_mask=synthetic,
+        origins=origins,
+        format=format,
+        overwrite=overwrite,
+    )
+
+
+def match_labels(wanted, labels, where):
+    """Return `wanted` with the true labels as keys.
+
+    Parameters
+    ----------
+    wanted : dict
+        By a label as it is typed.
+    labels : iterable
+        Those that there are.
+    where : str
+        What the user gave, for the message.
+
+    Raises
+    ------
+    click.ClickException
+        If a label is unknown.
+    """
+    by_text = {str(label): label for label in labels}
+    for label in wanted:
+        if str(label) not in by_text:
+            raise click.ClickException(
+                f"{where} has the label {str(label)!r}; there are "
+                f"{', '.join(map(repr, list(by_text)[:10]))}."
+            )
+    return {by_text[str(label)]: n for label, n in wanted.items()}

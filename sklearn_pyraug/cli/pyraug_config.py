@@ -1,0 +1,202 @@
+"""Pyraug's JSON files, said in the parameters of RHVAEAugmenter.
+
+Pyraug 0.0.6 writes three of them, ``model_config.json``, ``training_config.json`` and
+``sampler_config.json``; the keys ``n_lf`` and ``eps_lf`` mean one thing in the first and another
+in the last. docs/migration.md has the table.
+"""
+
+import json
+from pathlib import Path
+
+__all__ = ["read_pyraug_config", "translate"]
+
+# By key, the parameter that takes its value as it is.
+_MODEL = {
+    "latent_dim": "latent_dim",
+    "n_lf": "n_leapfrog",
+    "eps_lf": "leapfrog_step",
+    "beta_zero": "beta_zero",
+    "temperature": "temperature",
+    "regularization": "regularization",
+}
+_TRAINING = {
+    "max_epochs": "max_epochs",
+    "batch_size": "batch_size",
+    "learning_rate": "lr",
+    "train_early_stopping": "patience",
+    "seed": "random_state",
+}
+_SAMPLER = {
+    "mcmc_steps_nbr": "n_mcmc_steps",
+    "n_lf": "n_mcmc_leapfrog",
+    "eps_lf": "mcmc_step_size",
+}
+
+_OWN_NETWORK = (
+    "the {} was the model's own, which no JSON file holds; the default one is used (pass yours "
+    "in Python)"
+)
+_AUTOMATIC = "read from the data"
+_NO_PARTS = "nothing is saved in parts; the output is one file or folder, named by -o"
+# By key, what is said of it: a text, or a function of its value that returns a text or None.
+_MODEL_NOTES = {
+    "input_dim": _AUTOMATIC,
+    "uses_default_encoder": lambda value: None if value else _OWN_NETWORK.format("encoder"),
+    "uses_default_decoder": lambda value: None if value else _OWN_NETWORK.format("decoder"),
+    "uses_default_metric": lambda value: None if value else _OWN_NETWORK.format("metric network"),
+}
+_TRAINING_NOTES = {
+    "output_dir": "the output is named by -o",
+    "steps_saving": lambda value: (
+        None
+        if value is None
+        else f"add --set checkpoint=FOLDER --set checkpoint_interval={value} to resume a killed run"
+    ),
+    "verbose": "a terminal shows a progress bar; --quiet hides it",
+}
+_SAMPLER_NOTES = {
+    "output_dir": "the output is named by -o",
+    "batch_size": "rows are drawn in chunks that fit the memory",
+    "samples_per_save": _NO_PARTS,
+    "beta_zero": lambda value: None if value == 1 else "the chains are not tempered",
+    "random_start": lambda value: "chains start from real rows' codes" if value else None,
+    "num_samples": "say how many rows by --per-class or --n",
+}
+# Keys of both kinds of file that are translated by a rule of their own.
+_TRAINING_RULES = {"eval_early_stopping", "no_cuda"}
+_SAMPLER_RULES = {"no_cuda"}
+
+_KEYS = {
+    "model": {*_MODEL, *_MODEL_NOTES},
+    "training": {*_TRAINING, *_TRAINING_NOTES, *_TRAINING_RULES},
+    "sampler": {*_SAMPLER, *_SAMPLER_NOTES, *_SAMPLER_RULES},
+}
+_MAPPED = {"model": _MODEL, "training": _TRAINING, "sampler": _SAMPLER}
+_NOTES = {"model": _MODEL_NOTES, "training": _TRAINING_NOTES, "sampler": _SAMPLER_NOTES}
+# Words in the names of files, for those whose keys fit several kinds.
+_WORDS = {
+    "training": ("train",),
+    "sampler": ("sampler", "generation"),
+    "model": ("model", "rhvae", "vae"),
+}
+
+
+def read_pyraug_config(path):
+    """Read one of Pyraug's JSON files.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    config : dict
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If it holds no JSON object.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn_pyraug.cli.pyraug_config import read_pyraug_config
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "training_config.json"
+    ...     _ = path.write_text('{"max_epochs": 20}')
+    ...     read_pyraug_config(path)
+    {'max_epochs': 20}
+    """
+    try:
+        config = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"`--pyraug-config` is '{path}', which is no JSON file ({error}); give one that "
+            "Pyraug wrote."
+        ) from error
+    if not isinstance(config, dict):
+        raise ValueError(
+            f"`--pyraug-config` is '{path}', which holds a {type(config).__name__}; give a JSON "
+            "object of keys and values, as Pyraug writes it."
+        )
+    return config
+
+
+def translate(config, name):
+    """Say one of Pyraug's configurations in the parameters of RHVAEAugmenter.
+
+    Parameters
+    ----------
+    config : dict
+        Content of the file.
+    name : str
+        Name of the file, for messages, and for the kind of a file whose keys fit several.
+
+    Returns
+    -------
+    parameters : dict
+        With ``decoder="direct"``: Pyraug has no other.
+    notes : list of str
+        One for each key that has no counterpart, in the order of the file.
+
+    Raises
+    ------
+    ValueError
+        If a key is none of Pyraug's, or the kind of the file cannot be told.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.cli.pyraug_config import translate
+    >>> parameters, notes = translate({"n_lf": 5, "input_dim": 784}, "model_config.json")
+    >>> parameters
+    {'decoder': 'direct', 'n_leapfrog': 5}
+    >>> notes
+    ['model_config.json: input_dim has no counterpart: read from the data']
+    """
+    kind = _kind(config, name)
+    parameters, notes = {"decoder": "direct"}, []
+    for key, value in config.items():
+        if key in _MAPPED[kind]:
+            parameters[_MAPPED[kind][key]] = value
+        elif key in _NOTES[kind]:
+            note = _NOTES[kind][key]
+            text = note if isinstance(note, str) else note(value)
+            if text is not None:
+                notes.append(f"{name}: {key} has no counterpart: {text}")
+        elif key == "no_cuda" and value:
+            parameters["device"] = "cpu"
+    if config.get("eval_early_stopping") is not None and kind == "training":
+        # It goes before the other one, as in Pyraug.
+        parameters["patience"] = config["eval_early_stopping"]
+        notes.append(
+            f"{name}: eval_early_stopping is taken for `patience`; hold rows out by "
+            "`validation_fraction` for it to look at"
+        )
+    return parameters, notes
+
+
+def _kind(config, name):
+    """Return which kind of file has such keys: "model", "training" or "sampler"."""
+    given = set(config)
+    unknown = sorted(given - set().union(*_KEYS.values()))
+    if unknown:
+        raise ValueError(
+            f"`--pyraug-config` is '{name}', which has the key {unknown[0]!r}, none of Pyraug's; "
+            "remove it, or use --config for a file of this program's own options."
+        )
+    fitting = [kind for kind, keys in _KEYS.items() if given <= keys]
+    if len(fitting) > 1:
+        # Model and sampler share names for different things.
+        stem = Path(name).stem.lower()
+        named = [kind for kind in fitting if any(word in stem for word in _WORDS[kind])]
+        fitting = named or fitting
+    if not given or len(fitting) != 1:
+        raise ValueError(
+            f"`--pyraug-config` is '{name}', with the keys {', '.join(map(repr, config)) or 'none'}"
+            ", which are not those of one of Pyraug's three files; give model_config.json, "
+            "training_config.json and sampler_config.json one by one, by these names."
+        )
+    return fitting[0]

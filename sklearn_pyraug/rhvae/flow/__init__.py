@@ -1,0 +1,1 @@
+"""The Riemannian Hamiltonian flow of the posterior."""

@@ -1,0 +1,1 @@
+"""Images and volumes: warps, and the resolution at which they are learned."""

@@ -1,0 +1,1 @@
+"""Riemannian metrics of the latent space and what follows from them."""

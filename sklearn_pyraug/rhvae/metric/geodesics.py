@@ -1,0 +1,309 @@
+"""Geodesics of the learned metric between two points, by minimising a curve's energy.
+
+A curve through the points x₀ = z₀, x₁, …, x_S = z₁ has the energy
+
+E = S Σₛ δₛᵀ G(mₛ) δₛ,  δₛ = xₛ₊₁ − xₛ,  mₛ = (xₛ + xₛ₊₁) / 2,
+
+which is at least the square of its length Σₛ (δₛᵀ G(mₛ) δₛ)^½, and equal to it where the
+segments are equally long: the curves of least energy are geodesics at constant speed. With
+uₛ = G(mₛ) δₛ the energy's gradient by δₛ is 2 S uₛ and, as G = (Σᵢ Mᵢ wᵢ + λI)⁻¹, that by mₛ is
+(2 S / T²) Σᵢ wᵢ (uₛᵀ Mᵢ uₛ)(mₛ − cᵢ).
+
+Any other metric may be given as a callable z -> G⁻¹(z), whose derivative autograd takes: with u
+held fixed, the gradient by mₛ is −S ∂(uₛᵀ G⁻¹(mₛ) uₛ).
+
+The gradient is preconditioned by the energy's second derivative at fixed G, a chain of
+matrix springs. Its inverse takes no factorisation along the chain, but two cumulative sums
+over the springs' compliances, which are the G⁻¹(mₛ) themselves.
+
+Shapes: K classes, P pairs per class, n points on a curve, S = n − 1 segments, N centroids per
+class, d latent dimensions.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from .learned import Metric, apply, centroid_weights, inverse_metric, outer, pull
+
+__all__ = ["Geodesic", "curve_energy", "curve_lengths", "energy_gradient", "geodesic", "point_at"]
+
+# Numbers per chunk of pairs in the largest tensors: bounds the memory.
+_CHUNK = 2**21
+# Sub-segments per segment in the measured length: the energy's midpoints alone could be
+# fooled by a curve that jumps where G is large.
+_FINE = 4
+# Armijo's condition, and what a step is multiplied by after a success and a failure.
+_ARMIJO, _GROW, _SHRINK = 1e-4, 2.0, 0.4
+
+
+class Geodesic(NamedTuple):
+    """Curves between pairs of points.
+
+    Attributes
+    ----------
+    points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
+        From z₀ to z₁, at about equal distances as the metric measures them.
+    arc : Tensor of shape (n_classes, n_pairs, n_points)
+        Length of the curve up to each point.
+    length : Tensor of shape (n_classes, n_pairs)
+        Length of the curve.
+    energy : Tensor of shape (n_classes, n_pairs)
+        E of the points.
+    """
+
+    points: torch.Tensor
+    arc: torch.Tensor
+    length: torch.Tensor
+    energy: torch.Tensor
+
+
+class _Springs(NamedTuple):
+    """The segments of curves: what energy and gradient need.
+
+    Attributes
+    ----------
+    mid, u : Tensor of shape (n_classes, n_pairs * n_segments, latent_dim)
+        mₛ and uₛ.
+    w : Tensor of shape (n_classes, n_pairs * n_segments, n_centroids), or None
+        wᵢ(mₛ); None where the metric is a callable.
+    G_inv : Tensor of shape (n_classes, n_pairs, n_segments, latent_dim, latent_dim)
+        G⁻¹(mₛ).
+    square : Tensor of shape (n_classes, n_pairs, n_segments)
+        δₛᵀ G(mₛ) δₛ; not a number where G⁻¹ could not be factorised.
+    """
+
+    mid: torch.Tensor
+    u: torch.Tensor
+    w: torch.Tensor
+    G_inv: torch.Tensor
+    square: torch.Tensor
+
+
+def _springs(points, metric):
+    delta = (points[:, :, 1:] - points[:, :, :-1]).flatten(1, 2)
+    mid = (0.5 * (points[:, :, 1:] + points[:, :, :-1])).flatten(1, 2)
+    if isinstance(metric, Metric):
+        w = centroid_weights(mid, metric)
+        G_inv = inverse_metric(mid, metric, w)
+    else:
+        w, G_inv = None, metric(mid)
+    factor, failure = torch.linalg.cholesky_ex(G_inv)
+    u = torch.cholesky_solve(delta.unsqueeze(-1), factor).squeeze(-1)
+    square = torch.where(failure == 0, (u * delta).sum(-1), torch.nan)
+    shape = (points.shape[1], points.shape[2] - 1)
+    return _Springs(mid, u, w, G_inv.unflatten(1, shape), square.unflatten(1, shape))
+
+
+def _energy(springs):
+    return springs.square.shape[-1] * springs.square.sum(-1)
+
+
+def _gradient(springs, metric):
+    n_pairs, n_segments = springs.square.shape[1:]
+    by_delta = 2.0 * n_segments * springs.u
+    if isinstance(metric, Metric):
+        strain = springs.w * torch.bmm(outer(springs.u, springs.u), metric.M.mT)
+        by_mid = -2.0 * n_segments * pull(springs.mid, strain, metric)[0]
+    else:
+        by_mid = -n_segments * _callable_gradient(springs, metric)
+    shape = (n_pairs, n_segments)
+    left = (0.5 * by_mid + by_delta).unflatten(1, shape)
+    right = (0.5 * by_mid - by_delta).unflatten(1, shape)
+    return left[:, :, :-1] + right[:, :, 1:]
+
+
+@torch.enable_grad()
+def _callable_gradient(springs, metric):
+    """Return the gradient by m of uᵀ G⁻¹(m) u, of the shape of m, where G⁻¹ is a callable."""
+    mid = springs.mid.detach().requires_grad_()
+    form = (springs.u.detach() * apply(metric(mid), springs.u.detach())).sum()
+    # A constant metric does not depend on m at all.
+    return torch.autograd.grad(form, mid)[0] if form.requires_grad else torch.zeros_like(mid)
+
+
+def curve_energy(points, metric):
+    """Return the energy E of curves, shape (n_classes, n_pairs).
+
+    Parameters
+    ----------
+    points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
+    metric : Metric or callable
+    """
+    return _energy(_springs(points, metric))
+
+
+def energy_gradient(points, metric):
+    """Return the gradient of E by the inner points.
+
+    Parameters
+    ----------
+    points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
+    metric : Metric or callable
+
+    Returns
+    -------
+    gradient : Tensor of shape (n_classes, n_pairs, n_points - 2, latent_dim)
+    """
+    return _gradient(_springs(points, metric), metric)
+
+
+def curve_lengths(points, metric):
+    """Return the lengths of the curves' segments, each measured in four parts.
+
+    Parameters
+    ----------
+    points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
+    metric : Metric or callable
+
+    Returns
+    -------
+    lengths : Tensor of shape (n_classes, n_pairs, n_points - 1)
+    """
+    share = torch.arange(_FINE, dtype=points.dtype, device=points.device).div(_FINE).view(-1, 1)
+    fine = torch.lerp(points[:, :, :-1, None], points[:, :, 1:, None], share).flatten(2, 3)
+    fine = torch.cat([fine, points[:, :, -1:]], 2)
+    return _springs(fine, metric).square.sqrt().unflatten(-1, (-1, _FINE)).sum(-1)
+
+
+def _arc(lengths):
+    return torch.cat([torch.zeros_like(lengths[..., :1]), lengths.cumsum(-1)], -1)
+
+
+def point_at(points, arc, fraction):
+    """Return the points at fractions of their curves' lengths.
+
+    Parameters
+    ----------
+    points : Tensor of shape (..., n_points, latent_dim)
+    arc : Tensor of shape (..., n_points)
+        Length of a curve up to each of its points. Where the whole is 0 or not finite, the
+        points count as equally spaced.
+    fraction : Tensor of shape (..., n_fractions)
+        Between 0 and 1.
+
+    Returns
+    -------
+    z : Tensor of shape (..., n_fractions, latent_dim)
+    """
+    n = arc.shape[-1]
+    total = arc[..., -1:]
+    even = torch.linspace(0.0, 1.0, n, dtype=arc.dtype, device=arc.device)
+    measurable = torch.isfinite(total) & (total > 0.0)
+    position = torch.where(measurable, arc / total, even)
+    right = torch.searchsorted(position.contiguous(), fraction.contiguous()).clamp(1, n - 1)
+    start, end = position.gather(-1, right - 1), position.gather(-1, right)
+    # Neighbouring points may coincide.
+    share = ((fraction - start) / (end - start).clamp_min(1e-30)).clamp(0.0, 1.0).unsqueeze(-1)
+    right = right.unsqueeze(-1).expand(*right.shape, points.shape[-1])
+    return torch.lerp(points.gather(-2, right - 1), points.gather(-2, right), share)
+
+
+def _straight(z0, z1, metric, n_points):
+    """Return the straight lines, their points at equal distances as the metric measures."""
+    share = torch.linspace(0.0, 1.0, _FINE * (n_points - 1) + 1, dtype=z0.dtype, device=z0.device)
+    return _evenly(
+        torch.lerp(z0.unsqueeze(2), z1.unsqueeze(2), share.view(-1, 1)), metric, n_points
+    )
+
+
+def _evenly(curves, metric, n_points):
+    """Return `n_points` points of finer curves, at equal distances as the metric measures."""
+    arc = _arc(_springs(curves, metric).square.sqrt())
+    even = torch.linspace(0.0, 1.0, n_points, dtype=curves.dtype, device=curves.device)
+    points = point_at(curves, arc, even.expand(*curves.shape[:2], n_points))
+    # Exactly, although the interpolation rounds.
+    points[:, :, [0, -1]] = curves[:, :, [0, -1]]
+    return points
+
+
+def _precondition(gradient, G_inv):
+    """Return (second derivative of E at fixed G)⁻¹ gradient, for the inner points.
+
+    The force fₛ of a spring is its extension's G(mₛ)-multiple; at an inner point the forces
+    differ by the gradient, and the extensions G⁻¹(mₛ) fₛ sum up to nothing.
+    """
+    n_segments = G_inv.shape[2]
+    jumps = torch.nn.functional.pad(gradient, (0, 0, 1, 0)).cumsum(2) / (2.0 * n_segments)
+    total = torch.linalg.cholesky_ex(G_inv.sum(2))[0]
+    load = torch.matmul(G_inv, jumps.unsqueeze(-1)).sum(2)
+    force = torch.cholesky_solve(load, total).squeeze(-1).unsqueeze(2) - jumps
+    return torch.matmul(G_inv, force.unsqueeze(-1)).squeeze(-1).cumsum(2)[:, :, :-1]
+
+
+def _descend(points, metric, n_iter):
+    """Lower the energy of curves by preconditioned gradient steps; never raises it."""
+    springs = _springs(points, metric)
+    energy, gradient, G_inv = _energy(springs), _gradient(springs, metric), springs.G_inv
+    step = torch.ones_like(energy)
+    for _ in range(n_iter):
+        direction = _precondition(gradient, G_inv)
+        trial = points.clone()
+        trial[:, :, 1:-1] -= step[..., None, None] * direction
+        springs = _springs(trial, metric)
+        trial_energy = _energy(springs)
+        decrease = step * (gradient * direction).sum((-2, -1))
+        # An energy that is not a number fails the test.
+        better = trial_energy <= energy - _ARMIJO * decrease
+        pick = better[..., None, None]
+        points = torch.where(pick, trial, points)
+        energy = torch.where(better, trial_energy, energy)
+        gradient = torch.where(pick, _gradient(springs, metric), gradient)
+        G_inv = torch.where(pick.unsqueeze(-1), springs.G_inv, G_inv)
+        step = torch.where(better, (_GROW * step).clamp_max(1.0), _SHRINK * step)
+    return points, energy
+
+
+def _solve(z0, z1, start, metric, n_points, n_iter):
+    line = _straight(z0, z1, metric, n_points)
+    first = line if start is None else _evenly(start, metric, n_points)
+    points, energy = _descend(first, metric, n_iter)
+    lengths, line_lengths = curve_lengths(points, metric), curve_lengths(line, metric)
+    # The energy sees the midpoints only: the finer length has the last word. Where it is not
+    # a number, the straight line stays.
+    shorter = lengths.sum(-1) <= line_lengths.sum(-1)
+    points = torch.where(shorter[..., None, None], points, line)
+    energy = torch.where(shorter, energy, curve_energy(line, metric))
+    arc = _arc(torch.where(shorter.unsqueeze(-1), lengths, line_lengths))
+    return Geodesic(points, arc, arc[..., -1], energy)
+
+
+@torch.no_grad()
+def geodesic(z0, z1, metric, n_points=17, n_iter=20, start=None):
+    """Connect pairs of points by curves of least energy.
+
+    Starts from the straight line, or from a given curve, and takes `n_iter` preconditioned
+    gradient steps, each with a backtracking step size of its own curve. A curve is never longer
+    than the straight line; it nears a local minimum, which for near points is the geodesic. For
+    neighbouring codes the default settings come within 0.5 % of the least length, seldom within
+    2 % only.
+
+    Parameters
+    ----------
+    z0, z1 : Tensor of shape (n_classes, n_pairs, latent_dim)
+    metric : Metric or callable
+        A callable maps points of shape (n_classes, n_points, latent_dim) to G⁻¹ there, of shape
+        (n_classes, n_points, latent_dim, latent_dim).
+    n_points : int, default=17
+        Points on a curve, both ends included; at least 2.
+    n_iter : int, default=20
+    start : Tensor of shape (n_classes, n_pairs, n_start, latent_dim) or None, default=None
+        Points of the curves to start from, both ends included; None for straight lines.
+
+    Returns
+    -------
+    curves : Geodesic
+        Where the metric cannot be evaluated, the straight line with an energy and a length
+        that are not numbers.
+    """
+    n_classes, _, d = z0.shape
+    width = max(metric.c.shape[1], d * d) if isinstance(metric, Metric) else d * d
+    per_pair = n_classes * _FINE * (n_points - 1) * width
+    size = max(1, _CHUNK // per_pair)
+    ends = z0.split(size, 1), z1.split(size, 1)
+    starts = [None] * len(ends[0]) if start is None else start.split(size, 1)
+    chunks = [
+        _solve(a, b, first, metric, n_points, n_iter)
+        for a, b, first in zip(*ends, starts, strict=True)
+    ]
+    return Geodesic(*(torch.cat(parts, 1) for parts in zip(*chunks, strict=True)))

@@ -1,0 +1,1 @@
+"""Encoders, decoders and metric networks, stacked over the class axis."""

@@ -1,0 +1,205 @@
+"""Networks of a generator that starts from a real row: q(z | x, r) and p(x | r, z).
+
+The reference r is another row of x's class; z then codes how x differs from it.
+
+Shapes: K generators, B rows each, D columns, d latent dimensions.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+from ..images.warp import (
+    WarpGrid,
+    make_grid,
+    n_control_points,
+    n_warp_parameters,
+    resample,
+    resample_once,
+    spline_field,
+    warp,
+)
+from .mlp import MLP, MLPEncoder, MLPMetric, StackedLinear
+
+__all__ = ["DeformationDecoder", "PairEncoder", "PairMetric", "ResidualDecoder"]
+
+# Logarithm of the largest change of exposure.
+_MAX_EXPOSURE = 0.7
+# The last layer of a reference decoder starts this much smaller than usual: near "no change".
+_SMALL = 0.1
+
+
+def _pair(x, r):
+    return torch.cat([x - r, r], -1)
+
+
+class PairEncoder(MLPEncoder):
+    """Encoder q(z | x, r): a perceptron that sees x − r and r.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns D of x.
+    latent_dim : int
+        Latent dimension d.
+    hidden_layer_sizes : tuple of int
+        Hidden units, input side first.
+    generators : sequence of torch.Generator
+        One random stream per member of the stack.
+    """
+
+    def __init__(self, n_features, latent_dim, hidden_layer_sizes, generators):
+        super().__init__(2 * n_features, latent_dim, hidden_layer_sizes, generators)
+
+    def forward(self, x, r):
+        """Encode x given r, both of shape (K, B, D), as a Posterior."""
+        return super().forward(_pair(x, r))
+
+
+class PairMetric(MLPMetric):
+    """Metric network of a pair: (x, r) to a lower-triangular L with positive diagonal.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns D of x.
+    latent_dim : int
+        Latent dimension d.
+    hidden_layer_sizes : tuple of int
+        Hidden units.
+    generators : sequence of torch.Generator
+        One random stream per member of the stack.
+    """
+
+    def __init__(self, n_features, latent_dim, hidden_layer_sizes, generators):
+        super().__init__(2 * n_features, latent_dim, hidden_layer_sizes, generators)
+
+    def forward(self, x, r):
+        """Map x and r of shape (K, B, D) to L of shape (K, B, d, d)."""
+        return super().forward(_pair(x, r))
+
+
+def _quieten(net):
+    with torch.no_grad():
+        net.layers[-1].weight *= _SMALL
+
+
+class ResidualDecoder(nn.Module):
+    """theta(z, r) = s(r) + f(z, r): the reference row, and a perceptron's change of it.
+
+    s(r) are the parameters of the likelihood whose mean is, nearly, r itself.
+
+    Parameters
+    ----------
+    latent_dim : int
+        Latent dimension d.
+    n_features : int
+        Number of columns D.
+    hidden_layer_sizes : tuple of int
+        Hidden units, input side first (they are used in reverse order).
+    generators : sequence of torch.Generator
+        One random stream per member of the stack.
+    skip : callable
+        The likelihood's s.
+    """
+
+    def __init__(self, latent_dim, n_features, hidden_layer_sizes, generators, skip):
+        super().__init__()
+        first, *rest = reversed(hidden_layer_sizes)
+        self.from_z = StackedLinear(latent_dim, first, generators)
+        self.from_r = StackedLinear(n_features, first, generators)
+        self.net = MLP((first, *rest, n_features), generators)
+        _quieten(self.net)
+        self.skip = skip
+
+    def forward(self, z, r):
+        """Decode z of shape (K, B, d) beside r of shape (K, B, D) to (K, B, D)."""
+        hidden = torch.relu(self.from_z(z) + self.from_r(r))
+        return self.skip(r) + self.net(hidden)
+
+
+class DeformationDecoder(nn.Module):
+    """theta(z, r) = s(e^g · (r ∘ φ)): the reference image, warped, and lit anew.
+
+    The map φ and the smooth field g, a change of exposure of at most a factor of two, are
+    decoded from z.
+
+    Parameters
+    ----------
+    latent_dim : int
+        Latent dimension d.
+    sample_shape : tuple of int
+        Shape of an image or a volume: (H, W) or (D, H, W).
+    hidden_layer_sizes : tuple of int
+        Hidden units, input side first (they are used in reverse order).
+    generators : sequence of torch.Generator
+        One random stream per member of the stack.
+    skip : callable
+        The likelihood's s: the parameters whose mean is, nearly, a given row.
+    n_channels : int, default=1
+        Images of one row, which are warped alike.
+    fine : tuple of int or None, default=None
+        Another shape that references may have: it is warped by the same parameters.
+    second_order : bool, default=True
+        Whether the result can be differentiated twice, which takes several times as long.
+    """
+
+    def __init__(
+        self,
+        latent_dim,
+        sample_shape,
+        hidden_layer_sizes,
+        generators,
+        skip,
+        n_channels=1,
+        *,
+        fine=None,
+        second_order=True,
+    ):
+        super().__init__()
+        self.n_channels = n_channels
+        self.read = resample if second_order else resample_once
+        grid = make_grid(sample_shape)
+        self.n_control = n_control_points(grid)
+        n_outputs = n_warp_parameters(grid) + self.n_control
+        self.net = MLP((latent_dim, *reversed(hidden_layer_sizes), n_outputs), generators)
+        _quieten(self.net)
+        # Not buffers: those of a stack lead with the class axis, and this serves all classes.
+        self._grids = {
+            (n_channels * math.prod(shape), "cpu", torch.float32): make_grid(shape)
+            for shape in (sample_shape, fine or sample_shape)
+        }
+        self.skip = skip
+
+    def __getstate__(self):
+        # A copy on a GPU must not go into a pickle that another machine reads.
+        state = self.__dict__.copy()
+        state["_grids"] = {k: g for k, g in self._grids.items() if k[1] == "cpu"}
+        return state
+
+    def grid(self, n_features, like):
+        """Return the grid for rows of so many columns, in the dtype and on the device of `like`."""
+        key = (n_features, str(like.device), like.dtype)
+        if key not in self._grids:
+            grid = self._grids[n_features, "cpu", torch.float32]
+            self._grids[key] = WarpGrid(
+                grid.shape,
+                tuple(b.to(like) for b in grid.basis),
+                grid.points.to(like),
+                grid.bound.to(like),
+            )
+        return self._grids[key]
+
+    def forward(self, z, r):
+        """Decode z of shape (K, B, d) beside r of shape (K, B, D) to (K, B, D)."""
+        K, B, D = r.shape
+        grid = self.grid(D, z)
+        parameters = self.net(z).flatten(0, 1)
+        exposure, geometry = parameters.split(
+            [self.n_control, parameters.shape[1] - self.n_control], 1
+        )
+        g = _MAX_EXPOSURE * torch.tanh(spline_field(exposure.unsqueeze(1), grid))
+        images = r.reshape(K * B, self.n_channels, *grid.shape)
+        moved = self.read(images, warp(geometry, grid)) * g.exp()
+        return self.skip(moved.view(K, B, D))

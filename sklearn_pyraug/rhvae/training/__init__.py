@@ -1,0 +1,1 @@
+"""The training loop: minibatches, pairs, the net, its state and its records."""
