@@ -26,21 +26,21 @@ PUBLIC = [
 FORMULAS = [
     f"{PACKAGE}.rhvae.{name}"
     for name in (
-        "networks",
-        "reference",
+        "networks.mlp",
+        "networks.reference",
         "likelihoods",
-        "geometry",
-        "hamiltonian",
-        "flow",
-        "objective",
+        "metric.learned",
+        "metric.posterior",
+        "metric.scales",
+        "metric.geodesics",
+        "flow.hamiltonian",
+        "flow.posterior_flow",
+        "elbo",
         "samplers",
-        "geodesics",
-        "posterior_metric",
-        "scales",
-        "pairs",
-        "transfer",
-        "warp",
-        "scoring",
+        "training.pairs",
+        "reference_generator",
+        "images.warp",
+        "log_likelihood",
     )
 ]
 

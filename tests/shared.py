@@ -45,3 +45,14 @@ def table(sizes=(20, 12, 8), n_features=4, seed=0):
 def dense(X):
     """Return the values of any container as an array."""
     return X.toarray() if sparse.issparse(X) else np.asarray(X)
+
+
+def arrays(shape, n=24, dtype=np.float64, seed=0):
+    """Return smooth random images of two classes."""
+    rng = np.random.default_rng(seed)
+    axes = np.meshgrid(*(np.linspace(0, 1, s) for s in shape), indexing="ij")
+    phase, scale = rng.uniform(0, 2, (2, n, *[1] * len(shape)))
+    X = 0.5 + 0.5 * np.sin(3 * sum(axes) * (0.5 + scale) + phase)
+    if np.dtype(dtype).kind in "iu":
+        X = np.round(255 * X)
+    return X.astype(dtype), np.arange(n) % 2

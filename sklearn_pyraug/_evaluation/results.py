@@ -5,7 +5,7 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .._serialization.archive import atomic_write
+from ..io._atomic import atomic_write
 from .html import report_html
 from .plots import ReportPlots
 

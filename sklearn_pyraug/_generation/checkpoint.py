@@ -13,7 +13,8 @@ from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
-from .._serialization.archive import atomic_write, read_archive, write_archive
+from .._serialization.archive import read_archive, write_archive
+from ..io._atomic import atomic_write
 from ..rhvae.training.resume import TrainingState
 from .fingerprint import digest
 

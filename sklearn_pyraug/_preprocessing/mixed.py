@@ -41,7 +41,7 @@ class Kinds(NamedTuple):
 
 
 def find_kinds(X, categorical, single_columns=True, with_atoms=True):
-    """Find out what each column is; the rule stands in :class:`~sklearn_pyraug._preprocessing.table_codec.TableCodec`.
+    """Find the kind of each column by the rule of :class:`~.table_codec.TableCodec`.
 
     Parameters
     ----------

@@ -94,8 +94,8 @@ class TableCodec:
     - a numeric column of two values in at least twice as many rows is one of two levels;
     - a numeric column with missing values has an indicator, 1 where the value is missing, beside
       its continuous code, which is then 0 and does not count;
-    - so has one with an atom, see :func:`~sklearn_pyraug._preprocessing.column_stats.find_atom`; where values are
-      missing, too, a second indicator tells which rows those are;
+    - so has one with an atom, see :func:`~.column_stats.find_atom`; where values are missing, too,
+      a second indicator tells which rows those are;
     - all others are continuous.
 
     `likelihood="gaussian"` knows neither atoms nor numeric levels, and neither does `"auto"`

@@ -1,4 +1,4 @@
-"""Files that hold data and run no code: atomic writing, and archives of tensors.
+"""Archives of tensors: files that hold data and run no code.
 
 An archive is a zip file of exactly two uncompressed members: ``meta.json`` (a JSON object) and
 ``tensors.safetensors``.
@@ -6,14 +6,14 @@ An archive is a zip file of exactly two uncompressed members: ``meta.json`` (a J
 
 import json
 import os
-import secrets
 import zipfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors import torch as safetensors_torch
+
+from ..io._atomic import atomic_write
 
 _FORMAT = "sklearn-pyraug"
 _VERSION = 1
@@ -22,71 +22,6 @@ _TENSORS = "tensors.safetensors"
 # Parameters, class labels and column names take kilobytes; more is no archive of ours, and
 # parsing it would cost many times its size in memory.
 _MAX_META_BYTES = 64 * 2**20
-
-
-@contextmanager
-def atomic_write(path, *, overwrite=True):
-    """Open a file that takes its name only once it is complete.
-
-    The bytes go to a temporary name in the same folder, which replaces `path` when the block
-    ends without an exception and is removed otherwise, so that no reader ever meets half a
-    file and a failed write leaves the file that was there.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Where the file shall be. Its folder must exist.
-    overwrite : bool, default=True
-        Whether a file already there may be replaced.
-
-    Yields
-    ------
-    handle : binary file object
-        Open for writing.
-
-    Raises
-    ------
-    FileExistsError
-        If `path` exists and `overwrite` is False.
-    OSError
-        If the folder is missing or not writable.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from sklearn_pyraug._serialization.archive import atomic_write
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "greeting.txt"
-    ...     with atomic_write(path) as handle:
-    ...         _ = handle.write(b"hello")
-    ...     path.read_text()
-    'hello'
-    """
-    path = Path(path)
-    _refuse_existing(path, overwrite)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    # open() and not tempfile: its files are private to their owner, whatever the umask says,
-    # and would stay so under the final name.
-    handle = open(temporary, "xb")
-    try:
-        with handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        _refuse_existing(path, overwrite)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _refuse_existing(path, overwrite):
-    if not overwrite and os.path.lexists(path):
-        raise FileExistsError(
-            f"`path` is '{path}', which exists; choose another name, or pass overwrite=True to "
-            "replace it."
-        )
 
 
 def write_archive(path, meta, tensors, *, overwrite=True):

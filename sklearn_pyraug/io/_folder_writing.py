@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sklearn_pyraug._serialization.archive import atomic_write
-
+from ._atomic import atomic_write
 from ._guards import open_inside, printable
 from ._image_files import FORMATS, encode_image, fit_row, import_readers
 from ._image_folder import ImageFolder

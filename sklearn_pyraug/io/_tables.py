@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sklearn_pyraug._serialization.archive import atomic_write
+from ._atomic import atomic_write
 
 _MASK = "synthetic"
 _SUFFIXES = (".csv", ".parquet", ".npz")

@@ -9,7 +9,13 @@ import torch
 from torch import nn
 
 from .images.resolution import Resolution
-from .likelihoods import LIKELIHOODS
+from .likelihoods import (
+    BernoulliLikelihood,
+    BinomialLikelihood,
+    GaussianLikelihood,
+    IsotropicLikelihood,
+    MixedLikelihood,
+)
 from .metric.learned import make_metric
 from .networks.conv import (
     ConvDecoder,
@@ -24,6 +30,15 @@ from .networks.reference import DeformationDecoder, PairEncoder, PairMetric, Res
 from .networks.user import user_network
 
 __all__ = ["Architecture", "FlowSettings", "RHVAEStack", "build_stack"]
+
+# By name. The mixed one takes a layout after the numbers of classes and features.
+LIKELIHOODS = {
+    "gaussian": GaussianLikelihood,
+    "bernoulli": BernoulliLikelihood,
+    "binomial": BinomialLikelihood,
+    "isotropic": IsotropicLikelihood,
+    "mixed": MixedLikelihood,
+}
 
 
 class FlowSettings(NamedTuple):

@@ -12,19 +12,9 @@ from .isotropic import IsotropicLikelihood
 from .mixed import MixedLikelihood
 
 __all__ = [
-    "LIKELIHOODS",
     "BernoulliLikelihood",
     "BinomialLikelihood",
     "GaussianLikelihood",
     "IsotropicLikelihood",
     "MixedLikelihood",
 ]
-
-# By name. The mixed one takes a layout after the numbers of classes and features.
-LIKELIHOODS = {
-    "gaussian": GaussianLikelihood,
-    "bernoulli": BernoulliLikelihood,
-    "binomial": BinomialLikelihood,
-    "isotropic": IsotropicLikelihood,
-    "mixed": MixedLikelihood,
-}

@@ -1,9 +1,11 @@
 """The rules of the house, read from the source: who may import whom, and how long a file may be.
 
-Imports point downwards only: the command line -> the public rooms -> the private helpers -> rhvae.
+A room is a folder of the package, a module beside these folders, or a folder or module of `rhvae`.
+Imports point down the layers, and no room imports itself by way of others.
 """
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -12,88 +14,26 @@ import sklearn_pyraug
 
 PACKAGE = "sklearn_pyraug"
 ROOT = Path(next(iter(sklearn_pyraug.__path__)))
-# "About 400": the estimator's parameters, each stored, constrained and described, need more.
-MAX_LINES = 450
+MAX_CODE_LINES = 400
 
-# From the top down. A name is a module, or a folder of modules, directly in the package.
+# From the top down. A name is a folder of the package, or a module beside these folders.
 LAYERS = [
+    {"cli", "__main__"},
+    {"plotting"},
+    {"_evaluation"},
     {
-        "cli",
-        "__main__",
-        "_cli_augment",
-        "_cli_command",
-        "_cli_data",
-        "_cli_demo",
-        "_cli_evaluate",
-        "_cli_inspect",
-        "_cli_parameters",
-        "_demo",
-        "_pyraug_config",
-    },
-    {
-        "io",
-        "plotting",
-        "metrics",
-        "datasets",
         "_augmenter",
         "_base",
         "_classifier",
         "_embedder",
-        "_gain",
-        "_gain_result",
-        "_html",
         "_latent_tools",
-        "_report",
-        "_report_html",
-        "_report_measures",
-        "_report_plots",
-        "_report_result",
-        "_report_rows",
-        "_saving",
+        "_repr_html",
         "model_selection",
         "pipeline",
     },
-    {
-        "_arithmetic",
-        "_cache",
-        "_checkpoint",
-        "_class_model",
-        "_codec",
-        "_columns",
-        "_drawing",
-        "_fallback",
-        "_fingerprint",
-        "_frame_dtypes",
-        "_frames",
-        "_generators",
-        "_jobs",
-        "_layout",
-        "_learning",
-        "_levels",
-        "_metadata",
-        "_mixed",
-        "_model_checks",
-        "_model_file",
-        "_model_pandas",
-        "_model_parts",
-        "_model_values",
-        "_numbers",
-        "_out_of_memory",
-        "_parallel",
-        "_persistence",
-        "_privacy",
-        "_random",
-        "_rows",
-        "_schema",
-        "_projection",
-        "_settings",
-        "_shape",
-        "_sklearn_compat",
-        "_strategy",
-        "_validation",
-        "_version",
-    },
-    {"rhvae"},
+    {"_config", "_generation", "_serialization", "metrics"},
+    {"_preprocessing", "datasets", "io", "rhvae"},
+    {"_metadata", "_random", "_sklearn_compat", "_strategy", "_validation", "_version"},
 ]
 ESTIMATORS = {"_augmenter", "_base", "_classifier", "_embedder"}
 # Optional, and slow to import: an `import sklearn_pyraug` pays for none of them.
@@ -171,8 +111,10 @@ def test_imports_point_downwards(module):
             assert rank_of(room) >= rank, f"{module} imports {room}, which is above it"
 
 
-@pytest.mark.parametrize("module", sorted(LAYERS[0]))
+@inner_modules
 def test_the_command_line_uses_the_public_names_alone(module):
+    if room_of(module) not in LAYERS[0]:
+        return
     below = rooms_imported(module) - LAYERS[0] - {""}
     assert not {room for room in below if room.startswith("_")}
     assert "rhvae" not in below
@@ -222,17 +164,53 @@ def test_init_files_import_and_do_nothing_else(module):
             assert isinstance(node, (ast.Import, ast.ImportFrom)), ast.unparse(node)
 
 
+def code_lines(source):
+    """Return the number of lines of a module that are not blank, comments or docstrings."""
+    documented = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)):
+            if ast.get_docstring(node, clean=False) is not None:
+                documented.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return sum(
+        1
+        for number, line in enumerate(source.splitlines(), 1)
+        if number not in documented and line.strip() and not line.strip().startswith("#")
+    )
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_modules_stay_short(module):
-    n_lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
-    assert n_lines <= MAX_LINES, f"{module} has {n_lines} lines: part it in two"
+    n_lines = code_lines(MODULES[module].read_text(encoding="utf-8"))
+    assert n_lines <= MAX_CODE_LINES, f"{module} has {n_lines} lines of code: cut it by idea"
+
+
+def fine_room(module):
+    """Return the room of a module, in which the folders and modules of `rhvae` are told apart."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] == "rhvae" and len(parts) > 1 else parts[0]
+
+
+@pytest.mark.xfail(reason="model files still know the classes that they hold", strict=True)
+def test_no_room_imports_itself_by_way_of_others():
+    arrows = {}
+    for module in MODULES:
+        if module.split(".")[-1] == "__init__" and module.count(".") < 2:
+            continue
+        for name, _ in imports_of(module):
+            inner = name.split(".")[1:] if name.split(".")[0] == PACKAGE else []
+            known = [".".join(inner[:n]) for n in range(len(inner), 0, -1)]
+            known = [m for m in known if m in MODULES or f"{m}.__init__" in MODULES]
+            if known and fine_room(known[0]) != fine_room(module):
+                arrows.setdefault(fine_room(module), set()).add(fine_room(known[0]))
+    order = graphlib.TopologicalSorter(arrows)
+    order.prepare()  # raises CycleError, which names the rooms
 
 
 @pytest.mark.parametrize(
     ("module", "source", "expected"),
     [
         ("cli", "import numpy.linalg", [("numpy.linalg", False)]),
-        ("cli", "from . import _demo", [("sklearn_pyraug.cli.demonstration", False)]),
+        ("_config", "from . import _demo", [("sklearn_pyraug._demo", False)]),
         ("io._tables", "from .._random import spawn", [("sklearn_pyraug._random.spawn", False)]),
         ("io._tables", "from ._x import y", [("sklearn_pyraug.io._x.y", False)]),
         ("io.__init__", "from ._x import y", [("sklearn_pyraug.io._x.y", False)]),

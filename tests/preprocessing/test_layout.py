@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from shared import quick
+from shared import arrays, quick
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import cross_val_score
 
@@ -15,18 +15,6 @@ from sklearn_pyraug._preprocessing.images import (
     stack_rows,
     user_columns,
 )
-
-
-def arrays(shape, n=24, dtype=np.float64, seed=0):
-    """Return smooth random images of two classes."""
-    rng = np.random.default_rng(seed)
-    axes = np.meshgrid(*(np.linspace(0, 1, s) for s in shape), indexing="ij")
-    phase, scale = rng.uniform(0, 2, (2, n, *[1] * len(shape)))
-    X = 0.5 + 0.5 * np.sin(3 * sum(axes) * (0.5 + scale) + phase)
-    if np.dtype(dtype).kind in "iu":
-        X = np.round(255 * X)
-    return X.astype(dtype), np.arange(n) % 2
-
 
 # --- the rule ------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import pytest
 from shared import quick
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import bench_end_to_end
 import bench_scaling

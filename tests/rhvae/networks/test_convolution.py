@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
-from shared import quick
-from test_layout import arrays
+from shared import arrays, quick
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack, n_weights
 from sklearn_pyraug.rhvae.networks.conv import (

@@ -7,11 +7,11 @@ import torch
 from torch.distributions import Bernoulli, Binomial, Normal
 
 from sklearn_pyraug.rhvae.likelihoods import (
-    LIKELIHOODS,
     BernoulliLikelihood,
     BinomialLikelihood,
     GaussianLikelihood,
 )
+from sklearn_pyraug.rhvae.model import LIKELIHOODS
 
 K, B, D = 2, 5, 3
 # The mixed one has tests of its own, in test_likelihoods_mixed.

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from sklearn.covariance import LedoitWolf
 from threadpoolctl import threadpool_limits
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 if str(BENCHMARKS) not in sys.path:
     sys.path.insert(0, str(BENCHMARKS))
 

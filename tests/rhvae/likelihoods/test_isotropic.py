@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from sklearn_pyraug.rhvae.likelihoods import LIKELIHOODS, IsotropicLikelihood
+from sklearn_pyraug.rhvae.likelihoods import IsotropicLikelihood
+from sklearn_pyraug.rhvae.model import LIKELIHOODS
 
 K, B, D = 2, 5, 3
 

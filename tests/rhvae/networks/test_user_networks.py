@@ -770,7 +770,7 @@ def test_a_decoder_that_the_flow_cannot_differentiate_is_refused():
 
 @pytest.mark.slow
 def test_the_example_runs_without_a_warning(tmp_path):
-    example = Path(__file__).resolve().parents[1] / "examples" / "custom_networks.py"
+    example = Path(__file__).resolve().parents[3] / "examples" / "custom_networks.py"
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", example],
         cwd=tmp_path,

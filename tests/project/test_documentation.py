@@ -12,7 +12,7 @@ import pytest
 
 import sklearn_pyraug
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 SOURCES = sorted(Path(next(iter(sklearn_pyraug.__path__))).rglob("*.py"))

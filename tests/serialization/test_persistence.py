@@ -10,7 +10,8 @@ import zipfile
 import pytest
 import torch
 
-from sklearn_pyraug._serialization.archive import atomic_write, read_archive, write_archive
+from sklearn_pyraug._serialization.archive import read_archive, write_archive
+from sklearn_pyraug.io._atomic import atomic_write
 
 META = {"params": {"latent_dim": 2, "name": "ä", "none": None}, "list": [1, 0.1, True, "x"]}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PLOTS = sorted(path.name for path in EXAMPLES.glob("plot_*.py"))
 # Runs an example in a process of its own, and saves its picture where it would be shown.
 RUN = """

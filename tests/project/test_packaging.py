@@ -8,7 +8,7 @@ import pytest
 
 from sklearn_pyraug._version import __version__
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # What builds the documentation and is needed by no test of the package: its bounds are the
 # versions that it was last built with.
 DOCUMENTATION_TOOLS = {

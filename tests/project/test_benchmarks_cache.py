@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def test_a_grid_with_the_cache_trains_once_per_fold(monkeypatch, tmp_path, capsys):

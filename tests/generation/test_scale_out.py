@@ -162,7 +162,7 @@ def test_processes_have_the_threads_that_joblib_gives_them(work, expected):
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_jobs_inside_jobs(backend, tmp_path):
     """Cross-validation and search on two jobs, with two jobs within: same scores, and an end."""
-    script = Path(__file__).with_name("nested_jobs.py")
+    script = Path(__file__).parents[1] / "nested_jobs.py"
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = {k: v for k, v in os.environ.items() if k not in names}
     done = subprocess.run(

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Categorical, Normal
 
-from sklearn_pyraug.rhvae.likelihoods import LIKELIHOODS, GaussianLikelihood, MixedLikelihood
+from sklearn_pyraug.rhvae.likelihoods import GaussianLikelihood, MixedLikelihood
 from sklearn_pyraug.rhvae.likelihoods.mixed import Block, CodeLayout
+from sklearn_pyraug.rhvae.model import LIKELIHOODS
 
 K, B = 2, 5
 G, M, C = slice(0, 3), slice(3, 5), [slice(5, 8), slice(8, 12)]

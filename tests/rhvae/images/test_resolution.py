@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
-from shared import quick
-from test_layout import arrays
+from shared import arrays, quick
 from torch import nn
 
 from sklearn_pyraug.rhvae.images.resolution import Resolution, coarse_extent

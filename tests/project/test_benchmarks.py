@@ -13,7 +13,7 @@ import torch
 from scipy.signal import lfilter
 from scipy.stats import wasserstein_distance
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 if str(BENCHMARKS) not in sys.path:
     sys.path.insert(0, str(BENCHMARKS))
 
