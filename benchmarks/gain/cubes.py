@@ -1,12 +1,10 @@
-"""From the long table of `augmentation_gain.py` to arrays of paired scores."""
+"""From the long table of `benchmarks.gain` to arrays of paired scores."""
 
 from typing import NamedTuple
 
-import gain_data
-import gain_methods
-import gain_scores
-import gain_tasks
 import numpy as np
+
+from benchmarks.gain import data, jobs, resamplers, scoring
 
 __all__ = ["Cube", "build", "groups", "of_classifiers", "paired", "select"]
 
@@ -39,13 +37,13 @@ class Cube(NamedTuple):
     failed: np.ndarray
 
 
-def build(records, sets, methods, classifiers, train=gain_tasks.AUGMENTED):
+def build(records, sets, methods, classifiers, train=jobs.AUGMENTED):
     """Put the records of one protocol into arrays.
 
     Parameters
     ----------
     records : list of dict
-        From :func:`gain_table.read`.
+        From :func:`table.read`.
     sets, methods, classifiers : sequence of str
         What to take, in this order.
     train : {"augmented", "synthetic"}, default="augmented"
@@ -62,7 +60,7 @@ def build(records, sets, methods, classifiers, train=gain_tasks.AUGMENTED):
     n_there = np.zeros(shape, dtype=int)
     failed = np.zeros(shape, dtype=bool)
     seconds, closeness = np.full(shape, np.nan), np.full(shape, np.nan)
-    measures = {name: np.full((*shape, len(classifiers)), np.nan) for name in gain_scores.MEASURES}
+    measures = {name: np.full((*shape, len(classifiers)), np.nan) for name in scoring.MEASURES}
     for record in records:
         if record["set"] not in places[0] or record["method"] not in places[2]:
             continue
@@ -131,7 +129,7 @@ def select(cube, sets=None, methods=None):
 def paired(cube):
     """Leave out the pairs of set and seed that a method lacks; failures are no lack.
 
-    A method that a set's kind rules out (:func:`gain_methods.applies`) is not waited for.
+    A method that a set's kind rules out (:func:`resamplers.applies`) is not waited for.
 
     Returns
     -------
@@ -141,7 +139,7 @@ def paired(cube):
     n_left_out : int
         Pairs of set and seed that at least one method has and another lacks.
     """
-    exempt = [[not gain_methods.applies(m, s) for m in cube.methods] for s in cube.sets]
+    exempt = [[not resamplers.applies(m, s) for m in cube.methods] for s in cube.sets]
     exempt = np.array(exempt, dtype=bool).reshape(len(cube.sets), 1, len(cube.methods))
     common = (cube.there | exempt).all(axis=2)
     n_left_out = int((cube.there.any(axis=2) & ~common).sum())
@@ -177,9 +175,9 @@ def groups(sets):
     """
     parts = {}
     for name in sets:
-        parts.setdefault(gain_data.group_of(name), []).append(name)
-    for name, members in gain_data.PARTS.items():
+        parts.setdefault(data.group_of(name), []).append(name)
+    for name, members in data.PARTS.items():
         whole = set(members) <= set(sets)
-        if whole and len(members) < len(parts[gain_data.group_of(members[0])]):
+        if whole and len(members) < len(parts[data.group_of(members[0])]):
             parts[name] = list(members)
     return parts

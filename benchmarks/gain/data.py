@@ -1,4 +1,4 @@
-"""The data sets of `augmentation_gain.py`: where they come from, how they are cut and enlarged.
+"""The data sets of `benchmarks.gain`: where they come from, how they are cut and enlarged.
 
 A *set* is a name such as ``mnist50`` or ``keel:pima``; with a seed it gives a `Split`. All
 methods see the same split of a set and seed.
@@ -7,11 +7,12 @@ methods see the same split of a set and seed.
 from functools import lru_cache
 from typing import NamedTuple
 
-import datasets
 import numpy as np
-import reduced_mnist
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler
+
+from benchmarks import datasets
+from benchmarks.gain import reduced_mnist
 
 __all__ = [
     "GROUPS",

@@ -1,15 +1,14 @@
-"""One task of `augmentation_gain.py`: a set, a seed and a method, scored by all classifiers."""
+"""One task of `benchmarks.gain`: a set, a seed and a method, scored by all classifiers."""
 
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-import gain_data
-import gain_methods
-import gain_scores
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
+
+from benchmarks.gain import data, resamplers, scoring
 
 __all__ = ["AUGMENTED", "SYNTHETIC", "Task", "run"]
 
@@ -30,7 +29,7 @@ class Task(NamedTuple):
     classifiers : tuple of tuple of str
         Pairs ``(train, classifier)`` to score, with `train` one of `AUGMENTED`, `SYNTHETIC`.
     multiple : float or None
-        For :func:`gain_data.target_counts`.
+        For :func:`data.target_counts`.
     protocol : str
         Written into each row.
     data : Path or None
@@ -59,16 +58,16 @@ def run(task):
     Returns
     -------
     records : list of dict
-        With the columns of `gain_table.COLUMNS`. Where resampling or a classifier failed, the
+        With the columns of `table.COLUMNS`. Where resampling or a classifier failed, the
         measures are NaN and ``error`` says why.
     """
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
-            split = gain_data.load_split(task.set, task.seed, task.data)
-            features = gain_data.Features(split.X_train, split.sample_shape)
-            counts = gain_data.target_counts(task.set, split.y_train, task.multiple)
+            split = data.load_split(task.set, task.seed, task.data)
+            features = data.Features(split.X_train, split.sample_shape)
+            counts = data.target_counts(task.set, split.y_train, task.multiple)
             return _records(task, split, features, counts)
     finally:
         torch.set_num_threads(n_threads)
@@ -97,10 +96,10 @@ def _records(task, split, features, counts):
         X, y = draw.X, draw.y
         if train == AUGMENTED:
             X, y = np.concatenate([real_X, X]), np.concatenate([real_y, y])
-        scores, error = dict.fromkeys(gain_scores.MEASURES, np.nan), draw.facts["error"]
+        scores, error = dict.fromkeys(scoring.MEASURES, np.nan), draw.facts["error"]
         if not error:
-            classifier = gain_scores.make_classifier(name, split)
-            scores, error = _attempt(gain_scores.evaluate, classifier, X, y, *test, default=scores)
+            classifier = scoring.make_classifier(name, split)
+            scores, error = _attempt(scoring.evaluate, classifier, X, y, *test, default=scores)
         records.append(
             {
                 "protocol": task.protocol,
@@ -119,14 +118,14 @@ def _records(task, split, features, counts):
 
 def _draw(method, split, features, counts):
     """Resample, take the time, and say what came out."""
-    nothing = gain_methods.Resampled(np.empty((0, split.X_train.shape[1])), np.empty(0, int), "")
+    nothing = resamplers.Resampled(np.empty((0, split.X_train.shape[1])), np.empty(0, int), "")
     start = time.perf_counter()
-    new, error = _attempt(gain_methods.resample, method, split, features, counts, default=nothing)
+    new, error = _attempt(resamplers.resample, method, split, features, counts, default=nothing)
     facts = {
         "seconds": time.perf_counter() - start,
         "n_train": len(split.y_train),
         "n_synthetic": len(new.y),
-        "closeness": gain_scores.closeness(new.X, features.transform(split.X_train)),
+        "closeness": scoring.closeness(new.X, features.transform(split.X_train)),
         "note": new.note,
         "error": error,
     }

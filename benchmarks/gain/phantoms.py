@@ -1,7 +1,7 @@
 """Phantom brains: what augmentation gains a logistic regression and a small 3-D CNN.
 
-    python benchmarks/bench_phantoms.py
-    python benchmarks/bench_phantoms.py --seeds 2 --classifiers logistic --set max_epochs=50
+    python -m benchmarks.gain.phantoms
+    python -m benchmarks.gain.phantoms --seeds 2 --classifiers logistic --set max_epochs=50
 
 For each seed other heads are made (``sklearn_pyraug.datasets.make_brain_phantoms``, at its
 defaults): `--n-per-class` of each class to train on and `--n-test` to test on. Classifiers are
@@ -11,7 +11,7 @@ RHVAEAugmenter, at its defaults but for what `--set` says. Gains are paired over
 The CNN takes the same number of gradient steps, of the same number of volumes each, whatever it
 is trained on: more volumes are not more training.
 
-``bench_phantoms.csv`` has the scores of each seed, as they come; ``bench_phantoms.md`` and
+``phantoms.csv`` has the scores of each seed, as they come; ``phantoms.md`` and
 ``.json`` the means and gains.
 """
 
@@ -21,9 +21,6 @@ import csv
 import time
 from pathlib import Path
 
-import gain_scores
-import gain_statistics
-import harness
 import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE
@@ -36,10 +33,12 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import LRScheduler
 from torch import nn
 
+from benchmarks import harness
+from benchmarks.gain import scoring, statistics
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.datasets import make_brain_phantoms
 
-NAME = "bench_phantoms"
+NAME = "phantoms"
 METHODS = ("none", "SMOTE", "ours")
 CLASSIFIERS = ("logistic", "cnn")
 N_COMPONENTS = 20
@@ -257,11 +256,11 @@ def score_seed(seed, args, settings):
         start = time.perf_counter()
         X_all, y_all = resample(method, X, y, args.n_new, settings, seed)
         resample_s = time.perf_counter() - start
-        closeness = gain_scores.closeness(flat(X_all[len(X) :]), flat(X))
+        closeness = scoring.closeness(flat(X_all[len(X) :]), flat(X))
         for name in args.classifiers:
             start = time.perf_counter()
             classifier = make_classifier(name, args, seed)
-            scores = gain_scores.evaluate(classifier, X_all, y_all, X_test, y_test)
+            scores = scoring.evaluate(classifier, X_all, y_all, X_test, y_test)
             yield {
                 "seed": seed,
                 "method": method,
@@ -311,8 +310,8 @@ def summarise(records, methods, classifiers):
                 differences = np.array([scores[seed] - base[seed] for seed in sorted(base)])
                 row["gain"] = float(differences.mean())
                 row["t interval"] = list(t_interval(differences))
-                row["bootstrap"] = list(gain_statistics.bootstrap_interval(differences[None]))
-                row["wins"] = int((differences > gain_statistics.TIE).sum())
+                row["bootstrap"] = list(statistics.bootstrap_interval(differences[None]))
+                row["wins"] = int((differences > statistics.TIE).sum())
             for name in ("closeness", "resample_s", "classifier_s"):
                 row[name] = float(np.mean([r[name] for r in of_both]))
             rows.append(row)

@@ -1,11 +1,11 @@
-"""The plot of `augmentation_gain.py`: the gain of each method, per set and over sets."""
+"""The plot of `benchmarks.gain`: the gain of each method, per set and over sets."""
 
 import sys
 import textwrap
 
-import gain_report
-import gain_statistics as statistics
 import numpy as np
+
+from benchmarks.gain import report, statistics
 
 __all__ = ["draw"]
 
@@ -24,8 +24,8 @@ def draw(parts, against, path):
 
     Parameters
     ----------
-    parts : dict of str to gain_cube.Cube
-        From :func:`gain_report.sections`.
+    parts : dict of str to cubes.Cube
+        From :func:`report.sections`.
     against : str
         Reference; its own row is left out.
     path : Path
@@ -57,7 +57,7 @@ def draw(parts, against, path):
 
 
 def _panel(axis, title, part, against):
-    gains = gain_report.gain_over(part, against)
+    gains = report.gain_over(part, against)
     over_sets = statistics.mean_over_sets(gains)
     order = [m for m in np.argsort(np.nan_to_num(over_sets)) if part.methods[m] != against]
     axis.axvline(0.0, color=OPEN, linewidth=0.8)

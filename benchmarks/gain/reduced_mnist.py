@@ -4,7 +4,7 @@ Draws ``--n-per-class`` images of each digit, adds ``--n-synthetic`` generated o
 and scores four classifiers on 3,000 of the rest, without augmentation, with SMOTE and with
 RHVAEAugmenter. Also writes a picture of real and synthetic digits for each seed.
 
-    python benchmarks/reduced_mnist.py --data FOLDER
+    python -m benchmarks.gain.reduced_mnist --data FOLDER
 
 FOLDER holds LeCun's test files, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz.
 """

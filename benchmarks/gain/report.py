@@ -1,15 +1,12 @@
-"""The Markdown page of `augmentation_gain.py`."""
+"""The Markdown page of `benchmarks.gain`."""
 
 import re
 from collections import Counter
 
-import gain_cube
-import gain_methods
-import gain_scores
-import gain_statistics as statistics
-import gain_tasks
-import harness
 import numpy as np
+
+from benchmarks import harness
+from benchmarks.gain import cubes, jobs, resamplers, scoring, statistics
 
 __all__ = ["gain_over", "page", "sections"]
 
@@ -37,9 +34,9 @@ def sections(cube):
     been run on are left out.
     """
     parts = {}
-    for title, members in gain_cube.groups(cube.sets).items():
-        part = gain_cube.select(cube, sets=members)
-        part, _ = gain_cube.paired(_with_methods(part, members))
+    for title, members in cubes.groups(cube.sets).items():
+        part = cubes.select(cube, sets=members)
+        part, _ = cubes.paired(_with_methods(part, members))
         if part.sets:
             parts[title] = part
     return parts
@@ -50,14 +47,14 @@ def _with_methods(cube, sets):
     methods = [
         name
         for name, there in zip(cube.methods, cube.there.any(axis=(0, 1)), strict=True)
-        if there and all(gain_methods.applies(name, s) for s in sets)
+        if there and all(resamplers.applies(name, s) for s in sets)
     ]
-    return gain_cube.select(cube, methods=methods)
+    return cubes.select(cube, methods=methods)
 
 
 def accuracy(cube, measure="balanced_accuracy"):
     """Return a measure's mean over the classifiers of the mean, (n_sets, n_seeds, n_methods)."""
-    return gain_cube.of_classifiers(cube, measure, gain_scores.IN_MEAN)
+    return cubes.of_classifiers(cube, measure, scoring.IN_MEAN)
 
 
 def gain_over(cube, against):
@@ -65,7 +62,7 @@ def gain_over(cube, against):
 
     Parameters
     ----------
-    cube : gain_cube.Cube
+    cube : cubes.Cube
     against : str
         Its method that is subtracted.
     """
@@ -78,7 +75,7 @@ def gain_over(cube, against):
 
 def summary(cube, against):
     """Return a row for each method: means, differences, ranks; best mean first."""
-    scores = {name: accuracy(cube, name) for name in gain_scores.MEASURES}
+    scores = {name: accuracy(cube, name) for name in scoring.MEASURES}
     means = {name: statistics.set_means(values) for name, values in scores.items()}
     ranks = {
         name: statistics.average_ranks(means[name]) for name in ("balanced_accuracy", "roc_auc")
@@ -114,7 +111,7 @@ def per_classifier(cube):
     """Return a row for each method with the balanced accuracy of each classifier."""
     columns = {}
     for name in cube.classifiers:
-        values = gain_cube.of_classifiers(cube, "balanced_accuracy", [name])
+        values = cubes.of_classifiers(cube, "balanced_accuracy", [name])
         columns[name] = best_in_bold(
             statistics.mean_over_sets(values), cube.failed.any(axis=(0, 1))
         )
@@ -140,9 +137,9 @@ def on_synthetic(cube, real):
 
     Parameters
     ----------
-    cube : gain_cube.Cube
+    cube : cubes.Cube
         Of training on synthetic rows.
-    real : gain_cube.Cube
+    real : cubes.Cube
         Of training on real and new rows; its method "none" is training on the real ones.
     """
     trained = statistics.set_means(accuracy(real))[:, real.methods.index("none")]
@@ -231,7 +228,7 @@ def page(records, sets, methods, classifiers, against, protocol):
     Parameters
     ----------
     records : list of dict
-        Of one protocol, from :func:`gain_table.read`.
+        Of one protocol, from :func:`table.read`.
     sets, methods, classifiers : list of str
         What to report on.
     against : str
@@ -244,13 +241,13 @@ def page(records, sets, methods, classifiers, against, protocol):
         Markdown.
     """
     records = [r for r in records if r["set"] in sets and r["method"] in methods]
-    cube = gain_cube.build(records, sets, methods, classifiers)
-    synthetic = gain_cube.build(records, sets, methods, classifiers, gain_tasks.SYNTHETIC)
-    means = [name for name in classifiers if name in gain_scores.IN_MEAN]
-    lines = ["# augmentation_gain", "", "Does augmentation make classifiers better?", ""]
+    cube = cubes.build(records, sets, methods, classifiers)
+    synthetic = cubes.build(records, sets, methods, classifiers, jobs.SYNTHETIC)
+    means = [name for name in classifiers if name in scoring.IN_MEAN]
+    lines = ["# gain", "", "Does augmentation make classifiers better?", ""]
     lines += NOTES.format(classifiers=", ".join(means), protocol=protocol).splitlines()
     for title, part in sections(cube).items():
-        members = gain_cube.groups(cube.sets)[title]
+        members = cubes.groups(cube.sets)[title]
         n_pairs = int(part.there.any(axis=2).sum())
         lines += ["", f"## {title}", ""]
         lines += [f"{len(part.sets)} of {len(members)} sets, {n_pairs} pairs of set and seed.", ""]
@@ -258,12 +255,12 @@ def page(records, sets, methods, classifiers, against, protocol):
         lines += ["", "Balanced accuracy by classifier, mean over sets:", ""]
         lines += table(per_classifier(part))
         # A method that suits only some of the sets has its figures here.
-        full, _ = gain_cube.paired(_ran(gain_cube.select(cube, sets=members)))
+        full, _ = cubes.paired(_ran(cubes.select(cube, sets=members)))
         if full.sets:
             for name, measure in (("Balanced accuracy", "balanced_accuracy"), ("AUC", "roc_auc")):
                 lines += ["", f"{name} by set, mean over classifiers and seeds:", ""]
                 lines += table(per_set(full, measure))
-        new_only, _ = gain_cube.paired(_ran(gain_cube.select(synthetic, sets=members)))
+        new_only, _ = cubes.paired(_ran(cubes.select(synthetic, sets=members)))
         if new_only.sets and new_only.methods and "none" in full.methods:
             lines += ["", "Trained on synthetic rows only, against on the real ones:", ""]
             lines += table(on_synthetic(new_only, full))
@@ -274,15 +271,13 @@ def page(records, sets, methods, classifiers, against, protocol):
 def _ran(cube):
     """Leave out the methods that were run on none of the sets."""
     there = cube.there.any(axis=(0, 1))
-    return gain_cube.select(
-        cube, methods=[m for m, t in zip(cube.methods, there, strict=True) if t]
-    )
+    return cubes.select(cube, methods=[m for m, t in zip(cube.methods, there, strict=True) if t])
 
 
 def _remarks(records, cube):
     """Return lines on pairs left out, failures and what methods had to say."""
     lines = []
-    _, n_left_out = gain_cube.paired(cube)
+    _, n_left_out = cubes.paired(cube)
     if n_left_out:
         lines.append(f"- {n_left_out} pairs of set and seed are left out: some methods lack them.")
     for column, what in (("error", "failed"), ("note", "note")):

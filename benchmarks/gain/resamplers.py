@@ -1,4 +1,4 @@
-"""The methods of `augmentation_gain.py`: everything that adds rows to a training set.
+"""The methods of `benchmarks.gain`: everything that adds rows to a training set.
 
 A method is named on the command line; ``ours:decoder=direct,max_epochs=50`` passes parameters
 to RHVAEAugmenter, ``pyraug:n_epochs=400`` to Pyraug, and ``SMOTE-balance`` only balances.
@@ -8,13 +8,12 @@ import ast
 import warnings
 from typing import NamedTuple
 
-import gain_data
-import gain_generators as generators
 import numpy as np
-import rivals
 import torch
 from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE, RandomOverSampler
 
+from benchmarks import rivals
+from benchmarks.gain import data, generators
 from sklearn_pyraug import RHVAEAugmenter
 
 __all__ = ["BALANCE", "DEFAULT_METHODS", "Resampled", "applies", "parse", "resample"]
@@ -120,7 +119,7 @@ def _literal(node):
 
 def applies(name, set_name):
     """Tell whether a method can be used on a set: warps need images."""
-    return parse(name).base != "affine" or gain_data.is_images(set_name)
+    return parse(name).base != "affine" or data.is_images(set_name)
 
 
 def resample(name, split, features, counts):
@@ -129,8 +128,8 @@ def resample(name, split, features, counts):
     Parameters
     ----------
     name : str
-    split : gain_data.Split
-    features : gain_data.Features
+    split : data.Split
+    features : data.Features
         Fitted on the training rows of `split`.
     counts : dict of int to int
         Rows that each class is to have, originals included.

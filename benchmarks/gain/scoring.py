@@ -1,4 +1,4 @@
-"""Classifiers of `augmentation_gain.py` and how well they do on real test rows."""
+"""Classifiers of `benchmarks.gain` and how well they do on real test rows."""
 
 import warnings
 
@@ -29,7 +29,7 @@ def make_classifier(name, split):
         One of `CLASSIFIERS`: SVC; k-NN (5); a forest of 200 trees; logistic regression with
         C = 1; 25 rounds of gradient boosting. For images and wide tables the logistic
         regression has C = 0.1, and boosting looks at a tenth of the columns for each split.
-    split : gain_data.Split
+    split : data.Split
     """
     wide = split.sample_shape is not None or split.X_train.shape[1] > WIDE
     if name == "SVC":

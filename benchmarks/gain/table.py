@@ -1,4 +1,4 @@
-"""The long table of `augmentation_gain.py`, kept in a CSV file that outlives interruptions."""
+"""The long table of `benchmarks.gain`, kept in a CSV file that outlives interruptions."""
 
 import csv
 import math

@@ -1,6 +1,6 @@
 """What `memory` saves: a grid search over `augmentation_factor` beside its trainings alone.
 
-    python benchmarks/bench_cache.py
+    python -m benchmarks.speed.cache
 
 Ten values of `augmentation_factor` on three folds, with a nearest-neighbour classifier: 300 digits
 of 8 x 8 pixels, and the table of breast cancers (569 x 30). `trainings` are three times
@@ -11,13 +11,13 @@ starts with an empty cache.
 import tempfile
 from contextlib import contextmanager
 
-import harness
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer
 
+from benchmarks import harness
 from sklearn_pyraug import Pipeline, RHVAEAugmenter
 from sklearn_pyraug._generation import groups as _parallel
 
@@ -96,7 +96,7 @@ def main(arguments=None):
     parser = harness.make_parser(__doc__.splitlines()[0])
     args = parser.parse_args(arguments)
     harness.prepare(args)
-    report = harness.Report("bench_cache", parser.description, args)
+    report = harness.Report("cache", parser.description, args)
     n_rows = 100 if args.quick else 300
     digits = [values[:n_rows] for values in load_digits(return_X_y=True)]
     for data, (X, y) in {

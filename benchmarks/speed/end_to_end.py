@@ -1,6 +1,6 @@
 """End to end: seconds of fit_resample beside what a classifier makes of the rows.
 
-    python benchmarks/bench_end_to_end.py --data FOLDER
+    python -m benchmarks.speed.end_to_end --data FOLDER
 
 Sections (`--sections`):
 
@@ -27,15 +27,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import datasets
-import harness
 import numpy as np
-import reduced_mnist
-import rivals
 import torch
 from imblearn.over_sampling import SMOTE
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks import datasets, harness, rivals
+from benchmarks.gain import reduced_mnist
 from sklearn_pyraug import RHVAEAugmenter
 
 SECTIONS = ("plus", "mnist", "keel", "defaults")
@@ -340,7 +338,7 @@ def main():
         args.repeats = min(args.repeats, 2)
         args.pyraug_epochs = min(args.pyraug_epochs, 2)
     args.pyraug_rounds = min(args.pyraug_rounds, args.repeats)
-    report = harness.Report("bench_end_to_end", parser.description, args)
+    report = harness.Report("end_to_end", parser.description, args)
 
     names = ["SMOTE", "ours"]
     if args.pyraug_epochs > 0 and args.pyraug_rounds > 0:

@@ -5,13 +5,13 @@ that both run chains on the same density √det G⁻¹(z), and draws as many row
 Pyraug with a model that it trained itself. Reported are
 
 - seconds for all rows, decoded, and per 1,000 rows;
-- the bulk effective sample size (`ess.py`) of as many recorded steps for all, summed over classes,
+- the bulk effective sample size (ArviZ's) of as many recorded steps for all, summed over classes,
   median over latent coordinates, of which a sampler is credited with the share of steps that
   it keeps: of ours those after the adaptation of the step size, and all of Pyraug's;
 - the sliced Wasserstein distance of the chains' last positions to a long run of ours, so
   that a fast chain cannot be a bad one.
 
-    python benchmarks/bench_sampling.py --data FOLDER
+    python -m benchmarks.speed.sampling --data FOLDER
 
 FOLDER holds LeCun's t10k-*-ubyte.gz files; without it the 8 x 8 digits of scikit-learn,
 enlarged to 28 x 28, stand in.
@@ -19,15 +19,13 @@ enlarged to 28 x 28, stand in.
 
 from typing import NamedTuple
 
-import ess
-import harness
 import numpy as np
-import reduced_mnist
-import rivals
 import torch
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
+from benchmarks import harness, rivals
+from benchmarks.gain import reduced_mnist
 from sklearn_pyraug.rhvae import TrainingSettings
 from sklearn_pyraug.rhvae.generator import draw_rows, train_generator
 from sklearn_pyraug.rhvae.latent import SamplerSettings
@@ -156,8 +154,10 @@ def total_ess(chains):
     ----------
     chains : Tensor of shape (n_classes, n_chains, n_draws, latent_dim)
     """
+    from arviz_stats.base import array_stats
+
     x = chains.double().cpu().numpy()
-    sizes = [[ess.bulk_ess(x[k, :, :, j]) for j in range(x.shape[3])] for k in range(len(x))]
+    sizes = array_stats.ess(x, chain_axis=1, draw_axis=2, method="bulk")
     return float(np.median(np.sum(sizes, axis=0)))
 
 
@@ -365,7 +365,7 @@ def main():
         plan = plan._replace(n_epochs=args.epochs)
     args.repeats = min(args.repeats, 2) if args.quick else args.repeats
     harness.prepare(args)
-    report = harness.Report("bench_sampling", parser.description, args)
+    report = harness.Report("sampling", parser.description, args)
 
     rows = load_rows(plan, args.data, args.seed)
     generator, metric, flow = train_ours(rows, plan, args)

@@ -1,6 +1,6 @@
 """Scaling: seconds and peak memory as rows, columns, classes and imbalance grow.
 
-    python benchmarks/bench_scaling.py --sweeps n D K imbalance memory
+    python -m benchmarks.speed.scaling --sweeps n D K imbalance memory
 
 Every point runs in a fresh process, `fit` and `fit_resample` in one each, on made-up Gaussian
 classes. Training is cut to a few epochs (`--epochs`), the other parameters are the defaults.
@@ -14,10 +14,9 @@ memory     `fit` alone of 100 x 20,000 and of 100,000 x 50
 
 from typing import NamedTuple
 
-import datasets
-import harness
 import numpy as np
 
+from benchmarks import datasets, harness
 from sklearn_pyraug import RHVAEAugmenter
 
 # Epochs where --epochs is not given: few steps each, yet more than the start takes.
@@ -214,8 +213,8 @@ def main():
     harness.prepare(args)
     if args.quick:
         args.repeats = min(args.repeats, 2)
-    report = harness.Report("bench_scaling", parser.description, args)
-    summary = harness.Report("bench_scaling_summary", "Scaling: the figures with a bar.", args)
+    report = harness.Report("scaling", parser.description, args)
+    summary = harness.Report("scaling_summary", "Scaling: the figures with a bar.", args)
 
     work = {sweep: points(sweep, args.quick) for sweep in args.sweeps}
     with harness.progress(sum(map(len, work.values())), "scaling") as bar:
@@ -251,7 +250,7 @@ def main():
     summary.note("Upper half: the same from the middle of the range on, on a log scale.")
     summary.note(
         "Fixed costs flatten the exponent over the whole range; epochs are few (see "
-        "bench_scaling), so they count for more here than at default settings."
+        "scaling), so they count for more here than at default settings."
     )
     report.write()
     summary.write()

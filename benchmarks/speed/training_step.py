@@ -5,18 +5,17 @@ class, and lets Adam move the weights. The likelihood is Bernoulli for all, the 
 in [0, 1], networks have one hidden layer of 500 units, the flow 3 leapfrog steps. A last row
 per size takes ours through the training loop, to show what the loop adds.
 
-    python benchmarks/bench_training_step.py
-    python benchmarks/bench_training_step.py --sizes 10,50,784,10 --device cuda --stack-of-one
+    python -m benchmarks.speed.training_step
+    python -m benchmarks.speed.training_step --sizes 10,50,784,10 --device cuda --stack-of-one
 """
 
 import argparse
 import math
 from typing import NamedTuple
 
-import harness
-import rivals
 import torch
 
+from benchmarks import harness, rivals
 from sklearn_pyraug.rhvae import TrainingSettings
 from sklearn_pyraug.rhvae.training.data import ClassRows
 from sklearn_pyraug.rhvae.training.net import train_stack
@@ -174,7 +173,7 @@ def main():
     harness.prepare(args)
     found = {"Pyraug": rivals.installed("pyraug"), "pythae": rivals.installed("pythae")}
 
-    report = harness.Report("bench_training_step", parser.description, args)
+    report = harness.Report("training_step", parser.description, args)
     for size in args.sizes:
         report_size(report, size, args, found)
     if args.stack_of_one:

@@ -1,7 +1,7 @@
 """Volumes: peak memory and seconds of a few training steps and draws at the size of a brain scan.
 
-    python benchmarks/bench_volumes.py
-    python benchmarks/bench_volumes.py --shapes 84x104x89 --arms deformation direct --device cuda
+    python -m benchmarks.speed.volumes
+    python -m benchmarks.speed.volumes --shapes 84x104x89 --arms deformation direct --device cuda
 
 Every arm runs in a fresh process on phantom heads (``sklearn_pyraug.datasets``):
 
@@ -10,10 +10,10 @@ full size    the same warps by convolutions of the volumes as they are
 direct       the papers' generator by convolutional networks, with its Hamiltonian flow
 """
 
-import harness
 import numpy as np
 import torch
 
+from benchmarks import harness
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.datasets import make_brain_phantoms
 from sklearn_pyraug.rhvae import (
@@ -81,7 +81,7 @@ def main():
     harness.prepare(args)
     if args.quick:
         args.shapes, args.epochs = ["16x18x17"], 2
-    report = harness.Report("bench_volumes", parser.description, args)
+    report = harness.Report("volumes", parser.description, args)
     with harness.progress(len(args.shapes) * len(args.arms), "volumes") as bar:
         for text in args.shapes:
             for arm in args.arms:

@@ -1,9 +1,7 @@
 """The instrument that tells whether augmentation helps: it must be fair, and count right."""
 
 import gzip
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,22 +9,20 @@ from scipy.stats import norm
 from sklearn.covariance import LedoitWolf
 from threadpoolctl import threadpool_limits
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-if str(BENCHMARKS) not in sys.path:
-    sys.path.insert(0, str(BENCHMARKS))
-
-import augmentation_gain  # noqa: E402
-import datasets  # noqa: E402
-import gain_cube  # noqa: E402
-import gain_data  # noqa: E402
-import gain_generators  # noqa: E402
-import gain_methods  # noqa: E402
-import gain_plot  # noqa: E402
-import gain_report  # noqa: E402
-import gain_scores  # noqa: E402
-import gain_statistics  # noqa: E402
-import gain_table  # noqa: E402
-import gain_tasks  # noqa: E402
+from benchmarks import datasets
+from benchmarks.gain import (
+    command,
+    cubes,
+    data,
+    generators,
+    jobs,
+    plot,
+    report,
+    resamplers,
+    scoring,
+    statistics,
+    table,
+)
 
 QUICK = ["SVC", "k-NN"]
 EXACT = ["random", "SMOTE", "BorderlineSMOTE", "ADASYN", "jitter", "pair", "mixture", "kde"]
@@ -38,14 +34,14 @@ def overlapping():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [40, 12])
     X = (rng.normal(size=(52, 3)) + y[:, None]) * [1.0, 10.0, 100.0] + 5.0
-    return gain_data.Split(X, y, X + 1000.0, y, None, seed=3)
+    return data.Split(X, y, X + 1000.0, y, None, seed=3)
 
 
 def run(folder, *options):
     """Run the script on iris with quick classifiers; returns the records of the file."""
     argv = ["--sets", "iris", "--seeds", "2", "--classifiers", *QUICK, "--out", str(folder)]
-    augmentation_gain.main([*argv, *options])
-    return gain_table.read(folder / "augmentation_gain.csv")
+    command.main([*argv, *options])
+    return table.read(folder / "gain.csv")
 
 
 # --- statistics -----------------------------------------------------------------------------
@@ -53,37 +49,37 @@ def run(folder, *options):
 
 def test_ranks_share_ties_and_put_failures_last():
     means = np.array([[80.0, 90.0, 80.0, np.nan], [70.0, 60.0, 50.0, 40.0]])
-    ranks = gain_statistics.average_ranks(means)
+    ranks = statistics.average_ranks(means)
     # Set 1: 2.5, 1, 2.5, 4; set 2: 1, 2, 3, 4.
     assert ranks.tolist() == [1.75, 1.5, 2.75, 4.0]
-    small_is_good = gain_statistics.average_ranks(means[1:], larger_is_better=False)
+    small_is_good = statistics.average_ranks(means[1:], larger_is_better=False)
     assert small_is_good.tolist() == [4.0, 3.0, 2.0, 1.0]
 
 
 def test_sums_in_another_order_are_a_tie():
     means = np.array([[0.1 + 0.2, 0.3]])
-    assert gain_statistics.average_ranks(means).tolist() == [1.5, 1.5]
-    assert gain_statistics.wins_and_losses(means[0] - 0.3) == (0, 0, 2)
+    assert statistics.average_ranks(means).tolist() == [1.5, 1.5]
+    assert statistics.wins_and_losses(means[0] - 0.3) == (0, 0, 2)
 
 
 def test_sets_are_counted_by_the_sign_of_the_difference():
-    counts = gain_statistics.wins_and_losses(np.array([1.0, -2.0, 0.0, 3.0, np.nan]))
+    counts = statistics.wins_and_losses(np.array([1.0, -2.0, 0.0, 3.0, np.nan]))
     assert counts == (2, 1, 1)
 
 
 def test_means_are_over_seeds_then_over_sets():
     """A set with more seeds must not weigh more."""
     scores = np.array([[1.0, 3.0, 5.0], [10.0, np.nan, np.nan], [np.nan] * 3])
-    means = gain_statistics.set_means(scores)
+    means = statistics.set_means(scores)
     np.testing.assert_array_equal(means, [3.0, 10.0, np.nan])
-    assert gain_statistics.mean_over_sets(scores) == 6.5
+    assert statistics.mean_over_sets(scores) == 6.5
 
 
 def test_the_bootstrap_has_the_width_of_the_standard_error():
     """Also for two seeds a set, as KEEL has: plain resampling gives 0.71 of it there."""
     rng = np.random.default_rng(0)
     differences = rng.normal(size=(400, 2)) + rng.normal(size=(400, 1))
-    low, high = gain_statistics.bootstrap_interval(differences, rng=rng)
+    low, high = statistics.bootstrap_interval(differences, rng=rng)
     # The variance of the mean over sets: half of each set's unbiased variance, over 400 squared.
     error = np.sqrt((differences.var(axis=1, ddof=1) / 2).sum()) / 400
     assert (high - low) / (2 * norm.ppf(0.975) * error) == pytest.approx(1.0, abs=0.03)
@@ -97,30 +93,30 @@ def test_the_bootstrap_covers_the_truth():
         # Sets differ a lot; only the spread within them counts.
         differences = 0.3 + rng.normal(size=(6, 5))
         differences[:, :] += np.linspace(-50.0, 50.0, 6)[:, None]
-        low, high = gain_statistics.bootstrap_interval(differences, n_draws=400, rng=rng)
+        low, high = statistics.bootstrap_interval(differences, n_draws=400, rng=rng)
         hits += low <= 0.3 <= high
     # 30 rows: percentiles cover 0.93 to 0.95; 5 * sqrt(0.94 * 0.06 / 400) = 0.06.
     assert 0.88 <= hits / n_trials <= 0.99
 
 
 def test_the_bootstrap_says_nothing_from_one_seed():
-    assert np.isnan(gain_statistics.bootstrap_interval(np.array([[1.0, 2.0], [1.0, np.nan]]))).all()
-    assert np.isnan(gain_statistics.bootstrap_interval(np.full((2, 2), np.nan))).all()
+    assert np.isnan(statistics.bootstrap_interval(np.array([[1.0, 2.0], [1.0, np.nan]]))).all()
+    assert np.isnan(statistics.bootstrap_interval(np.full((2, 2), np.nan))).all()
 
 
 # --- data -----------------------------------------------------------------------------------
 
 
 def test_groups_and_names():
-    sets = gain_data.expand_sets(["hdlss", "mnist50", "colon", "keel7"])
+    sets = data.expand_sets(["hdlss", "mnist50", "colon", "keel7"])
     assert sets[:5] == ["colon", "glioma", "prostate-ge", "warppie10p", "mnist50"]
     assert len(sets) == 12
-    assert len(gain_data.GROUPS["keel"]) == 20
-    assert set(gain_data.KEEL_SEVEN) < set(gain_data.KEEL)
-    assert len(gain_data.expand_sets(["all"])) == sum(map(len, gain_data.GROUPS.values()))
-    assert gain_data.expand_sets(["keel:other"]) == ["keel:other"]
+    assert len(data.GROUPS["keel"]) == 20
+    assert set(data.KEEL_SEVEN) < set(data.KEEL)
+    assert len(data.expand_sets(["all"])) == sum(map(len, data.GROUPS.values()))
+    assert data.expand_sets(["keel:other"]) == ["keel:other"]
     with pytest.raises(ValueError, match=r"--sets: 'mnst' is neither .* Groups: all, sklearn"):
-        gain_data.expand_sets(["mnst"])
+        data.expand_sets(["mnst"])
 
 
 @pytest.mark.parametrize(
@@ -137,8 +133,8 @@ def test_groups_and_names():
 )
 def test_class_sizes_of_the_protocol(name, n_rows, expected):
     y = np.repeat([3, 7], n_rows)
-    assert gain_data.target_counts(name, y) == dict(zip([3, 7], expected, strict=True))
-    assert gain_data.target_counts(name, y, 2.5) == dict.fromkeys([3, 7], round(2.5 * n_rows[0]))
+    assert data.target_counts(name, y) == dict(zip([3, 7], expected, strict=True))
+    assert data.target_counts(name, y, 2.5) == dict.fromkeys([3, 7], round(2.5 * n_rows[0]))
 
 
 def write_idx(folder, n, side=28):
@@ -153,16 +149,16 @@ def write_idx(folder, n, side=28):
 
 def test_images_come_from_the_folder(tmp_path):
     _, labels = write_idx(tmp_path, 150)
-    split = gain_data.load_split("mnist10", 1, tmp_path)
+    split = data.load_split("mnist10", 1, tmp_path)
     assert np.bincount(split.y_train).tolist() == [10] * 10
     assert len(split.y_test) == len(labels) - 100
     assert split.sample_shape == (28, 28)
     assert split.X_train.max() <= 1.0
     rows = {row.tobytes() for row in split.X_train}
     assert not rows & {row.tobytes() for row in split.X_test}
-    again = gain_data.load_split("mnist10", 1, tmp_path)
+    again = data.load_split("mnist10", 1, tmp_path)
     np.testing.assert_array_equal(split.X_train, again.X_train)
-    other = gain_data.load_split("mnist10", 2, tmp_path)
+    other = data.load_split("mnist10", 2, tmp_path)
     assert (split.X_train != other.X_train).any()
 
 
@@ -173,7 +169,7 @@ def test_pneumonia_keeps_its_official_test_part(tmp_path):
         arrays[f"{part}_images"] = rng.integers(256, size=(n, 28, 28), dtype=np.uint8)
         arrays[f"{part}_labels"] = (np.arange(n) % 2).astype(np.uint8)[:, None]
     np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
-    split = gain_data.load_split("pneumonia20", 0, tmp_path)
+    split = data.load_split("pneumonia20", 0, tmp_path)
     assert np.bincount(split.y_train).tolist() == [20, 20]
     np.testing.assert_array_equal(split.X_test, arrays["test_images"].reshape(9, -1) / 255.0)
     assert split.y_test.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
@@ -182,7 +178,7 @@ def test_pneumonia_keeps_its_official_test_part(tmp_path):
 def test_wide_tables_are_cut_into_halves(tmp_path):
     y = np.repeat([-1, 1], [12, 6])
     np.savez(tmp_path / "colon.npz", X=np.arange(18 * 30).reshape(18, 30), y=y)
-    split = gain_data.load_split("colon", 4, tmp_path)
+    split = data.load_split("colon", 4, tmp_path)
     for part in (split.y_train, split.y_test):
         assert np.unique(part, return_counts=True)[1].tolist() == [6, 3]
     assert split.sample_shape is None
@@ -197,7 +193,7 @@ def test_keel_folds_are_text(tmp_path, monkeypatch):
     np.savez(tmp_path / "t.npz", **arrays)
     folds = datasets.parse_keel_folds(tmp_path / "t.npz")
     monkeypatch.setattr(datasets, "load_keel_folds", lambda name: folds)
-    split = gain_data.load_split("keel:t", 5)
+    split = data.load_split("keel:t", 5)
     # Seed 5 is fold 1, augmented with seed 2.
     assert split.seed == 2
     np.testing.assert_array_equal(split.X_train, np.full((4, 3), 1.5))
@@ -215,10 +211,10 @@ def test_keel_words_become_numbers_and_gaps_go():
 
 
 def test_absent_data_are_announced_once_and_left_out(tmp_path, capsys):
-    assert augmentation_gain.available(["colon", "iris", "mnist50"], tmp_path) == ["iris"]
+    assert command.available(["colon", "iris", "mnist50"], tmp_path) == ["iris"]
     said = capsys.readouterr().err
     assert "colon is left out: the data folder has no file colon.npz" in said
-    assert augmentation_gain.available(["colon"], None) == []
+    assert command.available(["colon"], None) == []
     assert "--data FOLDER" in capsys.readouterr().err
 
 
@@ -228,17 +224,17 @@ def test_absent_data_are_announced_once_and_left_out(tmp_path, capsys):
 def test_no_scaler_sees_test_rows(overlapping, monkeypatch):
     """Test rows are 1000 away: whatever was fitted on them would show it."""
     seen = []
-    scaler = gain_data.StandardScaler
+    scaler = data.StandardScaler
 
     class Listener(scaler):
         def fit(self, X, *args, **kwargs):
             seen.append(np.array(X))
             return super().fit(X, *args, **kwargs)
 
-    monkeypatch.setattr(gain_data, "StandardScaler", Listener)
-    monkeypatch.setattr(gain_data, "load_split", lambda *args: overlapping)
-    pairs = [(train, "SVC") for train in (gain_tasks.AUGMENTED, gain_tasks.SYNTHETIC)]
-    gain_tasks.run(gain_tasks.Task("iris", 0, "pair", tuple(pairs)))
+    monkeypatch.setattr(data, "StandardScaler", Listener)
+    monkeypatch.setattr(data, "load_split", lambda *args: overlapping)
+    pairs = [(train, "SVC") for train in (jobs.AUGMENTED, jobs.SYNTHETIC)]
+    jobs.run(jobs.Task("iris", 0, "pair", tuple(pairs)))
     assert len(seen) == 1
     np.testing.assert_array_equal(seen[0], overlapping.X_train)
 
@@ -246,20 +242,20 @@ def test_no_scaler_sees_test_rows(overlapping, monkeypatch):
 @pytest.mark.parametrize("name", [*EXACT, "ours:max_epochs=1,hidden_layer_sizes=8"])
 def test_all_methods_reach_the_same_class_sizes(name, overlapping):
     counts = {0: 80, 1: 80}
-    features = gain_data.Features(overlapping.X_train, None)
-    new = gain_methods.resample(name, overlapping, features, counts)
+    features = data.Features(overlapping.X_train, None)
+    new = resamplers.resample(name, overlapping, features, counts)
     assert np.bincount(new.y).tolist() == [40, 68]
     assert new.X.shape == (108, 3)
     # Features are standardised: raw rows would be hundreds away.
     assert np.abs(new.X).max() < 10.0
-    only_balanced = gain_methods.resample(
+    only_balanced = resamplers.resample(
         name.replace(":", "-balance:") if ":" in name else f"{name}-balance",
         overlapping,
         features,
         counts,
     )
     assert np.bincount(only_balanced.y).tolist() == [0, 28]
-    again = gain_methods.resample(name, overlapping, features, counts)
+    again = resamplers.resample(name, overlapping, features, counts)
     np.testing.assert_array_equal(new.X, again.X)
 
 
@@ -274,9 +270,9 @@ def test_ours_is_given_raw_rows_and_its_rows_are_scaled_as_the_real_ones(overlap
             given["X"] = X
             return np.concatenate([X, X[:2]]), np.concatenate([y, y[:2]])
 
-    monkeypatch.setattr(gain_methods, "RHVAEAugmenter", Copies)
-    features = gain_data.Features(overlapping.X_train, None)
-    new = gain_methods.resample("ours:lr=0.1,sampler=prior", overlapping, features, {0: 42, 1: 12})
+    monkeypatch.setattr(resamplers, "RHVAEAugmenter", Copies)
+    features = data.Features(overlapping.X_train, None)
+    new = resamplers.resample("ours:lr=0.1,sampler=prior", overlapping, features, {0: 42, 1: 12})
     assert given["X"] is overlapping.X_train
     assert (given["lr"], given["sampler"], given["random_state"]) == (0.1, "prior", 3)
     assert given["sampling_strategy"] == {0: 42, 1: 12}
@@ -287,17 +283,17 @@ def test_rows_that_a_sampler_cannot_make_are_plain_smote_with_a_note():
     """BorderlineSMOTE makes no rows of a class that borders on no other."""
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [20, 10])
-    split = gain_data.Split(rng.normal(size=(30, 2)) + 100.0 * y[:, None], y, None, None, None, 0)
-    features = gain_data.Features(split.X_train, None)
-    new = gain_methods.resample("BorderlineSMOTE", split, features, {0: 20, 1: 20})
+    split = data.Split(rng.normal(size=(30, 2)) + 100.0 * y[:, None], y, None, None, None, 0)
+    features = data.Features(split.X_train, None)
+    new = resamplers.resample("BorderlineSMOTE", split, features, {0: 20, 1: 20})
     assert new.y.tolist() == [1] * 10
     assert "10 of 10 rows are plain SMOTE's" in new.note
 
 
 def test_a_failure_is_recorded_and_is_no_score(monkeypatch):
-    monkeypatch.setattr(gain_methods, "_imblearn", lambda *args: 1 / 0)
-    pairs = ((gain_tasks.AUGMENTED, "SVC"),)
-    (record,) = gain_tasks.run(gain_tasks.Task("iris", 0, "ADASYN", pairs))
+    monkeypatch.setattr(resamplers, "_imblearn", lambda *args: 1 / 0)
+    pairs = ((jobs.AUGMENTED, "SVC"),)
+    (record,) = jobs.run(jobs.Task("iris", 0, "ADASYN", pairs))
     assert record["error"] == "ZeroDivisionError: division by zero"
     assert np.isnan(record["balanced_accuracy"])
     assert record["n_synthetic"] == 0
@@ -310,22 +306,22 @@ def test_training_on_synthetic_rows_doubles_classes_that_do_not_grow(overlapping
     def resample(name, split, features, counts):
         asked.append(counts)
         y = np.repeat(list(counts), [n - (split.y_train == k).sum() for k, n in counts.items()])
-        return gain_methods.Resampled(np.zeros((len(y), 3)), y, "")
+        return resamplers.Resampled(np.zeros((len(y), 3)), y, "")
 
     def evaluate(classifier, X, y, X_test, y_test):
         trained.append(np.bincount(y).tolist())
-        return dict.fromkeys(gain_scores.MEASURES, 0.5)
+        return dict.fromkeys(scoring.MEASURES, 0.5)
 
-    monkeypatch.setattr(gain_data, "load_split", lambda *args: overlapping)
-    monkeypatch.setattr(gain_methods, "resample", resample)
-    monkeypatch.setattr(gain_scores, "evaluate", evaluate)
-    pairs = ((gain_tasks.AUGMENTED, "SVC"), (gain_tasks.SYNTHETIC, "SVC"))
-    gain_tasks.run(gain_tasks.Task("keel:x", 0, "pair", pairs))
+    monkeypatch.setattr(data, "load_split", lambda *args: overlapping)
+    monkeypatch.setattr(resamplers, "resample", resample)
+    monkeypatch.setattr(scoring, "evaluate", evaluate)
+    pairs = ((jobs.AUGMENTED, "SVC"), (jobs.SYNTHETIC, "SVC"))
+    jobs.run(jobs.Task("keel:x", 0, "pair", pairs))
     assert asked == [{0: 40, 1: 40}, {0: 80, 1: 24}]
     assert trained == [[40, 40], [40, 12]]
     asked.clear()
     trained.clear()
-    gain_tasks.run(gain_tasks.Task("iris", 0, "pair", pairs))
+    jobs.run(jobs.Task("iris", 0, "pair", pairs))
     assert asked == [{0: 120, 1: 120}]
     assert trained == [[120, 120], [80, 108]]
 
@@ -335,7 +331,7 @@ def test_training_on_synthetic_rows_doubles_classes_that_do_not_grow(overlapping
 
 def test_names_of_methods_are_taken_apart():
     name = "ours-balance:lr=1e-2,hidden_layer_sizes=(8, 4),decoder=direct,patience=None"
-    method = gain_methods.parse(name)
+    method = resamplers.parse(name)
     assert (method.base, method.balance) == ("ours", True)
     assert method.parameters == {
         "lr": 0.01,
@@ -343,7 +339,7 @@ def test_names_of_methods_are_taken_apart():
         "decoder": "direct",
         "patience": None,
     }
-    assert gain_methods.parse("SMOTE") == ("SMOTE", False, {})
+    assert resamplers.parse("SMOTE") == ("SMOTE", False, {})
 
 
 @pytest.mark.parametrize(
@@ -358,14 +354,14 @@ def test_names_of_methods_are_taken_apart():
 )
 def test_unreadable_methods_are_refused(name, match):
     with pytest.raises(ValueError, match=match):
-        gain_methods.parse(name)
+        resamplers.parse(name)
 
 
 def test_a_pair_difference_keeps_the_mean_and_widens_the_class():
     """The variance of x + (a - b) / 2 is 1 + 2/4 that of the class (a and b differ)."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(200, 2)) * [1.0, 3.0]
-    new = gain_generators.pair(rows, 40_000, rng)
+    new = generators.pair(rows, 40_000, rng)
     # 5 * sqrt(2 / 40000) = 0.035, and a, b without replacement: 1 / 200.
     np.testing.assert_allclose(new.var(axis=0) / rows.var(axis=0), 1.5, rtol=0.04)
     np.testing.assert_allclose(new.mean(axis=0), rows.mean(axis=0), atol=5 * 3.7 / 200)
@@ -374,7 +370,7 @@ def test_a_pair_difference_keeps_the_mean_and_widens_the_class():
 @pytest.mark.parametrize("name", ["jitter", "pair", "mixture", "kde"])
 def test_a_class_of_one_row_and_constant_columns_stay_finite(name, overlapping):
     rng = np.random.default_rng(0)
-    draw = gain_methods.PER_CLASS[name]
+    draw = resamplers.PER_CLASS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_allclose(draw(np.ones((1, 4)), 3, rng), 1.0, atol=1e-6)
@@ -382,13 +378,13 @@ def test_a_class_of_one_row_and_constant_columns_stay_finite(name, overlapping):
         new = draw(rows, 50, rng)
     assert np.isfinite(new).all()
     # The mixture's floor on the variance lets a constant column move a little.
-    np.testing.assert_allclose(new[:, 1], 7.0, atol=5 * np.sqrt(gain_generators.MIXTURE_FLOOR))
+    np.testing.assert_allclose(new[:, 1], 7.0, atol=5 * np.sqrt(generators.MIXTURE_FLOOR))
 
 
 def test_the_shrunk_gaussian_has_the_covariance_of_ledoit_and_wolf():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(8, 10)) @ np.diag(np.linspace(0.5, 2.0, 10))
-    new = gain_generators.shrunk_gaussian(rows, 200_000, rng)
+    new = generators.shrunk_gaussian(rows, 200_000, rng)
     expected = LedoitWolf().fit(rows).covariance_
     # 5 * sqrt(2 / 200000) of the largest variance.
     error = 5 * np.sqrt(2 / 200_000) * expected.max()
@@ -399,32 +395,32 @@ def test_the_shrunk_gaussian_has_the_covariance_of_ledoit_and_wolf():
 def test_a_mixture_finds_two_clusters():
     rng = np.random.default_rng(0)
     rows = np.repeat([[-10.0, 0.0], [10.0, 0.0]], 30, axis=0) + rng.normal(size=(60, 2))
-    new = gain_generators.mixture(rows, 500, rng)
+    new = generators.mixture(rows, 500, rng)
     assert (np.abs(np.abs(new[:, 0]) - 10.0) < 6.0).all()
 
 
 def test_warps_are_small_and_keep_a_uniform_image():
     rng = np.random.default_rng(0)
     flat = np.full((3, 64), 0.25)
-    np.testing.assert_allclose(gain_generators.affine(flat, 10, rng, (8, 8)), 0.25)
+    np.testing.assert_allclose(generators.affine(flat, 10, rng, (8, 8)), 0.25)
     blob = np.zeros((1, 28, 28))
     blob[0, 12:16, 12:16] = 1.0
-    new = gain_generators.affine(blob.reshape(1, -1), 200, rng, (28, 28)).reshape(-1, 28, 28)
+    new = generators.affine(blob.reshape(1, -1), 200, rng, (28, 28)).reshape(-1, 28, 28)
     assert ((new >= 0.0) & (new <= 1.0)).all()
     y = (new.sum(axis=2) * np.arange(28)).sum(axis=1) / new.sum(axis=(1, 2))
     # The shift is at most 7 % of 28 pixels, stretched by the map; some images move by a pixel.
     assert np.abs(y - 13.5).max() < 1.3 * 0.07 * 28
     assert np.abs(y - 13.5).max() > 1.0
-    areas = [abs(np.linalg.det(gain_generators.affine_matrix(rng))) for _ in range(500)]
+    areas = [abs(np.linalg.det(generators.affine_matrix(rng))) for _ in range(500)]
     assert 0.81 <= min(areas) < 0.9
     assert 1.1 < max(areas) <= 1.21
 
 
 def test_warps_are_for_images_only():
-    assert gain_methods.applies("affine", "mnist50")
-    assert gain_methods.applies("affine", "digits20")
-    assert not gain_methods.applies("affine", "keel:pima")
-    assert not gain_methods.applies("affine", "warppie10p")
+    assert resamplers.applies("affine", "mnist50")
+    assert resamplers.applies("affine", "digits20")
+    assert not resamplers.applies("affine", "keel:pima")
+    assert not resamplers.applies("affine", "warppie10p")
 
 
 def test_pyraug_comes_back_in_the_units_of_the_features(overlapping, monkeypatch):
@@ -436,12 +432,12 @@ def test_pyraug_comes_back_in_the_units_of_the_features(overlapping, monkeypatch
         asked.update(n_epochs=n_epochs, low=float(rows[0].min()), high=float(rows[0].max()))
         return [None] * len(rows)
 
-    monkeypatch.setattr(gain_methods.rivals, "fit_pyraug", fit_pyraug)
+    monkeypatch.setattr(resamplers.rivals, "fit_pyraug", fit_pyraug)
     monkeypatch.setattr(
-        gain_methods.rivals, "sample_pyraug", lambda model, n: (torch.ones(n, 3), None)
+        resamplers.rivals, "sample_pyraug", lambda model, n: (torch.ones(n, 3), None)
     )
-    features = gain_data.Features(overlapping.X_train, None)
-    new = gain_methods.resample("pyraug:n_epochs=7", overlapping, features, {0: 40, 1: 14})
+    features = data.Features(overlapping.X_train, None)
+    new = resamplers.resample("pyraug:n_epochs=7", overlapping, features, {0: 40, 1: 14})
     assert asked["n_epochs"] == 7
     assert asked["low"] >= 0.0
     assert asked["high"] <= 1.0
@@ -455,34 +451,34 @@ def test_pyraug_comes_back_in_the_units_of_the_features(overlapping, monkeypatch
 
 def test_the_area_under_the_curve_is_one_against_the_rest():
     y = np.array([0, 0, 1, 1])
-    assert gain_scores.area_under_curve(y, np.array([0.1, 0.4, 0.3, 0.8]), [0, 1]) == 0.75
+    assert scoring.area_under_curve(y, np.array([0.1, 0.4, 0.3, 0.8]), [0, 1]) == 0.75
     y = np.array([0, 1, 2])
-    assert gain_scores.area_under_curve(y, np.eye(3), [0, 1, 2]) == 1.0
-    assert gain_scores.area_under_curve(y, 3.0 * np.eye(3)[::-1], [0, 1, 2]) < 1.0
-    assert np.isnan(gain_scores.area_under_curve(np.zeros(3), np.zeros((3, 2)), [0, 1]))
+    assert scoring.area_under_curve(y, np.eye(3), [0, 1, 2]) == 1.0
+    assert scoring.area_under_curve(y, 3.0 * np.eye(3)[::-1], [0, 1, 2]) < 1.0
+    assert np.isnan(scoring.area_under_curve(np.zeros(3), np.zeros((3, 2)), [0, 1]))
 
 
 def test_closeness_is_zero_for_copies_and_one_at_the_distance_of_real_rows():
     real = np.arange(10.0)[:, None]
-    assert gain_scores.closeness(real[:3], real) == 0.0
-    assert gain_scores.closeness(np.array([[10.0], [-1.0]]), real) == 1.0
-    assert np.isnan(gain_scores.closeness(real[:0], real))
-    assert np.isnan(gain_scores.closeness(real, np.repeat(real, 2, axis=0)))
+    assert scoring.closeness(real[:3], real) == 0.0
+    assert scoring.closeness(np.array([[10.0], [-1.0]]), real) == 1.0
+    assert np.isnan(scoring.closeness(real[:0], real))
+    assert np.isnan(scoring.closeness(real, np.repeat(real, 2, axis=0)))
     # Distances of twins in several columns are rounding errors, not zeros.
     wide = np.random.default_rng(0).normal(size=(20, 7))
-    assert np.isnan(gain_scores.closeness(wide + 1.0, np.repeat(wide, 2, axis=0)))
+    assert np.isnan(scoring.closeness(wide + 1.0, np.repeat(wide, 2, axis=0)))
 
 
-@pytest.mark.parametrize("name", gain_scores.CLASSIFIERS)
+@pytest.mark.parametrize("name", scoring.CLASSIFIERS)
 def test_classifiers_give_all_measures_they_can(name):
-    split = gain_data.load_split("iris", 0)
-    classifier = gain_scores.make_classifier(name, split)
+    split = data.load_split("iris", 0)
+    classifier = scoring.make_classifier(name, split)
     if name == "forest":
         classifier.set_params(n_estimators=20)
     parts = (split.X_train, split.y_train, split.X_test, split.y_test)
     # On a busy machine OpenMP's threads wait for each other for seconds.
     with threadpool_limits(1):
-        scores = gain_scores.evaluate(classifier, *parts)
+        scores = scoring.evaluate(classifier, *parts)
     assert scores["balanced_accuracy"] > 0.85
     assert scores["roc_auc"] > 0.95
     assert np.isnan(scores["log_loss"]) == (name == "SVC")
@@ -496,16 +492,16 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, capsys):
     options = ["--methods", "none", "pair"]
     whole = run(tmp_path, *options)
     assert len(whole) == 2 * 2 * 2
-    path = tmp_path / "augmentation_gain.csv"
+    path = tmp_path / "gain.csv"
     text = path.read_text()
     path.write_text(text[:-10])
-    assert len(gain_table.read(path)) == len(whole) - 1
+    assert len(table.read(path)) == len(whole) - 1
     ran = []
-    task_run = gain_tasks.run
-    monkeypatch.setattr(gain_tasks, "run", lambda task: ran.append(task) or task_run(task))
+    task_run = jobs.run
+    monkeypatch.setattr(jobs, "run", lambda task: ran.append(task) or task_run(task))
     again = run(tmp_path, *options)
     assert [(t.set, t.seed, t.method, len(t.classifiers)) for t in ran] == [("iris", 1, "pair", 1)]
-    measures = [*gain_table.KEY, *gain_scores.MEASURES, "n_synthetic"]
+    measures = [*table.KEY, *scoring.MEASURES, "n_synthetic"]
     as_text = [sorted(str([r[c] for c in measures]) for r in records) for records in (whole, again)]
     assert as_text[0] == as_text[1]
     ran.clear()
@@ -522,25 +518,25 @@ def test_other_class_sizes_are_kept_apart(tmp_path, capsys):
     assert len(records) == 2 * 8
     sizes = {(r["protocol"], r["n_synthetic"]) for r in records if r["method"] == "pair"}
     assert sizes == {("default sizes", 150.0), ("2 x the largest class", 75.0)}
-    page = (tmp_path / "augmentation_gain.md").read_text()
+    page = (tmp_path / "gain.md").read_text()
     assert "Class sizes: 2 x the largest class" in page
     capsys.readouterr()
 
 
 def test_failures_are_tried_again(tmp_path, monkeypatch, capsys):
-    resample = gain_methods.resample
+    resample = resamplers.resample
 
     def fails(name, *args):
         return 1 / 0 if name == "pair" else resample(name, *args)
 
-    monkeypatch.setattr(gain_methods, "resample", fails)
+    monkeypatch.setattr(resamplers, "resample", fails)
     records = run(tmp_path, "--methods", "none", "pair")
     assert sum(bool(r["error"]) for r in records) == 4
-    page = (tmp_path / "augmentation_gain.md").read_text()
+    page = (tmp_path / "gain.md").read_text()
     assert "`pair`, failed, # x" not in page
     assert "- `pair`, failed, 2 x: ZeroDivisionError: division by zero" in page
     assert "2/2" in page
-    monkeypatch.setattr(gain_methods, "resample", resample)
+    monkeypatch.setattr(resamplers, "resample", resample)
     records = run(tmp_path, "--methods", "none", "pair")
     assert len(records) == 8
     assert not any(r["error"] for r in records)
@@ -548,7 +544,7 @@ def test_failures_are_tried_again(tmp_path, monkeypatch, capsys):
 
 
 def test_a_table_with_other_columns_is_refused(tmp_path, capsys):
-    (tmp_path / "augmentation_gain.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "gain.csv").write_text("a,b\n1,2\n")
     with pytest.raises(SystemExit):
         run(tmp_path)
     assert "has the columns a, b" in capsys.readouterr().err
@@ -565,7 +561,7 @@ def test_results_do_not_depend_on_the_number_of_processes(tmp_path, capsys):
     options = ["--methods", "none", "jitter", "--tstr"]
     one = run(tmp_path / "one", *options)
     two = run(tmp_path / "two", *options, "--jobs", "2")
-    columns = [*gain_table.KEY, "balanced_accuracy", "roc_auc"]
+    columns = [*table.KEY, "balanced_accuracy", "roc_auc"]
     texts = [sorted(str([r[c] for c in columns]) for r in records) for records in (one, two)]
     assert len(texts[0]) == 2 * 2 * 3
     assert texts[0] == texts[1]
@@ -577,7 +573,7 @@ def test_results_do_not_depend_on_the_number_of_processes(tmp_path, capsys):
 
 def make_records(scores, classifiers=("SVC",), **columns):
     """Return records from a dict of (set, seed, method) to balanced accuracy, NaN for failed."""
-    base = dict.fromkeys(gain_table.COLUMNS, "") | dict.fromkeys(gain_table.NUMBERS, 1.0)
+    base = dict.fromkeys(table.COLUMNS, "") | dict.fromkeys(table.NUMBERS, 1.0)
     return [
         base
         | {"set": s, "seed": seed, "method": m, "train": "augmented", "classifier": c}
@@ -592,10 +588,10 @@ def test_differences_are_paired_by_set_and_seed():
     """A seed that one method lacks must not enter the other's mean either."""
     scores = {("wine", seed, "none"): 0.5 + 0.1 * seed for seed in range(4)}
     scores |= {("wine", seed, "pair"): 0.52 + 0.1 * seed for seed in range(2)}
-    cube = gain_cube.build(make_records(scores), ["wine", "iris"], ["none", "pair"], ["SVC"])
-    cube, n_left_out = gain_cube.paired(cube)
+    cube = cubes.build(make_records(scores), ["wine", "iris"], ["none", "pair"], ["SVC"])
+    cube, n_left_out = cubes.paired(cube)
     assert (cube.sets, n_left_out) == (("wine",), 2)
-    gains = gain_report.gain_over(cube, "none")
+    gains = report.gain_over(cube, "none")
     np.testing.assert_allclose(gains[0, :2], [[0.0, 2.0]] * 2)
     assert np.isnan(gains[0, 2:]).all()
 
@@ -603,34 +599,34 @@ def test_differences_are_paired_by_set_and_seed():
 def test_a_failure_is_no_lack_and_keeps_the_pair_of_the_others():
     scores = {("wine", seed, m): 0.5 for seed in range(2) for m in ("none", "pair", "ADASYN")}
     scores["wine", 1, "ADASYN"] = np.nan
-    cube = gain_cube.build(make_records(scores), ["wine"], ["none", "pair", "ADASYN"], ["SVC"])
-    cube, n_left_out = gain_cube.paired(cube)
+    cube = cubes.build(make_records(scores), ["wine"], ["none", "pair", "ADASYN"], ["SVC"])
+    cube, n_left_out = cubes.paired(cube)
     assert n_left_out == 0
     assert cube.failed.sum() == 1
-    assert np.isfinite(gain_report.accuracy(cube)).sum() == 5
+    assert np.isfinite(report.accuracy(cube)).sum() == 5
 
 
 def test_a_pair_without_all_classifiers_is_left_out():
     scores = {("wine", 0, "none"): 0.5, ("wine", 0, "pair"): 0.5}
     records = make_records(scores, classifiers=("SVC", "forest"))[:-1]
-    cube = gain_cube.build(records, ["wine"], ["none", "pair"], ["SVC", "forest"])
-    assert gain_cube.paired(cube)[0].sets == ()
+    cube = cubes.build(records, ["wine"], ["none", "pair"], ["SVC", "forest"])
+    assert cubes.paired(cube)[0].sets == ()
 
 
 def test_a_method_for_images_is_not_waited_for_on_tables():
     scores = {(s, 0, "none"): 0.5 for s in ("digits20", "wine")} | {("digits20", 0, "affine"): 0.6}
     records = make_records(scores)
-    cube = gain_cube.build(records, ["digits20", "wine"], ["none", "affine"], ["SVC"])
-    assert gain_cube.paired(cube)[0].sets == ("digits20", "wine")
-    (part,) = gain_report.sections(cube).values()
+    cube = cubes.build(records, ["digits20", "wine"], ["none", "affine"], ["SVC"])
+    assert cubes.paired(cube)[0].sets == ("digits20", "wine")
+    (part,) = report.sections(cube).values()
     assert (part.sets, part.methods) == (("digits20", "wine"), ("none",))
 
 
 def test_the_mean_over_classifiers_leaves_boosting_out():
     records = make_records({("wine", 0, "none"): 0.5}, classifiers=("SVC",))
     records += make_records({("wine", 0, "none"): 0.9}, classifiers=("boosting",))
-    cube = gain_cube.build(records, ["wine"], ["none"], ["SVC", "boosting"])
-    assert gain_report.accuracy(cube).tolist() == [[[50.0]]]
+    cube = cubes.build(records, ["wine"], ["none"], ["SVC", "boosting"])
+    assert report.accuracy(cube).tolist() == [[[50.0]]]
 
 
 def test_the_page_has_means_differences_ranks_and_counts():
@@ -644,7 +640,7 @@ def test_the_page_has_means_differences_ranks_and_counts():
     records = make_records(scores)
     records += make_records({k: 0.9 * v for k, v in scores.items()}, train="synthetic")
     names = ["none", "SMOTE", "pair"]
-    page = gain_report.page(records, ["wine", "iris"], names, ["SVC"], "SMOTE", "default sizes")
+    page = report.page(records, ["wine", "iris"], names, ["SVC"], "SMOTE", "default sizes")
     rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| `pair`")]
     cells = [cell.strip() for cell in rows[0]]
     assert cells[1:4] == ["83.50", "+0.50 [+0.50, +0.50]", "+2.50 [+2.50, +2.50]"]
@@ -656,10 +652,10 @@ def test_the_page_has_means_differences_ranks_and_counts():
 
 
 def test_a_part_of_a_group_is_reported_beside_it():
-    sets = [f"keel:{name}" for name in gain_data.KEEL]
-    assert list(gain_cube.groups(sets)) == ["keel", "keel7"]
-    assert list(gain_cube.groups(sets[:3])) == ["keel"]
-    assert list(gain_cube.groups(gain_data.expand_sets(["keel7"]))) == ["keel"]
+    sets = [f"keel:{name}" for name in data.KEEL]
+    assert list(cubes.groups(sets)) == ["keel", "keel7"]
+    assert list(cubes.groups(sets[:3])) == ["keel"]
+    assert list(cubes.groups(data.expand_sets(["keel7"]))) == ["keel"]
 
 
 def test_the_plot_is_drawn(tmp_path):
@@ -670,23 +666,21 @@ def test_the_plot_is_drawn(tmp_path):
         for seed in range(2)
         for k, m in enumerate(("none", "SMOTE", "pair"))
     }
-    cube = gain_cube.build(
-        make_records(scores), ["wine", "iris"], ["none", "SMOTE", "pair"], ["SVC"]
-    )
-    parts = gain_report.sections(cube)
-    gain_plot.draw(parts, "SMOTE", tmp_path / "gain.png")
+    cube = cubes.build(make_records(scores), ["wine", "iris"], ["none", "SMOTE", "pair"], ["SVC"])
+    parts = report.sections(cube)
+    plot.draw(parts, "SMOTE", tmp_path / "gain.png")
     assert (tmp_path / "gain.png").read_bytes().startswith(b"\x89PNG")
-    gain_plot.draw(parts, "absent", tmp_path / "none.png")
+    plot.draw(parts, "absent", tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
 
 def test_report_only_takes_what_is_there(tmp_path, capsys):
     run(tmp_path, "--methods", "none", "pair")
-    (tmp_path / "augmentation_gain.md").unlink()
+    (tmp_path / "gain.md").unlink()
     out = ["--out", str(tmp_path), "--classifiers", *QUICK]
-    augmentation_gain.main(["--report-only", *out])
-    page = (tmp_path / "augmentation_gain.md").read_text()
+    command.main(["--report-only", *out])
+    page = (tmp_path / "gain.md").read_text()
     assert "1 of 1 sets, 2 pairs" in page
     assert "`pair`" in page
-    assert (tmp_path / "augmentation_gain.png").exists()
+    assert (tmp_path / "gain.png").exists()
     capsys.readouterr()

@@ -2,19 +2,13 @@
 
 import argparse
 import csv
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-if str(BENCHMARKS) not in sys.path:
-    sys.path.insert(0, str(BENCHMARKS))
-
-import bench_phantoms  # noqa: E402
+from benchmarks.gain import phantoms
 
 QUICK = {"max_epochs": 2, "hidden_layer_sizes": (8,), "device": "cpu"}
 
@@ -22,14 +16,14 @@ QUICK = {"max_epochs": 2, "hidden_layer_sizes": (8,), "device": "cpu"}
 @pytest.fixture
 def args():
     """Options of a run of few small volumes."""
-    args = bench_phantoms.make_parser().parse_args(["--quick"])
-    bench_phantoms.make_quick(args)
+    args = phantoms.make_parser().parse_args(["--quick"])
+    phantoms.make_quick(args)
     return args
 
 
 def test_settings_are_literals_or_text():
     texts = ["max_epochs=5", "decoder=direct", "hidden_layer_sizes=(8, 4)", "lr=1e-3", "x=a=b"]
-    assert bench_phantoms.parse_settings(texts) == {
+    assert phantoms.parse_settings(texts) == {
         "max_epochs": 5,
         "decoder": "direct",
         "hidden_layer_sizes": (8, 4),
@@ -37,31 +31,31 @@ def test_settings_are_literals_or_text():
         "x": "a=b",
     }
     with pytest.raises(ValueError, match="--set: 'decoder' has no value"):
-        bench_phantoms.parse_settings(["decoder"])
+        phantoms.parse_settings(["decoder"])
 
 
 @pytest.mark.parametrize("wrong", ["decoder", "no_such_parameter=1"])
 def test_wrong_settings_end_before_any_work(wrong, capsys, tmp_path):
     with pytest.raises(SystemExit):
-        bench_phantoms.main(["--set", wrong, "--out", str(tmp_path)])
+        phantoms.main(["--set", wrong, "--out", str(tmp_path)])
     assert wrong.partition("=")[0] in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_training_and_test_heads_are_balanced_and_others(args):
-    X, y, X_test, y_test = bench_phantoms.make_data(args, seed=0)
+    X, y, X_test, y_test = phantoms.make_data(args, seed=0)
     assert X.shape == (24, 16, 20, 16)
     assert np.bincount(y).tolist() == [12, 12]
     assert np.bincount(y_test).tolist() == [20, 20]
     everything = np.concatenate([X, X_test]).reshape(64, -1)
     assert len(np.unique(everything, axis=0)) == 64
-    assert not np.isin(bench_phantoms.make_data(args, seed=1)[0], X).all((1, 2, 3)).any()
+    assert not np.isin(phantoms.make_data(args, seed=1)[0], X).all((1, 2, 3)).any()
 
 
-@pytest.mark.parametrize("method", bench_phantoms.METHODS)
+@pytest.mark.parametrize("method", phantoms.METHODS)
 def test_methods_keep_the_originals_and_add_the_same_number(args, method):
-    X, y, _, _ = bench_phantoms.make_data(args, seed=0)
-    X_all, y_all = bench_phantoms.resample(method, X, y, 7, QUICK, seed=0)
+    X, y, _, _ = phantoms.make_data(args, seed=0)
+    X_all, y_all = phantoms.resample(method, X, y, 7, QUICK, seed=0)
     n_new = 0 if method == "none" else 7
     assert X_all.shape == (24 + 2 * n_new, 16, 20, 16)
     assert np.bincount(y_all).tolist() == [12 + n_new] * 2
@@ -72,9 +66,9 @@ def test_methods_keep_the_originals_and_add_the_same_number(args, method):
 @pytest.mark.parametrize("n", [12, 24, 50])
 def test_the_cnn_takes_the_same_steps_whatever_it_is_trained_on(n):
     X = np.random.default_rng(0).random((n, 8, 8, 8), dtype=np.float32)
-    net = bench_phantoms.Cnn(n_steps=3, seed=0).fit(X, np.arange(n) % 2)
+    net = phantoms.Cnn(n_steps=3, seed=0).fit(X, np.arange(n) % 2)
     sizes = [batch["train_batch_size"] for batch in net.history[-1]["batches"]]
-    assert sizes == [bench_phantoms.BATCH_SIZE] * 3
+    assert sizes == [phantoms.BATCH_SIZE] * 3
     # Annealed to nothing at the last step.
     assert net.optimizer_.param_groups[0]["lr"] == pytest.approx(0)
 
@@ -87,7 +81,7 @@ def test_the_cnn_learns_and_is_made_by_its_seed():
     X[y == 1, 2:6, 2:6, 2:6] += 2
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    nets = [bench_phantoms.Cnn(40, seed).fit(X, y) for seed in (0, 0, 1)]
+    nets = [phantoms.Cnn(40, seed).fit(X, y) for seed in (0, 0, 1)]
     assert torch.equal(before, torch.get_rng_state())
     first, again, other = (net.predict_proba(X) for net in nets)
     assert np.array_equal(first, again)
@@ -98,8 +92,8 @@ def test_the_cnn_learns_and_is_made_by_its_seed():
 def test_t_interval_is_that_of_a_t_test():
     differences = np.array([1.0, 4.0, 2.5, -0.5, 3.0])
     interval = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
-    assert bench_phantoms.t_interval(differences) == pytest.approx(tuple(interval))
-    assert np.isnan(bench_phantoms.t_interval(differences[:1])).all()
+    assert phantoms.t_interval(differences) == pytest.approx(tuple(interval))
+    assert np.isnan(phantoms.t_interval(differences[:1])).all()
 
 
 def test_gains_are_paired_by_seed():
@@ -110,7 +104,7 @@ def test_gains_are_paired_by_seed():
         for method, by_seed in scores.items()
         for seed, score in by_seed.items()
     ]
-    none, ours = bench_phantoms.summarise(records, ["none", "ours"], ["cnn"])
+    none, ours = phantoms.summarise(records, ["none", "ours"], ["cnn"])
     assert "gain" not in none
     assert none["balanced_accuracy_percent"] == pytest.approx(70)
     assert ours["gain"] == pytest.approx(2)
@@ -122,13 +116,13 @@ def test_gains_are_paired_by_seed():
 
 def test_a_run_writes_scores_and_a_page(tmp_path, capsys):
     options = ["--quick", "--seeds", "2", "--set", "max_epochs=2", "--steps", "2"]
-    bench_phantoms.main([*options, "--methods", "ours", "--out", str(tmp_path)])
-    with open(tmp_path / "bench_phantoms.csv", newline="") as file:
+    phantoms.main([*options, "--methods", "ours", "--out", str(tmp_path)])
+    with open(tmp_path / "phantoms.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * 2 * 2
     assert {row["n_train"] for row in rows if row["method"] == "none"} == {"24"}
     assert {row["n_train"] for row in rows if row["method"] == "ours"} == {"48"}
-    page = (tmp_path / "bench_phantoms.md").read_text(encoding="utf-8")
+    page = (tmp_path / "phantoms.md").read_text(encoding="utf-8")
     assert page.strip() == capsys.readouterr().out.strip()
     assert page.count("| ours ") == 2
 
@@ -136,4 +130,4 @@ def test_a_run_writes_scores_and_a_page(tmp_path, capsys):
 @pytest.mark.parametrize("text", ["0", "-1"])
 def test_numbers_are_positive(text):
     with pytest.raises(argparse.ArgumentTypeError, match="is not a positive number"):
-        bench_phantoms._positive(text)
+        phantoms._positive(text)

@@ -1,43 +1,38 @@
 import argparse
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from shared import quick
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import bench_end_to_end
-import bench_scaling
-import datasets
+from benchmarks import datasets
+from benchmarks.speed import end_to_end, scaling
 
 
 def test_exponent_of_a_power_law():
     sizes = np.array([10, 100, 1000, 5000])
-    assert bench_scaling.exponent(sizes, 3.0 * sizes**1.25) == pytest.approx(1.25)
+    assert scaling.exponent(sizes, 3.0 * sizes**1.25) == pytest.approx(1.25)
 
 
 def test_exponent_leaves_out_failed_points():
     sizes, seconds = np.array([1, 2, 4, 8]), np.array([1.0, np.nan, 16.0, 64.0])
-    assert bench_scaling.exponent(sizes, seconds) == pytest.approx(2.0)
-    assert np.isnan(bench_scaling.exponent(sizes[:2], seconds[:2]))
+    assert scaling.exponent(sizes, seconds) == pytest.approx(2.0)
+    assert np.isnan(scaling.exponent(sizes[:2], seconds[:2]))
 
 
 def test_upper_half_shows_growth_that_a_fixed_cost_hides():
     sizes = np.logspace(0, 6, 7)
     seconds = 1000 + sizes
-    upper = bench_scaling.upper_half(sizes)
+    upper = scaling.upper_half(sizes)
     assert upper.tolist() == [False] * 3 + [True] * 4
-    over_all = bench_scaling.exponent(sizes, seconds)
-    assert over_all < bench_scaling.exponent(sizes[upper], seconds[upper]) < 1
+    over_all = scaling.exponent(sizes, seconds)
+    assert over_all < scaling.exponent(sizes[upper], seconds[upper]) < 1
 
 
-@pytest.mark.parametrize("sweep", bench_scaling.EPOCHS)
+@pytest.mark.parametrize("sweep", scaling.EPOCHS)
 @pytest.mark.parametrize("quick", [True, False])
 def test_points_grow_and_span_the_stated_ranges(sweep, quick):
-    sizes = [point.size for point in bench_scaling.points(sweep, quick)]
+    sizes = [point.size for point in scaling.points(sweep, quick)]
     assert sizes == sorted(set(sizes))
     assert len(sizes) >= 2
     largest = {"n": 100_000, "D": 20_000, "K": 100, "imbalance": 1000, "memory": 5_000_000}
@@ -50,18 +45,18 @@ def test_summary_has_a_figure_for_each_bar():
         | {"fit_peak_mib": 1e9 / 2**20}
         for n in (10, 100, 1000)
     ]
-    fit, fit_resample = bench_scaling.summarise("n", rows)
+    fit, fit_resample = scaling.summarise("n", rows)
     assert [fit["value"], fit_resample["upper_half"]] == pytest.approx([1.0, 1.0])
     assert fit["upper_half_from"] == 100
-    fit, _ = bench_scaling.summarise("imbalance", rows)
+    fit, _ = scaling.summarise("imbalance", rows)
     assert fit["value"] == pytest.approx(100)
-    assert [f["value"] for f in bench_scaling.summarise("memory", rows)] == pytest.approx([1e3] * 3)
+    assert [f["value"] for f in scaling.summarise("memory", rows)] == pytest.approx([1e3] * 3)
 
 
 @pytest.mark.parametrize("call", ["fit", "fit_resample"])
 def test_time_call(call):
-    point = bench_scaling.Point("n", 16, (10, 6), 3)
-    seconds, n_new = bench_scaling.time_call(call, point, 1, 2, 1e-9, "cpu", 0)
+    point = scaling.Point("n", 16, (10, 6), 3)
+    seconds, n_new = scaling.time_call(call, point, 1, 2, 1e-9, "cpu", 0)
     # The budget is spent after the first run.
     assert len(seconds) == 1
     assert seconds[0] > 0
@@ -105,23 +100,23 @@ def test_stratified_halves():
 
 def test_class_sizes_are_those_of_our_defaults():
     X, y = datasets.gaussian_classes((9, 5), 2, seed=0)
-    assert bench_end_to_end.class_sizes(y, 3) == {0: 12, 1: 8}
+    assert end_to_end.class_sizes(y, 3) == {0: 12, 1: 8}
     _, y_res = quick().fit_resample(X, y)
-    assert bench_end_to_end.class_sizes(y, None) == dict(enumerate(np.bincount(y_res)))
+    assert end_to_end.class_sizes(y, None) == dict(enumerate(np.bincount(y_res)))
 
 
 @pytest.mark.parametrize(("n", "expected"), [(0, []), (50, [50]), (120, [50, 50, 20])])
 def test_batches(n, expected):
-    assert bench_end_to_end.batches(n, 50) == expected
+    assert end_to_end.batches(n, 50) == expected
 
 
 def test_a_candidate_that_fails_is_reported(monkeypatch):
     def fail(*args):
         raise RuntimeError("no positive-definite metric")
 
-    monkeypatch.setitem(bench_end_to_end.CANDIDATES, "Pyraug", fail)
+    monkeypatch.setitem(end_to_end.CANDIDATES, "Pyraug", fail)
     data = [datasets.gaussian_classes((4, 4), 2, seed=0)]
-    run = bench_end_to_end.Run("Pyraug", data, None, argparse.Namespace(seed=0), tqdm(disable=True))
+    run = end_to_end.Run("Pyraug", data, None, argparse.Namespace(seed=0), tqdm(disable=True))
     run()
     assert run.rounds == [None]
     assert run.errors == ["RuntimeError: no positive-definite metric"]
@@ -129,6 +124,6 @@ def test_a_candidate_that_fails_is_reported(monkeypatch):
 
 def test_ratio_and_gain_use_the_rounds_that_both_did():
     seconds = {"ours": [1.0, 2.0, 4.0], "Pyraug": [10.0, np.nan]}
-    assert bench_end_to_end.times_ours(seconds, "Pyraug") == pytest.approx(10)
+    assert end_to_end.times_ours(seconds, "Pyraug") == pytest.approx(10)
     accuracy = {"none": [60.0, 90.0, 90.0], "Pyraug": [61.0, np.nan]}
-    assert bench_end_to_end.gain(accuracy, "Pyraug") == pytest.approx(1)
+    assert end_to_end.gain(accuracy, "Pyraug") == pytest.approx(1)

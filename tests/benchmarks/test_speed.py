@@ -3,25 +3,18 @@
 import importlib.metadata
 import json
 import math
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from scipy.signal import lfilter
 from scipy.stats import wasserstein_distance
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-if str(BENCHMARKS) not in sys.path:
-    sys.path.insert(0, str(BENCHMARKS))
+from benchmarks import harness, rivals
+from benchmarks.speed import sampling, training_step
 
-import bench_sampling  # noqa: E402
-import bench_training_step  # noqa: E402
-import ess  # noqa: E402
-import harness  # noqa: E402
-import rivals  # noqa: E402
+BENCHMARKS = Path(harness.__file__).parent
 
 # --- timing ---------------------------------------------------------------------------------
 
@@ -126,7 +119,7 @@ def report(tmp_path):
     """A report into a folder whose name must not appear in it."""
     arguments = ["--out", str(tmp_path / "secret"), "--data", str(tmp_path), "--quick"]
     report = harness.Report(
-        "bench_x", "What is measured.", harness.make_parser("x").parse_args(arguments)
+        "x", "What is measured.", harness.make_parser("x").parse_args(arguments)
     )
     report.add(size=(2, 50), candidate="a|b", median_ms=np.float64(3.14159), n_rows=1234567)
     report.add(size=(2, 50), candidate="c", median_ms=float("nan"), n_rows=np.int64(2))
@@ -141,7 +134,7 @@ def test_a_report_comes_back_from_json(report, tmp_path, capsys):
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
 
-    text = (tmp_path / "secret" / "bench_x.json").read_text(encoding="utf-8")
+    text = (tmp_path / "secret" / "x.json").read_text(encoding="utf-8")
     read = json.loads(text, parse_constant=refuse)
     assert read["rows"][0] == {
         "size": [2, 50],
@@ -159,7 +152,7 @@ def test_a_report_comes_back_from_json(report, tmp_path, capsys):
 
 def test_the_markdown_table_has_units(report, tmp_path, capsys):
     report.write()
-    page = (tmp_path / "secret" / "bench_x.md").read_text(encoding="utf-8")
+    page = (tmp_path / "secret" / "x.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out.strip() == page.strip()
     lines = [line for line in page.splitlines() if line.startswith("|")]
     cells = [[c.strip() for c in line.replace("\\|", "/").split("|")[1:-1]] for line in lines]
@@ -182,40 +175,6 @@ def test_a_report_names_no_folder(report, tmp_path, capsys):
             assert private not in text
 
 
-# --- effective sample size ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("phi", [-0.3, 0.0, 0.5, 0.9])
-def test_ess_of_an_autoregressive_process(phi, random_seed):
-    """The mean of x_t = phi x_{t-1} + e_t is worth S (1 - phi) / (1 + phi) draws."""
-    shape = (50, 4000)
-    noise = np.random.default_rng(random_seed).normal(size=shape)
-    chains = lfilter([1.0], [1.0, -phi], noise, axis=1)[:, 500:]
-    expected = chains.size * (1.0 - phi) / (1.0 + phi)
-    # The truncated sum over about 10 tau lags has a relative error of some
-    # sqrt(2 * 10 * tau / S) < 0.05, and ranks in the place of values move it by a little more.
-    assert ess.ess(chains) == pytest.approx(expected, rel=0.1)
-    assert ess.bulk_ess(chains) == pytest.approx(expected, rel=0.1)
-
-
-def test_bulk_ess_sees_ranks_only(random_seed):
-    chains = np.random.default_rng(random_seed).normal(size=(4, 200)).cumsum(axis=1) / 20.0
-    assert ess.bulk_ess(np.exp(chains)) == pytest.approx(ess.bulk_ess(chains), rel=1e-9)
-    assert ess.bulk_ess(7.0 - chains) == pytest.approx(ess.bulk_ess(chains), rel=1e-9)
-
-
-def test_chains_that_do_not_meet_count_for_little(random_seed):
-    noise = np.random.default_rng(random_seed).normal(size=(4, 500))
-    assert ess.bulk_ess(noise) > 1500.0
-    assert ess.bulk_ess(noise + 20.0 * np.arange(4)[:, None]) < 10.0
-
-
-def test_ess_of_constant_chains_is_unknown():
-    assert math.isnan(ess.bulk_ess(np.ones((3, 20))))
-    with pytest.raises(ValueError, match="5 draws a chain, got 4"):
-        ess.ess(np.ones((3, 4)))
-
-
 # --- distance and chains --------------------------------------------------------------------
 
 
@@ -224,41 +183,42 @@ def test_sliced_wasserstein_in_one_dimension_is_scipys(n_a, n_b, random_seed):
     rng = np.random.default_rng(random_seed)
     a, b = rng.normal(size=(n_a, 1)), rng.normal(1.0, 2.0, size=(n_b, 1))
     expected = wasserstein_distance(a[:, 0], b[:, 0])
-    assert bench_sampling.sliced_wasserstein(a, b) == pytest.approx(expected, rel=1e-9)
+    assert sampling.sliced_wasserstein(a, b) == pytest.approx(expected, rel=1e-9)
 
 
 def test_sliced_wasserstein_of_a_shift(random_seed):
     """A shift v moves every projection by |v.u|, which is |v| 2/pi on average in the plane."""
     a = np.random.default_rng(random_seed).normal(size=(40, 2))
-    distance = bench_sampling.sliced_wasserstein(a, a + np.array([3.0, 4.0]), n_projections=20000)
+    distance = sampling.sliced_wasserstein(a, a + np.array([3.0, 4.0]), n_projections=20000)
     # Standard deviation of |cos| is 0.31: 5 * 5 * 0.31 / sqrt(20000).
     assert distance == pytest.approx(5.0 * 2.0 / math.pi, abs=0.055)
-    assert bench_sampling.sliced_wasserstein(a, a) == 0.0
+    assert sampling.sliced_wasserstein(a, a) == 0.0
 
 
 def test_ess_is_summed_over_classes():
+    pytest.importorskip("arviz_stats", reason="the extra `bench` is not installed")
     chains = torch.randn(3, 4, 100, 2, generator=torch.Generator().manual_seed(0))
-    one = [bench_sampling.total_ess(chains[k : k + 1, ..., :1]) for k in range(3)]
-    assert bench_sampling.total_ess(chains[..., :1]) == pytest.approx(sum(one))
+    one = [sampling.total_ess(chains[k : k + 1, ..., :1]) for k in range(3)]
+    assert sampling.total_ess(chains[..., :1]) == pytest.approx(sum(one))
 
 
 def test_share_of_steps_that_moved():
     chains = torch.zeros(1, 1, 5, 2)
     chains[0, 0, 2:, 0] = 1.0
-    assert bench_sampling.moved_share(chains) == 0.25
+    assert sampling.moved_share(chains) == 0.25
 
 
 # --- training steps -------------------------------------------------------------------------
 
 
 def test_sizes_are_read_from_the_command_line():
-    size = bench_training_step.Size.parse("2,250,30,5")
+    size = training_step.Size.parse("2,250,30,5")
     assert size == (2, 250, 30, 5)
     assert size.batch_size == 84  # three equal parts, as in our training loop
     assert size._replace(n=50).batch_size == 50
     for text in ("2,250,30", "2,250,30,x", "2,0,30,5"):
-        with pytest.raises(bench_training_step.argparse.ArgumentTypeError, match="form|below 1"):
-            bench_training_step.Size.parse(text)
+        with pytest.raises(training_step.argparse.ArgumentTypeError, match="form|below 1"):
+            training_step.Size.parse(text)
 
 
 def test_seconds_are_per_step(monkeypatch):
@@ -269,13 +229,13 @@ def test_seconds_are_per_step(monkeypatch):
     def spend(self):
         clock[0] += 6.0
 
-    loop_name = bench_training_step.LOOP
+    loop_name = training_step.LOOP
     ours = object.__new__(type("Fake", (rivals.StackStep,), {"__call__": spend}))
     loop = type("Loop", (), {"__call__": spend, "n_steps": 12})()
     rival = type("Rival", (), {"__call__": spend})()
     args = SimpleNamespace(repeats=1, steps=3)
     steps = {"ours": ours, "rival": rival, loop_name: loop}
-    results = bench_training_step.measure(steps, args, "steps")
+    results = training_step.measure(steps, args, "steps")
     assert results == {"ours": [6.0], "rival": [6.0], loop_name: [0.5]}
 
 
@@ -326,15 +286,15 @@ def test_the_recorded_chain_is_the_one_that_pyraug_runs(pyraug_model):
 
 
 def test_pyraug_with_our_metric_has_our_density(pyraug_model):
-    plan = bench_sampling.QUICK._replace(K=2, n=10, side=8, d=2, n_epochs=1)
+    plan = sampling.QUICK._replace(K=2, n=10, side=8, d=2, n_epochs=1)
     args = SimpleNamespace(seed=0, device="cpu")
-    rows = bench_sampling.load_rows(plan, None, 0)
+    rows = sampling.load_rows(plan, None, 0)
     assert [x.shape for x in rows] == [(10, 64)] * 2
-    generator, metric, flow = bench_sampling.train_ours(rows, plan, args)
-    samplers = bench_sampling.pyraug_candidates(generator, flow, rows, plan, args)
-    z, _ = bench_sampling.last_positions(metric, 10, 6, 2, seed=0)
-    models = samplers[bench_sampling.SHARED].models
-    assert bench_sampling.density_gap(metric, models, z) < 1e-4
-    chains, acceptance = bench_sampling.record_ours(metric, 6, 12, 2, 9, seed=0)
+    generator, metric, flow = sampling.train_ours(rows, plan, args)
+    samplers = sampling.pyraug_candidates(generator, flow, rows, plan, args)
+    z, _ = sampling.last_positions(metric, 10, 6, 2, seed=0)
+    models = samplers[sampling.SHARED].models
+    assert sampling.density_gap(metric, models, z) < 1e-4
+    chains, acceptance = sampling.record_ours(metric, 6, 12, 2, 9, seed=0)
     assert chains.shape == (2, 6, 9, 2)
     assert 0.0 < acceptance <= 1.0

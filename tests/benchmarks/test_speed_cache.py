@@ -1,16 +1,12 @@
 """The benchmark of the cache runs, and counts what it says."""
 
 import json
-from pathlib import Path
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from benchmarks.speed import cache
 
 
-def test_a_grid_with_the_cache_trains_once_per_fold(monkeypatch, tmp_path, capsys):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import bench_cache
-
-    bench_cache.main(["--quick", "--repeats", "1", "--out", str(tmp_path)])
+def test_a_grid_with_the_cache_trains_once_per_fold(tmp_path, capsys):
+    cache.main(["--quick", "--repeats", "1", "--out", str(tmp_path)])
     (path,) = tmp_path.rglob("*.json")
     rows = json.loads(path.read_text())["rows"]
     assert [row["candidate"] for row in rows] == ["memory", "no memory", "trainings"] * 2
