@@ -83,8 +83,6 @@ class RHVAEAugmenter(BaseAugmenter):
     n_neighbors : int, "auto" or None, default="auto"
         With reference rows, how many nearest rows of its class a row is paired with in training;
         None for all. ``"auto"``: 5 for ``"deformation"``, else all.
-    n_generators : int, default=1
-        Generators with different seeds that take turns in drawing rows.
     sample_shape : tuple of int, "auto" or None, default="auto"
         Shape of a row that is an image, such as ``(28, 28)``, or ``(3, 32, 32)`` with colours,
         or ``(16, 32, 32)`` for a volume. ``"auto"`` recognises flat grey images by the likeness of
@@ -126,12 +124,6 @@ class RHVAEAugmenter(BaseAugmenter):
         images.
     lr : float, default=1e-3
         Learning rate of Adam.
-    weight_decay : float, default=0.0
-        Decoupled weight decay.
-    kl_warmup : int, default=0
-        Epochs over which all terms of the objective but log p(x | z) come to their full weight.
-    input_noise : float, default=0.0
-        Standard deviation of the noise on what the encoder sees, in coded units.
     patience : int or None, default=50
         A generator stops after so many epochs without a better loss (held-out where rows are
         held out); None never stops early. The best weights are kept in any case.
@@ -156,11 +148,6 @@ class RHVAEAugmenter(BaseAugmenter):
         percentile of the distances of the training rows to their nearest other one. If none of
         the draws of a row is far enough, the furthest is kept, and a warning says of how many.
         To be set before `fit`, which then keeps the coded training rows.
-    class_filter : {"likelihood"} or None, default=None
-        ``"likelihood"`` drops new rows that the generator of another class finds more likely than
-        that of their own, log p(x | class) by importance sampling, and draws others, up to
-        five times; after that, those that came closest are taken. Every class of at least 4 rows
-        is trained to compare with, whether it grows or not.
     transfer_scale : float or (float, float), default=(0.1, 1.0)
         The range from which s is drawn for each row.
     residual_share : float, default=1.0
@@ -179,8 +166,6 @@ class RHVAEAugmenter(BaseAugmenter):
         Fixed step size of the chains; None adapts it towards an acceptance of 0.8.
     max_centroids : int or None, default=1000
         Most codes per generator that make up the metric; None for all.
-    warm_start : bool, default=False
-        Whether another `fit` goes on from the weights of the last one, for `max_epochs` more.
     checkpoint : str, path-like or None, default=None
         Folder in which the state of training is kept: `fit` with the same data and parameters
         goes on where a run that was killed has stopped, and arrives at the same weights.
@@ -225,8 +210,7 @@ class RHVAEAugmenter(BaseAugmenter):
         By label, ``acceptance_rate``, ``divergence_rate`` and ``step_size`` of the chains of
         the last draw (1 and 0 for the rates of a sampler that rejects nothing); of
         ``"hmc"`` ``energy_error``, the mean of |ΔH| in nats, and of Markov chains
-        ``autocorrelation``, an array by lag; with a `class_filter`, ``rejected_share``, the share
-        of the rows drawn that it dropped.
+        ``autocorrelation``, an array by lag.
     synthetic_mask_ : ndarray of bool of shape (n_samples_new,)
         Which rows of the last `fit_resample` are synthetic.
     origin_indices_ : ndarray of int of shape (n_samples_new,)
@@ -334,7 +318,6 @@ class RHVAEAugmenter(BaseAugmenter):
         metric_network=None,
         shared="auto",
         n_neighbors="auto",
-        n_generators=1,
         sample_shape="auto",
         channels="auto",
         likelihood="auto",
@@ -345,9 +328,6 @@ class RHVAEAugmenter(BaseAugmenter):
         max_epochs=100,
         batch_size="auto",
         lr=1e-3,
-        weight_decay=0.0,
-        kl_warmup=0,
-        input_noise=0.0,
         patience=50,
         validation_fraction=0.0,
         callbacks=None,
@@ -355,7 +335,6 @@ class RHVAEAugmenter(BaseAugmenter):
         n_jobs=None,
         output="auto",
         min_distance=None,
-        class_filter=None,
         transfer_scale=(0.1, 1.0),
         residual_share=1.0,
         sampler="auto",
@@ -363,7 +342,6 @@ class RHVAEAugmenter(BaseAugmenter):
         n_mcmc_leapfrog=10,
         mcmc_step_size=None,
         max_centroids=1000,
-        warm_start=False,
         checkpoint=None,
         checkpoint_interval=30.0,
         memory=None,
@@ -386,7 +364,6 @@ class RHVAEAugmenter(BaseAugmenter):
         self.metric_network = metric_network
         self.shared = shared
         self.n_neighbors = n_neighbors
-        self.n_generators = n_generators
         self.sample_shape = sample_shape
         self.channels = channels
         self.likelihood = likelihood
@@ -397,9 +374,6 @@ class RHVAEAugmenter(BaseAugmenter):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
-        self.weight_decay = weight_decay
-        self.kl_warmup = kl_warmup
-        self.input_noise = input_noise
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.callbacks = callbacks
@@ -407,7 +381,6 @@ class RHVAEAugmenter(BaseAugmenter):
         self.n_jobs = n_jobs
         self.output = output
         self.min_distance = min_distance
-        self.class_filter = class_filter
         self.transfer_scale = transfer_scale
         self.residual_share = residual_share
         self.sampler = sampler
@@ -415,7 +388,6 @@ class RHVAEAugmenter(BaseAugmenter):
         self.n_mcmc_leapfrog = n_mcmc_leapfrog
         self.mcmc_step_size = mcmc_step_size
         self.max_centroids = max_centroids
-        self.warm_start = warm_start
         self.checkpoint = checkpoint
         self.checkpoint_interval = checkpoint_interval
         self.memory = memory

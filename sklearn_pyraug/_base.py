@@ -327,7 +327,6 @@ class BaseAugmenter(
             groups=groups,
             memory=check_cache(self.memory, self.random_state),
             folder=folder,
-            previous=self._previous(classes),
         )
         self.decoder_ = settings.decoder
         history = self._generators.history
@@ -344,17 +343,6 @@ class BaseAugmenter(
         if interrupted is not None:
             raise interrupted
         return root
-
-    def _previous(self, classes):
-        """Return the generators to go on from, or None."""
-        if not self.warm_start or not hasattr(self, "classes_"):
-            return None
-        if not np.array_equal(self.classes_, classes):
-            raise ValueError(
-                f"warm_start=True goes on from a fit to {len(self.classes_)} classes, but y has "
-                "others. Pass the same classes, or set warm_start=False."
-            )
-        return self._generators
 
     def _draw(self, n_new, root):
         device = available_device(self.device)

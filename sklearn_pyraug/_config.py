@@ -56,7 +56,6 @@ PARAMETER_CONSTRAINTS = {
     "channels": [StrOptions(set(CHANNELS))],
     "shared": ["boolean", StrOptions({"auto"})],
     "n_neighbors": [_COUNT, StrOptions({"auto"}), None],
-    "n_generators": [_COUNT],
     "likelihood": [StrOptions({"auto", "gaussian", "bernoulli", "binomial"})],
     "categorical_features": ["array-like", None],
     "missing": [StrOptions({"error", "keep"})],
@@ -65,9 +64,6 @@ PARAMETER_CONSTRAINTS = {
     "max_epochs": [_COUNT],
     "batch_size": [_COUNT, StrOptions({"auto"})],
     "lr": [_POSITIVE],
-    "weight_decay": [_NOT_NEGATIVE],
-    "kl_warmup": [Interval(Integral, 0, None, closed="left")],
-    "input_noise": [_NOT_NEGATIVE],
     "patience": [_COUNT, None],
     "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     "callbacks": [list, tuple, None],
@@ -79,7 +75,6 @@ PARAMETER_CONSTRAINTS = {
     ],
     "output": [StrOptions({"auto", "mean", "draw", "transfer"})],
     "min_distance": [_POSITIVE, StrOptions({"auto"}), None],
-    "class_filter": [StrOptions({"likelihood"}), None],
     "transfer_scale": ["array-like", _NOT_NEGATIVE],
     "residual_share": [Interval(Real, 0, 1, closed="both")],
     "sampler": [StrOptions({"auto", *SAMPLERS})],
@@ -87,7 +82,6 @@ PARAMETER_CONSTRAINTS = {
     "n_mcmc_leapfrog": [_COUNT],
     "mcmc_step_size": [_POSITIVE, None],
     "max_centroids": [_COUNT, None],
-    "warm_start": ["boolean"],
     "checkpoint": [str, PathLike, None],
     "checkpoint_interval": [_POSITIVE],
     "memory": [str, PathLike, HasMethods(["cache"]), None],
@@ -271,9 +265,6 @@ def _training(estimator, n_seen):
         estimator.patience,
         _callbacks(estimator.callbacks),
         int(estimator.verbose),
-        float(estimator.weight_decay),
-        int(estimator.kl_warmup),
-        float(estimator.input_noise),
     )
 
 
@@ -320,7 +311,7 @@ def _plan(estimator, kind, reference):
         )
     if n_neighbors == "auto":
         n_neighbors = 5 if kind == "deformation" else None
-    return Plan(bool(shared), int(estimator.n_generators), n_neighbors)
+    return Plan(bool(shared), n_neighbors)
 
 
 def _output(estimator, codec, kind, reference, n_rows):
@@ -339,6 +330,4 @@ def _output(estimator, codec, kind, reference, n_rows):
         )
     low, high = check_transfer_scale(estimator.transfer_scale)
     transfer = Transfer(low, high, float(estimator.residual_share))
-    return Output(
-        output == "draw", transfer if output == "transfer" else None, estimator.class_filter
-    )
+    return Output(output == "draw", transfer if output == "transfer" else None)

@@ -42,7 +42,6 @@ _PARAMETERS = (
     "max_epochs",
     "batch_size",
     "lr",
-    "weight_decay",
     "patience",
     "validation_fraction",
     "device",
@@ -91,8 +90,6 @@ class RHVAEEmbedder(
         Rows in each training step; ``"auto"`` is 100, or fewer of large images.
     lr : float, default=1e-3
         Learning rate of Adam.
-    weight_decay : float, default=0.0
-        Decoupled weight decay.
     patience : int or None, default=50
         Training stops after so many epochs without a better loss; None never stops early. The
         best weights are kept in any case.
@@ -171,7 +168,6 @@ class RHVAEEmbedder(
         max_epochs=100,
         batch_size="auto",
         lr=1e-3,
-        weight_decay=0.0,
         patience=50,
         validation_fraction=0.0,
         device="auto",
@@ -189,7 +185,6 @@ class RHVAEEmbedder(
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
-        self.weight_decay = weight_decay
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.device = device

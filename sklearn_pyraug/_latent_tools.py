@@ -70,7 +70,7 @@ class LatentToolsMixin:
         q(z | x) = N(μ(x), diag σ²(x)) is the encoder's posterior [1]_, before the Hamiltonian
         flow. With a reference decoder it is q(z | x, r): what tells x from r. There r is the
         nearest training row of the class, as the networks see rows, that differs from x by more
-        than rounding. With `n_generators` the first generator is asked.
+        than rounding.
 
         Parameters
         ----------

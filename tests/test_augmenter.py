@@ -865,13 +865,13 @@ class Slow(Callback):
 
 @pytest.mark.parametrize("verbose", [1, True])
 @pytest.mark.parametrize(
-    ("decoder", "n_generators"), [("auto", "1 generator:"), ("direct", "3 generators:")]
+    ("decoder", "members"), [("auto", "1 generator:"), ("direct", "3 generators:")]
 )
-def test_progress_bar(capsys, verbose, decoder, n_generators):
+def test_progress_bar(capsys, verbose, decoder, members):
     quick(verbose=verbose, callbacks=[Slow()], decoder=decoder).fit(*table())
     shown = capsys.readouterr()
     assert shown.out == ""
-    for part in ("RHVAE", n_generators, "0/2", "1/2", "epoch", "loss="):
+    for part in ("RHVAE", members, "0/2", "1/2", "epoch", "loss="):
         assert part in shown.err
 
 

@@ -112,7 +112,7 @@ def test_rows_are_nearly_those_of_the_cpu(decoder):
 
 def test_jobs_make_no_difference():
     X, y = table((30, 12, 8, 9))
-    a, b = (on_gpu(n_jobs=n, n_generators=2).fit_resample(X, y)[0] for n in (1, 2))
+    a, b = (on_gpu(n_jobs=n, shared=False).fit_resample(X, y)[0] for n in (1, 2))
     assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 

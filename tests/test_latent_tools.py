@@ -166,7 +166,7 @@ def test_a_member_of_a_stack_is_a_slice_of_it(either_decoder):
         torch.testing.assert_close(tensor, before[name])
 
 
-@pytest.mark.parametrize("options", [{}, {"n_generators": 2}, {"max_centroids": 5}])
+@pytest.mark.parametrize("options", [{}, {"max_centroids": 5}])
 def test_with_weights_of_rows(options, either_decoder):
     model = quick(**options).fit(X, Y, sample_weight=np.linspace(0.5, 2.0, 40))
     assert np.isfinite(model.score_samples(X, Y, n_importance=2)).all()
@@ -360,7 +360,7 @@ def test_score_samples_is_the_exact_log_likelihood_of_a_linear_model(random_seed
     assert error < 0.05
 
 
-@pytest.mark.parametrize("options", [{}, {"n_generators": 2}, {"shared": False}])
+@pytest.mark.parametrize("options", [{}, {"shared": False}])
 def test_without_labels_rows_are_scored_under_the_mixture(options, either_decoder):
     if either_decoder == "direct" and options == {"shared": False}:
         pytest.skip("a direct decoder is never shared")

@@ -32,7 +32,6 @@ def make_decoder(latent_dim, n_features):
 NETWORKS = {
     "default": {},
     "default, per class": {"shared": False},
-    "default, three generators": {"n_generators": 3},
     "direct": {"decoder": "direct"},
     "custom": {"decoder": make_decoder},
 }

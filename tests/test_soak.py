@@ -67,7 +67,6 @@ def one_fit(seed, path):
     decoder = pick(*decoders)
     augmenter = quick(
         decoder=decoder,
-        n_generators=pick(1, 2),
         metric=pick("learned", "posterior"),
         sampler=pick("auto", "hmc", "posterior", "prior"),
         value_mapping=pick("auto", "nearest", "quantile", None),

@@ -53,7 +53,7 @@ def check_cache(memory, random_state):
 
 
 class Keeping(NamedTuple):
-    """Where trainings are kept, and where they start.
+    """Where trainings are kept.
 
     Attributes
     ----------
@@ -61,13 +61,10 @@ class Keeping(NamedTuple):
         Cache of finished ones.
     folder : CheckpointFolder or None
         Of those that are under way.
-    start : dict of int to dict, or None
-        First weights of each member.
     """
 
     memory: object = None
     folder: object = None
-    start: dict | None = None
 
 
 def keyed(tasks, groups, members, root, keeping, arguments):
@@ -99,11 +96,9 @@ def keyed(tasks, groups, members, root, keeping, arguments):
     settings = [arguments[name] for name in _SETTINGS]
     others = {name: v for name, v in arguments.items() if name not in _SETTINGS}
     parts = _training_parts(settings, others)
-    keys = [digest((g, rows, seed, own["start"], parts)) for g, rows, seed, own in tasks]
+    keys = [digest((g, rows, seed, parts)) for g, rows, seed, _ in tasks]
     if keeping.folder is not None:
         parts = {"data": (groups, members)} | parts
-        if keeping.start is not None:
-            parts["first weights"] = keeping.start
         keeping.folder.claim(root, parts)
         tasks = [
             (*task[:-1], task[-1] | {"store": keeping.folder.store(i, key)})
@@ -113,7 +108,7 @@ def keyed(tasks, groups, members, root, keeping, arguments):
 
 
 def _training_parts(settings, others):
-    """Return by name all that the weights depend on, apart from rows, seed and first weights.
+    """Return by name all that the weights depend on, apart from rows and seed.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ __all__ = [
 
 
 class ClassModel(NamedTuple):
-    """The first generator of a class.
+    """The generator of a class.
 
     Attributes
     ----------
@@ -187,20 +187,8 @@ def class_index(estimator, label, name="label"):
     )
 
 
-def _members(generators, k, device):
-    """Yield the members of stacks that are generators of class k, in their order."""
-    plan, K = generators.plan, generators.n_classes
-    # Apple's GPUs know no float64.
-    dtype = torch.float32 if device.startswith("mps") else torch.float64
-    for g in range(plan.n_generators):
-        wanted = g if plan.shared else k + K * g
-        for group in generators.trained:
-            if wanted in group.members:
-                yield member_of(group.generator, group.members.index(wanted), dtype)
-
-
 def class_model(estimator, k):
-    """Return the first generator of class k.
+    """Return the generator of class k.
 
     Parameters
     ----------
@@ -210,12 +198,16 @@ def class_model(estimator, k):
         Index of a class that has a generator.
     """
     generators, device = estimator._generators, available_device(estimator.device)
-    member = next(_members(generators, k, device))
+    # Apple's GPUs know no float64.
+    dtype = torch.float32 if device.startswith("mps") else torch.float64
+    wanted = generators.plan.member(k)
+    group = next(g for g in generators.trained if wanted in g.members)
+    member = member_of(group.generator, group.members.index(wanted), dtype)
     return ClassModel(member, k, generators.projection, device)
 
 
 def score_class(estimator, k, T, n_importance, root):
-    """Estimate log p(x | class k), several generators being a mixture in equal shares.
+    """Estimate log p(x | class k).
 
     Parameters
     ----------
@@ -234,17 +226,14 @@ def score_class(estimator, k, T, n_importance, root):
     scores : ndarray of float64 of shape (n,)
         In nats.
     """
-    generators, device = estimator._generators, available_device(estimator.device)
-    scores = []
-    for g, member in enumerate(_members(generators, k, device)):
-        x = [_tensor(T, generators.projection, member)]
+    model = class_model(estimator, k)
+    x = [model.rows(T)]
 
-        def score(device, member=member, x=x, index=k + generators.n_classes * g):
-            given = (x, [class_generator(root, index, "noise")])
-            options = {"n_importance": n_importance, "common": True, "device": device}
-            if isinstance(member, ReferenceGenerator):
-                return score_from_references(member, [k], *given, **options)
-            return score_rows(member, *given, **options)
+    def score(device):
+        given = (x, [class_generator(root, k, "noise")])
+        options = {"n_importance": n_importance, "common": True, "device": device}
+        if model.has_reference:
+            return score_from_references(model.member, [k], *given, **options)
+        return score_rows(model.member, *given, **options)
 
-        scores.append(_run(score, member.stack, device)[0][0].double().numpy())
-    return np.logaddexp.reduce(scores, axis=0) - np.log(len(scores))
+    return _run(score, model.member.stack, model.device)[0][0].double().numpy()

@@ -10,10 +10,7 @@ from scipy import sparse
 
 from .._metadata import class_weights
 from .._preprocessing.projection import fit_projection
-from .._random import attempt_seed
 from ..rhvae import n_weights, networks_in_turn
-from ..rhvae.training.records import joined_history
-from ..rhvae.training.resume import take_weights
 from .cache import Keeping
 from .fallback import MIN_ROWS, pooled_scale
 from .fitted import ClassGenerators
@@ -22,9 +19,6 @@ from .groups import Member, plan_groups, to_tensor, train_groups
 __all__ = ["learn"]
 
 _logger = logging.getLogger(__name__)
-
-# The attempt that seeds a training that goes on after so many epochs, counted from here.
-_CONTINUED = 10_000
 
 
 def _unique_codes(T):
@@ -53,7 +47,6 @@ def learn(
     groups=None,
     memory=None,
     folder=None,
-    previous=None,
     **arguments,
 ):
     """Train the generators of some classes.
@@ -87,8 +80,6 @@ def learn(
         Cache of finished trainings.
     folder : CheckpointFolder or None, default=None
         Where the state of the training is kept while it runs.
-    previous : ClassGenerators or None, default=None
-        From whose weights the training goes on.
     **arguments : dict
         ``flow``, ``metric``, ``validation_fraction`` and ``max_centroids`` of
         :func:`~sklearn_pyraug.rhvae.train_generator`.
@@ -135,32 +126,19 @@ def learn(
     )
     if plan.shared:
         # Where no class is wanted, there may be no pair of rows to learn from.
-        n_members = 0 if small or not wanted else plan.n_generators
-        members = dict.fromkeys(range(n_members), everything)
+        members = {} if small or not wanted else {0: everything}
     else:
-        own = {k: everything.part(i) for k, i in class_rows.items() if k not in small}
-        if output.class_filter is not None and own:
-            # A class that does not grow still claims the rows that are its own.
-            for k in range(K):
-                if k not in class_rows and counts[k] >= MIN_ROWS:
-                    own[k] = everything.part(np.flatnonzero(y_index == k))
-        members = {k + K * g: m for g in range(plan.n_generators) for k, m in own.items()}
+        members = {k: everything.part(i) for k, i in class_rows.items() if k not in small}
     sizes = {i: len(m.rows) for i, m in members.items()}
     flow = arguments["flow"]
     in_turn = networks_in_turn(architecture, flow)
     if in_turn and len(members) > 1:
-        _warn_of_turns(in_turn, "generators" if plan.shared else "classes")
+        _warn_of_turns(in_turn)
     n_numbers = n_weights(architecture, flow)
     if architecture.convolution is not None:
         # Few weights, but a batch of images takes memory.
         n_numbers += training.batch_size * architecture.n_seen
     groups = plan_groups(sizes, n_numbers, training.batch_size, device, bool(in_turn))
-    start = before = None
-    if previous is not None:
-        start, before = _last_weights(previous, members, projection)
-        # Other noise than that which the weights have seen; there may be no weights at all.
-        n_epochs = max((len(h.train_loss) for h in before.values()), default=0)
-        root = attempt_seed(root, _CONTINUED + n_epochs)
     sizes = [len(g) for g in groups]
     shape = "Training stacks of %s generators on %d rows of %d codes; device %s."
     _logger.info(shape, sizes, *seen.shape, device)
@@ -170,7 +148,7 @@ def learn(
         members,
         root,
         n_jobs,
-        Keeping(memory, folder, start),
+        Keeping(memory, folder),
         architecture=architecture,
         training=training,
         device=device,
@@ -186,30 +164,10 @@ def learn(
             [h.n_rollbacks for h in group.history],
         )
     _logger.info("Trained, or found in memory, in %.1f s.", time.monotonic() - began)
-    if before is not None:
-        trained = [
-            g._replace(
-                history=[
-                    joined_history(before[k], h) for k, h in zip(g.members, g.history, strict=True)
-                ]
-            )
-            for g in trained
-        ]
     records = {k: h for g in trained for k, h in zip(g.members, g.history, strict=True)}
-    history = {
-        k: records[0 if plan.shared else k] for k in wanted if (0 if plan.shared else k) in records
-    }
+    history = {k: records[plan.member(k)] for k in wanted if plan.member(k) in records}
     # Too small a class, or one whose training an interruption forestalled.
-    untrained = [
-        k
-        for k in wanted
-        if not all(
-            i in records and len(records[i].train_loss)
-            for i in (
-                range(plan.n_generators) if plan.shared else range(k, K * plan.n_generators, K)
-            )
-        )
-    ]
+    untrained = [k for k in wanted if k not in history or not len(history[k].train_loss)]
     scale = pooled_scale(T, y_index, K) if untrained else None
     generators = ClassGenerators(
         codec,
@@ -228,26 +186,6 @@ def learn(
     return generators, interrupted
 
 
-def _last_weights(previous, members, projection):
-    """Return the weights and the histories with which the members ended the last training."""
-    weights, histories = {}, {}
-    for group in previous.trained:
-        for position, k in enumerate(group.members):
-            weights[k] = take_weights(group.generator.stack, position)
-            histories[k] = group.history[position]
-    same = (projection is None) == (previous.projection is None)
-    if same and projection is not None:
-        same = np.array_equal(projection.basis, previous.projection.basis)
-    if not same or not members.keys() <= weights.keys():
-        what = "other networks (classes that did not grow, or other parameters)"
-        what = "the same rows, as the table is wide" if not same else what
-        raise ValueError(
-            f"warm_start=True goes on from the last fit, but this one needs {what}. Leave data and "
-            "parameters as they were, or set warm_start=False."
-        )
-    return {k: weights[k] for k in members}, {k: histories[k] for k in members}
-
-
 def _warn_of_small_classes(counts):
     names = ", ".join(f"{label!r} ({n} rows)" for label, n in counts.items())
     warnings.warn(
@@ -258,11 +196,11 @@ def _warn_of_small_classes(counts):
     )
 
 
-def _warn_of_turns(reasons, members):
+def _warn_of_turns(reasons):
     causes = "; ".join(f"{r.parameter}: {r.layer} {r.reason}" for r in reasons)
     remedies = " ".join(dict.fromkeys(r.remedy for r in reasons))
     warnings.warn(
-        f"{causes}, so {members} are trained one after another, which takes longer. {remedies}",
+        f"{causes}, so classes are trained one after another, which takes longer. {remedies}",
         UserWarning,
         stacklevel=2,
     )

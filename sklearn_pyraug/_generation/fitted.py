@@ -25,15 +25,16 @@ class Plan(NamedTuple):
     ----------
     shared : bool
         One generator learns from the pairs of all classes; else one per class.
-    n_generators : int
-        So many of them, with different seeds, take turns.
     n_neighbors : int or None
         Of a row's possible references in training.
     """
 
     shared: bool = False
-    n_generators: int = 1
     n_neighbors: int | None = None
+
+    def member(self, k):
+        """Return the index of the generator of class k."""
+        return 0 if self.shared else k
 
 
 class Output(NamedTuple):
@@ -45,13 +46,10 @@ class Output(NamedTuple):
         Whether new rows are drawn from p(x | z, r); else they are its mean.
     transfer : Transfer or None
         Whether they take over a part of a pair's difference.
-    class_filter : {"likelihood"} or None
-        Whether rows that another class's generator finds more likely are drawn again.
     """
 
     noisy: bool = False
     transfer: Transfer | None = None
-    class_filter: str | None = None
 
 
 class ClassGenerators(NamedTuple):
@@ -72,7 +70,7 @@ class ClassGenerators(NamedTuple):
         For each class with a generator, the indices of its rows in X.
     n_classes : int
     history : dict of int to ClassHistory
-        By class index; of the first generator, where there are several.
+        By class index.
     sparse_type : type or None
         Class of a sparse X.
     output : Output
@@ -121,10 +119,10 @@ class ClassGenerators(NamedTuple):
         codes = [np.empty((0, self.codec.n_codes_), np.float32)]
         y_index, origins, info = [np.empty(0, int)], [np.empty(0, int)], {}
         for k, drawn in draw_classes(self, wanted, root, *arguments).items():
-            for T, origin in zip(drawn.rows, drawn.origins, strict=True):
-                codes.append(T if self.projection is None else self.projection.decode(T))
-                y_index.append(np.full(len(T), k))
-                origins.append(self.class_rows[k][origin])
+            T = drawn.rows
+            codes.append(T if self.projection is None else self.projection.decode(T))
+            y_index.append(np.full(len(T), k))
+            origins.append(self.class_rows[k][drawn.origins])
             info[k] = drawn.info
         for k in sorted(self.fallback.keys() & n_new.keys()):
             T, origin = self._draw_fallback(k, n_new[k], root)
@@ -180,8 +178,7 @@ class ClassGenerators(NamedTuple):
         if k in self.fallback:
             return self._draw_fallback(k, n, root)
         drawn = draw_classes(self, {k: n}, root, *arguments)[k]
-        T = np.concatenate(drawn.rows)
-        origins = self.class_rows[k][np.concatenate(drawn.origins)]
+        T, origins = drawn.rows, self.class_rows[k][drawn.origins]
         return T if self.projection is None else self.projection.decode(T), origins
 
     def _decoded(self, codes, y_index, origins, T, room, drawn):

@@ -20,7 +20,7 @@ from ..rhvae import (
     train_generator,
     train_reference_generator,
 )
-from ..rhvae.training.resume import StateError, WeightsError
+from ..rhvae.training.resume import StateError
 from .cache import Keeping, keyed, train_cached
 from .jobs import run_jobs
 from .memory import draw_within_memory, train_within_memory, warn_of_drawing, warn_of_training
@@ -150,11 +150,6 @@ def _train_group(indices, members, root, arguments):
         result = train_within_memory(train, asked, max(map(len, rows)), device)
     except StateError as error:
         raise arguments["store"].refused(error) from error
-    except WeightsError as error:
-        raise ValueError(
-            f"warm_start=True cannot go on from the networks of the last fit: {error}. Leave the "
-            "parameters that shape them as they were, or set warm_start=False."
-        ) from None
     return TrainedGroup(indices, *result)
 
 
@@ -188,8 +183,7 @@ def train_groups(groups, members, root, n_jobs, keeping=Keeping(), **arguments):
     work = n_rows * n_multiplications(arguments["architecture"], arguments["flow"])
 
     def task(i, g):
-        start = None if keeping.start is None else [keeping.start[k] for k in g]
-        own = {"description": _describe(i, groups), "start": start}
+        own = {"description": _describe(i, groups)}
         return g, [members[k] for k in g], root, arguments | own
 
     tasks = [task(i, g) for i, g in enumerate(groups)]
@@ -227,14 +221,11 @@ class Order(NamedTuple):
     member, label : int
         Indices of the member and of the class.
     n_rows : int
-    stream : int
-        Names the random streams.
     """
 
     member: int
     label: int
     n_rows: int
-    stream: int
 
 
 def _draw_group(group, orders, root, arguments):
@@ -244,7 +235,7 @@ def _draw_group(group, orders, root, arguments):
     counts = [o.n_rows for o in orders]
 
     def draw(device):
-        streams = _streams(root, [o.stream for o in orders], _SAMPLING_STREAMS)
+        streams = _streams(root, [o.label for o in orders], _SAMPLING_STREAMS)
         if isinstance(group.generator, ReferenceGenerator):
             members = [group.members.index(o.member) for o in orders]
             given = (members, [o.label for o in orders], counts, settings, streams)
@@ -284,7 +275,7 @@ def draw_groups(trained, orders, root, n_jobs, **arguments):
         if not isinstance(group.generator, ReferenceGenerator):
             # The stack is decoded as a whole, in its own order, members without an order too.
             by_member = {orders[i].member: i for i in wanted}
-            empty = [Order(m, m, 0, m) for m in group.members if m not in by_member]
+            empty = [Order(m, m, 0) for m in group.members if m not in by_member]
             listed = {orders[i].member: orders[i] for i in wanted} | {o.member: o for o in empty}
             tasks.append(
                 (

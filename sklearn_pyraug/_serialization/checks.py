@@ -243,14 +243,8 @@ def _check_generators(g, n_rows, architecture):
     _require(all(isinstance(m, int) and m >= 0 for m in members), "a member's index is none")
     _require(len(set(members)) == len(members), "a member is there twice")
     if g.class_rows.keys() - g.fallback.keys():
-        n_stacks = g.plan.n_generators
-        _require(1 <= n_stacks <= len(members), f"{n_stacks} generators are not there")
-        needed = (
-            range(n_stacks)
-            if g.plan.shared
-            else [k + K * i for k in g.class_rows if k not in g.fallback for i in range(n_stacks)]
-        )
-        _require(set(needed) <= set(members), "generators are missing")
+        needed = {g.plan.member(k) for k in g.class_rows if k not in g.fallback}
+        _require(needed <= set(members), "generators are missing")
     for i, group in enumerate(g.trained):
         _require(len(group.history) == len(group.members) > 0, "histories are missing")
         _check_group(group, i, g, architecture)

@@ -10,7 +10,6 @@ from ._style import COLORS, MOST_NAMES, Display, class_style, require, shown_num
 _PANELS = {
     "acceptance_rate": "acceptance rate\n(share of steps)",
     "divergence_rate": "divergence rate\n(share of steps)",
-    "rejected_share": "rejected by the filter\n(share of rows)",
     "energy_error": "energy error\n(nats, mean)",
     "step_size": "step size\n(latent units)",
 }
@@ -39,10 +38,9 @@ class ChainDiagnosticsDisplay(Display):
     Parameters
     ----------
     infos : dict
-        By label, a dict with ``acceptance_rate``, ``divergence_rate`` and ``step_size``, with
-        a filter ``rejected_share``, of ``"hmc"`` ``energy_error``, and of Markov chains
-        ``autocorrelation``, an array with a value for lag 0, 1, ...; a class without an entry
-        leaves a blank, as does what is not a number.
+        By label, a dict with ``acceptance_rate``, ``divergence_rate`` and ``step_size``, of
+        ``"hmc"`` ``energy_error``, and of Markov chains ``autocorrelation``, an array with a value
+        for lag 0, 1, ...; a class without an entry leaves a blank, as does what is not a number.
     target_acceptance : float or None, default=None
         Acceptance rate that the step size was adapted towards; None for no line.
 

@@ -37,8 +37,6 @@ class Batch(NamedTuple):
     metric : Metric or None
         The metric to use; None for that of the batch's own codes, through which the
         metric network is trained.
-    x_in : Tensor of the shape of x, or None
-        What the encoder sees in place of x: a denoising model is shown noisy rows.
     weight : Tensor of shape (n_classes, n_rows) or None
         How much each row counts in the loss, and there alone; None for equal weights.
     """
@@ -49,7 +47,6 @@ class Batch(NamedTuple):
     noise_rho: torch.Tensor
     r: torch.Tensor | None = None
     metric: Metric | None = None
-    x_in: torch.Tensor | None = None
     weight: torch.Tensor | None = None
 
 
@@ -86,9 +83,9 @@ def elbo_terms(stack, batch):
     -------
     terms : ElboTerms
     """
-    x, mask, noise_z, noise_rho, r, metric, x_in, _ = batch
+    x, mask, noise_z, noise_rho, r, metric, _ = batch
     settings = stack.settings
-    posterior = stack.encode(x if x_in is None else x_in, r)
+    posterior = stack.encode(x, r)
     z = posterior.mu + torch.exp(0.5 * posterior.log_var) * noise_z
     log_q = -0.5 * (noise_z.square() + posterior.log_var + _LOG_2PI).sum(-1)
     if settings.n_leapfrog == 0:

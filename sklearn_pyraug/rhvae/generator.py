@@ -13,7 +13,6 @@ from .model import RHVAEStack, build_stack
 from .networks.mlp import Posterior
 from .training.data import split_rows, weights_of
 from .training.net import train_stack
-from .training.resume import put_weights
 from .weighting import in_rounds
 
 __all__ = ["Generator", "draw_rows", "exact_latent", "train_generator"]
@@ -131,7 +130,6 @@ def train_generator(
     weights=None,
     groups=None,
     store=None,
-    start=None,
 ):
     """Train one RHVAE per class, side by side.
 
@@ -160,8 +158,6 @@ def train_generator(
         Groups of rows that are held out together or not at all.
     store : object or None, default=None
         Keeps the state of the training, see :func:`.training.train_stack`.
-    start : list of dict of str to Tensor, or None, default=None
-        For each member weights to start from, see :func:`.resume.take_weights`.
 
     Returns
     -------
@@ -184,8 +180,6 @@ def train_generator(
     if hasattr(stack.decoder, "start_at"):
         # Saves the epochs in which the network would only learn the mean row.
         stack.decoder.start_at(theta)
-    if start is not None:
-        put_weights(stack, start)
     history, interrupted = train_stack(stack, split, training, streams, device, description, store)
     weights = weights_of(weights or none, rows)
     latent, origins = exact_latent(stack, rows, max_centroids, streams["split"], metric, weights)

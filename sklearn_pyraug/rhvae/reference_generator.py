@@ -32,7 +32,6 @@ from .training.pairs import (
     partner_weight,
     scaled_for_pairs,
 )
-from .training.resume import put_weights
 from .weighting import in_rounds
 
 __all__ = ["ReferenceGenerator", "Transfer", "draw_from_references", "train_reference_generator"]
@@ -205,7 +204,6 @@ def train_reference_generator(
     weights=None,
     groups=None,
     store=None,
-    start=None,
 ):
     """Train a stack of generators on pairs of rows of one class.
 
@@ -237,8 +235,6 @@ def train_reference_generator(
         Groups of rows that are held out together or not at all.
     store : object or None, default=None
         Keeps the state of the training, see :func:`.training.train_stack`.
-    start : list of dict of str to Tensor, or None, default=None
-        For each member weights to start from, see :func:`.resume.take_weights`.
 
     Returns
     -------
@@ -263,8 +259,6 @@ def train_reference_generator(
     stack.likelihood.start_at(
         [s.train for s in split], None if weights is None else [s.weight for s in split]
     )
-    if start is not None:
-        put_weights(stack, start)
     history, interrupted = train_stack(stack, split, training, streams, device, description, store)
     pairs = [
         _make_pairs(x, y, n_neighbors, g, max_centroids, w)

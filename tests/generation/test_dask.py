@@ -44,12 +44,11 @@ def many_groups(monkeypatch):
 @pytest.mark.parametrize(
     "networks",
     [
-        # One generator for all classes is one group: several make several.
-        {"n_generators": 3},
+        # One generator for all classes would be one group.
+        {"shared": False},
         {"decoder": "direct"},
-        pytest.param({"decoder": "direct", "class_filter": "likelihood"}, marks=pytest.mark.slow),
     ],
-    ids=["default", "direct", "filter"],
+    ids=["default, per class", "direct"],
 )
 def test_the_same_rows_as_with_one_job(client, networks):
     X, y = table((20, 12, 9, 2))

@@ -11,7 +11,6 @@ from shared import table
 
 from sklearn_pyraug._generation import groups as _parallel
 from sklearn_pyraug._generation import memory as _out_of_memory
-from sklearn_pyraug._generation import sample as _drawing
 from sklearn_pyraug._generation.memory import draw_within_memory, train_within_memory
 from sklearn_pyraug.rhvae import TrainingSettings
 
@@ -61,8 +60,6 @@ def pretended(monkeypatch):
         for module, name in [
             (_parallel, "draw_rows"),
             (_parallel, "draw_from_references"),
-            (_drawing, "score_rows"),
-            (_drawing, "score_from_references"),
         ]:
             monkeypatch.setattr(module, name, on_cpu(getattr(module, name), draws.take))
         monkeypatch.setattr("sklearn_pyraug._base.check_device", lambda name: "cuda")
@@ -252,14 +249,6 @@ def test_the_cpu_draws_what_the_device_cannot(data, pretended, networks):
     assert_array_equal(X_res, expected)
     assert {d for _, d in draws.tried} == {"cuda", "cpu"}
     assert {h.device for h in augmenter.history_.values()} == {"cuda"}
-
-
-def test_scores_of_a_filter(data, pretended):
-    settings = {"class_filter": "likelihood", "decoder": "direct"}
-    expected = quick(**settings).fit_resample(*data)[0]
-    pretended(Device(np.inf), draws=Device(0))
-    with pytest.warns(UserWarning, match="rows were drawn on the CPU"):
-        assert_array_equal(quick(**settings).fit_resample(*data)[0], expected)
 
 
 @every_network

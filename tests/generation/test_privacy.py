@@ -304,9 +304,7 @@ def test_no_row_is_closer_than_min_distance(distance, kind):
     "parameters",
     [
         {"decoder": "direct"},
-        {"decoder": "direct", "class_filter": "likelihood"},
-        {"class_filter": "likelihood"},
-        {"shared": False, "n_generators": 2},
+        {"shared": False},
         {"value_mapping": None, "output": "draw"},
     ],
     ids=str,
@@ -369,7 +367,7 @@ def test_what_remains_too_close_is_the_furthest_of_all_draws(monkeypatch):
             calls.append((k, n))
             rows = np.zeros((n, 2))
             rows[:, 1] = heights[attempt, :n]
-            drawn[k] = ClassDraw([rows.astype(np.float32)], [np.zeros(n, int)], {})
+            drawn[k] = ClassDraw(rows.astype(np.float32), np.zeros(n, int), {})
         return drawn
 
     monkeypatch.setattr(_generators, "draw_classes", draw)

@@ -210,7 +210,7 @@ def test_workers_elsewhere_have_devices_of_their_own(backend):
 def test_the_same_rows_by_any_backend(backend, decoder, monkeypatch):
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
     X, y = table()
-    parameters = {"decoder": decoder, "n_generators": 2}
+    parameters = {"decoder": decoder, "shared": False}
     expected = quick(**parameters).fit_resample(X, y)[0]
     with joblib.parallel_config(backend, n_jobs=2):
         assert_array_equal(quick(**parameters).fit_resample(X, y)[0], expected)

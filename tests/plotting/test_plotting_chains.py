@@ -46,16 +46,6 @@ def test_bars_are_the_numbers_of_each_class():
     assert all(ax.get_xlim()[1] > 1 for ax in display.axes_)
 
 
-def test_the_share_that_a_filter_rejected_has_its_panel():
-    infos = {0: INFOS["setosa"] | {"rejected_share": 0.25}, 1: INFOS["virginica"]}
-    display = ChainDiagnosticsDisplay.from_estimator(drawn(infos))
-    assert len(display.axes_) == 4
-    rejected = widths(display, "rejected_share")
-    assert rejected[0] == 0.25
-    assert np.isnan(rejected[1])
-    assert [text.get_text() for text in display.axes_[2].texts] == ["0.250", ""]
-
-
 @pytest.mark.parametrize(
     ("sampler", "mcmc_step_size", "expected"),
     [

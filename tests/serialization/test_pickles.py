@@ -52,7 +52,6 @@ KINDS = {
     "own encoder": (table, {"encoder": OwnEncoder, "decoder": "direct"}),
     "own module": (table, {"encoder": OwnEncoder(4, 2), "decoder": "direct"}),
     "frame": (frame, {}),
-    "filter": (table, {"class_filter": "likelihood"}),
 }
 every_kind = pytest.mark.parametrize(("make", "parameters"), KINDS.values(), ids=KINDS)
 

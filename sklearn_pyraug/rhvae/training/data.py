@@ -209,8 +209,6 @@ class StackLoader:
     latent_dim : int
     device : str
         Rows are moved there once.
-    input_noise : float, default=0.0
-        Standard deviation of the noise on what the encoder sees, in coded units.
     min_rows : int, default=1
         Rows that a step has at least, as far as the class has them: with 2, a lone last row joins
         another batch, because it has no statistics of its own.
@@ -224,7 +222,6 @@ class StackLoader:
         batch_size,
         latent_dim,
         device,
-        input_noise=0.0,
         min_rows=1,
     ):
         self.rows = [r.train.to(device) for r in rows]
@@ -234,7 +231,6 @@ class StackLoader:
         self.noise_generators = noise_generators
         self.latent_dim = latent_dim
         self.device = device
-        self.input_noise = input_noise
         self.n_chunks = [
             max(1, min(-(-len(r) // batch_size), len(r) // min_rows)) for r in self.rows
         ]
@@ -268,12 +264,6 @@ class StackLoader:
             references = self._references(partners) if paired else None
             weights = None if self.weights is None else self._weights_of(chunks, partners)
             batch = fixed_batch(rows, generators, self.latent_dim, self.device, references, weights)
-            if self.input_noise:
-                noise = [
-                    torch.randn(r.shape, generator=g) for r, g in zip(rows, generators, strict=True)
-                ]
-                noise = pad_sequence(noise, batch_first=True).to(batch.x)
-                batch = batch._replace(x_in=batch.x + self.input_noise * noise)
             yield batch, None
 
     def _partners_of(self, chunks):

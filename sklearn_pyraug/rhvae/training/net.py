@@ -63,8 +63,6 @@ class StackNet(NeuralNet):
         Training rows and their references, (x, mask, r) or (x, mask), from which the metric of
         the held-out ELBO is built.
     patience : int or None
-    kl_warmup : int
-        See :class:`TrainingSettings`.
     **kwargs : dict
         Parameters of :class:`skorch.NeuralNet`.
     """
@@ -77,7 +75,6 @@ class StackNet(NeuralNet):
         valid=None,
         metric_rows=None,
         patience=None,
-        kl_warmup=0,
         **kwargs,
     ):
         super().__init__(module, criterion=nn.Identity, train_split=None, **kwargs)
@@ -85,7 +82,6 @@ class StackNet(NeuralNet):
         self.valid = valid
         self.metric_rows = metric_rows
         self.patience = patience
-        self.kl_warmup = kl_warmup
 
     def initialize(self):
         """Initialise skorch's parts and the per-class records."""
@@ -119,13 +115,8 @@ class StackNet(NeuralNet):
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the sum over classes of the mean negative ELBO; each class is on its own."""
         loss = _mean_loss(y_pred.elbo, X)
-        # What is recorded, and what the best weights are chosen by, is the ELBO itself.
         self.batch_loss_ = loss.detach()
         self.batch_reconstruction_ = _mean_loss(y_pred.log_p_x.detach(), X)
-        epoch = len(self.history)
-        if epoch <= self.kl_warmup:
-            log_p_x, kl_weight = y_pred.log_p_x, epoch / (self.kl_warmup + 1.0)
-            loss = _mean_loss(log_p_x + kl_weight * (y_pred.elbo - log_p_x), X)
         return torch.where(torch.isfinite(loss), loss, 0.0).sum()
 
     def train_step_single(self, batch, **fit_params):
@@ -334,7 +325,6 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         settings.batch_size,
         d,
         device,
-        settings.input_noise,
         min_rows=2 if any(getattr(m, "in_turn", None) for m in stack.children()) else 1,
     )
     valid = rows_of_metric = None
@@ -356,7 +346,6 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         valid=valid,
         metric_rows=rows_of_metric,
         patience=settings.patience,
-        kl_warmup=settings.kl_warmup,
         callbacks=callbacks,
         callbacks__epoch_timer=None,
         callbacks__train_loss=None,
@@ -364,8 +353,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         callbacks__print_log=None,
         device=device,
         max_epochs=settings.max_epochs,
-        optimizer=torch.optim.AdamW,
-        optimizer__weight_decay=settings.weight_decay,
+        optimizer=torch.optim.Adam,
         optimizer__fused=True,
         lr=settings.lr,
         verbose=0,

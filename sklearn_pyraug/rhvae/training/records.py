@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["BY_EPOCH", "ClassHistory", "TrainingSettings", "joined_history"]
+__all__ = ["BY_EPOCH", "ClassHistory", "TrainingSettings"]
 
 # The fields of a record that have one number an epoch.
 BY_EPOCH = ("train_loss", "valid_loss", "train_reconstruction", "valid_reconstruction")
@@ -26,12 +26,6 @@ class TrainingSettings(NamedTuple):
         skorch callbacks.
     verbose : int
         1 shows a progress bar.
-    weight_decay : float
-        Decoupled weight decay (AdamW's).
-    kl_warmup : int
-        Epochs over which all terms of the ELBO but log p(x|z) come to their full weight.
-    input_noise : float
-        Standard deviation of the noise on what the encoder sees, in coded units.
     """
 
     max_epochs: int = 100
@@ -40,9 +34,6 @@ class TrainingSettings(NamedTuple):
     patience: int | None = 50
     callbacks: list | None = None
     verbose: int = 0
-    weight_decay: float = 0.0
-    kl_warmup: int = 0
-    input_noise: float = 0.0
 
 
 class ClassHistory(NamedTuple):
@@ -98,26 +89,3 @@ class ClassHistory(NamedTuple):
 
 def _difference(loss, reconstruction):
     return None if reconstruction is None else loss - reconstruction
-
-
-def joined_history(before, after):
-    """Return the record of a class whose training went on."""
-    n = len(before.train_loss)
-    joined = {name: _joined(before, after, name) for name in BY_EPOCH}
-    return after._replace(
-        **joined,
-        best_epoch=n + after.best_epoch if after.best_epoch else before.best_epoch,
-        n_rollbacks=before.n_rollbacks + after.n_rollbacks,
-    )
-
-
-def _joined(before, after, name):
-    parts = [getattr(record, name) for record in (before, after)]
-    if all(part is None for part in parts):
-        return None
-    # A file of an earlier version lacks the terms of the loss.
-    known = [
-        np.full(len(record.train_loss), np.nan) if part is None else part
-        for record, part in zip((before, after), parts, strict=True)
-    ]
-    return np.concatenate(known)

@@ -18,11 +18,8 @@ __all__ = [
     "SaveState",
     "StateError",
     "TrainingState",
-    "WeightsError",
     "put_state",
-    "put_weights",
     "take_state",
-    "take_weights",
     "trained_tensors",
 ]
 
@@ -32,10 +29,6 @@ _RECORDED = ("train_loss", "valid_loss", "n_active_classes")
 
 class StateError(ValueError):
     """A state that does not fit the net into which it is put."""
-
-
-class WeightsError(ValueError):
-    """Weights that do not fit the stack into which they are put."""
 
 
 class TrainingState(NamedTuple):
@@ -236,39 +229,6 @@ def _put(net, meta, tensors):
         net.history.record("epoch", len(net.history))
         train_loss, valid_loss, n_active_classes = row
         net.record_epoch(train_loss, valid_loss, int(n_active_classes))
-
-
-def take_weights(stack, position):
-    """Return the weights of one member of a stack, by name, each without the class axis."""
-    return {
-        name: value.detach()[position].clone() for name, value in trained_tensors(stack).items()
-    }
-
-
-@torch.no_grad()
-def put_weights(stack, weights):
-    """Let the members of a stack start from given weights.
-
-    Parameters
-    ----------
-    stack : RHVAEStack
-        Untrained.
-    weights : list of dict of str to Tensor
-        Of every member, as :func:`take_weights` returned them.
-
-    Raises
-    ------
-    WeightsError
-        If they are those of other networks.
-    """
-    own = trained_tensors(stack)
-    for k, values in enumerate(weights):
-        try:
-            _check_like(values, {name: p[k] for name, p in own.items()}, "weights")
-        except ValueError as error:
-            raise WeightsError(str(error)) from None
-        for name, p in own.items():
-            p[k] = values[name]
 
 
 class _Parts:

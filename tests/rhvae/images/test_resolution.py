@@ -125,14 +125,6 @@ def test_new_images_are_fine(shape, parameters):
         assert rough[0] < 2 * rough[1]
 
 
-def test_other_classes_compete_for_fine_images():
-    X, y = arrays((70, 66), n=12)
-    augmenter = quick(augmentation_factor=2, class_filter="likelihood")
-    X_new, _ = augmenter.fit_resample(X, y)
-    assert X_new.shape == (24, 70, 66)
-    assert 0 <= augmenter.sampler_info_[0]["rejected_share"] <= 1
-
-
 def test_pickles_draw_the_same():
     X, y = arrays((70, 66), n=12)
     augmenter = quick().fit(X, y)

@@ -584,7 +584,7 @@ NETWORKS = {
     ),
     "batch norm, own reference": (
         ROWS,
-        {"encoder": NormedEncoder, "decoder": PairDecoder, "n_generators": 2, "n_leapfrog": 3},
+        {"encoder": NormedEncoder, "decoder": PairDecoder, "n_leapfrog": 3},
     ),
     "dropout": (ROWS, {"decoder": dropping}),
     "branches": (ROWS, {"decoder": Branching}),
@@ -626,7 +626,8 @@ def test_rows_do_not_depend_on_jobs_and_survive_a_pickle(data, networks, backend
 def test_every_generator_has_a_stack_of_its_own(data, networks):
     augmenter = quick(**networks).fit(*data)
     groups = augmenter._generators.trained
-    assert len(groups) == networks.get("n_generators", len(np.unique(data[1])))
+    shared = augmenter._generators.plan.shared
+    assert len(groups) == (1 if shared else len(np.unique(data[1])))
     for group in groups:
         stack = group.generator.stack
         assert stack.n_classes == 1
@@ -693,8 +694,6 @@ def test_the_warning_names_parameter_and_layer():
         r"\(RuntimeError: .*data-dependent control flow.*\), so classes are trained one after",
         message,
     )
-    (message,) = caught(encoder=NormedEncoder, decoder="residual", n_generators=2)
-    assert "so generators are trained one after another" in message
 
 
 def test_one_warning_for_all_networks():
