@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from time import perf_counter
 
 import numpy as np
+from scipy import stats
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import RepeatedStratifiedKFold, check_cv
@@ -18,7 +19,7 @@ from .._classifier import AugmentedClassifier, _rows, _tags_or_none
 from .._preprocessing.containers import as_labels
 from .._random import root_seed
 from .._validation import no_data_in_errors
-from .gain_result import AugmentationGain, corrected_interval
+from .results import AugmentationGain
 
 __all__ = ["augmentation_gain"]
 
@@ -173,7 +174,7 @@ def augmentation_gain(
     n_train, n_test = np.array([[len(part) for part in split] for split in splits]).T
     return AugmentationGain(
         gain=float(differences.mean()),
-        interval=corrected_interval(differences, n_train, n_test, confidence_level),
+        interval=_corrected_interval(differences, n_train, n_test, confidence_level),
         scores_with=scores[0],
         scores_without=scores[1],
         differences=differences,
@@ -318,3 +319,35 @@ def _fit_and_score(model, X, y, split, scorer, scoring, where):
             "test part, or splits whose parts hold every class."
         )
     return float(score), seconds
+
+
+def _corrected_interval(differences, n_train, n_test, confidence_level):
+    """Return the interval of a mean difference over resampled splits.
+
+    ``mean(d) ± t * sqrt((1/J + mean(n_test / n_train)) * var(d))``, with t the quantile
+    (1 + confidence_level) / 2 of Student's distribution with J - 1 degrees of freedom and
+    var(d) the sample variance. This is the corrected resampled t-test of Nadeau and Bengio,
+    "Inference for the Generalization Error", Machine Learning 52, 2003. The term 1/J alone would
+    take the splits for independent, which they are not: their training parts share rows.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n_splits,)
+        d, one for each of J = n_splits splits, at least 2.
+    n_train, n_test : ndarray of int of shape (n_splits,)
+        Rows in the two parts of each split.
+    confidence_level : float
+        In (0, 1).
+
+    Returns
+    -------
+    low, high : float
+        Both equal to the mean where all differences are equal.
+    """
+    mean = differences.mean()
+    if np.ptp(differences) == 0:  # the variance of equal numbers may round to more than zero
+        return float(differences[0]), float(differences[0])
+    n_splits = len(differences)
+    scale = np.sqrt((1 / n_splits + np.mean(n_test / n_train)) * differences.var(ddof=1))
+    half_width = stats.t.ppf((1 + confidence_level) / 2, n_splits - 1) * scale
+    return float(mean - half_width), float(mean + half_width)

@@ -19,9 +19,9 @@ from ..metrics import (
     memorization_share,
     precision_recall_density_coverage,
 )
-from .demonstration import make_classifiers
+from .demo import make_classifiers
 from .files import Data, check_input, read_data
-from .options import Command, Speaker, WholeNumber, in_one_line, say
+from .options import Command, Speaker, in_one_line, say
 
 __all__ = ["compare", "evaluate", "format_report"]
 
@@ -47,7 +47,7 @@ _FEWEST_TRAINING_ROWS = 6
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Column to leave out; repeatable.")
 @click.option(
     "--seed",
-    type=WholeNumber(0),
+    type=click.IntRange(0),
     default=0,
     show_default=True,
     metavar="N",

@@ -18,11 +18,12 @@ from tqdm import tqdm
 
 from sklearn_pyraug import __version__
 
-from .augment import augment, generate, train
+from .augment import augment
 from .demo import demo
 from .evaluate import evaluate
 from .inspect import inspect
 from .options import PROG, debug_option, in_one_line, say
+from .train import generate, train
 
 __all__ = ["main"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import clone
 
-from .._evaluation.gain_result import _PROPORTION, _in_words
+from .._evaluation.results import in_words, is_proportion
 from .._random import root_seed
 from ._style import COLORS, Display, require
 
@@ -214,7 +214,7 @@ class AugmentationGainDisplay(Display):
         order = np.argsort(self.factors, kind="stable")
         factors = np.asarray(self.factors)[order]
         gains = [self.gains[i] for i in order]
-        points = _PROPORTION.fullmatch(gains[0].scoring)
+        points = is_proportion(gains[0].scoring)
         scale = 100 if points else 1
         middle = scale * np.array([gain.gain for gain in gains])
         ends = scale * np.array([gain.interval for gain in gains])
@@ -244,7 +244,7 @@ class AugmentationGainDisplay(Display):
         ax.set(
             title="Gain by augmentation (above zero: better with it)",
             xlabel="augmentation factor",
-            ylabel=f"gain in {_in_words(gains[0].scoring)}{unit}",
+            ylabel=f"gain in {in_words(gains[0].scoring)}{unit}",
         )
         return self
 

@@ -15,7 +15,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_pyraug import __version__
-from sklearn_pyraug.cli import demonstration as _demo
+from sklearn_pyraug.cli import demo as _demo
 from sklearn_pyraug.cli import main as cli
 
 PROG = "sklearn-pyraug"

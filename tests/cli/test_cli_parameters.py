@@ -8,7 +8,7 @@ import pytest
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.cli import augment as _cli_augment
 from sklearn_pyraug.cli import main as cli
-from sklearn_pyraug.cli.parameters import parse_value, settable_parameters
+from sklearn_pyraug.cli.options import parse_value, settable_parameters
 from sklearn_pyraug.cli.pyraug_config import translate
 from sklearn_pyraug.io import save_table
 
@@ -173,8 +173,8 @@ def test_an_unknown_label_of_a_strategy_is_named(parameters_of, capsys):
         (["--set", "encoder=Net"], "takes Python objects and cannot be set here"),
         (["--set", "callbacks=[]"], "takes Python objects"),
         (["--seed", "3", "--set", "random_state=4"], "random_state is given twice"),
-        (["--seed", "-3"], "'-3' is no integer of at least 0"),
-        (["--per-class", "0"], "'0' is no integer of at least 1"),
+        (["--seed", "-3"], "-3 is not in the range x>=0"),
+        (["--per-class", "0"], "0 is not in the range x>=1"),
         (["--per-class", "5", "--factor", "3"], "--per-class fixes the rows"),
         (["--per-class", "5", "--strategy", "all"], "and so does --strategy"),
         (["--per-class", "5", "--set", "sampling_strategy=all"], "contradict"),
@@ -246,7 +246,7 @@ def test_the_command_line_goes_before_the_config_file(parameters_of, tmp_path):
         ("factr = 3", "has the key 'factr', which is no option; did you mean 'factor'"),
         ("lr = 3", "has the key 'lr', which is no option; put it into the table [parameters]"),
         ("config = 'x'", "has the key 'config', which is no option"),
-        ("seed = 2.5", "'2.5' is no integer of at least 0 (in the config file)."),
+        ("seed = 2.5", "'2.5' is not a valid integer range (in the config file)."),
         ("overwrite = 'maybe'", "(in the config file)"),
         ("parameters = 3", "`parameters` that are no table"),
         ("[parameters]\nlrr = 3", "has the parameter 'lrr', which there is not; did you mean 'lr'"),

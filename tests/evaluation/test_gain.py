@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_pyraug import AugmentationGain, AugmentedClassifier, RHVAEAugmenter, augmentation_gain
 from sklearn_pyraug._evaluation.gain import _both
-from sklearn_pyraug._evaluation.gain_result import corrected_interval
+from sklearn_pyraug._evaluation.gain import _corrected_interval as corrected_interval
 
 FITTED, TESTED = [], []
 

@@ -1,0 +1,137 @@
+"""The commands ``train`` and ``generate``: learn now, draw later."""
+
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+
+from sklearn_pyraug import RHVAEAugmenter
+
+from .augment import count, listed, match_strategy, parameters_of, read_training_data
+from .files import TABLES, Data, check_new_file, check_output, match_labels, read_data, write_data
+from .options import Command, Speaker, common_options, training_options
+
+__all__ = ["generate", "train"]
+
+_MODEL_SUFFIX = ".pyraug"
+
+
+@click.command(
+    cls=Command,
+    short_help="Train on a table or folder and save the model.",
+    examples=[
+        "train patients.csv --target diagnosis -o patients.pyraug",
+        "train scans/ -o scans.pyraug --size 64x64 --device cuda",
+        "train patients.csv --target diagnosis -o p.pyraug --config run.toml --set max_epochs=300",
+    ],
+)
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@common_options
+@training_options
+@click.pass_context
+def train(context, source, output, **options):
+    """Learn from INPUT and save what was learned, for `generate` to draw from.
+
+    INPUT is what `augment` takes. The model is one file, whose name ends in .pyraug; it may hold
+    the training rows.
+    """
+    speaker = Speaker(options["quiet"])
+    parameters = parameters_of(context, speaker)
+    if output.suffix.lower() != _MODEL_SUFFIX:
+        raise click.UsageError(
+            f"--output is '{output}'; give a model a name that ends in {_MODEL_SUFFIX}."
+        )
+    if output.is_dir():
+        raise click.UsageError(f"--output is '{output}', which is a folder; name a file.")
+    check_new_file(output, overwrite=options["overwrite"])
+    data = read_training_data(source, speaker, options, parameters)
+    labels, counts = count(data.y)
+    match_strategy(parameters, labels)
+
+    start = time.perf_counter()
+    augmenter = RHVAEAugmenter(**parameters)
+    augmenter.fit(data.X, data.y)
+    augmenter.save(output, overwrite=options["overwrite"])
+    seconds = time.perf_counter() - start
+    rows = [f"{label} {n}" for label, n in zip(labels, counts, strict=True)]
+    speaker.result(listed(f"trained on {len(data.y)} rows: ", rows))
+    speaker.result(f"{output}, {seconds:.1f} s")
+
+
+@click.command(
+    cls=Command,
+    short_help="Draw synthetic rows from a saved model.",
+    examples=[
+        "generate patients.pyraug -o new.csv --per-class 100",
+        "generate patients.pyraug -o new.csv --n healthy=20 --n ill=200 --seed 1",
+        "generate scans.pyraug -o new_scans/ --per-class 50 --like scans/",
+    ],
+)
+@click.argument("source", metavar="MODEL", type=click.Path(path_type=Path))
+@common_options
+@click.option("--per-class", type=click.IntRange(1), metavar="N", help="Rows of every class.")
+@click.option(
+    "--n", "numbers", multiple=True, metavar="LABEL=N", help="Rows of one class; repeatable."
+)
+@click.option("--target", metavar="COLUMN", help="Name of the labels' column.  [as in training]")
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder of images whose formats, and headers of volumes, the new ones take.",
+)
+@click.option("--format", metavar="NAME", help="Of images: png, nii.gz, npy, ...  [automatic]")
+@click.option(
+    "--seed", type=click.IntRange(0), metavar="N", help="Seed of the draw.  [the model's]"
+)
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.  [the model's]")
+@click.option("--n-jobs", type=int, metavar="N", help="Processes; -1: all cores.")
+def generate(source, output, overwrite, quiet, per_class, numbers, **options):
+    """Draw rows from a MODEL of `train` and write them to the output.
+
+    The output is a table (.csv, .parquet, .npz) or, for images, a folder; all of its rows are
+    marked as synthetic. The same seed draws the same rows.
+    """
+    speaker = Speaker(quiet)
+    if (per_class is None) == (not numbers):
+        raise click.UsageError("say how many rows either by --per-class N or by --n LABEL=N.")
+    wanted = dict(map(_label_and_number, numbers))
+    if len(wanted) < len(numbers):
+        raise click.UsageError("--n names a label twice; give each one number.")
+    if not source.is_file():
+        raise click.ClickException(f"MODEL is '{source}', where there is no file; check the name.")
+    check_output(output, overwrite=overwrite)
+    like, image_format = options["like"], options["format"]
+    if output.suffix.lower() in TABLES and (like or image_format):
+        raise click.UsageError("--like and --format are for folders of images, not for a table.")
+    if like is not None and not like.is_dir():
+        raise click.ClickException(f"--like is '{like}', where there is no folder of images.")
+    folder = None if like is None else read_data(like, "--like", speaker).folder
+
+    start = time.perf_counter()
+    augmenter = RHVAEAugmenter.load(source, device=options["device"])
+    given = {"random_state": options["seed"], "n_jobs": options["n_jobs"]}
+    augmenter.set_params(**{name: v for name, v in given.items() if v is not None})
+    X, y = augmenter.sample(
+        per_class
+        if per_class is not None
+        else match_labels(wanted, augmenter.classes_.tolist(), "--n")
+    )
+    check_output(output, overwrite=overwrite, n_axes=X.ndim)
+    target = options["target"] or getattr(y, "name", None) or "target"
+    data = Data(X, y, str(target), folder, None)
+    synthetic = np.ones(len(y), dtype=bool)
+    write_data(output, X, y, synthetic, data, format=image_format, overwrite=overwrite)
+    seconds = time.perf_counter() - start
+    rows = [f"{label} {n}" for label, n in zip(*count(y), strict=True)]
+    speaker.result(listed(f"{len(y)} synthetic rows: ", rows))
+    speaker.result(f"{output}, {seconds:.1f} s")
+
+
+def _label_and_number(text):
+    """Return the two sides of ``label=number``."""
+    label, _, number = text.rpartition("=")
+    if not label or not number.strip().isdecimal():
+        raise click.UsageError(f"--n is {text!r}; write --n LABEL=N with an integer N.")
+    return label, int(number)
