@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 # What builds the documentation and is needed by no test of the package: its bounds are the
 # versions that it was last built with.
 DOCUMENTATION_TOOLS = {
-    "latex2mathml",
+    "math-core",
     "myst-parser",
     "numpydoc",
     "pydata-sphinx-theme",
