@@ -9,8 +9,8 @@ what they are worth to a classifier, and whether they give training rows away.
 # %%
 # Rows that the augmenter does not see
 # ------------------------------------
-# Every measure stands beside a yardstick, the same measure of real rows alone. With rows held out
-# the yardstick is honest: what other real rows of the same kind would score.
+# Every measure stands beside a baseline, the same measure of real rows alone. With rows held out
+# the baseline is honest: what other real rows of the same kind would score.
 
 import matplotlib.pyplot as plt
 import torch
@@ -58,7 +58,7 @@ for measure in measures:
     first, second = (frames[name].loc[measure] for name in augmenters)
     print(
         f"{measure}: default {first['value']:.2f}, bolder {second['value']:.2f}, "
-        f"yardstick {first['yardstick']:.2f}"
+        f"baseline {first['baseline']:.2f}"
     )
 
 SyntheticSamplesDisplay.from_estimator(

@@ -68,14 +68,14 @@ def _table(lines, labels):
     labels = [label for label in labels if any(line.label == label for line in lines)]
     names = dict.fromkeys(line.measure for line in lines)
     by_place = {(line.measure, line.label): line for line in lines}
-    heads = ["measure", "what is good", "yardstick of all", *labels]
+    heads = ["measure", "what is good", "baseline of all", *labels]
     rows = []
     for name in names:
         cells = [by_place.get((name, label)) for label in labels]
         first = next(cell for cell in cells if cell is not None)
         rows.append(
             f'<td>{escape(name)}</td><td class="quiet">{escape(first.direction)}</td>'
-            f"<td>{first.yardstick_text}</td>" + "".join(_cell(cell) for cell in cells)
+            f"<td>{first.baseline_text}</td>" + "".join(_cell(cell) for cell in cells)
         )
     head = "".join(f"<th>{escape(str(name))}</th>" for name in heads)
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
@@ -89,7 +89,7 @@ def _cell(line):
     if line is None:
         return "<td></td>"
     mark = ' class="mark"' if line.marked else ""
-    title = f' title="{escape(line.note or f"yardstick {line.yardstick_text}")}"'
+    title = f' title="{escape(line.note or f"baseline {line.baseline_text}")}"'
     return f"<td{mark}{title}>{line.value_text}</td>"
 
 

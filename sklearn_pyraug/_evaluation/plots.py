@@ -49,7 +49,7 @@ class ReportPlots(NamedTuple):
     Attributes
     ----------
     distances : Histogram or None
-        Distances to the closest training row; the real rows are those of the yardstick.
+        Distances to the closest training row; the real rows are those of the baseline.
     columns : tuple of Histogram
         The columns that differ most.
     real : ndarray of shape (n_points, 2)
@@ -71,7 +71,7 @@ def find_plots(real, synthetic, closeness, columns, categorical, seed):
     ----------
     real, synthetic : Rows
     closeness : (training, fresh) or None
-        Two sets of real rows, that the yardstick of the privacy measures comes from.
+        Two sets of real rows, that the baseline of the privacy measures comes from.
     columns : list of (int, str)
         Position and name of the columns to show.
     categorical : ndarray of bool of shape (n_features,)
@@ -184,7 +184,7 @@ def draw_plots(plots):
 
     if plots.distances is not None:
         draw(
-            "Distance to the closest training row; the real rows are those of the yardstick. "
+            "Distance to the closest training row; the real rows are those of the baseline. "
             "Synthetic rows piled up at zero are copies.",
             lambda axes: _draw_histogram(axes[0], plots.distances),
         )

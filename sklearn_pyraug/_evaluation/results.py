@@ -43,14 +43,14 @@ class ReportLine(NamedTuple):
         Class label, or ``"(all)"`` for all rows together.
     value : float
         NaN where it cannot be had.
-    yardstick : float
+    baseline : float
         The same measure of real rows alone; NaN where it cannot be had.
     direction : str
         What is good.
     marked : bool
         Whether the value is far on the wrong side; a rule of thumb, not a test.
     note : str
-        Why there is no value or no yardstick; else, for the largest difference, which column.
+        Why there is no value or no baseline; else, for the largest difference, which column.
 
     See Also
     --------
@@ -67,7 +67,7 @@ class ReportLine(NamedTuple):
     kind: str
     label: object
     value: float
-    yardstick: float
+    baseline: float
     direction: str
     marked: bool = False
     note: str = ""
@@ -78,16 +78,16 @@ class ReportLine(NamedTuple):
         return _text(self.value) + " !" * self.marked
 
     @property
-    def yardstick_text(self):
-        """The yardstick as it is printed."""
-        return _text(self.yardstick)
+    def baseline_text(self):
+        """The baseline as it is printed."""
+        return _text(self.baseline)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class AugmentationReport:
     """What :func:`~sklearn_pyraug.augmentation_report` returns; ``print`` shows it as a table.
 
-    The table has all rows together, their yardstick, and the range over the classes. An
+    The table has all rows together, their baseline, and the range over the classes. An
     exclamation mark stands where a value is far on the wrong side of what is good: a rule of
     thumb, not a test.
 
@@ -98,7 +98,7 @@ class AugmentationReport:
     n_real : dict of label to int
         Real rows that the augmenter was trained on.
     n_synthetic : dict of label to int
-        Synthetic rows drawn; 0 for a class that the augmenter draws no rows of.
+        Synthetic rows; 0 for a class without any.
     n_holdout : dict of label to int
         Real rows held out; empty without.
     plots : ReportPlots
@@ -120,33 +120,34 @@ class AugmentationReport:
         """How many rows were compared."""
         holdout = sum(self.n_holdout.values())
         n_classes = len(self.n_real)
+        real = "training" if holdout else "real"
         return (
             f"{sum(self.n_synthetic.values())} synthetic rows, {sum(self.n_real.values())} "
-            f"training rows, {holdout or 'no'} rows held out, {n_classes} "
+            f"{real} rows, {holdout or 'no'} rows held out, {n_classes} "
             f"{'class' if n_classes == 1 else 'classes'}."
         )
 
     @property
     def basis(self):
-        """What values and yardsticks compare."""
+        """What values and baselines compare."""
         if self.n_holdout:
             return (
-                "Fidelity: synthetic against held-out rows; yardstick: training against held-out "
-                "rows. Privacy: synthetic against training rows; yardstick: held-out against "
+                "Fidelity: synthetic against held-out rows; baseline: training against held-out "
+                "rows. Privacy: synthetic against training rows; baseline: held-out against "
                 "training rows. An exclamation mark is a rule of thumb, not a test."
             )
         return (
-            "Synthetic against training rows; yardstick: one half of the training rows against "
-            "the other, which have fewer rows, so that distances are larger and more by chance. "
+            "Synthetic against real rows; baseline: one half of the real rows against the other, "
+            "which have fewer rows, so that distances are larger and more by chance. "
             "An exclamation mark is a rule of thumb, not a test."
         )
 
     @property
     def reasons(self):
-        """Why values and yardsticks are blank: a list of sentences."""
+        """Why values and baselines are blank: a list of sentences."""
         by_note = {}
         for line in self.lines:
-            if line.note and (math.isnan(line.value) or math.isnan(line.yardstick)):
+            if line.note and (math.isnan(line.value) or math.isnan(line.baseline)):
                 by_note.setdefault(line.note, {})[line.measure] = None
         return [f"{', '.join(names)}: {note}." for note, names in by_note.items()]
 
@@ -156,11 +157,11 @@ class AugmentationReport:
         Returns
         -------
         frame : pandas.DataFrame of shape (n_lines, 7)
-            Columns "measure", "class", "value", "yardstick", "direction", "marked", "note".
+            Columns "measure", "class", "value", "baseline", "direction", "marked", "note".
         """
         import pandas as pd
 
-        names = ["measure", "class", "value", "yardstick", "direction", "marked", "note"]
+        names = ["measure", "class", "value", "baseline", "direction", "marked", "note"]
         rows = [(line.measure, line.label, *line[3:]) for line in self.lines]
         return pd.DataFrame(rows, columns=names)
 
@@ -204,7 +205,7 @@ class AugmentationReport:
     def __str__(self):
         labels = [label for label in self.n_real if self.n_synthetic[label]]
         parts = [*textwrap.wrap(self.summary, _WIDTH), *textwrap.wrap(self.basis, _WIDTH), ""]
-        parts.append(_row("measure", "all", "yardstick", "by class", "what is good"))
+        parts.append(_row("measure", "all", "baseline", "by class", "what is good"))
         for kind in _KINDS:
             lines = [line for line in self.lines if line.kind == kind]
             if lines:
@@ -216,7 +217,7 @@ class AugmentationReport:
                     _row(
                         f" {line.measure}",
                         line.value_text,
-                        line.yardstick_text,
+                        line.baseline_text,
                         classes,
                         line.direction,
                     )
@@ -228,10 +229,10 @@ class AugmentationReport:
         return "\n".join(parts)
 
 
-def _row(measure, value, yardstick, classes, direction):
+def _row(measure, value, baseline, classes, direction):
     measure = measure if len(measure) <= 27 else f"{measure[:26]}…"
     value = value if value.endswith("!") else f"{value}  "
-    return f"{measure:<27} {value:>7} {yardstick:>9} {classes:>13} {direction}".rstrip()
+    return f"{measure:<27} {value:>7} {baseline:>9} {classes:>13} {direction}".rstrip()
 
 
 def _range(lines):

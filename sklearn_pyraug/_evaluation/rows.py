@@ -36,10 +36,6 @@ class Rows(NamedTuple):
         """Return the rows at some positions."""
         return Rows(_rows(self.X, kept), self.y[kept], self.coded[kept])
 
-    def __getitem__(self, label):
-        """Return the rows of one class."""
-        return self.take(np.flatnonzero(self.y == label))
-
 
 def read_rows(X, y, name):
     """Return rows and labels as :class:`Rows` that are not coded yet.

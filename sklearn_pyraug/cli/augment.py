@@ -15,12 +15,19 @@ from .files import (
     has_gaps,
     match_labels,
     read_data,
-    rehearse,
+    try_writing,
     write_data,
 )
-from .options import Command, Speaker, augmenter_parameters, common_options, training_options
+from .options import (
+    Command,
+    Speaker,
+    augmenter_parameters,
+    common_options,
+    listed,
+    training_options,
+)
 
-__all__ = ["augment", "count", "listed", "match_strategy", "parameters_of", "read_training_data"]
+__all__ = ["augment", "count", "match_strategy", "parameters_of", "read_training_data"]
 
 
 @click.command(
@@ -70,7 +77,7 @@ def augment(context, source, output, **options):
         sizes = {label: n + per_class for label, n in zip(labels, counts, strict=True)}
         parameters["sampling_strategy"] = sizes
     match_strategy(parameters, labels)
-    rehearse(output, data)
+    try_writing(output, data)
 
     start = time.perf_counter()
     augmenter = RHVAEAugmenter(**parameters)
@@ -162,9 +169,3 @@ def count(y):
     """Return the labels, sorted, and the number of rows of each."""
     labels, counts = np.unique(np.asarray(y), return_counts=True)
     return labels.tolist(), counts.tolist()
-
-
-def listed(head, parts):
-    """Return a line that lists at most ten parts."""
-    more = f", and {len(parts) - 10} more classes" if len(parts) > 10 else ""
-    return head + ", ".join(parts[:10]) + more

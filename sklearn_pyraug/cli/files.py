@@ -21,7 +21,7 @@ __all__ = [
     "has_gaps",
     "match_labels",
     "read_data",
-    "rehearse",
+    "try_writing",
     "write_data",
 ]
 
@@ -261,7 +261,7 @@ def check_new_file(path, *, overwrite):
         ) from error
 
 
-def rehearse(path, data):
+def try_writing(path, data):
     """Write some of the rows that were read as the result will be, and remove them again.
 
     What cannot be written, such as a feature by the name of the mark, is found out before the

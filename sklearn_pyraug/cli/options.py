@@ -21,8 +21,10 @@ __all__ = [
     "common_options",
     "debug_option",
     "in_one_line",
+    "listed",
     "load_config",
     "parse_value",
+    "printable",
     "say",
     "settable_parameters",
     "training_options",
@@ -87,10 +89,20 @@ def debug_option():
     )
 
 
+def printable(text):
+    """Return a text without anything that a terminal would take for a command."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def in_one_line(text):
-    """Return a text as one line without anything that a terminal would take for a command."""
-    line = " ".join(str(text).split())
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    """Return a text as one printable line."""
+    return printable(" ".join(str(text).split()))
+
+
+def listed(head, parts):
+    """Return a line that lists at most ten parts, one a class."""
+    more = f", and {len(parts) - 10} more classes" if len(parts) > 10 else ""
+    return head + ", ".join(parts[:10]) + more
 
 
 def say(text, *, err=False):

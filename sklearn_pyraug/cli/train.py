@@ -8,9 +8,9 @@ import numpy as np
 
 from sklearn_pyraug import RHVAEAugmenter
 
-from .augment import count, listed, match_strategy, parameters_of, read_training_data
+from .augment import count, match_strategy, parameters_of, read_training_data
 from .files import TABLES, Data, check_new_file, check_output, match_labels, read_data, write_data
-from .options import Command, Speaker, common_options, training_options
+from .options import Command, Speaker, common_options, listed, training_options
 
 __all__ = ["generate", "train"]
 

@@ -85,7 +85,7 @@ def nearest_neighbor_distance_ratio(X_synthetic, X_real, *, scale="standard"):
 
     Notes
     -----
-    The ratio needs no yardstick for distances: it is the same in dense and in sparse regions [1]_.
+    The ratio needs no scale for distances: it is the same in dense and in sparse regions [1]_.
     For rows of the distribution of the real ones its d-th power, d the number of columns, is about
     uniform on (0, 1): the ratio has a mean of about d / (d + 1).
 
@@ -135,7 +135,7 @@ def authenticity(X_synthetic, X_real, *, scale="standard"):
 
     See Also
     --------
-    memorization_share : Holds distances against one yardstick for all rows.
+    memorization_share : Compares distances with one threshold for all rows.
 
     Notes
     -----

@@ -76,7 +76,7 @@ def distance_to_closest_record(X_synthetic, X_real, *, scale="standard"):
     See Also
     --------
     memorization_share : One number instead of one a row.
-    nearest_neighbor_distance_ratio : Needs no yardstick for what is near.
+    nearest_neighbor_distance_ratio : Needs no scale for what is near.
     training_proximity : Holds the distances against those to rows held out.
 
     Examples
@@ -96,7 +96,7 @@ def distance_to_closest_record(X_synthetic, X_real, *, scale="standard"):
 def memorization_share(X_synthetic, X_real, quantile=0.01):
     """Share of synthetic rows that are suspiciously near to a real row.
 
-    The yardstick comes from the real rows themselves: the distance of each to its nearest
+    The threshold comes from the real rows themselves: the distance of each to its nearest
     other real row, in standardised columns. A synthetic row counts as memorised when it is no
     further from its closest real row than the given quantile of those distances.
 
@@ -127,7 +127,7 @@ def memorization_share(X_synthetic, X_real, quantile=0.01):
 
     Notes
     -----
-    Where more than the given quantile of the real rows have an identical twin the yardstick is
+    Where more than the given quantile of the real rows have an identical twin the threshold is
     0, and only exact copies count. With few real rows the quantile lies between the smallest
     two distances, so that the share is coarse.
 
@@ -148,7 +148,7 @@ def memorization_share(X_synthetic, X_real, quantile=0.01):
     if not isinstance(quantile, Real) or not 0 <= quantile <= 1:
         raise ValueError(f"`quantile` is {quantile!r}; give a number from 0 to 1, such as 0.01.")
     X_real, X_synthetic = check_sets(X_real=X_real, X_synthetic=X_synthetic)
-    check_two_rows("the yardstick is the distance between real rows", X_real=X_real)
+    check_two_rows("the threshold is a distance between real rows", X_real=X_real)
     X_real, X_synthetic = standardize(X_real, X_real, X_synthetic)
     threshold = np.quantile(closest_other(X_real), quantile)
     # "No further than", not "nearer than": with duplicated real rows the threshold is 0, and

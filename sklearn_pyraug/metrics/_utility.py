@@ -21,12 +21,12 @@ class TrainOnSynthetic(NamedTuple):
     Attributes
     ----------
     train_real_test_real : float
-        TRTR: what the real rows teach about real rows, the yardstick.
+        TRTR: what the real rows teach about real rows, the baseline.
     train_synthetic_test_real : float
-        TSTR: what the synthetic rows teach about real rows. At the yardstick or above, synthetic
+        TSTR: what the synthetic rows teach about real rows. At the baseline or above, synthetic
         rows can take the place of the real ones for this classifier.
     train_real_test_synthetic : float
-        TRTS: how well a classifier of real rows reads the synthetic ones. Well below the yardstick,
+        TRTS: how well a classifier of real rows reads the synthetic ones. Well below the baseline,
         synthetic rows have labels that do not suit them; well above it, they are easier than real
         ones, as where only the middle of each class is generated.
 
@@ -100,7 +100,7 @@ def train_on_synthetic(
     See Also
     --------
     sklearn_pyraug.augmentation_gain : What synthetic rows add to the real ones; a generator may
-        well score below the yardstick here and yet help there.
+        well score below the baseline here and yet help there.
 
     Notes
     -----

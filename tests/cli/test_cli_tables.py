@@ -3,15 +3,13 @@
 import json
 import os
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
 
-from sklearn_pyraug import RHVAEAugmenter
-from sklearn_pyraug.cli import evaluate as _cli_evaluate
+from sklearn_pyraug import RHVAEAugmenter, augmentation_report
 from sklearn_pyraug.cli import main as cli
 from sklearn_pyraug.io import load_synthetic_mask, load_table, save_table
 
@@ -49,13 +47,6 @@ def patients(folder):
     frame.loc[[3], "sex"] = None
     frame.to_csv(folder / "patients.csv", index=False)
     return pd.read_csv(folder / "patients.csv")
-
-
-@pytest.fixture
-def quick_classifiers(monkeypatch):
-    """Two classifiers instead of four."""
-    classifiers = {"k-NN (5)": KNeighborsClassifier(), "logistic regression": LogisticRegression()}
-    monkeypatch.setattr(_cli_evaluate, "make_classifiers", lambda random_state: classifiers)
 
 
 def run(*arguments):
@@ -377,50 +368,74 @@ def test_inspect(model, capsys):
     assert "torch" in told["versions"]
 
 
-def test_evaluate_an_output_of_augment(patients, request, capsys):
+def evaluation(capsys, *arguments):
+    """Return the rows, and the value and the baseline of each measure of all classes."""
+    capsys.readouterr()
+    run("evaluate", *arguments, "--json")
+    told = json.loads(capsys.readouterr().out)
+    lines = {line["measure"]: line for line in told["measures"] if line["class"] == "(all)"}
+    return told["rows"], lines
+
+
+def test_evaluate_an_output_of_augment(patients, capsys):
     augment("-o", "more.csv")
     capsys.readouterr()
-    arguments = ["evaluate", "patients.csv", "more.csv", "--target", "diagnosis"]
-    run(*arguments)
-    rows, measures, scores = (part.splitlines() for part in capsys.readouterr().out.split("\n\n"))
-    assert rows[0].split() == ["rows", "real", "synthetic"]
-    assert [line.split() for line in rows[1:]] == [["ill", "10", "30"], ["well", "20", "20"]]
-    assert len(measures) == 7
-    assert [line.split()[0] for line in scores[1:]] == ["SVC", "k-NN", "random", "logistic", "mean"]
-    request.getfixturevalue("quick_classifiers")
-    run(*arguments, "--json")
-    report = json.loads(capsys.readouterr().out)
-    assert report["rows"]["ill"] == {"real": 10, "synthetic": 30}
-    assert 0 <= report["balanced_accuracy"]["mean"]["synthetic"] <= 1
+    run("evaluate", "patients.csv", "more.csv", "--target", "diagnosis")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "50 synthetic rows, 30 real rows, no rows held out, 2 classes."
+    assert lines[-1] == "rows, real and synthetic: ill 10 and 30, well 20 and 20"
+    rows, measures = evaluation(capsys, "patients.csv", "more.csv", "--target", "diagnosis")
+    assert rows["ill"] == {"real": 10, "synthetic": 30}
+    assert 0 <= measures["train synthetic, test real"]["value"] <= 1
+    assert "column bmi" in measures
     # A marked file has both.
-    run("evaluate", "more.csv", "more.csv", "--target", "diagnosis", "--json")
-    assert json.loads(capsys.readouterr().out) == report
+    again = evaluation(capsys, "more.csv", "more.csv", "--target", "diagnosis")
+    assert again == (rows, measures)
 
 
-def test_evaluate_tells_copies_from_noise(quick_classifiers, capsys):
+def test_evaluate_measures_as_the_report_does(capsys):
+    """The values of the command line are those of Python, on the same rows and seed."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(2, 40, 3)), np.repeat([0, 1], 20)
+    save_table("real.npz", X[0], y)
+    save_table("new.npz", X[1], y)
+    _, measures = evaluation(capsys, "real.npz", "new.npz", "--seed", "3")
+    augmenter = SimpleNamespace(classes_=np.array([0, 1]), sample=lambda n: (X[1], y))
+    report = augmentation_report(augmenter, X[0], y, n_permutations=0, random_state=3)
+    for line in report.lines:
+        if line.label == "(all)" and line.kind != "utility":
+            told = measures[line.measure]
+            pairs = {"value": line.value, "baseline": line.baseline}
+            assert {k: told[k] for k in pairs} == {
+                k: None if np.isnan(v) else v for k, v in pairs.items()
+            }
+
+
+def test_evaluate_tells_copies_from_noise(capsys):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 3)) + np.repeat([0, 9], 20)[:, None], np.repeat([0, 1], 20)
     save_table("real.npz", X, y)
     save_table("noise.npz", 50 * rng.normal(size=(40, 3)), y)
-    reports = []
-    for name in ("real.npz", "noise.npz"):
-        run("evaluate", "real.npz", name, "--json")
-        reports.append(json.loads(capsys.readouterr().out))
-    copies, noise = (report["measures"] for report in reports)
-    assert copies["memorization_share"] == 1
-    assert copies["median_distance_to_closest_record"] == 0
-    assert copies["precision"] == copies["coverage"] == 1
-    assert noise["memorization_share"] == 0
-    assert noise["precision"] < 0.2
-    assert reports[0]["balanced_accuracy"]["mean"]["synthetic"] > 0.95
-    assert reports[1]["balanced_accuracy"]["mean"]["synthetic"] < 0.8
+    (_, copies), (_, noise) = (
+        evaluation(capsys, "real.npz", name) for name in ("real.npz", "noise.npz")
+    )
+    assert copies["memorization share"]["value"] == 1
+    assert copies["distance to closest record"]["value"] == 0
+    assert copies["precision"]["value"] == copies["coverage"]["value"] == 1
+    assert noise["memorization share"]["value"] == 0
+    assert noise["precision"]["value"] < 0.2
+    assert copies["train synthetic, test real"]["value"] > 0.95
+    assert copies["train synthetic, test real"]["baseline"] > 0.95
+    assert noise["train synthetic, test real"]["value"] < 0.8
 
 
 def test_evaluate_few_rows(folder, capsys):
     save_table("real.csv", np.eye(3), ["a", "b", "b"], target="kind")
     save_table("new.csv", np.eye(3)[:1], ["a"], target="kind")
-    run("evaluate", "real.csv", "new.csv", "--target", "kind")
-    assert capsys.readouterr().out.splitlines()[-1].split() == ["mean", "-", "-"]
+    rows, measures = evaluation(capsys, "real.csv", "new.csv", "--target", "kind")
+    assert rows["b"] == {"real": 2, "synthetic": 0}
+    assert measures["train synthetic, test real"]["value"] is None
+    assert measures["train synthetic, test real"]["note"]
 
 
 @pytest.mark.parametrize(
@@ -428,7 +443,7 @@ def test_evaluate_few_rows(folder, capsys):
     [
         ({"x0": [1.0], "kind": ["a"]}, [], "SYNTHETIC has no column 'x1'"),
         ({"x0": [1.0], "x1": [1.0], "x2": [1.0], "kind": ["a"]}, [], "REAL has no column 'x2'"),
-        ({"x0": [1.0], "x1": [1.0], "kind": ["c"]}, [], "class 'c', which REAL lacks"),
+        ({"x0": [1.0], "x1": [1.0], "kind": ["c"]}, [], "class 'c', which REAL does not have"),
         (
             {"x0": [1.0], "x1": [1.0], "kind": ["a"], "synthetic": [False]},
             [],

@@ -125,7 +125,7 @@ def test_values_are_those_of_the_measures():
     assert report.n_holdout == {}
 
 
-def test_rows_held_out_are_the_reference_and_the_yardstick():
+def test_rows_held_out_are_the_reference_and_the_baseline():
     X, y, X_holdout, y_holdout = iris(labels=True)
     augmenter = Rigged(X, y)
     classifier = LogisticRegression(max_iter=1000)
@@ -136,10 +136,10 @@ def test_rows_held_out_are_the_reference_and_the_yardstick():
     # A copier is, as far as fidelity goes, the training rows themselves.
     for name in FIDELITY - {"two-sample AUC"}:
         line = line_of(report, name)
-        assert_allclose(line.value, line.yardstick)
+        assert_allclose(line.value, line.baseline)
     scores = train_on_synthetic(classifier, X, y, X_new, y_new, X_holdout, y_holdout)
     line = line_of(report, "train synthetic, test real")
-    assert (line.value, line.yardstick) == (
+    assert (line.value, line.baseline) == (
         scores.train_synthetic_test_real,
         scores.train_real_test_real,
     )
@@ -147,7 +147,7 @@ def test_rows_held_out_are_the_reference_and_the_yardstick():
     line = line_of(report, "training proximity")
     mean, std = X.mean(axis=0), X.std(axis=0)
     expected = training_proximity(*((Z - mean) / std for Z in (X_new, X, X_holdout)), scale=None)
-    assert (line.value, line.yardstick) == (expected.share, 0.5)
+    assert (line.value, line.baseline) == (expected.share, 0.5)
     assert report.n_holdout == dict.fromkeys(np.unique(y).tolist(), 25)
 
 
@@ -180,7 +180,7 @@ def test_a_stranger_is_marked_for_fidelity_and_not_for_privacy(with_holdout):
 
 
 def test_p_values():
-    """Those of a stranger are the least possible; the yardstick is that of real rows alone."""
+    """Those of a stranger are the least possible; the baseline is that of real rows alone."""
     X, y, *holdout = iris()
     names = {"two-sample p-value", "MMD² p-value"}
     report = augmentation_report(
@@ -188,7 +188,7 @@ def test_p_values():
     )
     for label in ("(all)", 0, 1, 2):
         assert {values(report, label)[name] for name in names} == {1 / 20}
-    usual = [line.yardstick for line in report.lines if line.measure in names]
+    usual = [line.baseline for line in report.lines if line.measure in names]
     assert len(usual) == 8
     # The halves are at random: eight p-values below 0.1 would be one case in 10^8 were they apart.
     assert max(usual) > 0.1
@@ -203,7 +203,7 @@ def test_p_values():
 
 
 def test_fresh_rows_of_the_same_distribution_are_not_marked(random_seed):
-    """A share of 400 rows has a standard deviation of 0.025; 0.1 above the yardstick is 4."""
+    """A share of 400 rows has a standard deviation of 0.025; 0.1 above the baseline is 4."""
     rng = np.random.default_rng(random_seed)
     X, X_new, X_holdout = rng.normal(size=(3, 400, 3))
     y = np.repeat([0, 1], 200)
@@ -244,12 +244,12 @@ def test_after_fit_resample_the_classes_that_grew_are_compared():
     report = augmentation_report(augmenter, X, y, random_state=0)
     assert report.n_synthetic == {0: 0, 1: 12, 2: 8}
     assert np.isnan(list(values(report, 0).values())).all()
-    assert line_of(report, "coverage", 0).note == "the augmenter draws no rows of the class"
+    assert line_of(report, "coverage", 0).note == "there are no synthetic rows of the class"
     assert line_of(report, "copies", 2).value == 0
     privacy = augmenter.privacy_
     assert line_of(report, "close rows").value == privacy.share
-    assert line_of(report, "close rows").yardstick == privacy.expected_share
-    assert "the augmenter draws no rows of the class" in str(report).replace("\n  ", " ")
+    assert line_of(report, "close rows").baseline == privacy.expected_share
+    assert "there are no synthetic rows of the class" in str(report).replace("\n  ", " ")
 
 
 def test_an_error_of_the_augmenter_is_raised():
@@ -266,8 +266,8 @@ def test_small_classes_are_blank_and_say_why():
     assert line_of(report, "coverage", 1).note.startswith("needs 6 rows in either set")
     assert not np.isnan(line_of(report, "sliced Wasserstein", 1).value)
     assert all(np.isnan(value) for value in values(report, 2).values())
-    # Halves of two rows allow a yardstick for few measures.
-    assert np.isnan(line_of(report, "two-sample AUC", 1).yardstick)
+    # Halves of two rows allow a baseline for few measures.
+    assert np.isnan(line_of(report, "two-sample AUC", 1).baseline)
     assert "needs 6 rows" in str(report)
     assert all(len(line) <= 80 for line in str(report).splitlines())
     Page(report.to_html())
@@ -280,7 +280,7 @@ def test_a_class_without_rows_held_out():
     assert np.isnan(line_of(report, "coverage", 1).value)
     assert line_of(report, "training proximity", 1).note == "the class has no rows held out"
     assert not np.isnan(line_of(report, "memorization share", 1).value)
-    assert np.isnan(line_of(report, "memorization share", 1).yardstick)
+    assert np.isnan(line_of(report, "memorization share", 1).baseline)
 
 
 def test_frames_of_categories_and_missing_values():
@@ -366,7 +366,7 @@ def test_seeds():
         (
             {"X_holdout": np.zeros((3, 4)), "y_holdout": [0, 1, 7]},
             ValueError,
-            "`y_holdout` has the label 7, which y lacks",
+            "`y_holdout` has the label 7, which y does not have",
         ),
         ({"y": np.full(40, 9)}, ValueError, "`y` has the label 9, which the augmenter's"),
         (
@@ -412,12 +412,12 @@ def test_it_cannot_be_changed(report):
 
 def test_to_frame(report):
     frame = report.to_frame()
-    names = ["measure", "class", "value", "yardstick", "direction", "marked", "note"]
+    names = ["measure", "class", "value", "baseline", "direction", "marked", "note"]
     assert list(frame.columns) == names
     assert len(frame) == len(report.lines)
     assert not frame.duplicated(["measure", "class"]).any()
     assert set(frame["class"]) == {"(all)", "ill <i>", "well"}
-    assert frame["value"].dtype == frame["yardstick"].dtype == float
+    assert frame["value"].dtype == frame["baseline"].dtype == float
     assert (frame["direction"] != "").all()
 
 

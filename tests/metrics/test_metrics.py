@@ -113,7 +113,7 @@ def test_memorization_share_of_fresh_rows_is_the_quantile(random_seed):
 
 
 def test_memorization_share_counts_copies_among_duplicated_real_rows():
-    """Duplicated real rows set the yardstick to 0; copies are at 0 and must count."""
+    """Duplicated real rows set the threshold to 0; copies are at 0 and must count."""
     X_real = np.repeat([[0.0], [1.0], [5.0]], 2, axis=0)
     assert memorization_share([[1.0], [1.1]], X_real) == 0.5
 

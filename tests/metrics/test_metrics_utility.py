@@ -31,7 +31,7 @@ def test_each_score_is_that_of_its_own_pair_of_sets(random_seed):
     assert all(type(score) is float for score in scores)
 
 
-def test_copies_of_the_real_rows_reach_the_yardstick(random_seed):
+def test_copies_of_the_real_rows_reach_the_baseline(random_seed):
     rng = np.random.default_rng(random_seed)
     real, test = blobs(rng), blobs(rng)
     scores = train_on_synthetic(DecisionTreeClassifier(random_state=0), *real, *real, *test)
