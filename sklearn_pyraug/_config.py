@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from skorch.callbacks import Callback
 
-from ._generation.fitted import Output, Plan
+from ._generation.fitted import Plan
 from ._preprocessing.images import CHANNELS
 from ._sklearn_compat import HasMethods, Interval, StrOptions
 from ._validation import check_hidden_layer_sizes, check_transfer_scale
@@ -16,6 +16,7 @@ from .rhvae import (
     SAMPLERS,
     Architecture,
     FlowSettings,
+    Output,
     SamplerSettings,
     TrainingSettings,
     Transfer,

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from shared import quick
 
-from sklearn_pyraug._generation import sample as _drawing
 from sklearn_pyraug._preprocessing.table_codec import TableCodec
-from sklearn_pyraug.rhvae import log_likelihood as scoring
 
 _ALWAYS = {
     "deadline": None,
@@ -30,15 +28,6 @@ def battery(check, *strategies, few, many):
         default(given(*strategies)(check)),
         pytest.mark.slow(thorough(given(*strategies)(check))),
     )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _a_few_scores():
-    """Let the class filter, which is slow, take fewer draws to see what a class recognises."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "_N_IMPORTANCE", (2, 2))
-        patch.setattr(_drawing, "_MAX_ROUNDS", 1)
-        yield
 
 
 @st.composite

@@ -26,7 +26,7 @@ from sklearn.datasets import load_digits
 
 from benchmarks import harness, rivals
 from benchmarks.gain import reduced_mnist
-from sklearn_pyraug.rhvae import TrainingSettings
+from sklearn_pyraug.rhvae import FitSettings, TrainingData, TrainingSettings
 from sklearn_pyraug.rhvae.generator import draw_rows, train_generator
 from sklearn_pyraug.rhvae.latent import SamplerSettings
 from sklearn_pyraug.rhvae.model import Architecture, FlowSettings
@@ -285,10 +285,12 @@ def train_ours(rows, plan, args):
     """Train ours; returns the generator, its metric on the device, and its flow settings."""
     flow = FlowSettings(latent_dim=plan.d)
     generator, _, _ = train_generator(
-        rows,
-        Architecture(rows[0].shape[1], "bernoulli", (500,)),
-        flow,
-        TrainingSettings(plan.n_epochs, patience=None, verbose=1),
+        [TrainingData(x) for x in rows],
+        FitSettings(
+            Architecture(rows[0].shape[1], "bernoulli", (500,)),
+            flow,
+            TrainingSettings(plan.n_epochs, patience=None, verbose=1),
+        ),
         rivals.streams(args.seed, plan.K),
         device=args.device,
         description="training ours",

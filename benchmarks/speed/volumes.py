@@ -18,7 +18,9 @@ from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.datasets import make_brain_phantoms
 from sklearn_pyraug.rhvae import (
     Architecture,
+    FitSettings,
     FlowSettings,
+    TrainingData,
     TrainingSettings,
     train_reference_generator,
 )
@@ -56,11 +58,8 @@ def _full_size(X, y, epochs, seed, device):
         for i, name in enumerate(("weights", "shuffle", "noise", "split"))
     }
     _, history, _ = train_reference_generator(
-        [rows],
-        [torch.from_numpy(y)],
-        architecture,
-        flow,
-        TrainingSettings(epochs, BATCH_SIZE),
+        [TrainingData(rows, torch.from_numpy(y))],
+        FitSettings(architecture, flow, TrainingSettings(epochs, BATCH_SIZE)),
         streams,
         device=device,
     )

@@ -16,7 +16,7 @@ from .fingerprint import digest, library_versions
 
 __all__ = ["Keeping", "check_cache", "draw_cached", "keyed", "train_cached"]
 
-# The settings among the arguments of a training, whose fields are named one by one.
+# Settings of a training whose fields are named one by one.
 _SETTINGS = ("architecture", "flow", "training")
 # Fields of the settings that leave the weights as they are.
 _IRRELEVANT = {"verbose"}
@@ -67,19 +67,19 @@ class Keeping(NamedTuple):
     folder: object = None
 
 
-def keyed(tasks, groups, members, root, keeping, arguments):
+def keyed(tasks, groups, members, root, keeping, settings, device):
     """Return the trainings of groups with their keys, and with stores where there is a folder.
 
     Parameters
     ----------
-    tasks : list of (list of int, list of Member, int, dict)
-        Indices, members, root seed and arguments of each group.
+    tasks : list of (list of int, list of TrainingData, int, FitSettings, str, dict)
+        Indices, members, root seed, settings, device and options of each group.
     groups : list of list of int
-    members : dict of int to Member
+    members : dict of int to TrainingData
     root : int
     keeping : Keeping
-    arguments : dict
-        What all groups are trained with.
+    settings : FitSettings
+    device : str
 
     Returns
     -------
@@ -93,10 +93,9 @@ def keyed(tasks, groups, members, root, keeping, arguments):
     """
     if keeping.memory is None and keeping.folder is None:
         return [(None, task) for task in tasks]
-    settings = [arguments[name] for name in _SETTINGS]
-    others = {name: v for name, v in arguments.items() if name not in _SETTINGS}
-    parts = _training_parts(settings, others)
-    keys = [digest((g, rows, seed, parts)) for g, rows, seed, _ in tasks]
+    others = settings._asdict() | {"device": device}
+    parts = _training_parts([others.pop(name) for name in _SETTINGS], others)
+    keys = [digest((g, rows, seed, parts)) for g, rows, seed, *_ in tasks]
     if keeping.folder is not None:
         parts = {"data": (groups, members)} | parts
         keeping.folder.claim(root, parts)

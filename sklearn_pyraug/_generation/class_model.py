@@ -8,9 +8,7 @@ import torch
 from .._preprocessing.projection import Projection
 from .._random import class_generator
 from .._validation import available_device
-from ..rhvae import ReferenceGenerator
-from ..rhvae.coding import code_references, decode_codes, encode_rows, member_of, nearest_references
-from ..rhvae.log_likelihood import score_from_references, score_rows
+from ..rhvae.coding import decode_codes, encode_rows
 from .memory import draw_within_memory, warn_of_drawing
 
 __all__ = [
@@ -50,15 +48,11 @@ class ClassModel(NamedTuple):
     @property
     def has_reference(self):
         """Whether rows are coded and decoded with a reference row."""
-        return isinstance(self.member, ReferenceGenerator)
+        return self.member.references is not None
 
     def rows(self, T):
         """Return coded rows (ndarray) as the tensor from which new rows start."""
         return _tensor(T, self.projection, self.member)
-
-    def seen(self, x):
-        """Return such rows as the encoder sees them."""
-        return self.member.seen(x) if self.has_reference else x
 
     def encode(self, T, reference=None):
         """Return means and log-variances of the codes of rows.
@@ -73,11 +67,11 @@ class ClassModel(NamedTuple):
         -------
         mu, log_var : Tensor of shape (n, latent_dim)
         """
-        x, r = self.seen(self.rows(T)), None
-        if reference is not None:
-            r = self.seen(reference).expand(len(x), -1)
-        elif self.has_reference:
-            r = self.member.rows[0][nearest_references(self.member, self.index, x)]
+        x = self.member.seen(self.rows(T))
+        if reference is None:
+            r = self.member.row_references(self.index, x)
+        else:
+            r = self.member.seen(reference).expand(len(x), -1)
         return self._run(lambda device: encode_rows(self.member, x, r, device=device))
 
     def decode(self, z, reference=None):
@@ -89,11 +83,10 @@ class ClassModel(NamedTuple):
         reference : Tensor of shape (1 or n, n_features) or None, default=None
             None takes the row that belongs to each code.
         """
-        r = None
-        if reference is not None:
+        if reference is None:
+            r = self.member.code_references(self.index, z)
+        else:
             r = reference.expand(len(z), -1)
-        elif self.has_reference:
-            r = self.member.references[0][code_references(self.member, self.index, z)]
         x = self._run(lambda device: decode_codes(self.member, z, r, device=device)).numpy()
         x = x.astype(np.float32)
         return x if self.projection is None else self.projection.decode(x)
@@ -202,7 +195,7 @@ def class_model(estimator, k):
     dtype = torch.float32 if device.startswith("mps") else torch.float64
     wanted = generators.plan.member(k)
     group = next(g for g in generators.trained if wanted in g.members)
-    member = member_of(group.generator, group.members.index(wanted), dtype)
+    member = group.generator.member(group.members.index(wanted), dtype)
     return ClassModel(member, k, generators.projection, device)
 
 
@@ -227,13 +220,10 @@ def score_class(estimator, k, T, n_importance, root):
         In nats.
     """
     model = class_model(estimator, k)
-    x = [model.rows(T)]
+    x = model.rows(T)
 
     def score(device):
-        given = (x, [class_generator(root, k, "noise")])
-        options = {"n_importance": n_importance, "common": True, "device": device}
-        if model.has_reference:
-            return score_from_references(model.member, [k], *given, **options)
-        return score_rows(model.member, *given, **options)
+        stream = class_generator(root, k, "noise")
+        return model.member.score(k, x, stream, n_importance=n_importance, device=device)
 
-    return _run(score, model.member.stack, model.device)[0][0].double().numpy()
+    return _run(score, model.member.stack, model.device).double().numpy()

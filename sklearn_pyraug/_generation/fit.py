@@ -10,11 +10,11 @@ from scipy import sparse
 
 from .._metadata import class_weights
 from .._preprocessing.projection import fit_projection
-from ..rhvae import n_weights, networks_in_turn
+from ..rhvae import FitSettings, TrainingData, n_weights, networks_in_turn
 from .cache import Keeping
 from .fallback import MIN_ROWS, pooled_scale
 from .fitted import ClassGenerators
-from .groups import Member, plan_groups, to_tensor, train_groups
+from .groups import plan_groups, to_tensor, train_groups
 
 __all__ = ["learn"]
 
@@ -118,7 +118,7 @@ def learn(
         )
     weights = class_weights(sample_weight, y_index)
     group = None if groups is None else np.unique(groups, return_inverse=True)[1]
-    everything = Member(
+    everything = TrainingData(
         to_tensor(seen),
         torch.from_numpy(y_index.astype(np.int64)),
         None if weights is None else torch.from_numpy(weights),
@@ -128,7 +128,7 @@ def learn(
         # Where no class is wanted, there may be no pair of rows to learn from.
         members = {} if small or not wanted else {0: everything}
     else:
-        members = {k: everything.part(i) for k, i in class_rows.items() if k not in small}
+        members = {k: everything.take(i) for k, i in class_rows.items() if k not in small}
     sizes = {i: len(m.rows) for i, m in members.items()}
     flow = arguments["flow"]
     in_turn = networks_in_turn(architecture, flow)
@@ -146,14 +146,11 @@ def learn(
     trained, interrupted = train_groups(
         groups,
         members,
+        FitSettings(architecture, training=training, n_neighbors=plan.n_neighbors, **arguments),
         root,
+        device,
         n_jobs,
         Keeping(memory, folder),
-        architecture=architecture,
-        training=training,
-        device=device,
-        n_neighbors=plan.n_neighbors,
-        **arguments,
     )
     for group in trained:
         _logger.info(

@@ -7,12 +7,12 @@ import numpy as np
 from .._preprocessing.projection import Projection
 from .._preprocessing.table_codec import TableCodec
 from .._random import attempt_seed, class_seed
-from ..rhvae import Transfer
+from ..rhvae import Output
 from .fallback import smoothed_bootstrap
 from .min_distance import Guard, warn_of_close_rows
 from .sample import draw_classes
 
-__all__ = ["ClassGenerators", "Draws", "Output", "Plan"]
+__all__ = ["ClassGenerators", "Draws", "Plan"]
 
 # How often a row that came out as a copy of its reference, or too close to a row, is drawn again.
 _MAX_REDRAWS = 10
@@ -35,21 +35,6 @@ class Plan(NamedTuple):
     def member(self, k):
         """Return the index of the generator of class k."""
         return 0 if self.shared else k
-
-
-class Output(NamedTuple):
-    """What becomes of a draw in latent space.
-
-    Attributes
-    ----------
-    noisy : bool
-        Whether new rows are drawn from p(x | z, r); else they are its mean.
-    transfer : Transfer or None
-        Whether they take over a part of a pair's difference.
-    """
-
-    noisy: bool = False
-    transfer: Transfer | None = None
 
 
 class ClassGenerators(NamedTuple):

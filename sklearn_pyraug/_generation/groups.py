@@ -13,20 +13,17 @@ import torch
 
 from .._random import class_generator
 from ..rhvae import (
-    ReferenceGenerator,
-    draw_from_references,
-    draw_rows,
+    DrawRequest,
     n_multiplications,
     train_generator,
     train_reference_generator,
 )
 from ..rhvae.training.resume import StateError
-from .cache import Keeping, keyed, train_cached
+from .cache import keyed, train_cached
 from .jobs import run_jobs
 from .memory import draw_within_memory, train_within_memory, warn_of_drawing, warn_of_training
 
 __all__ = [
-    "Member",
     "Order",
     "TrainedGroup",
     "draw_groups",
@@ -41,31 +38,6 @@ _MAX_WEIGHTS_ACCELERATOR = 500_000_000
 
 _TRAINING_STREAMS = ("weights", "shuffle", "noise", "split")
 _SAMPLING_STREAMS = ("mcmc", "decode")
-
-
-class Member(NamedTuple):
-    """What one member of a stack learns from: the rows of one class, or of all.
-
-    Attributes
-    ----------
-    rows : Tensor of shape (n, n_features)
-        Coded rows.
-    labels : Tensor of int64, shape (n,)
-        Class indices.
-    weights : Tensor of float64, shape (n,), or None
-        Of mean 1 in each class; None for equal weights.
-    groups : Tensor of int64, shape (n,), or None
-        Rows of one group are held out together or not at all.
-    """
-
-    rows: torch.Tensor
-    labels: torch.Tensor
-    weights: torch.Tensor | None = None
-    groups: torch.Tensor | None = None
-
-    def part(self, rows):
-        """Return the member that learns from the rows at some positions alone."""
-        return Member(*(None if v is None else v[rows] for v in self))
 
 
 class TrainedGroup(NamedTuple):
@@ -126,48 +98,39 @@ def _streams(root, indices, purposes):
     return {p: [class_generator(root, k, p) for k in indices] for p in purposes}
 
 
-def _train_group(indices, members, root, arguments):
-    arguments = dict(arguments)
-    asked, device = arguments.pop("training"), arguments.pop("device")
-    n_neighbors = arguments.pop("n_neighbors")
-    rows, labels = [m.rows for m in members], [m.labels for m in members]
+def _train_group(indices, members, root, settings, device, options):
+    asked = settings.training
 
     def train(training, device):
         # Callbacks keep state, and each group is a net of its own.
         training = training._replace(callbacks=copy.deepcopy(asked.callbacks))
-        given = arguments | {
-            "training": training,
-            "device": device,
-            "streams": _streams(root, indices, _TRAINING_STREAMS),
-            "weights": [m.weights for m in members],
-            "groups": [m.groups for m in members],
-        }
-        if arguments["architecture"].has_reference:
-            return train_reference_generator(rows, labels, n_neighbors=n_neighbors, **given)
-        return train_generator(rows, **given)
+        streams = _streams(root, indices, _TRAINING_STREAMS)
+        own = settings._replace(training=training)
+        reference = settings.architecture.has_reference
+        train = train_reference_generator if reference else train_generator
+        return train(members, own, streams, device=device, **options)
 
     try:
-        result = train_within_memory(train, asked, max(map(len, rows)), device)
+        result = train_within_memory(train, asked, max(len(m.rows) for m in members), device)
     except StateError as error:
-        raise arguments["store"].refused(error) from error
+        raise options["store"].refused(error) from error
     return TrainedGroup(indices, *result)
 
 
-def train_groups(groups, members, root, n_jobs, keeping=Keeping(), **arguments):  # noqa: B008
+def train_groups(groups, members, settings, root, device, n_jobs, keeping):
     """Train every group.
 
     Parameters
     ----------
     groups : list of list of int
-    members : dict of int to Member
+    members : dict of int to TrainingData
+    settings : FitSettings
     root : int
         Root seed.
+    device : str
     n_jobs : int or None
         joblib's.
-    keeping : Keeping, optional
-    **arguments : dict
-        Passed to :func:`~sklearn_pyraug.rhvae.train_generator`, or, where the decoder starts
-        from a reference row, to :func:`~sklearn_pyraug.rhvae.train_reference_generator`.
+    keeping : Keeping
 
     Returns
     -------
@@ -176,22 +139,22 @@ def train_groups(groups, members, root, n_jobs, keeping=Keeping(), **arguments):
     interrupted : KeyboardInterrupt or None
     """
     trained = []
-    training = arguments["training"]
+    training = settings.training
     n_rows = max(
         sum(min(len(members[k].rows), training.batch_size) for k in g) for g in groups or [[]]
     )
-    work = n_rows * n_multiplications(arguments["architecture"], arguments["flow"])
+    work = n_rows * n_multiplications(settings.architecture, settings.flow)
 
     def task(i, g):
-        own = {"description": _describe(i, groups)}
-        return g, [members[k] for k in g], root, arguments | own
+        options = {"description": _describe(i, groups)}
+        return g, [members[k] for k in g], root, settings, device, options
 
     tasks = [task(i, g) for i, g in enumerate(groups)]
-    device, interrupted = arguments["device"], None
+    interrupted = None
     verbose = 10 * (training.verbose > 1)
     tasks = (
         (keeping.memory, key, _train_group, task)
-        for key, task in keyed(tasks, groups, members, root, keeping, arguments)
+        for key, task in keyed(tasks, groups, members, root, keeping, settings, device)
     )
     results = run_jobs(train_cached, tasks, n_jobs, device=device, work=work, verbose=verbose)
     try:
@@ -228,81 +191,60 @@ class Order(NamedTuple):
     n_rows: int
 
 
-def _draw_group(group, orders, root, arguments):
+def _draw_group(group, orders, root, settings, output, device):
     """Fill the orders that go to one group; see :func:`draw_groups`."""
-    arguments = dict(arguments)
-    settings, device = arguments.pop("settings"), arguments.pop("device")
-    counts = [o.n_rows for o in orders]
 
     def draw(device):
-        streams = _streams(root, [o.label for o in orders], _SAMPLING_STREAMS)
-        if isinstance(group.generator, ReferenceGenerator):
-            members = [group.members.index(o.member) for o in orders]
-            given = (members, [o.label for o in orders], counts, settings, streams)
-            return draw_from_references(group.generator, *given, device=device, **arguments)
-        noisy = arguments["noisy"]
-        return draw_rows(group.generator, counts, settings, streams, device=device, noisy=noisy)
+        requests = [
+            DrawRequest(
+                group.members.index(o.member),
+                o.label,
+                o.n_rows,
+                *(class_generator(root, o.label, purpose) for purpose in _SAMPLING_STREAMS),
+            )
+            for o in orders
+        ]
+        return group.generator.draw(requests, settings, output, device=device)
 
     return draw_within_memory(draw, group.generator.stack, device)
 
 
-def draw_groups(trained, orders, root, n_jobs, **arguments):
+def draw_groups(trained, orders, settings, output, root, device, n_jobs):
     """Draw new coded rows from trained groups.
 
     Parameters
     ----------
     trained : list of TrainedGroup
     orders : list of Order
+    settings : SamplerSettings
+    output : Output
     root : int
         Root seed.
+    device : str
     n_jobs : int or None
         joblib's.
-    **arguments : dict
-        ``settings``, ``device``, ``noisy`` and ``transfer`` of
-        :func:`~sklearn_pyraug.rhvae.draw_from_references`.
 
     Returns
     -------
-    drawn : list of (ndarray of shape (n_rows, n_features), ndarray of shape (n_rows,))
-        For each order coded rows, and for each of these the index, within its class, of the
-        row it started from.
-    info : list of dict
-        Diagnostics of each order's draws.
+    drawn : list of (ndarray of shape (n_rows, n_features), ndarray of shape (n_rows,), dict)
+        For each order coded rows, for each of these the index, within its class, of the row it
+        started from, and diagnostics.
     """
     tasks = []
     for group in trained:
-        wanted = [i for i, o in enumerate(orders) if o.member in group.members]
-        if not isinstance(group.generator, ReferenceGenerator):
-            # The stack is decoded as a whole, in its own order, members without an order too.
-            by_member = {orders[i].member: i for i in wanted}
-            empty = [Order(m, m, 0) for m in group.members if m not in by_member]
-            listed = {orders[i].member: orders[i] for i in wanted} | {o.member: o for o in empty}
-            tasks.append(
-                (
-                    group,
-                    [by_member.get(m) for m in group.members],
-                    [listed[m] for m in group.members],
-                )
-            )
-        elif wanted:
+        wanted = [i for i, o in enumerate(orders) if o.member in group.members and o.n_rows]
+        if wanted:
             tasks.append((group, wanted, [orders[i] for i in wanted]))
-    tasks = [t for t in tasks if any(o.n_rows for o in t[2])]
     work = max((_sampling_work(g, o) for g, _, o in tasks), default=0)
-    device = arguments["device"]
-    calls = ((group, listed, root, arguments) for group, _, listed in tasks)
+    calls = ((g, listed, root, settings, output, device) for g, _, listed in tasks)
     results = list(run_jobs(_draw_group, calls, n_jobs, device=device, work=work))
     warn_of_drawing([used for _, used in results], device)
-    drawn, infos = [None] * len(orders), [None] * len(orders)
-    for (_, positions, _), ((rows, origins, info), _) in zip(tasks, results, strict=True):
-        for j, i in enumerate(positions):
-            if i is not None:
-                drawn[i] = (rows[j].numpy(), origins[j].numpy())
-                infos[i] = {
-                    # A number, or an array of one for each lag.
-                    name: value[j].numpy().copy() if value.dim() > 1 else float(value[j])
-                    for name, value in info.items()
-                }
-    return drawn, infos
+    drawn = [None] * len(orders)
+    for (_, positions, _), (parts, _) in zip(tasks, results, strict=True):
+        for i, part in zip(positions, parts, strict=True):
+            info = {n: v.numpy() if torch.is_tensor(v) else v for n, v in part.info.items()}
+            drawn[i] = (part.rows.numpy(), part.origins.numpy(), info)
+    return drawn
 
 
 def _sampling_work(group, orders):

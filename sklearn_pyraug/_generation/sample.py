@@ -47,17 +47,7 @@ def draw_classes(generators, n_new, root, settings, device, n_jobs):
         In the order of the class indices.
     """
     orders = [Order(generators.plan.member(k), k, n) for k, n in sorted(n_new.items())]
-    drawn, infos = draw_groups(
-        generators.trained,
-        orders,
-        root,
-        n_jobs,
-        settings=settings,
-        device=device,
-        noisy=generators.output.noisy,
-        transfer=generators.output.transfer,
+    drawn = draw_groups(
+        generators.trained, orders, settings, generators.output, root, device, n_jobs
     )
-    return {
-        order.label: ClassDraw(rows, origins, info)
-        for order, (rows, origins), info in zip(orders, drawn, infos, strict=True)
-    }
+    return {order.label: ClassDraw(*own) for order, own in zip(orders, drawn, strict=True)}

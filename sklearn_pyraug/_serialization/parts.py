@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .._generation.fitted import ClassGenerators, Output, Plan
+from .._generation.fitted import ClassGenerators, Plan
 from .._generation.groups import TrainedGroup
 from .._generation.min_distance import Guard, PrivacyCounts, PrivacyReport, Spacing
 from .._preprocessing.categorical import Levels
@@ -27,6 +27,7 @@ from ..rhvae import (
     ClassHistory,
     FlowSettings,
     Generator,
+    Output,
     ReferenceGenerator,
     Resolution,
     Transfer,

@@ -7,10 +7,10 @@ from .latent import METRICS, SAMPLERS, SamplerSettings
 from .model import Architecture, FlowSettings, RHVAEStack, build_stack
 from .reference_generator import (
     ReferenceGenerator,
-    Transfer,
     draw_from_references,
     train_reference_generator,
 )
+from .requests import Drawn, DrawRequest, FitSettings, Output, Training, TrainingData, Transfer
 from .training.records import ClassHistory, TrainingSettings
 
 __all__ = [
@@ -18,12 +18,18 @@ __all__ = [
     "SAMPLERS",
     "Architecture",
     "ClassHistory",
+    "DrawRequest",
+    "Drawn",
+    "FitSettings",
     "FlowSettings",
     "Generator",
+    "Output",
     "RHVAEStack",
     "ReferenceGenerator",
     "Resolution",
     "SamplerSettings",
+    "Training",
+    "TrainingData",
     "TrainingSettings",
     "Transfer",
     "build_stack",

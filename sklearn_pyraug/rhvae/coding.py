@@ -17,7 +17,6 @@ from .metric.chains import chains
 from .metric.geodesics import Geodesic, geodesic, point_at
 from .metric.learned import Metric, local_metric
 from .metric.posterior import local_posterior, posterior_log_volume
-from .reference_generator import ReferenceGenerator
 
 __all__ = [
     "code_references",
@@ -70,10 +69,6 @@ def member_of(generator, position, dtype=torch.float64):
     for name, value in zip(generator._fields, generator, strict=True):
         if isinstance(value, list):
             fields[name] = [value[position]]
-    if isinstance(generator, ReferenceGenerator):
-        for name in ("rows", "fine"):
-            if fields.get(name) is not None:
-                fields[name] = [rows.to(dtype) for rows in fields[name]]
     return generator._replace(**fields)
 
 

@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 import torch
 
+from .coding import member_of
 from .latent import Latent, make_latent, sample_latent
+from .log_likelihood import score_rows
 from .model import RHVAEStack, build_stack
 from .networks.mlp import Posterior
+from .requests import Drawn, DrawRequest, Training, split_info
 from .training.data import split_rows, weights_of
 from .training.net import train_stack
 from .weighting import in_rounds
@@ -40,6 +43,76 @@ class Generator(NamedTuple):
     latent: Latent
     origins: list
     weights: list | None = None
+
+    @property
+    def references(self):
+        """The rows from which new ones start: None, since decoders start from z alone."""
+        return None
+
+    def seen(self, rows):
+        """Return coded rows as the networks see them."""
+        return rows
+
+    def row_references(self, label, x):
+        """Return the reference rows of given rows: None."""
+        return None
+
+    def code_references(self, label, z):
+        """Return the reference rows of given codes: None."""
+        return None
+
+    def member(self, position, dtype=torch.float64):
+        """Return the generator of one member alone, see :func:`.coding.member_of`."""
+        return member_of(self, position, dtype)
+
+    def draw(self, requests, settings, output, *, device="cpu"):
+        """Draw new rows, see :func:`draw_rows`.
+
+        Parameters
+        ----------
+        requests : list of DrawRequest
+            At most one for each member.
+        settings : SamplerSettings
+        output : Output
+        device : str, default="cpu"
+
+        Returns
+        -------
+        drawn : list of Drawn
+        """
+        # The stack is decoded as a whole, in its own order, with members that draw nothing.
+        idle = torch.Generator()
+        by_member = {m: DrawRequest(m, m, 0, idle, idle) for m in range(self.stack.n_classes)}
+        by_member |= {q.member: q for q in requests}
+        streams = {
+            "mcmc": [q.mcmc for q in by_member.values()],
+            "decode": [q.decode for q in by_member.values()],
+        }
+        counts = [q.n_rows for q in by_member.values()]
+        rows, origins, info = draw_rows(
+            self, counts, settings, streams, device=device, noisy=output.noisy
+        )
+        return [
+            Drawn(rows[q.member], origins[q.member], split_info(info, q.member)) for q in requests
+        ]
+
+    def score(self, label, x, stream, *, n_importance, device="cpu"):
+        """Estimate log p(x | class) under a single member, see :func:`.score_rows`.
+
+        Parameters
+        ----------
+        label : int
+            Not used: a member knows one class.
+        x : Tensor of shape (n, n_features)
+        stream : torch.Generator
+        n_importance : int
+        device : str, default="cpu"
+
+        Returns
+        -------
+        scores : Tensor of shape (n,)
+        """
+        return score_rows(self, x, stream, n_importance=n_importance, device=device)[0]
 
 
 def _furthest_first(c, n_kept, generator, row_weight=None):
@@ -115,77 +188,48 @@ def exact_latent(stack, rows, max_centroids, generators, kind="learned", weights
     return make_latent(kind, posterior, chosen(L), mask, stack), origins
 
 
-def train_generator(
-    rows,
-    architecture,
-    flow,
-    training,
-    streams,
-    *,
-    validation_fraction=0.0,
-    max_centroids=None,
-    metric="learned",
-    device="cpu",
-    description="RHVAE",
-    weights=None,
-    groups=None,
-    store=None,
-):
+def train_generator(data, settings, streams, *, device="cpu", description="RHVAE", store=None):
     """Train one RHVAE per class, side by side.
 
     Parameters
     ----------
-    rows : list of Tensor of float32, each of shape (n_k, n_features)
-        Coded rows of each class, on the CPU.
-    architecture : Architecture
-    flow : FlowSettings
-    training : TrainingSettings
+    data : list of TrainingData
+        One per class.
+    settings : FitSettings
     streams : dict of str to list of torch.Generator
         CPU streams ``"weights"``, ``"shuffle"``, ``"noise"`` and ``"split"``, one per class.
-    validation_fraction : float in [0, 1), default=0.0
-        Share of each class's rows that is held out to choose the best weights.
-    max_centroids : int or None, default=None
-        See :func:`exact_latent`.
-    metric : {"learned", "posterior"}, default="learned"
-        See :func:`.latent.make_latent`.
     device : str, default="cpu"
     description : str, default="RHVAE"
         Text of the progress bar.
-    weights : list of (Tensor of float64 of shape (n_k,), or None), or None, default=None
-        Weights of the rows, in whose proportion they count in the loss and chains start at them;
-        within each class of mean 1.
-    groups : list of (Tensor of int64 of shape (n_k,), or None), or None, default=None
-        Groups of rows that are held out together or not at all.
     store : object or None, default=None
-        Keeps the state of the training, see :func:`.training.train_stack`.
+        Keeps the state of the training, see :func:`.training.net.train_stack`.
 
     Returns
     -------
-    generator : Generator
-    history : list of ClassHistory
-    interrupted : KeyboardInterrupt or None
-        Set where the user interrupted the training; the generator has the best weights
-        so far.
+    training : Training
+        With a :class:`Generator`.
     """
-    stack = build_stack(architecture, flow, streams["weights"])
-    none = [None] * len(rows)
+    stack = build_stack(settings.architecture, settings.flow, streams["weights"])
     split = [
-        split_rows(r, validation_fraction, g, w, ids)
-        for r, g, w, ids in zip(
-            rows, streams["split"], weights or none, groups or none, strict=True
-        )
+        split_rows(own.rows, settings.validation_fraction, g, own.weights, own.groups)
+        for own, g in zip(data, streams["split"], strict=True)
     ]
     train = [s.train for s in split]
     theta = stack.likelihood.start_at(train, weights_of([s.weight for s in split], train))
     if hasattr(stack.decoder, "start_at"):
         # Saves the epochs in which the network would only learn the mean row.
         stack.decoder.start_at(theta)
-    history, interrupted = train_stack(stack, split, training, streams, device, description, store)
-    weights = weights_of(weights or none, rows)
-    latent, origins = exact_latent(stack, rows, max_centroids, streams["split"], metric, weights)
+    history, interrupted = train_stack(
+        stack, split, settings.training, streams, device, description, store
+    )
+    rows = [own.rows for own in data]
+    weights = weights_of([own.weights for own in data], rows)
+    latent, origins = exact_latent(
+        stack, rows, settings.max_centroids, streams["split"], settings.metric, weights
+    )
     if weights is not None:
         weights = [w[o] for w, o in zip(weights, origins, strict=True)]
-    return Generator(stack, latent, origins, weights), history, interrupted
+    return Training(Generator(stack, latent, origins, weights), history, interrupted)
 
 
 @torch.no_grad()

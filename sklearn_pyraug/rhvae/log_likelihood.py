@@ -29,11 +29,6 @@ from .elbo import importance_log_likelihood
 
 __all__ = ["score_from_references", "score_rows"]
 
-# Draws of z per row and class, or per row and reference: so many values in all, within bounds.
-# The differences between classes add up over the columns, the estimate's error only over the
-# dimensions of z, so that wide rows, which cost more, need fewer draws.
-_N_VALUES = 2000
-_N_IMPORTANCE = (2, 20)
 # References per row.
 _N_NEAREST = 5
 # Rows per member, and values per tensor of a stack's rows, that are worked on at once: bounds
@@ -43,55 +38,48 @@ _CHUNK_VALUES = 2**21
 
 
 @torch.no_grad()
-def score_rows(generator, rows, streams, *, n_importance=None, common=False, device="cpu"):
+def score_rows(generator, x, stream, *, n_importance, device="cpu"):
     """Estimate log p(x | class) under generators without reference rows.
 
     Parameters
     ----------
     generator : Generator
         One class per member.
-    rows : list of Tensor of float32, each of shape (n_j, D)
-        Coded rows, in sets.
-    streams : list of torch.Generator
-        One CPU stream per set, so that the scores of a set do not depend on the others.
-    n_importance : int or None, default=None
-        Draws S of z per row and class; None takes 20 for narrow rows, down to 2 for wide ones.
-    common : bool, default=False
-        Whether all rows of a set share their draws, so that a row's score does not depend on
-        which others are scored with it.
+    x : Tensor of shape (n, D)
+        Coded rows.
+    stream : torch.Generator
+        On the CPU. All rows share their draws, so that a row's score does not depend on which
+        others are scored with it.
+    n_importance : int
+        Draws S of z per row and class.
     device : str, default="cpu"
 
     Returns
     -------
-    scores : list of Tensor, each of shape (K, n_j)
+    scores : Tensor of shape (K, n)
         In nats, on the CPU; −∞ where the estimate is not a number, as for a row so far from a
         class that the posterior's flow diverges.
     """
     stack = generator.stack.to(device)
     metric = generator.latent.map(lambda t: t.to(device)).metric
-    scores = []
-    for x, g in zip(rows, streams, strict=True):
-        parts, start = [], g.get_state()
-        for part in x.split(_chunk(stack, x)):
-            if common:
-                g.set_state(start)
-            part = part.to(device)
-            parts.append(_log_likelihood(stack, metric, part, None, g, n_importance, common).cpu())
-        scores.append(torch.cat(parts, 1))
+    parts, start = [], stream.get_state()
+    for part in x.split(_chunk(stack, x)):
+        stream.set_state(start)
+        part = part.to(device)
+        parts.append(_log_likelihood(stack, metric, part, None, stream, n_importance).cpu())
     generator.stack.cpu()
-    return scores
+    return torch.cat(parts, 1)
 
 
 @torch.no_grad()
 def score_from_references(
     generator,
     labels,
-    rows,
-    streams,
+    x,
+    stream,
     *,
+    n_importance,
     n_nearest=_N_NEAREST,
-    n_importance=None,
-    common=False,
     device="cpu",
 ):
     """Estimate log p(x | class) under generators with reference rows.
@@ -101,23 +89,21 @@ def score_from_references(
     generator : ReferenceGenerator
     labels : sequence of int, of length K
         For each member the class among whose rows its references are.
-    rows : list of Tensor of float32, each of shape (n_j, D)
-        Coded rows, in sets.
-    streams : list of torch.Generator
-        One CPU stream per set, so that the scores of a set do not depend on the others.
+    x : Tensor of shape (n, D)
+        Coded rows.
+    stream : torch.Generator
+        On the CPU. All rows share their draws, so that a row's score does not depend on which
+        others are scored with it.
+    n_importance : int
+        Draws S of z per row and reference.
     n_nearest : int, default=5
         References m per row and class, or all of a smaller class. A reference from which a row
         was made is one like any other.
-    n_importance : int or None, default=None
-        Draws S of z per row and reference; None takes 20 for narrow rows, down to 2 for wide ones.
-    common : bool, default=False
-        Whether all rows of a set share their draws, so that a row's score does not depend on
-        which others are scored with it.
     device : str, default="cpu"
 
     Returns
     -------
-    scores : list of Tensor, each of shape (K, n_j)
+    scores : Tensor of shape (K, n)
         In nats, on the CPU; −∞ where the estimate is not a number.
     """
     stack = generator.stack.to(device)
@@ -131,25 +117,21 @@ def score_from_references(
     log_w = None
     if generator.weights is not None:
         log_w, log_n = _log_weights(generator, labels, device)
-    scores = []
-    for x, g in zip(map(generator.seen, rows), streams, strict=True):
-        parts, start = [], g.get_state()
-        for part in x.split(max(1, _chunk(stack, x) // m)):
-            if common:
-                g.set_state(start)
-            part = part.to(device)
-            found = [_nearest(part, r, m) for r in own]
-            nearest, absent = (torch.stack(values) for values in zip(*found, strict=True))
-            r = torch.stack([x[i] for x, i in zip(own, nearest, strict=True)])
-            pairs = part.repeat_interleave(m, 0)
-            log_p = _log_likelihood(stack, metric, pairs, r.flatten(1, 2), g, n_importance, common)
-            log_p = log_p.view(*r.shape[:3]).masked_fill(absent.unsqueeze(1), -math.inf)
-            if log_w is not None:
-                log_p += torch.stack([w[i] for w, i in zip(log_w, nearest, strict=True)])
-            parts.append((log_p.logsumexp(-1) - log_n).cpu())
-        scores.append(torch.cat(parts, 1))
+    x, parts, start = generator.seen(x), [], stream.get_state()
+    for part in x.split(max(1, _chunk(stack, x) // m)):
+        stream.set_state(start)
+        part = part.to(device)
+        found = [_nearest(part, r, m) for r in own]
+        nearest, absent = (torch.stack(values) for values in zip(*found, strict=True))
+        r = torch.stack([rows[i] for rows, i in zip(own, nearest, strict=True)])
+        pairs = part.repeat_interleave(m, 0)
+        log_p = _log_likelihood(stack, metric, pairs, r.flatten(1, 2), stream, n_importance)
+        log_p = log_p.view(*r.shape[:3]).masked_fill(absent.unsqueeze(1), -math.inf)
+        if log_w is not None:
+            log_p += torch.stack([w[i] for w, i in zip(log_w, nearest, strict=True)])
+        parts.append((log_p.logsumexp(-1) - log_n).cpu())
     generator.stack.cpu()
-    return scores
+    return torch.cat(parts, 1)
 
 
 def _chunk(stack, x):
@@ -174,12 +156,9 @@ def _nearest(x, own, m):
     return found, torch.arange(m, device=x.device) >= m - lacking
 
 
-def _log_likelihood(stack, metric, x, r, stream, n_importance, common):
+def _log_likelihood(stack, metric, x, r, stream, n_importance):
     """Return log p(x), or log p(x | r), of the same rows x (n, D) under every member, (K, n)."""
-    if n_importance is None:
-        low, high = _N_IMPORTANCE
-        n_importance = min(high, max(low, _N_VALUES // x.shape[1]))
     x = x.expand(stack.n_classes, -1, -1)
     mask = torch.ones_like(x[..., 0])
-    log_p = importance_log_likelihood(stack, x, mask, metric, stream, n_importance, r, common)
+    log_p = importance_log_likelihood(stack, x, mask, metric, stream, n_importance, r, common=True)
     return torch.where(log_p.isnan(), -math.inf, log_p)

@@ -18,11 +18,14 @@ from typing import NamedTuple
 
 import torch
 
+from .coding import code_references, member_of, nearest_references
 from .images.resolution import Resolution
 from .latent import Latent, make_latent, sample_latent
 from .likelihoods.mixed import MixedLikelihood
+from .log_likelihood import score_from_references
 from .model import RHVAEStack, build_stack
 from .networks.mlp import Posterior
+from .requests import Drawn, Training, split_info
 from .training.data import ClassRows, mean_one, padded, split_rows, weights_of
 from .training.net import train_stack
 from .training.pairs import (
@@ -34,7 +37,7 @@ from .training.pairs import (
 )
 from .weighting import in_rounds
 
-__all__ = ["ReferenceGenerator", "Transfer", "draw_from_references", "train_reference_generator"]
+__all__ = ["ReferenceGenerator", "draw_from_references", "train_reference_generator"]
 
 # Rows, and values, that are decoded at once: bounds the memory.
 _CHUNK = 2048
@@ -43,22 +46,6 @@ _CHUNK_VALUES = 2**23
 _PAIRS_PER_ROW = 8
 # Rows with which a class relies on its own pairs in half of the cases.
 _BORROWING = 50
-
-
-class Transfer(NamedTuple):
-    """How much of a pair's difference a reference row takes over; see the module's formula.
-
-    Attributes
-    ----------
-    low, high : float
-        s₀ and s₁.
-    residual : float
-        ω.
-    """
-
-    low: float = 0.1
-    high: float = 1.0
-    residual: float = 1.0
 
 
 class ReferenceGenerator(NamedTuple):
@@ -101,6 +88,89 @@ class ReferenceGenerator(NamedTuple):
     def seen(self, rows):
         """Return coded rows as the networks see them."""
         return rows if self.resolution is None else self.resolution.encode(rows)
+
+    def row_references(self, label, x):
+        """Return the nearest training row of a class that is another than each of x.
+
+        Parameters
+        ----------
+        label : int
+        x : Tensor of shape (n, n_seen)
+            Rows as the networks see them; of a single member.
+
+        Returns
+        -------
+        r : Tensor of shape (n, n_seen)
+        """
+        return self.rows[0][nearest_references(self, label, x)]
+
+    def code_references(self, label, z):
+        """Return the reference rows that belong to codes, see :func:`.coding.code_references`.
+
+        Parameters
+        ----------
+        label : int
+        z : Tensor of shape (n, latent_dim)
+            Of a single member.
+
+        Returns
+        -------
+        r : Tensor of shape (n, n_features)
+        """
+        return self.references[0][code_references(self, label, z)]
+
+    def member(self, position, dtype=torch.float64):
+        """Return the generator of one member alone, see :func:`.coding.member_of`."""
+        own = member_of(self, position, dtype)
+        fine = None if own.fine is None else [x.to(dtype) for x in own.fine]
+        return own._replace(rows=[x.to(dtype) for x in own.rows], fine=fine)
+
+    def draw(self, requests, settings, output, *, device="cpu"):
+        """Draw new rows, see :func:`draw_from_references`.
+
+        Parameters
+        ----------
+        requests : list of DrawRequest
+        settings : SamplerSettings
+        output : Output
+        device : str, default="cpu"
+
+        Returns
+        -------
+        drawn : list of Drawn
+        """
+        rows, references, info = draw_from_references(
+            self,
+            [q.member for q in requests],
+            [q.label for q in requests],
+            [q.n_rows for q in requests],
+            settings,
+            {"mcmc": [q.mcmc for q in requests], "decode": [q.decode for q in requests]},
+            transfer=output.transfer,
+            noisy=output.noisy,
+            device=device,
+        )
+        return [Drawn(rows[j], references[j], split_info(info, j)) for j in range(len(requests))]
+
+    def score(self, label, x, stream, *, n_importance, device="cpu"):
+        """Estimate log p(x | class) under a single member, see :func:`.score_from_references`.
+
+        Parameters
+        ----------
+        label : int
+            The class among whose rows the references are.
+        x : Tensor of shape (n, n_features)
+        stream : torch.Generator
+        n_importance : int
+        device : str, default="cpu"
+
+        Returns
+        -------
+        scores : Tensor of shape (n,)
+        """
+        return score_from_references(
+            self, [label], x, stream, n_importance=n_importance, device=device
+        )[0]
 
 
 def _chunk(n_features):
@@ -188,85 +258,55 @@ def _split(rows, labels, fraction, generator, n_neighbors, weight=None, groups=N
 
 
 def train_reference_generator(
-    rows,
-    labels,
-    architecture,
-    flow,
-    training,
-    streams,
-    *,
-    n_neighbors=None,
-    metric="learned",
-    validation_fraction=0.0,
-    max_centroids=None,
-    device="cpu",
-    description="RHVAE",
-    weights=None,
-    groups=None,
-    store=None,
+    data, settings, streams, *, device="cpu", description="RHVAE", store=None
 ):
     """Train a stack of generators on pairs of rows of one class.
 
     Parameters
     ----------
-    rows : list of Tensor of float32, each of shape (n_m, n_features)
-        Coded rows of each member, on the CPU.
-    labels : list of Tensor of int64, each of shape (n_m,)
-        The class index of each row; at least one class of every member has two rows.
-    architecture : Architecture
-        With a decoder that starts from a reference row.
-    flow : FlowSettings
-    training : TrainingSettings
+    data : list of TrainingData
+        One per member, with labels; at least one class of every member has two rows. A pair
+        counts by the product of the weights of its rows, and is drawn in proportion to it.
+    settings : FitSettings
+        With a decoder that starts from a reference row. `max_centroids` is the largest number of
+        pairs per member whose codes make up the metric.
     streams : dict of str to list of torch.Generator
         CPU streams ``"weights"``, ``"shuffle"``, ``"noise"`` and ``"split"``, one per member.
-    n_neighbors : int or None, default=None
-        A row's references are its so many nearest rows of its class; None for all.
-    metric : {"learned", "posterior"}, default="learned"
-    validation_fraction : float in [0, 1), default=0.0
-    max_centroids : int or None, default=None
-        Most pairs per member whose codes make up the metric.
     device : str, default="cpu"
     description : str, default="RHVAE"
         Text of the progress bar.
-    weights : list of (Tensor of float64 of shape (n_m,), or None), or None, default=None
-        Weights of the rows, within each class of mean 1: a pair counts by the product of both in
-        the loss and is drawn in proportion to it, and so are references to their weight.
-    groups : list of (Tensor of int64 of shape (n_m,), or None), or None, default=None
-        Groups of rows that are held out together or not at all.
     store : object or None, default=None
-        Keeps the state of the training, see :func:`.training.train_stack`.
+        Keeps the state of the training, see :func:`.training.net.train_stack`.
 
     Returns
     -------
-    generator : ReferenceGenerator
-    history : list of ClassHistory
-    interrupted : KeyboardInterrupt or None
-        Set where the user interrupted the training.
+    training : Training
+        With a :class:`ReferenceGenerator`.
     """
-    stack = build_stack(architecture, flow, streams["weights"])
-    resolution, fine = architecture.resolution, None
+    stack = build_stack(settings.architecture, settings.flow, streams["weights"])
+    rows, labels, fine = [own.rows for own in data], [own.labels for own in data], None
+    resolution, n_neighbors = settings.architecture.resolution, settings.n_neighbors
     if resolution is not None:
         fine, rows = rows, [resolution.encode(x) for x in rows]
-    none = [None] * len(rows)
-    weights = weights_of(weights or none, rows)
-    each = weights or none
+    weights = weights_of([own.weights for own in data], rows)
+    each = weights or [None] * len(data)
     split = [
-        _split(x, y, validation_fraction, g, n_neighbors, w, ids)
-        for x, y, g, w, ids in zip(
-            rows, labels, streams["split"], each, groups or none, strict=True
-        )
+        _split(x, own.labels, settings.validation_fraction, g, n_neighbors, w, own.groups)
+        for x, own, g, w in zip(rows, data, streams["split"], each, strict=True)
     ]
     stack.likelihood.start_at(
         [s.train for s in split], None if weights is None else [s.weight for s in split]
     )
-    history, interrupted = train_stack(stack, split, training, streams, device, description, store)
+    history, interrupted = train_stack(
+        stack, split, settings.training, streams, device, description, store
+    )
     pairs = [
-        _make_pairs(x, y, n_neighbors, g, max_centroids, w)
+        _make_pairs(x, y, n_neighbors, g, settings.max_centroids, w)
         for x, y, g, w in zip(rows, labels, streams["split"], each, strict=True)
     ]
-    latent = _latent_of_pairs(stack, rows, pairs, metric)
+    latent = _latent_of_pairs(stack, rows, pairs, settings.metric)
     generator = ReferenceGenerator(stack, latent, rows, labels, pairs, resolution, fine, weights)
-    return generator, history, interrupted
+    return Training(generator, history, interrupted)
 
 
 @torch.no_grad()

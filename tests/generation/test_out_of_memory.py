@@ -13,6 +13,8 @@ from sklearn_pyraug._generation import groups as _parallel
 from sklearn_pyraug._generation import memory as _out_of_memory
 from sklearn_pyraug._generation.memory import draw_within_memory, train_within_memory
 from sklearn_pyraug.rhvae import TrainingSettings
+from sklearn_pyraug.rhvae import generator as direct
+from sklearn_pyraug.rhvae import reference_generator as with_references
 
 MESSAGES = [
     "CUDA error: out of memory",
@@ -58,8 +60,8 @@ def pretended(monkeypatch):
             monkeypatch.setattr(module, name, on_cpu(getattr(module, name), device.take))
         draws = draws or Device(np.inf)
         for module, name in [
-            (_parallel, "draw_rows"),
-            (_parallel, "draw_from_references"),
+            (direct, "draw_rows"),
+            (with_references, "draw_from_references"),
         ]:
             monkeypatch.setattr(module, name, on_cpu(getattr(module, name), draws.take))
         monkeypatch.setattr("sklearn_pyraug._base.check_device", lambda name: "cuda")
@@ -73,13 +75,12 @@ def on_cpu(function, take):
     """Return a function that asks the pretended device for room, then works on the CPU."""
 
     def call(*args, device, **kwargs):
-        training = kwargs.get("training")
+        training = getattr(args[1], "training", None)
         take(1 if training is None else training.batch_size, device)
         result = function(*args, device="cpu", **kwargs)
         if training is None:
             return result
-        generator, history, interrupted = result
-        return generator, [h._replace(device=device) for h in history], interrupted
+        return result._replace(history=[h._replace(device=device) for h in result.history])
 
     return call
 

@@ -65,10 +65,10 @@ def test_groups_do_not_depend_on_the_number_of_jobs(monkeypatch):
     X = rng.normal(size=(len(y), 2))
     train, lock, seen = _parallel.train_generator, Lock(), []
 
-    def recorded(rows, *args, **kwargs):
+    def recorded(data, *args, **kwargs):
         with lock:
-            seen[-1].add(tuple(len(r) for r in rows))
-        return train(rows, *args, **kwargs)
+            seen[-1].add(tuple(len(own.rows) for own in data))
+        return train(data, *args, **kwargs)
 
     monkeypatch.setattr(_parallel, "train_generator", recorded)
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1000})

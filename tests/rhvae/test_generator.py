@@ -5,9 +5,11 @@ import torch
 
 from sklearn_pyraug.rhvae import (
     Architecture,
+    FitSettings,
     FlowSettings,
     Generator,
     SamplerSettings,
+    TrainingData,
     TrainingSettings,
     build_stack,
     draw_rows,
@@ -75,12 +77,14 @@ def test_centroids_are_those_of_the_final_weights():
     """The original kept centroids from within the last epoch."""
     rows, s = some_rows(), streams()
     generator, _, _ = train_generator(
-        rows,
-        Architecture(D, hidden_layer_sizes=(8,)),
-        FlowSettings(latent_dim=d),
-        TrainingSettings(max_epochs=5, batch_size=8, lr=0.02, patience=2),
+        [TrainingData(x) for x in rows],
+        FitSettings(
+            Architecture(D, hidden_layer_sizes=(8,)),
+            FlowSettings(latent_dim=d),
+            TrainingSettings(max_epochs=5, batch_size=8, lr=0.02, patience=2),
+            validation_fraction=0.3,
+        ),
         s,
-        validation_fraction=0.3,
     )
     # Held-out rows are rows of the class, too.
     assert [len(o) for o in generator.origins] == list(SIZES)
@@ -262,10 +266,12 @@ def test_each_class_is_drawn_from_its_own_model():
     s = streams()
     rows = [x - 1.5 + 2.0 * k for k, x in enumerate(some_rows())]
     generator, _, _ = train_generator(
-        rows,
-        Architecture(D, hidden_layer_sizes=(8,)),
-        FlowSettings(latent_dim=d),
-        TrainingSettings(max_epochs=100, batch_size=32, lr=0.01),
+        [TrainingData(x) for x in rows],
+        FitSettings(
+            Architecture(D, hidden_layer_sizes=(8,)),
+            FlowSettings(latent_dim=d),
+            TrainingSettings(max_epochs=100, batch_size=32, lr=0.01),
+        ),
         s,
     )
     new, _, _ = draw_rows(generator, (300, 300), SETTINGS, s)

@@ -10,7 +10,9 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from sklearn_pyraug.rhvae import (
     Architecture,
+    FitSettings,
     FlowSettings,
+    TrainingData,
     TrainingSettings,
     build_stack,
     train_generator,
@@ -224,10 +226,14 @@ def linear_model(seed, trained):
     rows = linear_gaussian_rows(seed)
     names = ("weights", "shuffle", "noise", "split")
     generator, _, _ = train_generator(
-        [rows],
-        linear_architecture(),
-        FlowSettings(latent_dim=d, n_leapfrog=3),
-        TrainingSettings(max_epochs=150 if trained else 2, batch_size=100, lr=0.02, patience=None),
+        [TrainingData(rows)],
+        FitSettings(
+            linear_architecture(),
+            FlowSettings(latent_dim=d, n_leapfrog=3),
+            TrainingSettings(
+                max_epochs=150 if trained else 2, batch_size=100, lr=0.02, patience=None
+            ),
+        ),
         {name: streams(seed * 10 + i, 1) for i, name in enumerate(names)},
     )
     return generator, rows

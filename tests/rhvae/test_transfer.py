@@ -6,9 +6,11 @@ import torch
 
 from sklearn_pyraug.rhvae import (
     Architecture,
+    FitSettings,
     FlowSettings,
     ReferenceGenerator,
     SamplerSettings,
+    TrainingData,
     TrainingSettings,
     Transfer,
     build_stack,
@@ -359,15 +361,13 @@ def train(rows, labels, **arguments):
     settings |= arguments.pop("settings", {})
     seeds = arguments.pop("seeds", range(n))
     s = {name: [streams(1, seed)[name][0] for seed in seeds] for name in NAMES}
-    return train_reference_generator(
-        rows,
-        labels,
+    fit = FitSettings(
         arguments.pop("architecture", Architecture(D, "gaussian", (16,), decoder="residual")),
         FlowSettings(latent_dim=d, n_leapfrog=arguments.pop("n_leapfrog", 0)),
         TrainingSettings(**settings),
-        s,
         **arguments,
     )
+    return train_reference_generator(list(map(TrainingData, rows, labels)), fit, s)
 
 
 def two_classes():

@@ -8,8 +8,10 @@ from torch import nn
 
 from sklearn_pyraug.rhvae import (
     Architecture,
+    FitSettings,
     FlowSettings,
     SamplerSettings,
+    TrainingData,
     TrainingSettings,
     build_stack,
     draw_rows,
@@ -52,14 +54,13 @@ def some_rows(label, n):
 def train(classes, *, architecture=ARCHITECTURE, flow=FLOW, validation_fraction=0.0, **settings):
     """Train the classes {label: rows}."""
     settings = {"max_epochs": 8, "batch_size": 20, "lr": 5e-3, "patience": None} | settings
-    return train_generator(
-        list(classes.values()),
+    fit = FitSettings(
         architecture,
         flow,
         TrainingSettings(**settings),
-        streams(*classes),
         validation_fraction=validation_fraction,
     )
+    return train_generator([TrainingData(x) for x in classes.values()], fit, streams(*classes))
 
 
 def weights_of(generator, k):
