@@ -1,4 +1,8 @@
-"""What the plots of a report show, and how they are drawn: distributions, never single values."""
+"""What pictures of real and synthetic rows show, and how these are drawn.
+
+Distributions by column, and rows in a plane: for the report, which tells of no single row, and for
+the displays of :mod:`sklearn_pyraug.plotting`.
+"""
 
 import io
 from typing import NamedTuple
@@ -9,19 +13,31 @@ from sklearn.decomposition import PCA
 from ..metrics import distance_to_closest_record
 from ..metrics._columns import _read
 
-__all__ = ["Histogram", "ReportPlots", "draw_plots", "find_plots"]
+__all__ = [
+    "Histogram",
+    "ReportPlots",
+    "draw_histogram",
+    "draw_plots",
+    "find_histogram",
+    "find_plots",
+    "plain",
+    "principal_plane",
+    "shortened",
+]
 
 _N_BINS = 20
-# Points of either kind in the scatter plot, and categories of a column.
-_MAX_POINTS, _MAX_CATEGORIES = 500, 8
-# A category that fewer real rows have is not named.
+# Numbers of no more different values than this are drawn as categories, one bar each.
+_MAX_VALUES = 12
+# Bars of a column of categories; the rarer ones share the last one.
+_MAX_CATEGORIES = 8
+# A category that fewer real rows have is not named in a report.
 _MIN_NAMED = 5
-# Shares that sum to this much less than 1 do so by rounding.
-_ROUNDING = 1e-9
+# Points of either kind in the scatter plot of a report.
+_MAX_POINTS = 500
 # Beyond, widths of bins and variances would overflow.
 _LARGEST = 1e100
-# Seen apart by the colour-blind, and in grey.
-_REAL, _SYNTHETIC = "#0b5394", "#e69f00"
+# They differ in grey, too.
+_REAL, _SYNTHETIC = "0.75", "#D55E00"
 _INCHES, _DPI = (7.2, 2.8), 110
 
 
@@ -35,12 +51,16 @@ class Histogram(NamedTuple):
         Ends of intervals, or categories.
     real : ndarray of shape (n_bins,)
     synthetic : ndarray of shape (n_bins,)
+    missing : tuple of two floats, default=(0.0, 0.0)
+        Shares of missing numbers among real and among synthetic rows; the others are those of the
+        known ones.
     """
 
     name: str
     bins: object
     real: np.ndarray
     synthetic: np.ndarray
+    missing: tuple = (0.0, 0.0)
 
 
 class ReportPlots(NamedTuple):
@@ -83,71 +103,115 @@ def find_plots(real, synthetic, closeness, columns, categorical, seed):
     """
     distances = None
     if closeness is not None:
-        fresh = distance_to_closest_record(closeness[1].coded, closeness[0].coded, scale=None)
-        new = distance_to_closest_record(synthetic.coded, real.coded, scale=None)
-        distances = _of_numbers("distance to the closest training row", fresh, new, 0.0)
+        pair = [
+            distance_to_closest_record(other.coded, training.coded, scale=None)
+            for other, training in ((closeness[1], closeness[0]), (synthetic, real))
+        ]
+        name, weights = "distance to the closest training row", [np.ones(len(d)) for d in pair]
+        distances = _of_intervals(name, pair, weights, least=0.0)
     mask = categorical if categorical.any() else None
     tables = [_read("X", rows.X, mask) for rows in (real, synthetic)]
     shown = [
-        (_of_categories if categorical[j] else _of_column)(name, *tables, j) for j, name in columns
+        find_histogram(name, *(table.column(j) for table in tables), least_named=_MIN_NAMED)
+        for j, name in columns
     ]
-    return ReportPlots(distances, tuple(shown), *_components(real, synthetic, seed))
+    rng = np.random.default_rng(seed)
+    few = [X[rng.permutation(len(X))[:_MAX_POINTS]] for X in (real.coded, synthetic.coded)]
+    return ReportPlots(distances, tuple(shown), *principal_plane(*few)[0])
 
 
-def _of_column(name, real, synthetic, j):
-    x, x_new = (table.values[:, j] for table in (real, synthetic))
-    return _of_numbers(name, x[~np.isnan(x)], x_new[~np.isnan(x_new)])
+def find_histogram(name, x, x_new, weights=None, *, least_named=0):
+    """Return how the values of a column are distributed among real and among synthetic rows.
+
+    Parameters
+    ----------
+    name : str
+    x, x_new : ndarray of shape (n,) and of shape (n_new,)
+        Floats, NaN where one is missing, or objects, which are categories.
+    weights : ndarray of shape (n_new,), default=None
+        Of the synthetic rows; None for equal ones.
+    least_named : int, default=0
+        Real rows that a category must have to be named.
+
+    Returns
+    -------
+    histogram : Histogram
+    """
+    weights = np.ones(len(x)), np.ones(len(x_new)) if weights is None else weights
+    if x.dtype.kind == "f":
+        both = np.concatenate([x, x_new])
+        if len(np.unique(both[np.isfinite(both)])) > _MAX_VALUES:
+            return _of_intervals(name, (x, x_new), weights)
+    return _of_categories(name, (x, x_new), weights, least_named)
 
 
-def _of_numbers(name, x, x_new, least=None):
-    """Return the histogram of two samples, in which what lies far out counts in the end bins."""
-    x, x_new = np.clip(x, -_LARGEST, _LARGEST), np.clip(x_new, -_LARGEST, _LARGEST)
-    both = np.concatenate([x, x_new])
-    if not len(both):
-        return Histogram(name, np.linspace(0, 1, _N_BINS + 1), *np.zeros((2, _N_BINS)))
-    low, high = np.quantile(both, [0.005, 0.995])
+def _of_intervals(name, values, weights, least=None):
+    """Return shares of intervals; what lies far out counts in those at the ends."""
+    known = [np.isfinite(x) for x in values]
+    missing = tuple(float(w[~k].sum() / w.sum()) for w, k in zip(weights, known, strict=True))
+    values = [np.clip(x[k], -_LARGEST, _LARGEST) for x, k in zip(values, known, strict=True)]
+    both = np.concatenate(values)
+    low, high = np.quantile(both, [0.005, 0.995]) if len(both) else (0.0, 0.0)
     low = low if least is None else least
     if not (np.isfinite(high - low) and high > low):
         low, high = low - 0.5, low + 0.5
     bins = np.linspace(low, high, _N_BINS + 1)
-    shares = [np.histogram(np.clip(v, low, high), bins)[0] / max(len(v), 1) for v in (x, x_new)]
-    return Histogram(name, bins, *shares)
+    shares = []
+    for x, w, k in zip(values, weights, known, strict=True):
+        counts = np.histogram(np.clip(x, low, high), bins, weights=w[k])[0]
+        shares.append(counts / max(w[k].sum(), np.finfo(float).tiny))
+    return Histogram(name, bins, *shares, missing)
 
 
-def _of_categories(name, real, synthetic, j):
-    """Return shares of the most common categories; the others are one."""
-    named = []
-    for table in (real, synthetic):
-        x, levels = table.values[:, j], table.levels[j]
-        known = ~np.isnan(x)
-        values = np.full(len(x), "(missing)", dtype=object)
-        values[known] = [
-            str(v) for v in (x[known] if levels is None else levels[x[known].astype(np.intp)])
-        ]
-        named.append(values)
-    categories, counts = np.unique(named[0].astype(str), return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:_MAX_CATEGORIES]
-    kept = [str(categories[i]) for i in order if counts[i] >= _MIN_NAMED]
-    shares = [np.array([np.mean(values == c) for c in kept]) for values in named]
-    others = [max(0.0, 1 - share.sum()) for share in shares]
-    if max(others) > _ROUNDING:
-        kept.append("(other)")
-        shares = [np.append(*pair) for pair in zip(shares, others, strict=True)]
-    return Histogram(name, tuple(kept), *shares)
-
-
-def _components(real, synthetic, seed):
-    """Return two principal components of the real rows, for some rows of either kind."""
-    rng = np.random.default_rng(seed)
-    few = [
-        np.clip(X[rng.permutation(len(X))[:_MAX_POINTS]], -_LARGEST, _LARGEST)
-        for X in (real.coded, synthetic.coded)
+def _of_categories(name, values, weights, least_named):
+    """Return shares of the most common categories, in order; the others are one."""
+    n, both = len(values[0]), np.concatenate(values)
+    if both.dtype.kind != "f":
+        both = np.array(["missing" if v is None else str(v) for v in both.tolist()])
+    levels, codes = np.unique(both, return_inverse=True)
+    shares = [
+        np.bincount(part, w, len(levels)) / w.sum()
+        for part, w in zip((codes[:n], codes[n:]), weights, strict=True)
     ]
-    n = min(2, *few[0].shape)
-    if not few[0].var(axis=0).any():
-        return tuple(np.zeros((len(X), 2)) for X in few)
-    pca = PCA(n, random_state=0).fit(few[0])
-    return tuple(np.pad(pca.transform(X), ((0, 0), (0, 2 - n))) for X in few)
+    shares = np.stack(shares, axis=1)
+    names = [level if isinstance(level, str) else f"{level:g}" for level in levels.tolist()]
+    names = np.array(["missing" if name == "nan" else name for name in names], dtype=object)
+    n_real = np.bincount(codes[:n], minlength=len(levels))
+    named = np.flatnonzero((n_real >= least_named) | (names == "missing"))
+    if len(named) < len(levels) or len(levels) > _MAX_CATEGORIES:
+        order = np.argsort(-shares[named].sum(axis=1), kind="stable")
+        named = np.sort(named[order[: _MAX_CATEGORIES - 1]])
+    shown = names[named].tolist()
+    if n_others := len(levels) - len(named):
+        shown.append(f"{n_others} other{'s' * (n_others > 1)}")
+        rest = np.delete(shares, named, axis=0).sum(axis=0)
+        return Histogram(name, tuple(shown), *np.vstack([shares[named], rest]).T)
+    return Histogram(name, tuple(shown), *shares.T)
+
+
+def principal_plane(real, *others):
+    """Project rows on the first two principal components of the real ones.
+
+    Parameters
+    ----------
+    real, *others : ndarray of shape (n, n_coded)
+
+    Returns
+    -------
+    points : list of ndarray of shape (n, 2)
+        Of the real rows and the others; zeros where the real ones do not differ.
+    shares : ndarray of shape (2,)
+        The shares of the real rows' variance that the components have.
+    """
+    sets = [np.clip(X, -_LARGEST, _LARGEST) for X in (real, *others)]
+    n = min(2, *sets[0].shape)
+    if not sets[0].var(axis=0).any():
+        return [np.zeros((len(X), 2)) for X in sets], np.zeros(2)
+    # The solver is exact whatever the shape, and draws no random numbers.
+    pca = PCA(n, svd_solver="full").fit(sets[0])
+    pad = (0, 2 - n)
+    points = [np.pad(pca.transform(X), ((0, 0), pad)) for X in sets]
+    return points, np.pad(pca.explained_variance_ratio_, pad)
 
 
 def draw_plots(plots):
@@ -186,12 +250,12 @@ def draw_plots(plots):
         draw(
             "Distance to the closest training row; the real rows are those of the baseline. "
             "Synthetic rows piled up at zero are copies.",
-            lambda axes: _draw_histogram(axes[0], plots.distances),
+            lambda axes: _draw_column(axes[0], plots.distances),
         )
     if plots.columns:
         draw(
             "The columns that differ most.",
-            lambda axes: [_draw_histogram(*pair) for pair in zip(axes, plots.columns, strict=True)],
+            lambda axes: [_draw_column(*pair) for pair in zip(axes, plots.columns, strict=True)],
             len(plots.columns),
         )
     draw(
@@ -201,34 +265,42 @@ def draw_plots(plots):
     return pictures
 
 
-def _draw_histogram(ax, histogram):
-    x = np.arange(len(histogram.real))
-    if isinstance(histogram.bins, tuple):
-        ax.bar(x - 0.2, histogram.real, 0.4, color=_REAL, alpha=0.35, label="real")
-        ax.bar(x + 0.2, histogram.synthetic, 0.4, color=_SYNTHETIC, label="synthetic", hatch="//")
-        ax.set_xticks(x, [_plain(_short(c, 10)) for c in histogram.bins], rotation=45, ha="right")
-    else:
-        ax.stairs(histogram.real, histogram.bins, fill=True, color=_REAL, alpha=0.35, label="real")
-        ax.stairs(
-            histogram.synthetic, histogram.bins, color=_SYNTHETIC, linewidth=2, label="synthetic"
-        )
-    ax.set_xlabel(_plain(_short(histogram.name, 40 if len(ax.figure.axes) == 1 else 26)))
+def _draw_column(ax, histogram):
+    draw_histogram(ax, histogram)
+    ax.set_xlabel(plain(shortened(histogram.name, 40 if len(ax.figure.axes) == 1 else 26)))
     if ax.get_subplotspec().is_first_col():
         ax.set_ylabel("share of rows")
     ax.spines[["top", "right"]].set_visible(False)
 
 
+def draw_histogram(ax, histogram):
+    """Draw real shares as filled bars and synthetic ones as outlines, on one axes."""
+    real, synthetic = {"color": _REAL, "label": "real"}, {"label": "synthetic", "linewidth": 1.6}
+    ax.set_ylim(0, 1.08 * max(histogram.real.max(), histogram.synthetic.max(), 1e-9))
+    if not isinstance(histogram.bins, tuple):
+        ax.stairs(histogram.real, histogram.bins, fill=True, **real)
+        ax.stairs(histogram.synthetic, histogram.bins, color=_SYNTHETIC, **synthetic)
+        return
+    x = np.arange(len(histogram.bins))
+    ax.bar(x, histogram.real, width=0.8, **real)
+    ax.bar(x, histogram.synthetic, width=0.5, edgecolor=_SYNTHETIC, facecolor="none", **synthetic)
+    names = [plain(shortened(name, 14)) for name in histogram.bins]
+    crowded = len(names) * max(map(len, names)) > 28
+    ax.set_xticks(x, names, **({"rotation": 40, "ha": "right"} if crowded else {}))
+
+
 def _draw_points(ax, plots):
-    ax.scatter(*plots.real.T, s=14, color=_REAL, alpha=0.6, linewidths=0, label="real")
+    ax.scatter(*plots.real.T, s=14, color="0.5", alpha=0.6, linewidths=0, label="real")
     ax.scatter(*plots.synthetic.T, s=14, color=_SYNTHETIC, alpha=0.8, marker="x", label="synthetic")
     ax.set(xlabel="first component", ylabel="second component")
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _short(text, n):
-    return text if len(text) <= n else f"{text[: n - 1]}…"
+def shortened(text, length):
+    """Return a text of at most `length` characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _plain(text):
+def plain(text):
     """Return a text in which matplotlib sees no formula."""
     return text.replace("$", r"\$")

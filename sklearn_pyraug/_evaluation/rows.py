@@ -12,7 +12,7 @@ from .._preprocessing.images import flat_rows
 from ..metrics._columns import _read
 from ..metrics._pairs import standardize
 
-__all__ = ["Rows", "code_rows", "read_rows"]
+__all__ = ["Rows", "code_rows", "code_tables", "read_rows"]
 
 
 class Rows(NamedTuple):
@@ -97,21 +97,35 @@ def code_rows(sets, categorical_features, is_image):
         As :func:`~sklearn_pyraug.metrics.column_differences`.
     """
     first = _read("X", sets[0].X, categorical_features)
-    categorical = first.categorical
     # What is a category in the first set is one in the others, too.
-    mask = categorical if categorical.any() else None
+    mask = first.categorical if first.categorical.any() else None
     tables = [first, *(_read("X", rows.X, mask) for rows in sets[1:])]
-    ends = np.cumsum([len(rows.y) for rows in sets])[:-1]
-    values = [table.values for table in tables]
+    pairs = zip(sets, code_tables(tables, is_image), strict=True)
+    return [rows._replace(coded=X) for rows, X in pairs], first.categorical
+
+
+def code_tables(tables, is_image=False):
+    """Code tables as :func:`code_rows` does rows.
+
+    Parameters
+    ----------
+    tables : list of _Table
+    is_image : bool, default=False
+
+    Returns
+    -------
+    coded : list of ndarray of shape (n, n_coded)
+    """
+    values, categorical = [table.values for table in tables], tables[0].categorical
     if is_image:
         scale = values[0].std() or 1.0
-        coded = [X / scale for X in values]
-    else:
-        blocks = [_numbers([X[:, ~categorical] for X in values])]
-        blocks += [_categories(tables, j) for j in np.flatnonzero(categorical)]
-        coded = np.split(np.hstack(blocks), ends)
-    pairs = zip(sets, coded, strict=True)
-    return [rows._replace(coded=X) for rows, X in pairs], categorical
+        return [X / scale for X in values]
+    blocks = [_numbers([X[:, ~categorical] for X in values])]
+    blocks += [
+        _categories([table.column(j).tolist() for table in tables])
+        for j in np.flatnonzero(categorical)
+    ]
+    return np.split(np.hstack(blocks), np.cumsum([len(X) for X in values])[:-1])
 
 
 def _numbers(values):
@@ -127,19 +141,8 @@ def _numbers(values):
     return np.hstack([X, missing[:, missing.any(axis=0)]])
 
 
-def _categories(tables, j):
-    """Return column j of all sets, one below the other, as one column a category."""
-    named = [_named(table, j) for table in tables]
-    number = {value: i for i, value in enumerate(dict.fromkeys(v for c in named for v in c))}
-    index = [number[value] for column in named for value in column]
-    return np.eye(len(number))[index] * np.sqrt(0.5)
-
-
-def _named(table, j):
-    """Return the values of a column of categories, None where one is missing."""
-    x, levels = table.values[:, j], table.levels[j]
-    missing = np.isnan(x)
-    values = np.full(len(x), None, dtype=object)
-    known = x[~missing]
-    values[~missing] = known if levels is None else levels[known.astype(np.intp)]
-    return values.tolist()
+def _categories(columns):
+    """Return a column of all sets, one below the other, as one column a category."""
+    values = [value for column in columns for value in column]
+    number = {value: i for i, value in enumerate(dict.fromkeys(values))}
+    return np.eye(len(number))[[number[value] for value in values]] * np.sqrt(0.5)

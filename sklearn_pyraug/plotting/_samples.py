@@ -29,7 +29,9 @@ class SyntheticSamplesDisplay(Display):
     axis.
 
     Of a table, ``kind="marginals"`` draws how the values of each column are distributed among
-    the real rows (filled) and the synthetic ones (outlined), for the columns that differ most.
+    the real rows (filled) and the synthetic ones (outlined), for the columns that differ most;
+    numbers of at most 12 different values as one bar each. Of other numbers, the first and the
+    last bar hold the values beyond the 0.5 % and 99.5 % quantiles, too.
     ``kind="scatter"`` draws each row as a point, in the plane of the first two principal
     components of the real rows.
 
@@ -60,10 +62,8 @@ class SyntheticSamplesDisplay(Display):
         of the difference.
     differences_ : dict
         For ``kind="marginals"`` alone: by column name, how far real and synthetic values of it
-        differ, from 0 (alike) to 1 (apart). It is the largest difference between the two
-        cumulative distributions (Kolmogorov-Smirnov) for numbers, half the sum of the
-        differences between the shares of its levels (total variation) for text, for booleans
-        and for numbers of at most 12 different values.
+        differ, from 0 (alike) to 1 (apart), as
+        :func:`~sklearn_pyraug.metrics.column_differences` measures it.
 
     See Also
     --------

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import ks_2samp
 
+from sklearn_pyraug.metrics import column_differences
 from sklearn_pyraug.plotting import SyntheticSamplesDisplay
 
 pytest.importorskip("matplotlib")
@@ -53,8 +54,9 @@ def test_histograms_hold_the_shares_of_rows(normal):
     (ax,) = draw(*normal, max_columns=1).axes_
     first, second = (patch.get_data() for patch in ax.patches)
     assert_array_equal(first.edges, second.edges)
-    assert_allclose(first.values, np.histogram(real[:, 1], first.edges)[0] / 300)
-    assert_allclose(second.values, np.histogram(synthetic[:, 1], first.edges)[0] / 200)
+    for drawn, x in ((first, real[:, 1]), (second, synthetic[:, 1])):
+        clipped = np.clip(x, *first.edges[[0, -1]])
+        assert_allclose(drawn.values, np.histogram(clipped, first.edges)[0] / len(x))
     assert ax.patches[0].get_fill()
     assert not ax.patches[1].get_fill()
     assert ax.get_ylim()[1] > max(first.values.max(), second.values.max())
@@ -90,7 +92,7 @@ def test_text_and_few_numbers_are_levels():
     assert first.get_title() == "column 0\ntotal variation 0.75"
     assert [label.get_text() for label in first.get_xticklabels()] == ["blue", "missing", "red"]
     assert bars(first) == [[0.25, 0.25, 0.5], [1, 0, 0]]
-    assert second.get_title() == "column 1\ntotal variation 0.75"
+    assert second.get_title() == "column 1\nKolmogorov-Smirnov 0.75"
     assert [label.get_text() for label in second.get_xticklabels()] == ["1", "2"]
 
 
@@ -110,6 +112,18 @@ def test_missing_numbers_are_told_and_no_part_of_the_distribution():
     assert_allclose(sum(patch.get_data().values.sum() for patch in ax.patches), 2)
     (ax,) = draw(x[:, None], np.full((5, 1), np.nan)).axes_
     assert "Kolmogorov-Smirnov 1.00" in ax.get_title()
+
+
+def test_differences_are_those_of_the_metric():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=40), "n": rng.integers(0, 3, 40) * 1.0})
+    frame["city"] = rng.choice(["Bonn", "Rome"], 40)
+    frame.loc[::9, "x"], frame.loc[::7, "city"] = np.nan, None
+    expected = column_differences(frame[:20], frame[20:]).to_frame()["difference"]
+    mask = np.arange(40) >= 20
+    display = SyntheticSamplesDisplay.from_predictions(frame, np.zeros(40, int), mask)
+    assert_allclose(list(display.differences_.values()), expected[list(display.differences_)])
 
 
 def test_names_of_a_dataframe_are_written():
