@@ -109,6 +109,7 @@ def test_images_of_another_shape_are_refused():
         clone(EMBEDDER).fit(X).transform(images)
 
 
+@pytest.mark.slow
 def test_codes_know_more_of_the_rows_than_their_mean_does():
     """Two codes of the four columns of iris explain more than half of their variance."""
     X, _ = load_iris(return_X_y=True)

@@ -19,11 +19,9 @@ AUGMENTER = RHVAEAugmenter(
     device="cpu",
     random_state=0,
 )
-ESTIMATORS = [
-    AUGMENTER,
-    clone(AUGMENTER).set_params(decoder="direct"),
-    AugmentedClassifier(AUGMENTER, LogisticRegression(max_iter=1000)),
-]
+ESTIMATORS = [AUGMENTER, AugmentedClassifier(AUGMENTER, LogisticRegression(max_iter=1000))]
+# Minutes, as every row is scored by itself.
+DIRECT = [clone(AUGMENTER).set_params(decoder="direct")]
 
 COUNTS_ROWS = (
     "How many rows the augmenter adds to a class, and what it learns from them, depends on the "
@@ -59,4 +57,16 @@ def test_scikit_learn_checks(estimator, check):
 
 @imblearn_checks(ESTIMATORS)
 def test_imbalanced_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(DIRECT, expected_failed_checks=exemptions)
+def test_scikit_learn_checks_of_the_papers_generator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@imblearn_checks(DIRECT)
+def test_imbalanced_learn_checks_of_the_papers_generator(estimator, check):
     check(estimator)

@@ -59,7 +59,7 @@ def containers():
 
 
 @pytest.mark.parametrize("name", list(containers()))
-def test_rows_come_back_in_the_container_of_the_fit(name, either_decoder):
+def test_rows_come_back_in_the_container_of_the_fit(name):
     rows, take = containers()[name]
     take = (lambda i: rows[i]) if take is None else take
     model = quick().fit(rows, Y)
@@ -90,7 +90,7 @@ def test_a_row_has_the_same_code_whatever_rows_are_with_it(either_decoder):
     )
 
 
-def test_flat_rows_and_images_are_the_same(either_decoder):
+def test_flat_rows_and_images_are_the_same():
     model = quick().fit(IMAGES, Y)
     flat = IMAGES.reshape(40, -1)
     np.testing.assert_array_equal(model.encode(flat, Y), model.encode(IMAGES, Y))

@@ -62,7 +62,7 @@ def test_the_same_after_other_work(data):
     assert_array_equal(used.fit_resample(X, y)[0], expected)
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 @every_network
 def test_number_of_jobs(data, monkeypatch, backend, networks):
     """Groups are planned in this process, so that the patched limit holds for every backend."""
@@ -81,7 +81,7 @@ def test_number_of_jobs(data, monkeypatch, backend, networks):
 
 
 @pytest.mark.usefixtures("either_decoder")
-@pytest.mark.parametrize("n_jobs", [None, -1, 3])
+@pytest.mark.parametrize("n_jobs", [None, 3])
 def test_number_of_jobs_from_the_surroundings(data, monkeypatch, n_jobs):
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", ONE_CLASS_A_GROUP)
     X, y = data
@@ -90,7 +90,6 @@ def test_number_of_jobs_from_the_surroundings(data, monkeypatch, n_jobs):
         assert_array_equal(quick(n_jobs=n_jobs).fit_resample(X, y)[0], expected)
 
 
-@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize(
     "labels",
     [
@@ -111,7 +110,6 @@ def test_relabelled_classes(data, labels):
     assert_array_equal(other.origin_indices_, one.origin_indices_)
 
 
-@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("container", [np.ndarray.tolist, np.asfortranarray], ids=["list", "F"])
 def test_container_does_not_matter(data, container):
     X, y = data
@@ -185,7 +183,6 @@ def test_random_state_instance(data):
     assert not np.array_equal(augmenter.sample(3)[0], augmenter.sample(3)[0])
 
 
-@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("seed", [np.int32(7), np.uint64(7)])
 def test_numpy_integers_are_seeds(data, seed):
     X, y = data
