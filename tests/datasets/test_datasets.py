@@ -123,6 +123,7 @@ def test_noise_of_an_empty_image_is_that_of_rayleigh():
     np.testing.assert_allclose(phantoms.take_image(head, gain, 0.0, rng), 0.6, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_tissues_are_where_they_belong():
     X, _ = make_brain_phantoms(
         60, (33, 41, 33), deformation=0, noise=0, bias_field=0, ventricle_effect=0, random_state=0
@@ -150,6 +151,7 @@ def _accuracy(effect):
     return balanced_accuracy_score(y[100:], model.predict(X[100:]))
 
 
+@pytest.mark.slow
 def test_the_task_is_neither_trivial_nor_hopeless():
     # The best that can be done at the default is 84 %.
     assert 0.6 < _accuracy(2.0) < 0.84

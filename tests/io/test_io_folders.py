@@ -627,6 +627,7 @@ def test_rows_of_a_folder(small):
     assert len(folder.take(folder.y == "cat")) == 2
 
 
+@pytest.mark.slow
 def test_missing_packages_are_named_with_the_remedy(tmp_path):
     """In a fresh interpreter: the packages are optional, and not imported in vain."""
     for suffix in ["png", "nii"]:

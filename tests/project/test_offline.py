@@ -77,6 +77,7 @@ def test_a_classifier_and_its_gain():
     assert np.isfinite(gain.gain)
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path):
     X, y = table()
     save_table(tmp_path / "in.npz", X, y)
