@@ -13,7 +13,7 @@ from ._config import codec_likelihood, decoder_kind, settle
 from ._generation.cache import check_cache, draw_cached
 from ._generation.checkpoint import CheckpointFolder
 from ._generation.fit import learn
-from ._generation.min_distance import limited, make_guard, privacy_report, warn_of_near_copies
+from ._generation.min_distance import limited, make_guard
 from ._latent_tools import LatentToolsMixin
 from ._metadata import check_weighted_classes, read_metadata
 from ._preprocessing.containers import Frame, keep_containers, read_frame, wrap
@@ -48,6 +48,7 @@ from ._validation import (
     no_data_in_errors,
     text_is_named,
 )
+from .metrics._privacy import privacy_report, warn_of_near_copies
 from .rhvae import check_networks
 
 __all__ = ["BaseAugmenter"]

@@ -1,6 +1,7 @@
 """What several test modules use."""
 
 import numpy as np
+import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 
@@ -56,3 +57,25 @@ def arrays(shape, n=24, dtype=np.float64, seed=0):
     if np.dtype(dtype).kind in "iu":
         X = np.round(255 * X)
     return X.astype(dtype), np.arange(n) % 2
+
+
+def kinds():
+    """Return rows of each kind by name, and their labels."""
+    X, y = table((14, 10, 7))
+    mixed = pytest.importorskip("pandas").DataFrame(X[:, :2], columns=["a", "b"])
+    mixed["c"] = np.where(X[:, 2] > 0, "low", "high")
+    images = np.random.default_rng(0).integers(0, 256, (31, 5, 5)).astype(np.uint8)
+    return {"table": X, "mixed": mixed, "images": images}, y
+
+
+def numbers(augmenter, X):
+    """Return the user's rows as the codec's numbers."""
+    if hasattr(X, "iloc"):
+        levels = augmenter._schema.columns[2].levels
+        X = X.assign(c=[list(levels).index(v) for v in X["c"]])
+    return np.asarray(X).reshape(len(X), -1).astype(float)
+
+
+def root_mean_square(A, B):
+    """Return all distances from A's rows to B's, by their definition."""
+    return np.sqrt(((A[:, None].astype(float) - B[None]) ** 2).mean(axis=2))

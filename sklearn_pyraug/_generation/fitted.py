@@ -155,7 +155,7 @@ class ClassGenerators(NamedTuple):
             if worse.any():
                 codes[bad[worse]], origins[bad[worse]] = old_codes[worse], old_origins[worse]
                 X_new, T, room = self._decoded(codes, y_index, origins, T, room, bad)
-        if self.guard is not None and (n_close := int(self.guard.is_close(room).sum())):
+        if self.guard is not None and (n_close := int(self.guard.too_close(room).sum())):
             warn_of_close_rows(n_close, len(room), 1 + _MAX_REDRAWS, self.guard.limit)
         return X_new, origins
 
@@ -198,7 +198,7 @@ class ClassGenerators(NamedTuple):
         return np.where(copies & ~np.isin(y_index, list(self.fallback)), 0, np.inf)
 
     def _lacks_room(self, room):
-        return room == 0 if self.guard is None else self.guard.is_close(room)
+        return room == 0 if self.guard is None else self.guard.too_close(room)
 
 
 class Draws(NamedTuple):

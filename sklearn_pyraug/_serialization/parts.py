@@ -10,7 +10,8 @@ from scipy import sparse
 
 from .._generation.fitted import ClassGenerators, Plan
 from .._generation.groups import TrainedGroup
-from .._generation.min_distance import Guard, PrivacyCounts, PrivacyReport, Spacing
+from .._generation.min_distance import Guard
+from .._neighbors import Spacing
 from .._preprocessing.categorical import Levels
 from .._preprocessing.column_stats import Columns
 from .._preprocessing.containers import FrameContainers, FrameSpec
@@ -22,6 +23,7 @@ from .._preprocessing.projection import Projection
 from .._preprocessing.schema import Schema, _Column
 from .._preprocessing.table_codec import TableCodec
 from .._sklearn_compat import ArraysTransformer
+from ..metrics import PrivacyCounts, PrivacyReport
 from ..rhvae import (
     Architecture,
     ClassHistory,

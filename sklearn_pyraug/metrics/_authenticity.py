@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
-from .._generation.min_distance import closest, closest_other
+from .._neighbors import closest, closest_other
 from ._pairs import check_sets, check_two_rows, rescale
 
 __all__ = [

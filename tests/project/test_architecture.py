@@ -34,7 +34,15 @@ LAYERS = [
     },
     {"_config", "_generation", "_serialization", "metrics"},
     {"_preprocessing", "datasets", "io", "rhvae"},
-    {"_metadata", "_random", "_sklearn_compat", "_strategy", "_validation", "_version"},
+    {
+        "_metadata",
+        "_neighbors",
+        "_random",
+        "_sklearn_compat",
+        "_strategy",
+        "_validation",
+        "_version",
+    },
 ]
 ESTIMATORS = {"_augmenter", "_base", "_classifier", "_embedder"}
 # Optional, and slow to import: an `import sklearn_pyraug` pays for none of them.

@@ -1,0 +1,231 @@
+"""How close synthetic rows come to the training rows that they were made from."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from .._neighbors import (
+    QUANTILE,
+    STRAY,
+    Spacing,
+    chosen_rows,
+    closest,
+    find_spacing,
+    is_below,
+    is_near,
+)
+
+__all__ = ["PrivacyCounts", "PrivacyReport", "privacy_report", "warn_of_near_copies"]
+
+# What near-copies have to exceed for a warning: rows, share, and multiple of the share of the
+# training rows that are as near to each other.
+_WARN_ROWS, _WARN_SHARE, _WARN_MULTIPLE = 3, 0.2, 3
+
+
+class PrivacyCounts(NamedTuple):
+    """How many synthetic rows of one class come close to a training row, of whatever class.
+
+    Attributes
+    ----------
+    n_rows, n_measured, n_close, n_near_copies, n_copies : int
+        As those of :class:`PrivacyReport`.
+    """
+
+    n_rows: int
+    n_measured: int
+    n_close: int
+    n_near_copies: int
+    n_copies: int
+
+
+class PrivacyReport(NamedTuple):
+    """How many synthetic rows come closer to a training row than training rows to each other.
+
+    All distances are root mean squares over the coded columns, as ``origin_distances_``. The
+    spacing of the training rows is the distance of each to its nearest other one, of whatever
+    class. The text of a report is a few sentences.
+
+    Attributes
+    ----------
+    n_rows : int
+        Synthetic rows.
+    n_measured : int
+        Those whose distances were measured: all, or 5,000 drawn at random.
+    n_close : int
+        Those, of the measured ones, that lie closer to a training row than `threshold`.
+    n_near_copies : int
+        Those, of the measured ones, that lie no further from a training row than a tenth of the
+        median spacing.
+    n_copies : int
+        Synthetic rows that equal a training row in all coded columns.
+    expected_share : float
+        The share of `n_close` in `n_measured` that new rows of the same distribution, drawn
+        independently of the training rows, would have.
+    n_training_rows : int
+    n_twins : int
+        Training rows that equal another one in all coded columns.
+    spacing : Spacing
+        ``threshold``, the 1st percentile of the training rows' spacing; ``median``; and
+        ``near_share``, the share of it that is no more than a tenth of the median. Of more than
+        5,000 training rows so many, drawn at random, are held against all others.
+    by_label : dict of label to PrivacyCounts
+        The first five for the synthetic rows of each class.
+
+    See Also
+    --------
+    memorization_share : Much the same of any two arrays.
+
+    Notes
+    -----
+    A row is closer than the threshold if it is so by more than a millionth of it, since codes
+    have the precision of float32. Where about 1 % of the training rows or more have a twin, the
+    threshold is 0, and no row can be closer: `n_copies` beside `n_twins` is then what there is to
+    say.
+
+    `expected_share` is 1 %, or 2 / (n + 1) where there are n < 199 training rows: of up to 101
+    rows the percentile is the smallest distance, and a given one of n + 1 rows of one
+    distribution belongs to the closest pair with this probability.
+
+    A row that was made from a real one is closer to it than an independent row would be, and
+    interpolation, such as SMOTE's, yet more so. A low share is no proof of privacy: a row that is
+    far away in most columns may still tell what stands in one.
+
+    Random draws are the same at each call.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.metrics import PrivacyReport, Spacing
+    >>> print(PrivacyReport(200, 200, 3, 1, 0, 0.01, 500, 0, Spacing(0.31, 0.8, 0.0), {}))
+    1.5 % of 200 synthetic rows (3) lie closer to a training row than the closest 1 % of the \
+training rows lie to each other; of rows drawn independently, about 1 % (2) would. 1 is a \
+near-copy, within a tenth of the usual distance. None equals a training row.
+    """
+
+    n_rows: int
+    n_measured: int
+    n_close: int
+    n_near_copies: int
+    n_copies: int
+    expected_share: float
+    n_training_rows: int
+    n_twins: int
+    spacing: Spacing
+    by_label: dict[object, PrivacyCounts]
+
+    @property
+    def threshold(self):
+        """The 1st percentile of the training rows' spacing."""
+        return self.spacing.threshold
+
+    @property
+    def share(self):
+        """Share of the measured synthetic rows that lie closer than the threshold."""
+        return self.n_close / max(self.n_measured, 1)
+
+    @property
+    def has_many_near_copies(self):
+        """Whether near-copies are too many for chance.
+
+        They are if there are more than 3, more than 20 % of the measured rows, and more than
+        three times the share of the training rows that are as near to each other.
+        """
+        limit = max(_WARN_SHARE, _WARN_MULTIPLE * self.spacing.near_share)
+        return self.n_near_copies > max(_WARN_ROWS, limit * self.n_measured)
+
+    def __str__(self):
+        if not self.n_rows:
+            return "There are no synthetic rows."
+        if self.threshold == 0:
+            return (
+                f"{_percent(self.n_copies / self.n_rows)} of {self.n_rows} synthetic rows "
+                f"({self.n_copies}) equal a training row, and "
+                f"{_percent(self.n_twins / self.n_training_rows)} of {self.n_training_rows} "
+                f"training rows ({self.n_twins}) equal another one. With so many twins among "
+                "them, distances cannot tell copies from chance."
+            )
+        rows = f"{self.n_measured} synthetic rows"
+        if self.n_measured < self.n_rows:
+            rows = f"{self.n_measured} out of {self.n_rows} synthetic rows"
+        expected = round(self.expected_share * self.n_measured)
+        near, copies = self.n_near_copies, self.n_copies
+        return (
+            f"{_percent(self.share)} of {rows} ({self.n_close}) lie closer to a training row than "
+            "the closest 1 % of the training rows lie to each other; of rows drawn independently, "
+            f"about {_percent(self.expected_share)} ({expected}) would. {near or 'None'} "
+            f"{'are near-copies' if near > 1 else 'is a near-copy'}, within a tenth of the usual "
+            f"distance. {copies or 'None'} {'equal' if copies > 1 else 'equals'} a training row."
+        )
+
+    __repr__ = __str__
+
+
+def privacy_report(T_new, T_real, y_index, labels, spacing=None):
+    """Count the synthetic rows that come close to a training row.
+
+    Parameters
+    ----------
+    T_new : ndarray of shape (n_new, n_codes)
+        Coded synthetic rows.
+    T_real : ndarray of shape (n, n_codes)
+        Coded training rows, at least two.
+    y_index : ndarray of int of shape (n_new,)
+        Classes of the synthetic rows.
+    labels : list
+        The labels that `y_index` refers to.
+    spacing : Spacing or None, default=None
+        That of `T_real`, if it is known.
+
+    Returns
+    -------
+    report : PrivacyReport
+    """
+    n, n_new = len(T_real), len(T_new)
+    spacing = find_spacing(T_real) if spacing is None else spacing
+    real = {}
+    for row in _bytes(T_real):
+        real[row] = real.get(row, 0) + 1
+    copies = np.fromiter((row in real for row in _bytes(T_new)), bool, n_new)
+    measured = chosen_rows(n_new)
+    distances = closest(T_new[measured], T_real) / np.sqrt(T_real.shape[1])
+    close, near = is_below(distances, spacing.threshold), is_near(distances, spacing.median)
+    by_label = {}
+    for k in np.unique(y_index).tolist():
+        own, own_measured = y_index == k, y_index[measured] == k
+        counts = own, own_measured, close[own_measured], near[own_measured], copies[own]
+        by_label[labels[k]] = PrivacyCounts(*(int(mask.sum()) for mask in counts))
+    return PrivacyReport(
+        n_new,
+        len(measured),
+        int(close.sum()),
+        int(near.sum()),
+        int(copies.sum()),
+        max(QUANTILE, 2 / (n + 1)),
+        n,
+        sum(count for count in real.values() if count > 1),
+        spacing,
+        by_label,
+    )
+
+
+def warn_of_near_copies(report):
+    """Warn if a report tells of many near-copies."""
+    if report.has_many_near_copies:
+        warnings.warn(
+            f"{report.n_near_copies} of {report.n_measured} synthetic rows are near-copies of "
+            "training rows, see privacy_. Set min_distance='auto' to draw such rows again, or let "
+            f"{STRAY}.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _percent(share):
+    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
+
+
+def _bytes(T):
+    """Yield each row as bytes that are equal where the rows are."""
+    for row in np.ascontiguousarray(T):
+        # Minus zero is zero.
+        yield (row + 0.0).tobytes()
