@@ -47,6 +47,29 @@ def either_decoder(request, monkeypatch):
     return request.param
 
 
+@pytest.fixture(scope="session")
+def fitted_default():
+    """A quick augmenter of the default decoder, fitted on `shared.table()`; to be read only."""
+    import shared
+
+    return shared.quick(decoder="auto").fit(*shared.table())
+
+
+@pytest.fixture(scope="session")
+def fitted_direct():
+    """The papers' generator, fitted on `shared.table()`; to be read only."""
+    import shared
+
+    return shared.quick(decoder="direct").fit(*shared.table())
+
+
+@pytest.fixture(params=["auto", "direct"])
+def fitted(request):
+    """Either of both fitted augmenters, in turn."""
+    names = {"auto": "fitted_default", "direct": "fitted_direct"}
+    return request.getfixturevalue(names[request.param])
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_torch_thread():
     """Keep torch to one thread, so that test processes side by side do not crowd the cores."""

@@ -502,11 +502,8 @@ def test_sample_of_nothing(container):
         assert y_new.dtype == y.dtype
 
 
-@pytest.mark.usefixtures("either_decoder")
-def test_sample_repeats_with_a_seed():
-    X, y = table()
-    augmenter = quick().fit(X, y)
-    one, two = augmenter.sample(3)[0], augmenter.sample(3)[0]
+def test_sample_repeats_with_a_seed(fitted):
+    one, two = fitted.sample(3)[0], fitted.sample(3)[0]
     assert_array_equal(one, two)
 
 

@@ -37,11 +37,6 @@ FRAME = pd.DataFrame(X, columns=list("abcd")).assign(
 )
 
 
-@pytest.fixture(scope="module", params=["auto", "direct"])
-def fitted(request):
-    return quick(decoder=request.param).fit(X, Y)
-
-
 def containers():
     """Yield (name, rows, a way to take row i)."""
     frame = pl.from_pandas(FRAME)
@@ -144,8 +139,8 @@ def test_a_reference_is_the_nearest_row_that_differs():
         torch.testing.assert_close(class_k.encode(T[[i]], reference)[0], expected[[i]])
 
 
-def test_a_reference_given_to_decode_counts():
-    model = quick().fit(X, Y)
+def test_a_reference_given_to_decode_counts(fitted_default):
+    model = fitted_default
     z = model.encode(X, Y)[Y == 0][:4]
     one = model.decode(z, 0, reference=X[:1])
     np.testing.assert_array_equal(one, model.decode(z, 0, reference=np.repeat(X[:1], 4, 0)))
@@ -202,8 +197,8 @@ def test_the_posterior_metric_has_a_volume_and_curves(either_decoder):
     assert curve.length <= model.interpolate(rows[0], rows[1], 0, kind="linear").length + 1e-9
 
 
-def test_a_curve_joins_the_codes_of_both_rows():
-    model, rows = quick(decoder="direct").fit(X, Y), X[Y == 0]
+def test_a_curve_joins_the_codes_of_both_rows(fitted_direct):
+    model, rows = fitted_direct, X[Y == 0]
     ends = model.encode(rows[:2], [0, 0])
     for kind in ("geodesic", "linear"):
         curve = model.interpolate(rows[0], rows[1], 0, n_steps=6, kind=kind)
@@ -408,11 +403,11 @@ def test_errors_name_the_argument_and_the_remedy(fitted, call, message):
         call(fitted)
 
 
-def test_references_that_do_not_fit():
+def test_references_that_do_not_fit(fitted_default, fitted_direct):
     with pytest.raises(ValueError, match="decoder='direct' starts from none"):
-        quick(decoder="direct").fit(X, Y).decode(np.zeros((1, 2)), 0, reference=X[:1])
+        fitted_direct.decode(np.zeros((1, 2)), 0, reference=X[:1])
     with pytest.raises(ValueError, match="reference has 2 rows for 3 codes"):
-        quick().fit(X, Y).decode(np.zeros((3, 2)), 0, reference=X[:2])
+        fitted_default.decode(np.zeros((3, 2)), 0, reference=X[:2])
 
 
 @pytest.mark.parametrize("method", ["encode", "score_samples"])
