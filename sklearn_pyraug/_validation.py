@@ -27,6 +27,14 @@ _SHOWN_DATA = re.compile(
 )
 
 
+def add_note(error, note):
+    """Add a note to an error, as its own method does from Python 3.11.
+
+    Python 3.10 keeps the note in `__notes__`, but prints none with a traceback.
+    """
+    error.__notes__ = [*getattr(error, "__notes__", ()), note]
+
+
 @contextmanager
 def no_data_in_errors():
     """Raise again what numpy or scikit-learn raise, without the data that they show.
@@ -43,7 +51,7 @@ def no_data_in_errors():
             raise
         clean = (ValueError if isinstance(error, ValueError) else TypeError)(shown)
         for note in getattr(error, "__notes__", ()):
-            clean.add_note(note)
+            add_note(clean, note)
         raise clean from None
 
 

@@ -18,7 +18,7 @@ from .._augmenter import RHVAEAugmenter
 from .._classifier import AugmentedClassifier, _rows, _tags_or_none
 from .._preprocessing.containers import as_labels
 from .._random import root_seed
-from .._validation import no_data_in_errors
+from .._validation import add_note, no_data_in_errors
 from .results import AugmentationGain
 
 __all__ = ["augmentation_gain"]
@@ -311,7 +311,7 @@ def _fit_and_score(model, X, y, split, scorer, scoring, where):
         seconds = perf_counter() - start
         score = scorer(model, _rows(X, test), y[test])
     except Exception as error:
-        error.add_note(f"augmentation_gain: {where}.")
+        add_note(error, f"augmentation_gain: {where}.")
         raise
     if not isinstance(score, Real) or not np.isfinite(score):
         raise ValueError(

@@ -4,7 +4,6 @@ import ast
 import difflib
 import json
 import sys
-import tomllib
 from pathlib import Path
 
 import click
@@ -12,6 +11,11 @@ import click
 from sklearn_pyraug import RHVAEAugmenter
 
 from .pyraug_config import read_pyraug_config, translate
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 __all__ = [
     "PROG",

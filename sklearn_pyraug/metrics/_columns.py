@@ -7,7 +7,7 @@ from sklearn.utils import check_array
 
 from .._preprocessing.containers import Frame, read_frame, wrap
 from .._preprocessing.schema import read_table
-from .._validation import column_name, no_data_in_errors
+from .._validation import add_note, column_name, no_data_in_errors
 from ._pairs import near_one
 
 __all__ = ["ColumnDifferences", "column_differences"]
@@ -180,7 +180,7 @@ def _read(where, X, categorical_features):
             names = list(X.columns) if hasattr(X, "columns") else None
             boolean = [dtype.kind == "b" for dtype in X.dtypes] if names else [False]
     except ValueError as error:
-        error.add_note(f"X is `{where}`.")
+        add_note(error, f"X is `{where}`.")
         raise
     with np.errstate(invalid="ignore"):
         values = check_array(

@@ -456,7 +456,7 @@ def test_dates_can_be_levels(library, dtype):
     is_date = dtype in (pl.Date, pa.date32())
     days = [d.date() if is_date else d for d in days]
     if "UTC" in str(dtype):
-        days = [d.replace(tzinfo=datetime.UTC) for d in days]
+        days = [d.replace(tzinfo=datetime.timezone.utc) for d in days]
     X = make(library, x=FLOATS, when=(dtype, days))
     X_res, _ = quick(categorical_features=["when"]).fit_resample(X, Y)
     assert X_res.schema == X.schema

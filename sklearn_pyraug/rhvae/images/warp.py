@@ -227,7 +227,7 @@ def jacobian_determinant(parameters, grid):
     inner = [slice(1, -1)] * n
     columns = []
     for a in range(n):
-        ahead, behind = list(inner), list(inner)
-        ahead[a], behind[a] = slice(2, None), slice(None, -2)
-        columns.append(0.5 * (positions[:, *ahead] - positions[:, *behind]))
+        ahead, behind = [slice(None), *inner], [slice(None), *inner]
+        ahead[a + 1], behind[a + 1] = slice(2, None), slice(None, -2)
+        columns.append(0.5 * (positions[tuple(ahead)] - positions[tuple(behind)]))
     return torch.linalg.det(torch.stack(columns, -1))
