@@ -29,9 +29,9 @@ def project():
 
 
 def lower_bounds(requirements):
-    """Return the lower bounds of requirements ``name>=version``, as a dict."""
-    pairs = [re.fullmatch(r"([\w.-]+)>=([\w.]+)", r) for r in requirements]
-    assert all(pairs), f"only `name>=version` is understood, got {requirements}"
+    """Return the lower bounds of requirements ``name>=version[; marker]``, as a dict."""
+    pairs = [re.fullmatch(r"([\w.-]+)>=([\w.]+)(?:; .*)?", r) for r in requirements]
+    assert all(pairs), f"only `name>=version` and a marker are understood, got {requirements}"
     return dict(pair.groups() for pair in pairs)
 
 
