@@ -16,6 +16,7 @@ from ._generation.fit import learn
 from ._generation.min_distance import limited, make_guard
 from ._latent_tools import LatentToolsMixin
 from ._metadata import check_weighted_classes, read_metadata
+from ._model_file import ModelFileMixin
 from ._preprocessing.containers import Frame, keep_containers, read_frame, wrap
 from ._preprocessing.image_shape import guess_sample_shape
 from ._preprocessing.images import (
@@ -29,7 +30,6 @@ from ._preprocessing.schema import read_table
 from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
 from ._repr_html import FittedHTMLMixin
-from ._serialization.mixins import ModelFileMixin
 from ._sklearn_compat import (
     CallbackSupportMixin,
     _fit_context,
@@ -58,6 +58,8 @@ class BaseAugmenter(
     LatentToolsMixin, ModelFileMixin, FittedHTMLMixin, CallbackSupportMixin, BaseOverSampler
 ):
     """The methods of :class:`~sklearn_pyraug.RHVAEAugmenter`, whose parameters they read."""
+
+    _file_kind = "augmenter"
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)

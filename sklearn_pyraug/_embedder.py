@@ -13,6 +13,7 @@ from ._augmenter import RHVAEAugmenter
 from ._generation.class_model import check_codes, class_model
 from ._generation.fallback import MIN_ROWS
 from ._generation.fit import learn
+from ._model_file import ModelFileMixin
 from ._preprocessing.image_shape import guess_sample_shape
 from ._preprocessing.images import (
     flat_rows,
@@ -24,7 +25,6 @@ from ._preprocessing.images import (
 from ._preprocessing.row_encoder import check_row_shape
 from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
-from ._serialization.mixins import EmbedderFileMixin
 from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
 from ._validation import check_device, check_sample_shape, no_data_in_errors, text_is_named
 
@@ -51,7 +51,7 @@ _PARAMETERS = (
 
 
 class RHVAEEmbedder(
-    EmbedderFileMixin,
+    ModelFileMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -150,6 +150,7 @@ class RHVAEEmbedder(
     ['rhvaeembedder0', 'rhvaeembedder1']
     """
 
+    _file_kind = "embedder"
     _parameter_constraints: dict = {
         name: settings.PARAMETER_CONSTRAINTS[name] for name in _PARAMETERS
     }

@@ -7,8 +7,9 @@ import numpy as np
 from .._preprocessing.projection import Projection
 from .._preprocessing.table_codec import TableCodec
 from .._random import attempt_seed, class_seed
-from ..rhvae import Output
+from ..rhvae import ClassHistory, Output
 from .fallback import smoothed_bootstrap
+from .groups import TrainedGroup
 from .min_distance import Guard, warn_of_close_rows
 from .sample import draw_classes
 
@@ -71,15 +72,15 @@ class ClassGenerators(NamedTuple):
     codec: TableCodec
     projection: Projection | None
     plan: Plan
-    trained: list
-    fallback: dict
-    class_rows: dict
+    trained: list[TrainedGroup]
+    fallback: dict[int, tuple[np.ndarray, np.ndarray]]
+    class_rows: dict[int, np.ndarray]
     n_classes: int
-    history: dict
+    history: dict[int, ClassHistory]
     sparse_type: type | None
     output: Output
     references: np.ndarray | None
-    fallback_weights: dict | None = None
+    fallback_weights: dict[int, np.ndarray] | None = None
     guard: Guard | None = None
 
     def draw(self, n_new, root, settings, device, n_jobs):

@@ -13,7 +13,10 @@ import torch
 
 from .._random import class_generator
 from ..rhvae import (
+    ClassHistory,
     DrawRequest,
+    Generator,
+    ReferenceGenerator,
     n_multiplications,
     train_generator,
     train_reference_generator,
@@ -52,10 +55,10 @@ class TrainedGroup(NamedTuple):
     interrupted : KeyboardInterrupt or None
     """
 
-    members: list
-    generator: object
-    history: list
-    interrupted: object
+    members: list[int]
+    generator: Generator | ReferenceGenerator
+    history: list[ClassHistory]
+    interrupted: KeyboardInterrupt | None
 
 
 def plan_groups(sizes, weights_per_member, batch_size, device, in_turn=False):

@@ -39,6 +39,21 @@ class Levels(NamedTuple):
         """Number of code columns."""
         return self.n_groups if self.n_groups > 2 else 1
 
+    def check(self):
+        """Raise ValueError if the parts do not fit together, as in a damaged file."""
+        n = len(self.values)
+        sound = (
+            self.values.shape == self.group.shape == self.counts.shape[1:] == (n,)
+            and self.values.dtype.kind in "biuf"
+            and self.group.dtype.kind == self.counts.dtype.kind == "i"
+            and 0 < self.n_groups <= n
+            and np.array_equal(np.unique(self.group), np.arange(self.n_groups))
+            and (self.counts >= 0).all()
+            and self.counts.any()
+        )
+        if not sound:
+            raise ValueError("the levels of a column do not fit together")
+
     def encode(self, x):
         """Return the codes of values, of shape (n_rows, width).
 

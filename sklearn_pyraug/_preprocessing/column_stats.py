@@ -50,6 +50,23 @@ class Columns(NamedTuple):
     ranked: np.ndarray  # (n_ranked,), int: the columns whose code is a normal score
     knots: np.ndarray  # (n_ranked, n_samples), the table's dtype: their values, sorted
 
+    def check(self):
+        """Raise ValueError if the parts do not fit together, as in a damaged file."""
+        n, borders = len(self.low), self.start
+        sound = (
+            all(v.shape == (n,) for v in self[:8])
+            and all(v.dtype.kind in "biuf" and np.isfinite(v).all() for v in self)
+            and borders.shape == (n + 1,)
+            and borders[0] == 0
+            and (np.diff(borders) >= 0).all()
+            and self.values.shape == (borders[-1],)
+            and self.ranked.shape == self.knots.shape[:1]
+            and np.isin(self.ranked, np.arange(n)).all()
+            and self.knots.shape[1:] > (0,) * (len(self.ranked) > 0)
+        )
+        if not sound:
+            raise ValueError("what is known of columns of numbers does not fit together")
+
 
 def summarise(X, value_mapping="auto", scaling="standard"):
     """Summarise the columns of a table.

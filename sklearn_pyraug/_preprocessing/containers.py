@@ -50,7 +50,7 @@ class FrameSpec(NamedTuple):
     """
 
     kind: str
-    columns: tuple
+    columns: tuple[FrameColumn, ...]
 
     @property
     def library(self):

@@ -65,7 +65,7 @@ class FrameColumn(NamedTuple):
     """
 
     name: str
-    dtype: tuple
+    dtype: object
     levels: np.ndarray | None = None
     nullable: bool = True
 

@@ -32,7 +32,7 @@ class ImageLayout(NamedTuple):
         Where the axis of channels is.
     """
 
-    shape: tuple
+    shape: tuple[int, ...]
     channels: str
 
     @property

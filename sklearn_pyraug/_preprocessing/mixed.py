@@ -131,8 +131,15 @@ class MixedCodec:
         Whether a column holds one single value.
     """
 
+    # What a file holds; all else follows.
+    _plain: np.ndarray
+    _dtype: np.dtype
+    _numbers: NumberCodec | None
+    _masked: list[_Masked]
+    _levels: list[_Level]
+    _held: np.ndarray | None
+
     def __init__(self, X, kinds, number_codec, y_index, n_classes):
-        n_features = X.shape[1]
         with_indicator = kinds.missing.copy()
         with_indicator[list(kinds.atoms)] = True
         self._plain = np.flatnonzero(~(kinds.levels | with_indicator))
@@ -159,11 +166,16 @@ class MixedCodec:
         for j, level in learned:
             self._levels.append(_Level(j, start, level))
             start += level.width
-        n_bernoulli = second + sum(v.levels.width == 1 for v in self._levels)
         self._held = None
-        self._describe(n_features, n_gaussian, n_bernoulli)
+        self.complete()
 
-    def _describe(self, n_features, n_gaussian, n_bernoulli):
+    def complete(self):
+        """Set what follows from the columns; ValueError if they do not fit together."""
+        columns = [*self._plain, *(v.column for v in (*self._masked, *self._levels))]
+        n_features, n_gaussian = len(columns), len(self._plain) + len(self._masked)
+        indicators = [i for m in self._masked for i in (m.indicator, m.second) if i >= 0]
+        n_bernoulli = n_gaussian + len(indicators)
+        n_bernoulli += sum(v.levels.width == 1 for v in self._levels)
         blocks = [Block("gaussian", 0, n_gaussian), Block("bernoulli", n_gaussian, n_bernoulli)]
         for _, start, levels in self._levels:
             if levels.width > 1:
@@ -178,6 +190,19 @@ class MixedCodec:
             n_plain = len(self._plain)
             self.center[:n_plain], self.scale[:n_plain] = self._numbers.center, self._numbers.scale
             self.constant[self._plain] = self._numbers.constant
+        first_level = n_gaussian + len(indicators)
+        starts = np.cumsum([first_level, *(v.levels.width for v in self._levels)])
+        sound = (
+            sorted(columns) == list(range(n_features))
+            and [m.start for m in self._masked] == list(range(n_gaussian))[len(self._plain) :]
+            and sorted(indicators) == list(range(n_gaussian, first_level))
+            and [v.start for v in self._levels] == starts[:-1].tolist()
+            and (self._numbers is None) == (len(self._plain) == 0)
+            and all(len(m.numbers.constant) == 1 for m in self._masked)
+            and (self._held is None or self._held.shape[1:] == (n_bernoulli - n_gaussian,))
+        )
+        if not sound:
+            raise ValueError("the codes of a table's columns do not fit together")
         for m in self._masked:
             self.center[m.start], self.scale[m.start] = m.numbers.center[0], m.numbers.scale[0]
         for j, _, levels in self._levels:

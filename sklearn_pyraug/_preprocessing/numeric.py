@@ -5,6 +5,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from .arithmetic import column_blocks, exponents, integers_at, offsets_from, times_power
+from .column_stats import Columns
 
 __all__ = ["NumberCodec", "class_quantiles"]
 
@@ -43,14 +44,28 @@ class NumberCodec:
     Between neighbouring values scores are interpolated linearly.
     """
 
+    # What a file holds; all else follows.
+    _columns: Columns
+    _unit_interval: bool
+    _rounded: bool
+    _quantiles: tuple[np.ndarray, ...] | None
+
     def __init__(self, columns, unit_interval, rounded=True, quantiles=None):
         self._columns = columns
         self._unit_interval = unit_interval
         self._rounded = rounded
         self._quantiles = quantiles
+        self.complete()
+
+    def complete(self):
+        """Set what follows from the parameters; ValueError if they do not fit together."""
+        columns, n = self._columns, len(self._columns.low)
+        for values in self._quantiles or ():
+            if values.ndim != 2 or values.shape[1] != n or not np.isfinite(values).all():
+                raise ValueError("the quantiles of columns of numbers do not fit")
         self.constant = columns.low == columns.high
         self._fit_scores(columns)
-        if unit_interval:
+        if self._unit_interval:
             self._fit_unit_interval(columns)
         else:
             self._fit_gaussian(columns)

@@ -48,7 +48,7 @@ class Schema(NamedTuple):
         Of the array of all values: object, or text.
     """
 
-    columns: tuple
+    columns: tuple[_Column, ...]
     dtype: np.dtype
 
     def values(self, X):

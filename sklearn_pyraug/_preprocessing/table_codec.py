@@ -138,6 +138,18 @@ class TableCodec:
     the table.
     """
 
+    # What a file holds; all else follows.
+    likelihood: str
+    sample_shape: tuple[int, ...] | None
+    value_mapping: str | None
+    scaling: str
+    likelihood_: str
+    dtype_: np.dtype
+    binary_: bool
+    _whole: np.ndarray | None
+    _constants: list[tuple[np.ndarray, np.ndarray]] | None
+    _code: NumberCodec | MixedCodec
+
     def __init__(self, likelihood="auto", sample_shape=None, value_mapping="auto", scaling="auto"):
         self.likelihood = likelihood
         self.sample_shape = sample_shape
@@ -185,9 +197,26 @@ class TableCodec:
             self._fit_image(X, columns, y_index)
         else:
             self._fit_table(X, columns, y_index, categorical)
-        self.center_, self.scale_ = self._code.center, self._code.scale
-        self.constant_ = self._code.constant
+        self.complete()
         return self
+
+    def complete(self):
+        """Set what follows from the code; ValueError if the parts do not fit together."""
+        self.center_, self.scale_ = self._code.center, self._code.scale
+        self.constant_, self.n_codes_ = self._code.constant, len(self.center_)
+        self.layout_ = getattr(self._code, "layout", None)
+        self.blocks_ = (Block(self.likelihood_, 0, self.n_codes_),)
+        if self.layout_ is not None:
+            self.blocks_ = self.layout_.blocks
+        n, constants = len(self.constant_), self._constants or ()
+        sound = (
+            self.dtype_.kind in "biuf"
+            and (self._whole is None or self._whole.shape == (n,))
+            and all(c.shape == v.shape == (len(c),) for c, v in constants)
+            and all(np.isin(c, np.arange(n)).all() for c, _ in constants)
+        )
+        if not sound:
+            raise ValueError("the code of the columns does not fit together")
 
     def _check(self, X):
         for name, choices in _CHOICES.items():
@@ -232,7 +261,6 @@ class TableCodec:
         if self.likelihood == "auto":
             black_and_white = self._code.dispersion() >= _MIN_BINARY_DISPERSION
             self.likelihood_ = "bernoulli" if black_and_white else "binomial"
-        self._describe(None, X.shape[1])
 
     def _fit_table(self, X, columns, y_index, categorical):
         n_classes = 1 if y_index is None else int(y_index.max()) + 1
@@ -241,22 +269,13 @@ class TableCodec:
         if columns is not None and kinds.are_alike(columns.low == columns.high):
             self._code = self._number_codec(X, y_index, columns)
             self.likelihood_ = "gaussian"
-            self._describe(None, X.shape[1])
         else:
             self._code = MixedCodec(X, kinds, self._number_codec, y_index, n_classes)
             self.likelihood_ = "mixed"
-            self._describe(self._code.layout, X.shape[1])
         if y_index is not None and self.value_mapping and X.shape[1] <= MAX_TABLE_COLUMNS:
             self._constants = [_constants(X[y_index == k]) for k in range(n_classes)]
-            if self.layout_ is not None:
+            if self.likelihood_ == "mixed":
                 self._code.hold_indicators(X, y_index, n_classes)
-
-    def _describe(self, layout, n_features):
-        self.layout_ = layout
-        self.n_codes_ = n_features if layout is None else layout.n_codes
-        self.blocks_ = (
-            (Block(self.likelihood_, 0, n_features),) if layout is None else layout.blocks
-        )
 
     def encode(self, X):
         """Code rows.

@@ -4,8 +4,10 @@ An archive is a zip file of exactly two uncompressed members: ``meta.json`` (a J
 ``tensors.safetensors``.
 """
 
+import io
 import json
 import os
+import stat
 import zipfile
 from contextlib import contextmanager
 
@@ -19,9 +21,15 @@ _FORMAT = "sklearn-pyraug"
 _VERSION = 1
 _META = "meta.json"
 _TENSORS = "tensors.safetensors"
-# Parameters, class labels and column names take kilobytes; more is no archive of ours, and
-# parsing it would cost many times its size in memory.
-_MAX_META_BYTES = 64 * 2**20
+# What is read is bounded before anything is made of it, and what is written keeps to the same
+# bounds. Parameters, labels and column names take kilobytes of JSON, and JSON takes up to twenty
+# times its size in memory.
+_MAX_META_BYTES = 16 * 2**20
+_MAX_META_VALUES = 500_000
+_MAX_HEADER_BYTES = 16 * 2**20
+_MAX_TENSORS = 100_000
+# Of two members; zipfile makes an object of each entry of a directory that it has read.
+_MAX_DIRECTORY_BYTES = 2**17
 
 
 def write_archive(path, meta, tensors, *, overwrite=True):
@@ -44,7 +52,8 @@ def write_archive(path, meta, tensors, *, overwrite=True):
     Raises
     ------
     ValueError
-        If `meta` is not plain JSON or uses a reserved key, or if a tensor cannot be stored.
+        If `meta` is not plain JSON, if a tensor cannot be stored, or if
+        there is more than an archive holds.
     FileExistsError
         If `path` exists and `overwrite` is False.
     OSError
@@ -67,6 +76,13 @@ def write_archive(path, meta, tensors, *, overwrite=True):
     ({'latent_dim': 2}, {'c': tensor([0., 0.])})
     """
     payloads = {_META: _dump_meta(meta), _TENSORS: _dump_tensors(tensors)}
+    try:
+        _check_bounds(*payloads.values())
+    except ValueError as error:
+        raise ValueError(
+            f"There is more to write than an archive holds ({error}). Put arrays among the "
+            "tensors, and leave out or merge columns, categories or classes."
+        ) from None
     with atomic_write(path, overwrite=overwrite) as handle:
         archive = zipfile.ZipFile(handle, "w")
         try:
@@ -100,8 +116,8 @@ def read_archive(path):
     Raises
     ------
     ValueError
-        If the file is damaged, of another format or version, has other members than the two,
-        or declares sizes that it cannot hold.
+        If the file is damaged, no regular file, of another format or version, has other members
+        than the two, or declares sizes that it cannot hold or that are out of bounds.
     OSError
         If the file is missing or unreadable.
 
@@ -123,15 +139,55 @@ def read_archive(path):
     ...         print("not a readable archive" in str(error))
     True
     """
-    with open(path, "rb") as handle:
+    if not stat.S_ISREG((status := os.stat(path)).st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise _bad(path, "a pipe, a socket or a device")
+    with _BoundedFile(path, "rb") as handle:
         size = os.fstat(handle.fileno()).st_size
         with _damage_named(path):
             archive = zipfile.ZipFile(handle)
         with archive:
             _check_members(path, archive.infolist(), size)
+            handle.limit = size
             with _damage_named(path):
                 meta_bytes, tensor_bytes = archive.read(_META), archive.read(_TENSORS)
+    try:
+        _check_bounds(meta_bytes, tensor_bytes)
+    except ValueError as error:
+        raise _bad(path, f"an archive that is out of bounds ({error})") from None
     return _load_meta(path, meta_bytes), _load_tensors(path, tensor_bytes)
+
+
+class _BoundedFile(io.FileIO):
+    """A file of which no more than `limit` bytes are read at once."""
+
+    limit = _MAX_DIRECTORY_BYTES
+
+    def read(self, size=-1):
+        if size is not None and size > self.limit:
+            raise ValueError(f"a part of {size} bytes is too long")
+        return super().read(size)
+
+
+def _check_bounds(meta, tensors):
+    """Raise ValueError if the two members would make too many objects.
+
+    Parameters
+    ----------
+    meta : bytes
+        JSON. Each value but the first follows a bracket or a comma.
+    tensors : bytes
+        Of safetensors: the length of the header, the header, in which each tensor has a bracket,
+        and the data.
+    """
+    header = tensors[8 : 8 + min(int.from_bytes(tensors[:8], "little"), len(tensors))]
+    for name, value, limit in (
+        ("bytes of JSON", len(meta), _MAX_META_BYTES),
+        ("values in JSON", sum(map(meta.count, (b"[", b"{", b","))), _MAX_META_VALUES),
+        ("bytes of names of tensors", len(header), _MAX_HEADER_BYTES),
+        ("tensors", header.count(b"{"), _MAX_TENSORS),
+    ):
+        if value > limit:
+            raise ValueError(f"{value} {name}, of at most {limit}")
 
 
 @contextmanager
@@ -156,39 +212,15 @@ def _bad(path, what):
 
 def _dump_meta(meta):
     """Return `meta` with the format's own two keys as JSON bytes, or raise ValueError."""
-    reserved = {"format": _FORMAT, "version": _VERSION}
-    for key in meta:
-        if not isinstance(key, str) or key in reserved:
-            raise ValueError(
-                f"`meta` has the key {key!r}; use strings other than 'format' and 'version'."
-            )
+    head = {"format": _FORMAT, "version": _VERSION}
     try:
-        text = json.dumps({**reserved, **meta}, allow_nan=False, ensure_ascii=False)
-        restored = json.loads(text)
-        payload = text.encode("utf-8")
+        text = json.dumps(head | meta | head, allow_nan=False, ensure_ascii=False)
+        return text.encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"`meta` is not plain JSON ({error}); keep to None, booleans, finite numbers, "
             "strings, lists and dicts, and put arrays among the tensors."
         ) from error
-    # json turns the keys 1 and True into "1" and "true" without a word; tuples may become lists.
-    if _keys(restored) != _keys({**reserved, **meta}):
-        raise ValueError("`meta` has a nested key that is no string; use strings as keys.")
-    if len(payload) > _MAX_META_BYTES:
-        raise ValueError(
-            f"`meta` takes {len(payload)} bytes of JSON; keep it below {_MAX_META_BYTES}, and "
-            "put arrays among the tensors."
-        )
-    return payload
-
-
-def _keys(value):
-    """Return the nested structure of keys of a JSON value."""
-    if isinstance(value, dict):
-        return {key: _keys(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_keys(item) for item in value]
-    return None
 
 
 def _dump_tensors(tensors):
@@ -219,9 +251,10 @@ def _check_members(path, members, size):
         stored = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
         if not stored or member.file_size != member.compress_size:
             raise _bad(path, f"an archive with a compressed or encrypted member {member.filename}")
-        limit = _MAX_META_BYTES if member.filename == _META else size
-        if member.file_size > min(limit, size):
+        if member.file_size > (_MAX_META_BYTES if member.filename == _META else size):
             raise _bad(path, f"an archive whose {member.filename} claims {member.file_size} bytes")
+    if sum(member.file_size for member in members) > size:
+        raise _bad(path, "an archive whose members overlap")
 
 
 def _load_meta(path, payload):

@@ -110,9 +110,10 @@ def generate(source, output, overwrite, quiet, per_class, numbers, **options):
     folder = None if like is None else read_data(like, "--like", speaker).folder
 
     start = time.perf_counter()
-    augmenter = RHVAEAugmenter.load(source, device=options["device"])
-    given = {"random_state": options["seed"], "n_jobs": options["n_jobs"]}
-    augmenter.set_params(**{name: v for name, v in given.items() if v is not None})
+    given = {name: options[name] for name in ("device", "n_jobs") if options[name] is not None}
+    augmenter = RHVAEAugmenter.load(source, **given)
+    if options["seed"] is not None:
+        augmenter.set_params(random_state=options["seed"])
     X, y = augmenter.sample(
         per_class
         if per_class is not None

@@ -41,8 +41,8 @@ class Generator(NamedTuple):
 
     stack: RHVAEStack
     latent: Latent
-    origins: list
-    weights: list | None = None
+    origins: list[torch.Tensor]
+    weights: list[torch.Tensor] | None = None
 
     @property
     def references(self):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from .metric.learned import Metric, make_metric
-from .metric.posterior import make_posterior_metric
+from .metric.posterior import PosteriorMetric, make_posterior_metric
 from .metric.scales import auto_regularization, auto_temperature, metric_scale
 from .samplers import (
     sample_geodesic,
@@ -38,7 +38,7 @@ class Latent(NamedTuple):
         Means and log-variances of the encoder's posteriors.
     """
 
-    metric: tuple
+    metric: Metric | PosteriorMetric
     c: torch.Tensor
     log_var: torch.Tensor
 

@@ -16,6 +16,7 @@ from .likelihoods import (
     IsotropicLikelihood,
     MixedLikelihood,
 )
+from .likelihoods.mixed import CodeLayout
 from .metric.learned import make_metric
 from .networks.conv import (
     ConvDecoder,
@@ -75,7 +76,7 @@ class FlowSettings(NamedTuple):
     regularization: float = 0.01
     n_fixed_point: int = 2
     second_order: bool = True
-    rescale: tuple = (False, False)
+    rescale: tuple[bool, bool] = (False, False)
 
 
 class Architecture(NamedTuple):
@@ -97,7 +98,7 @@ class Architecture(NamedTuple):
         class, with its weights; a class or factory is called once per class,
         ``encoder(n_features, latent_dim)``, ``decoder(latent_dim, n_features)``,
         ``metric_network(n_features, latent_dim)``, under the class's own random stream.
-    layout : object
+    layout : CodeLayout or None
         For ``likelihood="mixed"``, which columns are of which kind.
     n_channels : int
         Length of the first axis of `sample_shape` that holds channels, or 1 for no such axis.
@@ -110,15 +111,15 @@ class Architecture(NamedTuple):
 
     n_features: int
     likelihood: str = "gaussian"
-    hidden_layer_sizes: tuple = (256,)
-    sample_shape: tuple | None = None
+    hidden_layer_sizes: tuple[int, ...] = (256,)
+    sample_shape: tuple[int, ...] | None = None
     encoder: object = None
     decoder: object = None
     metric_network: object = None
-    layout: object = None
+    layout: CodeLayout | None = None
     n_channels: int = 1
     width: int | None = None
-    coarse: tuple | None = None
+    coarse: tuple[int, ...] | None = None
 
     @property
     def extent(self):

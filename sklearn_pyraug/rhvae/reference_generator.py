@@ -73,12 +73,12 @@ class ReferenceGenerator(NamedTuple):
 
     stack: RHVAEStack
     latent: Latent
-    rows: list
-    labels: list
-    pairs: list
+    rows: list[torch.Tensor]
+    labels: list[torch.Tensor]
+    pairs: list[torch.Tensor]
     resolution: Resolution | None = None
-    fine: list | None = None
-    weights: list | None = None
+    fine: list[torch.Tensor] | None = None
+    weights: list[torch.Tensor] | None = None
 
     @property
     def references(self):

@@ -358,7 +358,7 @@ def test_inspect(model, capsys):
     assert told["decoder"] == "residual"
     assert told["epochs"] == "ill 2, well 2"
     assert told["parameters"] == (
-        "device cpu, hidden_layer_sizes 8, latent_dim 2, max_epochs 2, missing keep, random_state 0"
+        "hidden_layer_sizes 8, latent_dim 2, max_epochs 2, missing keep, random_state 0"
     )
     run("inspect", model, "--json")
     told = json.loads(capsys.readouterr().out)

@@ -2,7 +2,7 @@
 
 import copy
 import functools
-import json
+import operator
 import os
 import pickle
 import time
@@ -21,16 +21,12 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from scipy import sparse
 from shared import QUICK, table
 from sklearn.exceptions import NotFittedError
-from skorch.callbacks import EpochScoring
 from torch import nn
 
 import sklearn_pyraug
-from sklearn_pyraug import RHVAEAugmenter
-from sklearn_pyraug._metadata import Metadata
+from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
+from sklearn_pyraug._model_file import _DATA_PARAMETERS
 from sklearn_pyraug._serialization.archive import read_archive, write_archive
-from sklearn_pyraug._serialization.model_file import model_document
-from sklearn_pyraug._serialization.parts import PARTS, name_of
-from sklearn_pyraug._serialization.values import Reader, Writer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Too few rows to train")
 
@@ -119,6 +115,17 @@ def metric_network(n_features, latent_dim):
     return nn.Linear(n_features, latent_dim * (latent_dim + 1) // 2)
 
 
+OF_THE_CALLER = {
+    "callbacks",
+    "checkpoint",
+    "checkpoint_interval",
+    "device",
+    "memory",
+    "n_jobs",
+    "verbose",
+}
+GENERATOR = "state._generators.trained.0.generator"
+WEIGHTS = f"{GENERATOR}.stack.tensors.encoder.net.layers.0.weight"
 OWN = {"encoder": Encoder, "decoder": ReferenceDecoder, "metric_network": metric_network}
 WIDE = np.random.default_rng(0).normal(size=(16, 40)).astype(np.float32), np.arange(16) % 2
 SMALL_CLASS = table((20, 12, 2))
@@ -163,7 +170,7 @@ CASES = {
     "text array": (
         np.array([["1.5", "a"], ["2", "bcd"], ["0.5", "a"]] * 6),
         np.arange(18) % 2,
-        {"categorical_features": np.array([True, True])},
+        {"categorical_features": [True, True]},
     ),
     "columns by position": (pd.DataFrame(table()[0]), pd.DataFrame({"y": table()[1]}), {}),
     "many levels": (
@@ -202,10 +209,15 @@ def networks(augmenter):
     return {name: spec for name, spec in own.items() if callable(spec)}
 
 
+def load(path, **parameters):
+    """Load for the CPU."""
+    return RHVAEAugmenter.load(path, **{"device": "cpu"} | parameters)
+
+
 def reload(augmenter, path):
     """Save and load."""
     augmenter.save(path)
-    return RHVAEAugmenter.load(path, **networks(augmenter))
+    return load(path, **networks(augmenter))
 
 
 @pytest.fixture
@@ -230,14 +242,12 @@ def assert_equal(one, two):
 
 
 def assert_same(one, two, where):
-    """Walk two values and compare all that they are made of."""
+    """Walk two values and compare all that they are made of; numpy's numbers become Python's."""
     __tracebackhide__ = True
+    one, two = (v.item() if isinstance(v, np.generic) else v for v in (one, two))
     assert type(one) is type(two), where
     if isinstance(one, nn.Module):
-        pairs = (
-            dict(m.named_parameters()) | dict(m.named_buffers()) | {"settings": m.settings}
-            for m in (one, two)
-        )
+        pairs = (dict(m.state_dict()) | {"settings": m.settings} for m in (one, two))
         assert_same(*pairs, where)
         assert one.training == two.training, where
     elif isinstance(one, np.random.RandomState):
@@ -259,7 +269,7 @@ def assert_same(one, two, where):
         for i, (a, b) in enumerate(zip(one, two, strict=True)):
             assert_same(a, b, f"{where}[{i}]")
     elif isinstance(one, dict):
-        assert list(one) == list(two), where
+        assert one.keys() == two.keys(), where
         for key in one:
             assert_same(one[key], two[key], f"{where}[{key!r}]")
     elif hasattr(one, "__dict__") and type(one).__module__.startswith("sklearn_pyraug"):
@@ -284,10 +294,10 @@ def test_every_attribute_comes_back(case, path):
     """What others add to the estimator has to be known to the format, or this test names it."""
     augmenter = copy.deepcopy(fitted(case))
     augmenter.save(path)
-    loaded = RHVAEAugmenter.load(path, **networks(augmenter))
+    loaded = load(path, **networks(augmenter))
     given = {name: None for name in networks(augmenter)}
     for name, value in (vars(augmenter) | given).items():
-        assert hasattr(loaded, name), f"{name} is not in the file"
+        assert hasattr(loaded, name), f"{name} is not in the file: annotate it in _model_file"
         assert_same(value, (vars(loaded) | given)[name], name)
 
 
@@ -308,7 +318,7 @@ def test_a_loaded_model_can_be_saved_pickled_and_copied(path, tmp_path):
     augmenter = fitted("mixed")
     loaded = reload(augmenter, path)
     loaded.save(tmp_path / "second")
-    RHVAEAugmenter.load(tmp_path / "second").save(tmp_path / "third")
+    load(tmp_path / "second").save(tmp_path / "third")
     assert (tmp_path / "second").read_bytes() == (tmp_path / "third").read_bytes()
     for twin in (copy.deepcopy(loaded), pickle.loads(pickle.dumps(loaded))):
         assert_equal(twin.sample(2)[0], augmenter.sample(2)[0])
@@ -318,7 +328,6 @@ def test_a_loaded_model_can_be_saved_pickled_and_copied(path, tmp_path):
 def test_random_state(random_state, path):
     augmenter = copy.deepcopy(fitted("table")).set_params(random_state=random_state)
     loaded = reload(augmenter, path)
-    assert type(loaded.random_state) is type(random_state)
     if random_state is not None:
         for _ in range(2):
             assert_equal(augmenter.sample(2)[0], loaded.sample(2)[0])
@@ -330,34 +339,42 @@ def test_random_state(random_state, path):
     ids=str,
 )
 def test_parameters(sampling_strategy, path):
-    X, y = table()
+    """Those that are data come back; numbers of numpy are then Python's, and arrays lists."""
     augmenter = quick(
         sampling_strategy=sampling_strategy,
         transfer_scale=[0.5, np.float64(0.9)],
         hidden_layer_sizes=np.array([8, 4]),
-        n_jobs=np.int32(1),
-        verbose=False,
         patience=None,
+        n_jobs=1,
+        verbose=0,
+        memory="cache",
+        checkpoint="run",
     )
-    augmenter.fit(X, y)
-    loaded = reload(augmenter, path)
-    for name, value in augmenter.get_params().items():
+    augmenter.set_params(memory=None, checkpoint=None).fit(*table())
+    augmenter.set_params(memory="cache", checkpoint="run").save(path)
+    assert b"cache" not in path.read_bytes()
+    loaded = RHVAEAugmenter.load(path, n_jobs=2)
+    of_the_caller = {"memory": None, "checkpoint": None, "device": "auto", "n_jobs": 2}
+    for name, value in (augmenter.get_params() | of_the_caller).items():
+        value = value.tolist() if isinstance(value, np.ndarray) else value
         assert_same(value, loaded.get_params()[name], name)
+    with pytest.raises(TypeError, match="latent_dim is in the file"):
+        RHVAEAugmenter.load(path, latent_dim=2)
 
 
-def test_what_a_file_cannot_hold_becomes_the_default(path):
-    callbacks = [EpochScoring("train_loss")]
-    augmenter = quick(sampling_strategy=lambda y: {0: 30}, callbacks=None).fit(*table())
-    augmenter.set_params(callbacks=callbacks)
-    augmenter.save(path)
-    with pytest.warns(UserWarning, match="without its callbacks and sampling_strategy"):
+def test_all_other_parameters_say_where_and_how_to_run():
+    """Name a new parameter in `_DATA_PARAMETERS` of _model_file if it is data."""
+    for estimator in (RHVAEAugmenter(), RHVAEEmbedder()):
+        others = estimator.get_params(deep=False).keys() - set(_DATA_PARAMETERS)
+        assert others <= OF_THE_CALLER
+
+
+def test_a_callable_strategy_becomes_the_default(path):
+    quick(sampling_strategy=lambda y: {0: 30}).fit(*table()).save(path)
+    with pytest.warns(UserWarning, match="without its sampling_strategy"):
         loaded = RHVAEAugmenter.load(path)
     assert loaded.sampling_strategy == "auto"
-    assert loaded.callbacks is None
     assert loaded.sampling_strategy_ == {0: 10, 1: 0, 2: 0}
-    with pytest.warns(UserWarning, match="without its sampling_strategy"):
-        loaded = RHVAEAugmenter.load(path, callbacks=callbacks)
-    assert loaded.callbacks is callbacks
 
 
 def test_equal_models_give_equal_files(path, tmp_path):
@@ -369,23 +386,12 @@ def test_equal_models_give_equal_files(path, tmp_path):
 def test_the_document_is_the_one_described(path):
     fitted("table").save(path)
     meta, tensors = read_archive(path)
-    assert list(meta) == [
-        "kind",
-        "model_version",
-        "versions",
-        "given",
-        "dropped",
-        "parameters",
-        "architecture",
-        "state",
-        "objects",
-    ]
+    head = ["kind", "model_version", "versions", "networks"]
+    assert list(meta) == [*head, "parameters", "architecture", "state"]
     assert (meta["kind"], meta["model_version"]) == ("augmenter", 1)
-    local = {"checkpoint", "memory"}
-    assert meta["parameters"].keys() == RHVAEAugmenter().get_params().keys() - local
+    assert meta["parameters"].keys() == RHVAEAugmenter().get_params().keys() - OF_THE_CALLER
     assert "state.classes_" in tensors
-    rows = "state._generators.trained.0.generator.rows.0"
-    assert tensors[rows].shape == (40, 4)
+    assert tensors[f"{GENERATOR}.rows.0"].shape == (40, 4)
 
 
 def test_another_file_is_kept_unless_told_otherwise(path):
@@ -403,17 +409,11 @@ def test_not_fitted(path):
     assert not path.exists()
 
 
-def test_the_device_of_another_machine(path, monkeypatch):
-    augmenter = copy.deepcopy(fitted("table")).set_params(device="cuda:1")
-    augmenter.save(path)
+def test_the_device_is_the_callers(path, monkeypatch):
+    copy.deepcopy(fitted("table")).set_params(device="cuda:1").save(path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert RHVAEAugmenter.load(path).device == "auto"
     assert RHVAEAugmenter.load(path, device="cpu").device == "cpu"
-    assert RHVAEAugmenter.load(path, device="auto").device == "auto"
-    with pytest.raises(ValueError, match="no CUDA device"):
-        RHVAEAugmenter.load(path, device="cuda")
-    augmenter.set_params(device="cpu").save(path, overwrite=True)
-    assert RHVAEAugmenter.load(path).device == "cpu"
 
 
 def test_another_version_of_the_package_warns(path):
@@ -430,13 +430,13 @@ def test_another_version_of_the_package_warns(path):
 @pytest.mark.parametrize(
     ("name", "value", "match"),
     [
-        ("odd_", object(), r"state\.odd_ is of type builtins\.object.*joblib\.dump"),
-        ("odd_", [{"a": {1, 2}}], r"state\.odd_\.0\.a is of type builtins\.set"),
-        ("odd_", np.array([1j]), r"state\.odd_ is an array of complex128"),
-        ("random_state", np.random.RandomState(np.random.PCG64(1)), "PCG64"),
-        ("hidden_layer_sizes", range(8, 9), r"parameters\.hidden_layer_sizes is of type .*range"),
+        ("sampling_strategy", {0: {1, 2}}, r"parameters\.sampling_strategy\.0 is of type builtins"),
+        ("random_state", np.random.RandomState(np.random.PCG64(1)), "RandomState.*joblib"),
+        ("categorical_features", np.array([1j]), "ndarray"),
+        ("classes_", np.array([1j, 2, 3]), r"state\.classes_ is of complex128"),
+        ("n_features_in_", 4.5, r"state\.n_features_in_ is 4.5, not int"),
     ],
-    ids=["object", "set", "complex", "generator", "range"],
+    ids=["set", "generator", "complex", "labels", "number"],
 )
 def test_unknown_types_are_named_before_anything_is_written(name, value, match, path):
     augmenter = copy.deepcopy(fitted("table"))
@@ -457,13 +457,6 @@ def test_parameters_changed_after_fit(parameters, path):
         augmenter.save(path)
 
 
-def test_a_failed_fit_is_not_saved(path):
-    augmenter = copy.deepcopy(fitted("table"))
-    augmenter._check_X_y(*table(n_features=3), Metadata())
-    with pytest.raises(ValueError, match="is not whole.*Call fit again"):
-        augmenter.save(path)
-
-
 def test_own_networks_are_asked_for(path):
     augmenter = fitted("own networks")
     augmenter.save(path)
@@ -471,9 +464,9 @@ def test_own_networks_are_asked_for(path):
     for name in given:
         with pytest.raises(ValueError, match=rf"^{name}=None, but .*load\(path, {name}="):
             RHVAEAugmenter.load(path, **given | {name: None})
-    with pytest.raises(ValueError, match="not what the model in .*was trained with"):
+    with pytest.raises(ValueError, match="not what the model was trained with"):
         RHVAEAugmenter.load(path, **given | {"encoder": functools.partial(Encoder, width=7)})
-    with pytest.raises(ValueError, match="not what the model in .*was trained with"):
+    with pytest.raises(ValueError, match="not what the model was trained with"):
         RHVAEAugmenter.load(path, **given | {"metric_network": Encoder})
     loaded = RHVAEAugmenter.load(path, **given)
     assert loaded.encoder is Encoder
@@ -509,13 +502,10 @@ def zipped(path, contents):
             archive.writestr(name, payload)
 
 
-def fields(meta, name):
-    """Return the fields of the first object of a class."""
-    return next(o["fields"] for o in meta["objects"] if o["class"] == name)
-
-
-WEIGHTS = "state._generators.trained.0.generator.stack.tensors.encoder.net.layers.0.weight"
-CODES = "state._generators.trained.0.generator.latent.metric.c"
+def at(meta, where):
+    """Return the container and the key of a place in a document."""
+    *way, last = [int(part) if part.isdigit() else part for part in where.split("/")]
+    return functools.reduce(operator.getitem, way, meta), last
 
 
 class Bomb:
@@ -577,11 +567,6 @@ def _torch_saved(path):
     torch.save(Bomb(path.with_name("opened")), path)
 
 
-def _nested(path):
-    with changed(path) as (meta, _):
-        meta["state"]["_n_rows"] = functools.reduce(lambda node, _: [node], range(200), 40)
-
-
 def _edit(function):
     def damage(path):
         with changed(path) as content:
@@ -590,102 +575,82 @@ def _edit(function):
     return damage
 
 
-def _set(name, field, value):
-    return _edit(lambda meta, tensors: fields(meta, name).update({field: value}))
+def _set(where, value):
+    def change(meta, tensors):
+        container, key = at(meta, where)
+        container[key] = value
 
-
-def _attribute(name, value):
-    return _edit(lambda meta, tensors: meta["state"].update({name: value}))
-
-
-def _parameter(name, value):
-    return _edit(lambda meta, tensors: meta["parameters"].update({name: value}))
+    return _edit(change)
 
 
 def _tensor(name, function):
     return _edit(lambda meta, tensors: tensors.update({name: function(tensors[name])}))
 
 
-def _wide(meta, tensors):
-    """Claim more columns everywhere but in the arrays."""
-    for name, field in (("Architecture", "n_features"), ("TableCodec", "n_codes_")):
-        fields(meta, name)[field] = 10**9
-    fields(meta, "Block")["stop"] = 10**9
-    meta["state"]["n_features_in_"] = 10**9
-
-
-SPARSE_TYPE = {"class": "SparseType", "fields": {"text": "csr_matrix"}}
-
-
-def _call_a_type(meta, tensors):
-    """Smuggle in something to call where a network is expected."""
-    meta["objects"].append(SPARSE_TYPE)
-    meta["parameters"]["encoder"] = {"object": len(meta["objects"]) - 1}
-
+_NESTED = functools.reduce(lambda node, _: [node], range(200), 40)
+_STACK = "state/_generators/trained/0/generator/ReferenceGenerator/stack"
+_COLUMNS = "state/_generators/codec/_code/NumberCodec/_columns"
 
 MALFORMED = {
     "empty": _cut(0),
-    "cut early": _cut(0.05),
     "cut in half": _cut(0.5),
     "cut late": _cut(0.999),
     "bit flipped in meta": _flip(b'"model_version"'),
     "bit flipped in tensors": _flip(b"F32"),
-    "zip slip": _rename({"meta.json": "../../meta.json"}),
     "absolute name": _rename({"meta.json": "/tmp/meta.json"}),
     "huge header": _header(2**40),
-    "header beyond the file": _header(2**27),
+    "header beyond the file": _header(2**24),
     "pickle": _pickled,
     "pickle in a zip": _torch_saved,
     "text": lambda path: path.write_text("[model]\nlatent_dim = 2\n"),
     "deep JSON": _text(b"[" * 100_000),
-    "nested nodes": _nested,
-    "not a model": _edit(lambda meta, tensors: meta.update(kind="other")),
-    "newer model": _edit(lambda meta, tensors: meta.update(model_version=2)),
-    "version of another type": _edit(lambda meta, tensors: meta.update(model_version=True)),
+    "much JSON": _text(b'{"format": "sklearn-pyraug", "version": 1, "more": [' + b"[]," * 10**6),
+    "nested values": _set("parameters/transfer_scale", _NESTED),
+    "not a model": _set("kind", "other"),
+    "newer model": _set("model_version", 2),
+    "version of another type": _set("model_version", True),
     "no version": _edit(lambda meta, tensors: meta.pop("model_version")),
-    "parameters as a list": _edit(lambda meta, tensors: meta.update(parameters=[])),
-    "state as text": _edit(lambda meta, tensors: meta.update(state="x")),
-    "objects as a dict": _edit(lambda meta, tensors: meta.update(objects={})),
-    "unknown class": _edit(lambda meta, tensors: meta["objects"][0].update({"class": "os.system"})),
-    "class of a module": _edit(
-        lambda meta, tensors: meta["objects"][0].update({"class": "__import__"})
+    "parameters as a list": _set("parameters", []),
+    "state as text": _set("state", "x"),
+    "unknown kind of value": _set("parameters/latent_dim", {"call": "os.getcwd"}),
+    "component that is none": _set(
+        "parameters/sampler", {"component": {"class": "os.system", "parameters": {}}}
     ),
-    "object after itself": _attribute("_codec", {"object": 10**9}),
-    "negative object": _attribute("_codec", {"object": -1}),
-    "unknown node": _attribute("_n_rows", {"call": "os.getcwd"}),
-    "attribute of the class": _attribute("sample", 1),
-    "dunder attribute": _attribute("__class__", 1),
-    "missing attribute": _edit(lambda meta, tensors: meta["state"].pop("_codec")),
-    "rows as text": _attribute("_n_rows", "forty"),
-    "negative rows": _attribute("_n_rows", -40),
-    "unknown parameter": _parameter("colour", "red"),
-    "bad parameter": _parameter("lr", -1.0),
-    "infinite parameter": _parameter("augmentation_factor", {"float": "nan"}),
-    "parameter to call": _edit(_call_a_type),
-    "a network that is asked for": _edit(lambda meta, tensors: meta.update(given=["os"])),
-    "missing field": _edit(lambda meta, tensors: fields(meta, "Plan").pop("shared") and None),
-    "surplus field": _set("Plan", "more", 1),
-    "field of another type": _set("Columns", "low", "x"),
-    "negative columns": _set("TableCodec", "n_codes_", -4),
-    "many columns": _edit(_wide),
-    "wide networks": _set("Architecture", "hidden_layer_sizes", {"tuple": [10**12]}),
-    "negative width": _set("Architecture", "hidden_layer_sizes", {"tuple": [-8]}),
-    "many layers": _set("Architecture", "hidden_layer_sizes", {"tuple": [8] * 10**5}),
-    "many latent dimensions": _set("FlowSettings", "latent_dim", 10**9),
-    "unknown decoder": _set("Architecture", "decoder", "eval"),
-    "unknown likelihood": _set("Architecture", "likelihood", "poisson"),
+    "network that is not given": _set("parameters/encoder", {"network": "encoder"}),
+    "network that is not asked for": _set("networks", ["os"]),
+    "attribute of the class": _set("state/sample", 1),
+    "missing attribute": _edit(lambda meta, tensors: meta["state"].pop("_n_rows") is None),
+    "rows as text": _set("state/_n_rows", "forty"),
+    "negative rows": _set("state/_n_rows", -40),
+    "a path": _set("parameters/memory", "/tmp/cache"),
+    "bad parameter": _set("parameters/lr", -1.0),
+    "infinite parameter": _set("parameters/augmentation_factor", {"float": "nan"}),
+    "missing parameter": _edit(lambda meta, tensors: meta["parameters"].pop("sampler") is None),
+    "missing field": _edit(
+        lambda meta, tensors: at(meta, f"{_STACK}/settings/x")[0].pop("rescale")
+    ),
+    "surplus field": _set(f"{_STACK}/settings/more", 1),
+    "field of another type": _set(f"{_COLUMNS}/low", "x"),
+    "wide networks": _set("architecture/hidden_layer_sizes", [10**12]),
+    "many layers": _set("architecture/hidden_layer_sizes", [8] * 10**5),
+    "many latent dimensions": _set(f"{_STACK}/settings/latent_dim", 10**9),
+    "many members": _set(f"{_STACK}/n_members", 10**9),
+    "many columns": _set("architecture/n_features", 10**9),
+    "unknown decoder": _set("architecture/decoder", "eval"),
+    "unknown likelihood": _set("architecture/likelihood", "poisson"),
     "NaN weights": _tensor(WEIGHTS, lambda t: t * torch.nan),
-    "infinite codes": _tensor(CODES, lambda t: t / 0.0),
+    "infinite codes": _tensor(f"{GENERATOR}.latent.c", lambda t: t / 0.0),
+    "NaN in the code of columns": _tensor(
+        "state._generators.codec._code._columns.mean", lambda t: t * torch.nan
+    ),
     "wrong shape": _tensor(WEIGHTS, lambda t: t[:, 1:]),
     "wrong dtype": _tensor(WEIGHTS, lambda t: t.double()),
     "missing tensor": _edit(lambda meta, tensors: tensors.pop(WEIGHTS) is None),
     "surplus tensor": _edit(lambda meta, tensors: tensors.update(more=torch.zeros(3))),
-    "labels outside": _tensor("state._generators.trained.0.generator.labels.0", lambda t: t + 99),
-    "pairs outside": _tensor("state._generators.trained.0.generator.pairs.0", lambda t: -t - 1),
-    "axes": _attribute("classes_", {"array": "state.classes_", "axes": [1]}),
-    "array of objects from bytes": _attribute(
-        "classes_", {"array": "state.classes_", "dtype": "|O", "shape": [3]}
-    ),
+    "labels outside": _tensor(f"{GENERATOR}.labels.0", lambda t: t + 99),
+    "no rows of a class": _tensor(f"{GENERATOR}.labels.0", lambda t: 0 * t),
+    "pairs outside": _tensor(f"{GENERATOR}.pairs.0", lambda t: -t - 1),
+    "array of objects from bytes": _set("state/classes_", {"dtype": "|O", "shape": [3]}),
 }
 
 
@@ -699,73 +664,31 @@ def test_malformed_files_are_refused(damage, path):
         RHVAEAugmenter.load(path)
     assert time.process_time() - start < 1.0
     assert "; give a file that" in str(caught.value)
+    assert len(str(caught.value)) < 700
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def _mixed_levels(meta, tensors):
-    fields(meta, "Levels")["n_groups"] = 10**12
-
-
-def _mixed_blocks(meta, tensors):
-    for entry in meta["objects"]:
-        if entry["class"] == "Block":
-            entry["fields"]["stop"] = 10**12
-
-
-def _mixed_text(meta, tensors):
-    fields(meta, "Schema")["dtype"] = {"dtype": "<U99999999"}
-
-
-def _mixed_range(meta, tensors):
-    """Claim 10^12 categories in place of three."""
-    wide = {"start": 0, "stop": 10**12, "step": 1, "name": None}
-    position = next(i for i, o in enumerate(meta["objects"]) if o["class"] == "Index")
-    meta["objects"][position] = {"class": "RangeIndex", "fields": wide}
-
-
-def _mixed_dtype(meta, tensors):
-    fields(meta, "NullableDtype")["text"] = "period[D]"
-
-
-MALFORMED_IMAGES = {
-    "large images": {"sample_shape": {"tuple": [10**6, 10**6]}},
-    "other images": {"sample_shape": {"tuple": [20, 71]}},
-    "negative sides": {"sample_shape": {"tuple": [-70, -20]}},
-    "many channels": {"n_channels": 10**9},
-    "fine coarse images": {"coarse": {"tuple": [10**6, 10**6]}},
-    "coarse images of other axes": {"coarse": {"tuple": [64, 18, 1]}},
-    "other coarse images": {"coarse": {"tuple": [32, 18]}},
-    "no coarse images": {"coarse": None},
-    "wide convolutions": {"width": 10**9},
-    "perceptrons": {"width": None},
+_CODE = "state/_generators/codec/_code/MixedCodec"
+OTHERS = {
+    "large images": ("large images", _set("architecture/sample_shape", [10**6, 10**6])),
+    "negative sides": ("large images", _set("architecture/sample_shape", [-70, -20])),
+    "many channels": ("large images", _set("architecture/n_channels", 10**9)),
+    "fine coarse images": ("large images", _set("architecture/coarse", [10**6, 10**6])),
+    "coarse images of other axes": ("large images", _set("architecture/coarse", [64, 18, 1])),
+    "no coarse images": ("large images", _set("architecture/coarse", None)),
+    "wide convolutions": ("large images", _set("architecture/width", 10**9)),
+    "perceptrons": ("large images", _set("architecture/width", None)),
+    "many levels": ("mixed", _set(f"{_CODE}/_levels/0/levels/n_groups", 10**12)),
+    "a column twice": ("mixed", _set(f"{_CODE}/_levels/0/column", 0)),
+    "many codes": ("mixed", _set("architecture/layout/blocks/0/stop", 10**12)),
+    "long text": ("text array", _set("state/_schema/dtype", "<U9999999")),
 }
 
 
-@pytest.mark.parametrize("change", MALFORMED_IMAGES.values(), ids=MALFORMED_IMAGES)
-def test_malformed_images_are_refused(change, path):
-    fitted("large images").save(path)
-    with changed(path) as (meta, _):
-        fields(meta, "Architecture").update(change)
-    start = time.process_time()
-    with pytest.raises(ValueError, match="damaged one"):
-        RHVAEAugmenter.load(path)
-    assert time.process_time() - start < 1.0
-
-
-MALFORMED_MIXED = {
-    "many levels": _mixed_levels,
-    "many codes": _mixed_blocks,
-    "long text": _mixed_text,
-    "many categories": _mixed_range,
-    "unknown dtype": _mixed_dtype,
-}
-
-
-@pytest.mark.parametrize("damage", MALFORMED_MIXED.values(), ids=MALFORMED_MIXED)
-def test_malformed_tables_are_refused(damage, path):
-    fitted("mixed").save(path)
-    with changed(path) as content:
-        damage(*content)
+@pytest.mark.parametrize(("case", "damage"), OTHERS.values(), ids=OTHERS)
+def test_malformed_images_and_tables_are_refused(case, damage, path):
+    fitted(case).save(path)
+    damage(path)
     start = time.process_time()
     with pytest.raises(ValueError, match="damaged one"):
         RHVAEAugmenter.load(path)
@@ -776,13 +699,12 @@ def test_a_random_state_beyond_its_key_is_refused(path):
     """numpy reads the key at the position it is told, beyond the end as well."""
     augmenter = copy.deepcopy(fitted("table")).set_params(random_state=np.random.RandomState(0))
     augmenter.save(path)
-    with changed(path) as (meta, _):
-        fields(meta, "RandomState")["position"] = 10**6
+    _set("parameters/random_state/random_state/1", 10**6)(path)
     with pytest.raises(ValueError, match="Mersenne Twister"):
         RHVAEAugmenter.load(path)
 
 
-JUNK = [None, True, -1, 0, 10**10, 2.5, "x", "", [], {}, {"float": "nan"}, {"object": 0}, [[1]]]
+JUNK = [None, True, -1, 0, 10**10, 2.5, "x", "", [], {}, {"float": "nan"}, {"network": "x"}, [[1]]]
 
 
 def places(node, inside=False):
@@ -818,77 +740,7 @@ def test_junk_anywhere_is_refused_or_harmless(case, path, random_seed):
     assert n_refused > n_tries / 2
 
 
-VALUES = {
-    "plain": [None, True, 1, 10**300, -0.0, 1e-320, "ä", [], (), {}, ((1,), [2]), {1: {"a": 2}}],
-    "floats": [float("nan"), float("inf"), -float("inf")],
-    "keys": {(1, "a"): 1, np.int64(2): 2, None: 3, 0.5: 4, True: 5},
-    "scalars": [np.float32(0.1), np.uint64(2**63), np.bool_(True), np.str_("abcd"), np.float16(1)],
-    "dtypes": [np.dtype(t) for t in ("f4", ">i8", "U7", object, bool, "M8[ns]", np.longdouble)],
-    "shapes": [np.zeros(()), np.zeros((0, 3)), np.array(7), np.array("x"), np.array(["a", "bcd"])],
-    "orders": [np.arange(24.0).reshape(2, 3, 4).transpose(axes) for axes in ((2, 0, 1), (0, 2, 1))],
-    "views": [np.arange(9)[::-2], np.arange(9).reshape(3, 3).T, np.arange(4, dtype=">u2")],
-    "tensors": [torch.arange(6).reshape(2, 3).T, torch.tensor(1.5), torch.zeros(0, 2)],
-    "objects": np.array([1, "a", None, 2.5, pd.NA, pd.NaT, Decimal("1.20")], dtype=object),
-    "pandas": [
-        pd.Timestamp("2020-01-02 03:04:05.678"),
-        pd.Interval(0, 1.5, closed="both"),
-        pd.CategoricalDtype(["b", "a"], ordered=True),
-        pd.CategoricalDtype(range(3)),
-        pd.CategoricalDtype(pd.IntervalIndex.from_breaks([0.0, 1.0, 2.0])),
-        pd.CategoricalDtype(pd.array([3, 1], dtype="Int64")),
-        pd.CategoricalDtype(),
-        pd.StringDtype("python"),
-        pd.Series(["a"]).dtype,
-        pd.Int8Dtype(),
-        pd.UInt32Dtype(),
-        pd.Float64Dtype(),
-        pd.BooleanDtype(),
-        pd.SparseDtype(float, 0.0),
-        pd.SparseDtype(int),
-    ],
-}
-
-
-@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_values_come_back(value):
-    writer = Writer(PARTS, name_of)
-    node = json.loads(json.dumps(writer.node(value, "value"), allow_nan=False))
-    reader = Reader(PARTS, writer.tensors, json.loads(json.dumps(writer.objects)))
-    assert_same(value, reader.value(node, "value"), "value")
-    assert not reader.unused
-
-
-def test_arrow_columns_come_back():
-    pytest.importorskip("pyarrow")
-    import pyarrow as pa
-
-    types = [t() for t in (pa.float64, pa.int8, pa.string, pa.bool_, pa.null)]
-    types += [pa.decimal128(5, 2), pa.decimal256(60, 0), pa.decimal128(3, -2)]
-    types += [pa.dictionary(pa.int8(), pa.string(), o) for o in (False, True)]
-    value = [pd.ArrowDtype(t) for t in types]
-    writer = Writer(PARTS, name_of)
-    node = writer.node(value, "value")
-    assert Reader(PARTS, {}, writer.objects).value(node, "value") == value
-    with pytest.raises(ValueError, match="none that a model file can hold"):
-        writer.node(pd.ArrowDtype(pa.list_(pa.int8())), "value")
-
-
-def test_what_is_shared_stays_shared():
-    array, tensor = np.arange(3), torch.arange(3)
-    writer = Writer(PARTS, name_of)
-    node = writer.node([array, tensor, array, tensor], "value")
-    assert list(writer.tensors) == ["value.0", "value.1"]
-    one, two, three, four = Reader(PARTS, writer.tensors, []).value(node, "value")
-    assert one is three
-    assert two is four
-
-
 def test_nothing_is_warned_of(path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         reload(fitted("images"), path)
-
-
-def test_document_of_an_augmenter_is_plain_json():
-    meta, _ = model_document(fitted("mixed"), "augmenter")
-    assert json.loads(json.dumps(meta, allow_nan=False)) == meta

@@ -53,8 +53,8 @@ class Resolution(NamedTuple):
     """
 
     n_channels: int
-    fine: tuple
-    coarse: tuple
+    fine: tuple[int, ...]
+    coarse: tuple[int, ...]
 
     @property
     def n_coarse(self):

@@ -55,8 +55,8 @@ class CodeLayout(NamedTuple):
     (6, (2, 3), (3, 6))
     """
 
-    blocks: tuple
-    indicators: tuple
+    blocks: tuple[Block, ...]
+    indicators: tuple[int, ...]
 
     @property
     def n_codes(self):

@@ -1,0 +1,491 @@
+"""A fitted augmenter or embedder in a file, and back: ``docs/model_file.md`` describes it.
+
+Of a stack of networks the file holds the weights; the networks are made anew from the architecture.
+What the estimators hold is told by the annotations here and by those of its classes.
+"""
+
+import warnings
+from contextlib import contextmanager
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+import sklearn
+import torch
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
+
+from ._config import settle
+from ._generation.fitted import ClassGenerators
+from ._generation.min_distance import Guard
+from ._generation.model_state import (
+    NETWORKS,
+    NetworksError,
+    check_generators,
+    check_guard,
+    own_networks,
+    seen_architecture,
+    stack_adapter,
+)
+from ._preprocessing.containers import FrameContainers
+from ._preprocessing.images import CHANNELS, ImageLayout
+from ._preprocessing.schema import Schema
+from ._serialization.archive import read_archive, write_archive
+from ._serialization.plain import PlainValues
+from ._serialization.state import Adapter, StateReader, StateWriter
+from ._sklearn_compat import ArraysTransformer
+from ._version import __version__
+from .metrics import PrivacyReport
+from .rhvae import Architecture, ClassHistory, Generator, RHVAEStack
+
+__all__ = ["ModelFileMixin", "OtherKindError"]
+
+_MODEL_VERSION = 1
+# What writes and reads each kind of file.
+_KINDS = {"augmenter": "RHVAEAugmenter", "embedder": "RHVAEEmbedder"}
+# The parameters that are data. All others say where and how to run: they come from the caller.
+_DATA_PARAMETERS = (
+    "augmentation_factor", "batch_size", "beta_zero", "categorical_features", "channels",
+    "class_filter", "decoder", "encoder", "hidden_layer_sizes", "input_noise", "kl_warmup",
+    "latent_dim", "leapfrog_step", "likelihood", "lr", "max_centroids", "max_epochs", "metric",
+    "metric_network", "min_distance", "missing", "mcmc_step_size", "n_generators", "n_leapfrog",
+    "n_mcmc_leapfrog", "n_mcmc_steps", "n_neighbors", "networks", "output", "patience",
+    "random_state", "regularization", "residual_share", "sample_shape", "sampler",
+    "sampling_strategy", "scaling", "shared", "temperature", "transfer_scale",
+    "validation_fraction", "value_mapping", "warm_start", "weight_decay",
+)  # fmt: skip
+_COMMON = {
+    "_generators": ClassGenerators,
+    "_layout": ImageLayout | None,
+    "_n_rows": int,
+    "_row_shape": tuple[int, ...] | None,
+    "device_": str,
+    "likelihood_": str,
+    "n_features_in_": int,
+    "sample_shape_": tuple[int, ...] | None,
+}
+# What both kinds of estimators hold beside their parameters. The names of groups, which may be
+# those of patients, are not written, nor what a pipeline has set.
+_FITTED = {
+    "augmenter": _COMMON
+    | {
+        "_containers": ArraysTransformer | FrameContainers,
+        "_guard": Guard | None,
+        "_schema": Schema | None,
+        "classes_": np.ndarray,
+        "decoder_": str,
+        "history_": dict[object, ClassHistory],
+        "n_epochs_": dict[object, int],
+        "sampling_strategy_": dict[object, int],
+    },
+    "embedder": _COMMON | {"_n_features_out": int, "history_": ClassHistory, "n_epochs_": int},
+}
+# What they may hold.
+_OPTIONAL = {
+    "feature_names_in_": np.ndarray,
+    "origin_distances_": np.ndarray,
+    "origin_indices_": np.ndarray,
+    "privacy_": PrivacyReport,
+    "sampler_info_": dict[object, dict[str, float | np.ndarray]],
+    "synthetic_mask_": np.ndarray,
+}
+_MAX_BYTES_A_ROW = 2**26
+
+
+class OtherKindError(ValueError):
+    """A sound file, which another class has written.
+
+    Attributes
+    ----------
+    kind : str
+        Of the file.
+    """
+
+    def __init__(self, message, kind):
+        super().__init__(message)
+        self.kind = kind
+
+
+class _Head(NamedTuple):
+    """What stands before a file's parameters, architecture and state.
+
+    Attributes
+    ----------
+    kind : {"augmenter", "embedder"}
+    model_version : int
+    versions : dict of str to str
+        Of the libraries.
+    networks : list of str
+        Those that are the user's own.
+    """
+
+    kind: str
+    model_version: int
+    versions: dict[str, str]
+    networks: list[str]
+
+
+class ModelFileMixin:
+    """The methods of both estimators that write and read model files."""
+
+    def save(self, path, *, overwrite=False):
+        """Write what was learned, and all parameters that are data, to one file.
+
+        The file holds data and no code. It is complete or not there: it is written under a
+        temporary name first.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file. The usual suffix is ``.pyraug``.
+        overwrite : bool, default=False
+            Whether a file already there may be replaced.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        FileExistsError
+            If `path` exists and `overwrite` is False.
+        ValueError
+            If a parameter or an attribute is of a type that a file cannot hold, or if parameters
+            that shape the networks were changed after `fit`.
+        OSError
+            If the file cannot be written.
+
+        See Also
+        --------
+        load : The way back.
+
+        Notes
+        -----
+        The file of an augmenter holds the coded training rows where new rows start from real ones,
+        as a pickle does: keep it where the data may be kept. That of an embedder holds no training
+        rows, but codes of some, and of the columns their ranges and what repeats in them. No file
+        holds networks of your own and a callable `sampling_strategy`, nor what says where and how
+        to run: `callbacks`, `checkpoint`, `device`, `memory`, `n_jobs` and `verbose`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_pyraug import RHVAEAugmenter
+        >>> X, y = load_iris(return_X_y=True)
+        >>> augmenter = RHVAEAugmenter(max_epochs=5, random_state=0).fit(X, y)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "iris.pyraug"
+        ...     augmenter.save(path)
+        ...     loaded = RHVAEAugmenter.load(path)
+        >>> bool((loaded.sample(2)[0] == augmenter.sample(2)[0]).all())
+        True
+        """
+        check_is_fitted(self)
+        meta, tensors = _document(self)
+        write_archive(path, meta, tensors, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path, **parameters):
+        """Return the fitted estimator of a file that :meth:`save` has written.
+
+        Nothing that the file names is imported or called, no path is followed, and sizes are
+        checked before anything is allocated. With the same integer `random_state`, new rows and
+        codes are those that there would have been before :meth:`save`, bit for bit.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+        **parameters : dict
+            What no file holds. The networks of your own with which the model was trained, as
+            `encoder`, `decoder` and `metric_network`; and of `callbacks`, `checkpoint`, `device`,
+            `memory`, `n_jobs` and `verbose` those that are not to have their defaults. The networks
+            are on the CPU until they are used.
+
+        Returns
+        -------
+        estimator : object
+            Fitted, with the parameters that it had.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, of another version of the format or of another class, or if the
+            networks are not those of the training.
+        OSError
+            If the file is missing or unreadable.
+
+        See Also
+        --------
+        save : The way there, with an example.
+
+        Examples
+        --------
+        >>> from sklearn_pyraug import RHVAEAugmenter
+        >>> RHVAEAugmenter.load("absent.pyraug")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: [Errno 2] No such file or directory: 'absent.pyraug'
+        """
+        own = {n: parameters.pop(n) for n in NETWORKS if parameters.get(n) is not None}
+        parameters = {n: v for n, v in parameters.items() if n not in NETWORKS}
+        for name in parameters:
+            if name in _DATA_PARAMETERS:
+                raise TypeError(f"{name} is in the file: set it with set_params after loading.")
+        estimator = cls(**parameters)
+        estimator._validate_params()
+        kind = cls._file_kind
+        meta, tensors = read_archive(path)
+        with _damage_named(path, kind):
+            head = StateReader({}).value({n: meta.get(n) for n in _Head._fields}, _Head, "its head")
+        if head.kind in _KINDS and head.kind != kind:
+            raise OtherKindError(
+                f"`path` is '{path}', which {_KINDS[head.kind]}.save has written, not "
+                f"{_KINDS[kind]}.save; read it with {_KINDS[head.kind]}.load.",
+                head.kind,
+            )
+        with _damage_named(path, kind):
+            _require(head.kind == kind, "its kind is not known")
+            _require(head.model_version == _MODEL_VERSION, "its model version is not known")
+            _require(set(head.networks) <= set(NETWORKS), "it asks for networks that are not known")
+        _check_given(path, head.networks, own)
+        with _damage_named(path, kind):
+            plain = PlainValues(networks=own)
+            nodes = meta["parameters"]
+            data = {n: plain.value(v, f"parameters.{n}") for n, v in nodes.items()}
+            names = set(_DATA_PARAMETERS) & set(cls._get_param_names())
+            odd = (data.keys() ^ names) - {"sampling_strategy"} | (data.keys() - names)
+            _require(not odd, "its parameters are not those that are data")
+            estimator.set_params(**data)
+            estimator._validate_params()
+            _read_state(estimator, meta, tensors, own, plain)
+        _warn_of_changes(path, head, names - data.keys())
+        return estimator
+
+
+def _document(estimator):
+    """Return the content of a file: plain JSON, and tensors by name."""
+    kind, generators = estimator._file_kind, estimator._generators
+    source = estimator if kind == "augmenter" else estimator._augmenter()
+    settings = settle(source, generators.codec, estimator._layout, estimator._n_rows)
+    architecture = seen_architecture(settings.architecture, generators.projection)
+    own = own_networks(architecture)
+    plain = PlainValues(networks=own)
+    writer = StateWriter(_adapters(architecture), plain)
+    parameters = {
+        name: plain.state(value, f"parameters.{name}")
+        for name, value in estimator.get_params(deep=False).items()
+        if name in _DATA_PARAMETERS and not (name == "sampling_strategy" and callable(value))
+    }
+    trained = [group._replace(interrupted=None) for group in generators.trained]
+    values = vars(estimator) | {"_generators": generators._replace(trained=trained)}
+    fitted = _FITTED[kind] | {n: h for n, h in _OPTIONAL.items() if n in values}
+    versions = {
+        "sklearn_pyraug": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+    head = _Head(kind, _MODEL_VERSION, versions, list(own))
+    meta = {
+        **head._asdict(),
+        "parameters": parameters,
+        "architecture": writer.state(architecture, Architecture, "architecture"),
+        "state": {n: writer.state(values[n], h, f"state.{n}") for n, h in fitted.items()},
+    }
+    return meta, writer.tensors
+
+
+def _read_state(estimator, meta, tensors, own, plain):
+    reader = StateReader(tensors, None, plain)
+    architecture = reader.value(meta["architecture"], Architecture, "architecture")
+    _require(own_networks(architecture) == own, "its networks are not those that it asks for")
+    reader = StateReader(tensors, _adapters(architecture), plain)
+    state = meta["state"]
+    fitted = _FITTED[estimator._file_kind] | {n: h for n, h in _OPTIONAL.items() if n in state}
+    _require(state.keys() == fitted.keys(), "its attributes are not those of its kind")
+    for name, hint in fitted.items():
+        setattr(estimator, name, reader.value(state[name], hint, f"state.{name}"))
+    _require(not tensors, "nothing refers to some of its tensors")
+    estimator._codec = estimator._generators.codec
+    _check(estimator, architecture)
+
+
+@contextmanager
+def _damage_named(path, kind):
+    """Turn whatever a damaged document leads to into one ValueError.
+
+    Any kind of exception may come from values that do not fit together.
+    """
+    try:
+        yield
+    except NetworksError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"`path` is '{path}', which is no model file or a damaged one ({str(error)[:300]}); "
+            f"give a file that {_KINDS[kind]}.save has written, copied whole."
+        ) from error
+
+
+def _check_given(path, needed, own):
+    """Raise ValueError unless the networks passed are those that are needed."""
+    for name in needed:
+        if name not in own:
+            raise ValueError(
+                f"{name}=None, but the model in '{path}' was trained with one of your own. Pass "
+                f"the same: load(path, {name}=...)."
+            )
+    for name in own.keys() - set(needed):
+        raise ValueError(
+            f"{name}={own[name]!r} was given, but the model in '{path}' was trained without one. "
+            f"Leave {name} out."
+        )
+
+
+def _warn_of_changes(path, head, left_out):
+    if left_out:
+        warnings.warn(
+            f"The model in '{path}' was saved without its sampling_strategy, a function, which no "
+            "file holds: the default is in place. It matters to another fit alone; set it with "
+            "set_params before.",
+            UserWarning,
+            stacklevel=3,
+        )
+    saved = head.versions.get("sklearn_pyraug", "none")
+    if saved.split(".")[:2] != __version__.split(".")[:2]:
+        warnings.warn(
+            f"The model in '{path}' was saved by sklearn_pyraug {saved}, and this is "
+            f"{__version__}: samples may differ. Save it again once you have looked at them.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+# --- Classes of others -------------------------------------------------------------------------
+
+_SPARSE_TYPES = {
+    cls.__name__: cls
+    for cls in (sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.csc_array)
+}
+
+
+class _SparseType(NamedTuple):
+    name: str
+
+
+class _Container(NamedTuple):
+    """What imbalanced-learn keeps of X or y, as far as it is used."""
+
+    kind: str
+    columns: object
+    dtypes: object
+    name: object
+
+
+class _Containers(NamedTuple):
+    X: _Container
+    y: _Container
+
+
+def _take_containers(value):
+    def one(props):
+        kind = props["type"].lower()
+        frame, series = kind == "dataframe", kind == "series"
+        dtypes = props["dtypes"] if frame or series else None
+        # A dataframe with a column "name" has that column under props["name"].
+        return _Container(
+            props["type"],
+            props["columns"] if frame else None,
+            list(dtypes) if frame else dtypes,
+            props["name"] if series else None,
+        )
+
+    return _Containers(one(value.x_props), one(value.y_props))
+
+
+def _make_containers(state):
+    def one(kind, columns, dtypes, name):
+        if kind.lower() == "dataframe":
+            import pandas as pd
+
+            if not isinstance(columns, pd.Index) or not isinstance(dtypes, list):
+                raise ValueError("a dataframe has no columns")
+            dtypes = pd.Series(dtypes, index=columns, dtype=object)
+        return {"type": kind, "columns": columns, "dtypes": dtypes, "name": name}
+
+    made = ArraysTransformer.__new__(ArraysTransformer)
+    made.x_props, made.y_props = one(*state.X), one(*state.y)
+    return made
+
+
+def _adapters(architecture):
+    return {
+        RHVAEStack: stack_adapter(architecture),
+        ArraysTransformer: Adapter(_Containers, _take_containers, _make_containers),
+        type: Adapter(
+            _SparseType, lambda t: _SparseType(t.__name__), lambda s: _SPARSE_TYPES[s.name]
+        ),
+    }
+
+
+# --- Whether the parts fit together ------------------------------------------------------------
+
+
+def _require(condition, what):
+    if not condition:
+        raise ValueError(what)
+
+
+def _check(e, architecture):
+    """Compare the parts of what was read, and hand one row out."""
+    codec, generators, layout, n = e._codec, e._generators, e._layout, e.n_features_in_
+    _require(e._n_rows >= 1, f"the number of rows is {e._n_rows}")
+    _require(len(codec.constant_) == n, "the codec has other columns")
+    check_generators(generators, e._n_rows, architecture)
+    _require(e.sample_shape_ == (layout and layout.shape), "the sample_shape_ is another")
+    if layout is not None:
+        sides = bool(layout.shape) and all(s > 0 for s in layout.shape)
+        _require(sides and layout.channels in CHANNELS, "the shape of an image is none")
+    for shape in (e.sample_shape_, e._row_shape):
+        _require(shape is None or prod(shape) == n, "a row's shape and the columns differ")
+    row = codec.decode(np.zeros((1, codec.n_codes_), np.float32), np.zeros(1, np.intp))
+    _require(row.shape == (1, n), "the codec makes rows of another width")
+    _require(codec.encode(row).shape[1] == codec.n_codes_, "the codec makes codes of another width")
+    if e._file_kind == "embedder":
+        _check_embedder(e)
+        return
+    _require(e.classes_.shape == (generators.n_classes,), "labels and classes differ")
+    _require(len(e.classes_) >= 2, "there are fewer than two classes")
+    if e._guard is not None:
+        check_guard(e._guard, e._n_rows, codec.n_codes_)
+    _check_containers(e, row)
+
+
+def _check_embedder(e):
+    """Check that there is one generator, which draws from z alone: what codes rows."""
+    generators = e._generators
+    (group,) = generators.trained
+    sound = generators.n_classes == 1 == len(group.members) and generators.projection is None
+    _require(sound and isinstance(group.generator, Generator), "there is not one generator")
+    _require(generators.class_rows.keys() == {0} and not generators.fallback, "it has no rows")
+    latent_dim = group.generator.latent.c.shape[-1]
+    _require(e._n_features_out == latent_dim, "the codes have another dimension")
+
+
+def _check_containers(e, row):
+    """Hand a row out, as `sample` does."""
+    schema, containers, n = e._schema, e._containers, e.n_features_in_
+    if schema is not None:
+        _require(len(schema.columns) == n, "the schema has other columns")
+        _require(schema.dtype.itemsize * n <= _MAX_BYTES_A_ROW, "a row's text is too long")
+    if isinstance(containers, FrameContainers):
+        columns = None if containers.X is None else containers.X.columns
+    else:
+        columns = containers.x_props["columns"]
+    _require(columns is None or len(columns) == n, "the dataframe has other columns")
+    values = row if e._generators.sparse_type is None else e._generators.sparse_type(row)
+    values = values if schema is None else schema.values(values)
+    # It takes a library to tell; `sample` asks for it.
+    if not isinstance(containers, FrameContainers) or containers.is_here():
+        containers.transform(values, e.classes_[:1])
