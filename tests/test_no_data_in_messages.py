@@ -312,6 +312,7 @@ def test_a_file_of_several_types_names_the_column(tmp_path):
         save_table(tmp_path / "out.parquet", in_frame(NAME), Y)
 
 
+@pytest.mark.slow
 def test_of_the_command_line(tmp_path, monkeypatch):
     """Text among numbers, an identifier, infinities and dates: told with columns and counts."""
     monkeypatch.chdir(tmp_path)

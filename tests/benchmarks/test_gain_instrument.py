@@ -487,6 +487,7 @@ def test_classifiers_give_all_measures_they_can(name):
 # --- the table ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, capsys):
     """A row that was cut off is done again, and what is there is not."""
     options = ["--methods", "none", "pair"]

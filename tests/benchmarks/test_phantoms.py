@@ -114,6 +114,7 @@ def test_gains_are_paired_by_seed():
     assert ours["bootstrap"][0] < 2 < ours["bootstrap"][1]
 
 
+@pytest.mark.slow
 def test_a_run_writes_scores_and_a_page(tmp_path, capsys):
     options = ["--quick", "--seeds", "2", "--set", "max_epochs=2", "--steps", "2"]
     phantoms.main([*options, "--methods", "ours", "--out", str(tmp_path)])

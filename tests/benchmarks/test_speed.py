@@ -92,6 +92,7 @@ def test_prepare_sets_the_threads():
 # --- memory ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_peak_memory_is_that_of_the_call_alone():
     """getrusage charges a child with the peak of the process that started it."""
     ballast = np.ones(2**25)  # 256 MiB
@@ -106,6 +107,7 @@ def test_peak_memory_is_that_of_the_call_alone():
     del ballast
 
 
+@pytest.mark.slow
 def test_a_failure_in_the_child_is_reported():
     with pytest.raises(RuntimeError, match="math domain error|nonnegative input"):
         harness.peak_memory_and_time(math.sqrt, -1.0)

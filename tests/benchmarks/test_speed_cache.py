@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from benchmarks.speed import cache
 
 
+@pytest.mark.slow
 def test_a_grid_with_the_cache_trains_once_per_fold(tmp_path, capsys):
     cache.main(["--quick", "--repeats", "1", "--out", str(tmp_path)])
     (path,) = tmp_path.rglob("*.json")

@@ -6,6 +6,7 @@ import pytest
 from benchmarks.speed import volumes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ["deformation", "full size", "direct"])
 def test_arms(arm):
     loss, shape, finite = volumes.run_arm(arm, (16, 17, 18), 30, 0)
