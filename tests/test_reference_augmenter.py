@@ -170,7 +170,6 @@ def whole_numbers(n_values, n_features=3):
     return rng.integers(0, n_values, size=(50, n_features)).astype(float), y
 
 
-@pytest.mark.parametrize("value_mapping", ["auto", "nearest", "quantile", None])
 @pytest.mark.parametrize(
     ("data", "parameters"),
     [
@@ -179,15 +178,18 @@ def whole_numbers(n_values, n_features=3):
         (images(), {}),
         (images(), {"transfer_scale": 0.01, "decoder": "residual"}),
         (whole_numbers(10), {}),
+        (whole_numbers(10), {"value_mapping": "nearest"}),
+        (whole_numbers(10), {"value_mapping": "quantile"}),
+        (whole_numbers(10), {"value_mapping": None}),
         (whole_numbers(4, 6), {}),
+        (whole_numbers(4, 6), {"value_mapping": "nearest"}),
         (whole_numbers(2, 12), {"categorical_features": [0, 3]}),
     ],
-    ids=["table", "wide", "images", "small steps", "ten values", "four values", "two values"],
 )
-def test_no_row_is_its_own_reference(data, parameters, value_mapping):
+def test_no_row_is_its_own_reference(data, parameters):
     """Where its class's lattice of values has room; duplicated rows are nobody's privacy."""
     X, y = data
-    augmenter = quick(augmentation_factor=5, value_mapping=value_mapping, **parameters)
+    augmenter = quick(augmentation_factor=5, **parameters)
     new, _, origins = new_rows(augmenter, X, y)
     _, group, count = np.unique(X, axis=0, return_inverse=True, return_counts=True)
     unique = (count[group.ravel()] == 1)[origins]
@@ -362,13 +364,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.parametrize("method", ["fit", "fit_resample"])
-def test_refused_before_training(name, method, monkeypatch):
+def test_refused_before_training(name, monkeypatch):
     for function in ("train_generator", "train_reference_generator"):
         monkeypatch.setattr(_parallel, function, lambda *_, **__: pytest.fail("training began"))
     parameters, match = REFUSED[name]
     with pytest.raises(ValueError, match=match):
-        getattr(quick(**parameters), method)(*table())
+        quick(**parameters).fit_resample(*table())
 
 
 def test_an_error_leaves_the_last_fit_usable():
@@ -391,10 +392,16 @@ WAYS = [(s, "learned") for s in SAMPLERS]
 WAYS += [(s, "posterior") for s in SAMPLERS if s not in ("geodesic", "random_walk")]
 
 
-@pytest.mark.parametrize(("sampler", "metric"), WAYS)
 @pytest.mark.parametrize(
-    ("data", "decoder"),
-    [("table", "residual"), ("table", "direct"), ("wide table", "residual"), ("images", "auto")],
+    ("data", "decoder", "sampler", "metric"),
+    [
+        *(("table", "residual", *way) for way in WAYS),
+        *(("table", "direct", *way) for way in WAYS),
+        ("wide table", "residual", "hmc", "learned"),
+        ("wide table", "residual", "posterior", "posterior"),
+        ("images", "auto", "hmc", "learned"),
+        ("images", "auto", "posterior", "posterior"),
+    ],
 )
 def test_every_sampler_with_every_metric(data, decoder, sampler, metric):
     X, y = DATA[data]()
@@ -447,8 +454,10 @@ def test_what_the_code_cannot_say_may_be_left_out(residual_share):
     assert moved == pytest.approx(residual_share * np.sqrt(2.0) * between, abs=0.35 * between)
 
 
-@pytest.mark.parametrize("n_neighbors", [1, 3, None, "auto", 1000])
-@every_data
+@pytest.mark.parametrize(
+    ("data", "n_neighbors"),
+    [*(("table", n) for n in (1, 3, None, "auto", 1000)), ("wide table", 1), ("images", 1)],
+)
 def test_neighbours(data, n_neighbors):
     X, y = DATA[data]()
     augmenter = quick(n_neighbors=n_neighbors).fit(X, y)
@@ -486,8 +495,10 @@ def test_latent_dim_of_few_rows(n_rows):
     assert generator.latent.c.shape[-1] == 2 * n_rows - 1
 
 
-@pytest.mark.parametrize("validation_fraction", [0.2, 0.5, 0.9])
-@every_data
+@pytest.mark.parametrize(
+    ("data", "validation_fraction"),
+    [("table", 0.2), ("table", 0.9), ("wide table", 0.5), ("images", 0.5)],
+)
 def test_held_out_rows(data, validation_fraction):
     X, y = DATA[data]()
     augmenter = quick(validation_fraction=validation_fraction, max_epochs=4)
@@ -596,9 +607,16 @@ def test_dark_pixels_stay_dark_and_ink_moves():
 # --- containers and copies -----------------------------------------------------------------
 
 
-@every_data
 @pytest.mark.parametrize(
-    "container", [np.asarray, pd.DataFrame, sparse.csr_array, sparse.csc_matrix, np.ndarray.tolist]
+    ("data", "container"),
+    [
+        ("table", np.ndarray.tolist),
+        ("table", sparse.csc_matrix),
+        ("wide table", pd.DataFrame),
+        ("wide table", sparse.csr_array),
+        ("images", pd.DataFrame),
+        ("images", sparse.csr_array),
+    ],
 )
 def test_containers(data, container):
     X, y = DATA[data]()
