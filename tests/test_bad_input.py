@@ -601,11 +601,14 @@ def resampled(augmenter, X, y):
     return new
 
 
-@pytest.mark.parametrize("method", ["fit", "fit_resample"])
-@pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize(
-    "labels",
-    [[0, 1, 2], [0.0, 1.0, 2.0], ["a", "b", "rare"], np.array(["a", "b", "rare"], dtype=object)],
+    ("n", "method", "labels"),
+    [
+        (1, "fit", [0, 1, 2]),
+        (2, "fit_resample", [0.0, 1.0, 2.0]),
+        (3, "fit", ["a", "b", "rare"]),
+        (3, "fit_resample", np.array(["a", "b", "rare"], dtype=object)),
+    ],
     ids=["int", "float", "str", "object"],
 )
 def test_small_class(n, method, labels):
@@ -725,8 +728,9 @@ def test_scales_far_apart():
 
 
 @pytest.mark.usefixtures("either_decoder")
-@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
-@pytest.mark.parametrize("value", [1e30, -1e30, 1e308])
+@pytest.mark.parametrize(
+    ("value", "likelihood"), [(1e30, "bernoulli"), (-1e30, "binomial"), (1e308, "gaussian")]
+)
 def test_outlier(value, likelihood):
     X, y = table()
     X[3, 1] = value
@@ -802,8 +806,9 @@ def _counted_from_zero(monkeypatch):
 
 @pytest.mark.usefixtures("either_decoder")
 @pytest.mark.usefixtures("_counted_from_zero")
-@pytest.mark.parametrize("where", ["on_epoch_end", "on_batch_end"])
-@pytest.mark.parametrize("method", ["fit", "fit_resample"])
+@pytest.mark.parametrize(
+    ("method", "where"), [("fit", "on_epoch_end"), ("fit_resample", "on_batch_end")]
+)
 def test_interrupted(method, where):
     X, y = table()
     augmenter = quick(max_epochs=50, callbacks=[Interrupts(3, where)], augmentation_factor=2)
