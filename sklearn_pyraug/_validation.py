@@ -35,6 +35,20 @@ def add_note(error, note):
     error.__notes__ = [*getattr(error, "__notes__", ()), note]
 
 
+def check_count(name, value, least=1):
+    """Raise ValueError unless a parameter is an integer of at least `least`."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"`{name}` is {value!r}; give an integer of at least {least}.")
+
+
+def check_share(name, value, example):
+    """Raise ValueError unless a parameter is a number between 0 and 1, both left out."""
+    if not isinstance(value, Real) or not 0 < value < 1:
+        raise ValueError(
+            f"`{name}` is {value!r}; give a number between 0 and 1, such as {example}."
+        )
+
+
 @contextmanager
 def no_data_in_errors():
     """Raise again what numpy or scikit-learn raise, without the data that they show.

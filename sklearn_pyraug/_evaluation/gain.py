@@ -1,24 +1,22 @@
 """Whether augmentation helps a classifier on given data: a paired cross-validated difference."""
 
-from numbers import Integral, Real
-from time import perf_counter
+from numbers import Integral
 
 import numpy as np
 from scipy import stats
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import RepeatedStratifiedKFold, check_cv
+from sklearn.model_selection import RepeatedStratifiedKFold, check_cv, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.utils import indexable
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import column_or_1d
 
 from .._augmenter import RHVAEAugmenter
-from .._classifier import AugmentedClassifier, _rows, _tags_or_none
+from .._classifier import AugmentedClassifier, _tags_or_none
 from .._preprocessing.containers import as_labels
 from .._random import root_seed
-from .._validation import add_note, no_data_in_errors
+from .._validation import add_note, check_count, check_share, no_data_in_errors
 from .results import AugmentationGain
 
 __all__ = ["augmentation_gain"]
@@ -102,7 +100,7 @@ def augmentation_gain(
     ValueError
         If there is nothing to compare, the target does not suit a classifier or the folds, a
         split has rows in both its parts or none in one, or a score is not finite. An error in a
-        fit is raised as it is, with a note that names the split.
+        fit is raised as it is, with a note whether it was one with augmentation.
 
     See Also
     --------
@@ -162,14 +160,26 @@ def augmentation_gain(
 
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
     name = "score" if name == "<lambda>" else name
-    runs = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_and_score)(
-            clone(model), X, y, split, scorer, f"scoring={name!r}", f"on split {i} {which}"
-        )
-        for i, split in enumerate(splits)
-        for model, which in ((augmented, "with augmentation"), (plain, "without augmentation"))
-    )
-    scores, seconds = np.array(runs).reshape(len(splits), 2, 2).transpose(2, 1, 0)
+    runs = []
+    # Without augmentation first, as an error that has nothing to do with it shows up sooner there.
+    for model, which in ((plain, "without augmentation"), (augmented, "with augmentation")):
+        try:
+            run = cross_validate(
+                model,
+                X,
+                y,
+                cv=splits,
+                scoring={"score": scorer},
+                n_jobs=n_jobs,
+                error_score="raise",
+            )
+        except Exception as error:
+            add_note(error, f"augmentation_gain: {which}.")
+            raise
+        _check_scores(run["test_score"], name, which)
+        runs.append(run)
+    without, with_ = runs
+    scores = with_["test_score"], without["test_score"]
     differences = scores[0] - scores[1]
     n_train, n_test = np.array([[len(part) for part in split] for split in splits]).T
     return AugmentationGain(
@@ -182,8 +192,8 @@ def augmentation_gain(
         n_test=n_test,
         scoring=name,
         confidence_level=float(confidence_level),
-        seconds_with=float(seconds[0].mean()),
-        seconds_without=float(seconds[1].mean()),
+        seconds_with=float(with_["fit_time"].mean()),
+        seconds_without=float(without["fit_time"].mean()),
     )
 
 
@@ -242,18 +252,13 @@ def _holds_sampler(estimator):
 
 
 def _check_settings(n_repeats, scoring, confidence_level):
-    if not isinstance(n_repeats, Integral) or n_repeats < 1:
-        raise ValueError(f"n_repeats must be an int of at least 1, got {n_repeats!r}: pass 2.")
+    check_count("n_repeats", n_repeats)
     if not isinstance(scoring, str) and not callable(scoring):
         raise TypeError(
             f"scoring must be the name of one scorer or a callable, got {scoring!r}: pass one, "
             "and call augmentation_gain again for another."
         )
-    if not isinstance(confidence_level, Real) or not 0 < confidence_level < 1:
-        raise ValueError(
-            f"confidence_level must lie between 0 and 1, got {confidence_level!r}: pass 0.95 for a "
-            "95 % interval."
-        )
+    check_share("confidence_level", confidence_level, 0.95)
 
 
 def _splits(X, y, groups, cv, n_repeats, root):
@@ -302,23 +307,13 @@ def _splits(X, y, groups, cv, n_repeats, root):
     return splits
 
 
-def _fit_and_score(model, X, y, split, scorer, scoring, where):
-    """Fit on the training part, score on the test part; return the score and seconds of the fit."""
-    train, test = split
-    start = perf_counter()
-    try:
-        model.fit(_rows(X, train), y[train])
-        seconds = perf_counter() - start
-        score = scorer(model, _rows(X, test), y[test])
-    except Exception as error:
-        add_note(error, f"augmentation_gain: {where}.")
-        raise
-    if not isinstance(score, Real) or not np.isfinite(score):
+def _check_scores(scores, name, which):
+    if not np.isfinite(scores).all():
+        i = int(np.flatnonzero(~np.isfinite(scores))[0])
         raise ValueError(
-            f"{scoring} gave {score!r} {where}: choose a score that is one finite number on every "
-            "test part, or splits whose parts hold every class."
+            f"scoring={name!r} gave {scores[i]} on split {i} {which}: choose a score that is finite "
+            "on every test part, or splits whose parts hold every class."
         )
-    return float(score), seconds
 
 
 def _corrected_interval(differences, n_train, n_test, confidence_level):

@@ -8,8 +8,7 @@ from sklearn.utils.validation import column_or_1d
 
 from .._preprocessing.containers import as_labels
 from .._random import root_seed
-from .._validation import no_data_in_errors
-from ..metrics._pairs import check_count
+from .._validation import check_count, no_data_in_errors
 from .compare import check_labels, compare, make_line
 from .results import ALL
 

@@ -1,6 +1,5 @@
 """Privacy measures that hold synthetic rows against training rows and rows held out."""
 
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +7,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 from .._neighbors import closest, closest_other
+from .._validation import check_share
 from ._pairs import check_sets, check_two_rows, rescale
 
 __all__ = [
@@ -225,11 +225,7 @@ def training_proximity(
     >>> training_proximity([[0.1], [0.9], [3.5], [5.2]], X_training, X_holdout)
     TrainingProximity(share=0.75, interval=(0.194, 0.994), expected_share=0.5)
     """
-    if not isinstance(confidence_level, Real) or not 0 < confidence_level < 1:
-        raise ValueError(
-            f"`confidence_level` is {confidence_level!r}; give a number between 0 and 1, such as "
-            "0.95."
-        )
+    check_share("confidence_level", confidence_level, 0.95)
     X_training, X_holdout, X_synthetic = check_sets(
         X_training=X_training, X_holdout=X_holdout, X_synthetic=X_synthetic
     )

@@ -7,8 +7,8 @@ from scipy.spatial.distance import pdist
 
 from .._preprocessing.arithmetic import times_power
 from .._random import root_seed
+from .._validation import check_count
 from ._pairs import (
-    check_count,
     check_sets,
     check_two_rows,
     permutation_p_value,

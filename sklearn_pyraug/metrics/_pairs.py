@@ -1,7 +1,5 @@
 """What the measures share: sets of rows made comparable, distances in blocks, permutations."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.preprocessing import StandardScaler
@@ -11,7 +9,6 @@ from .._preprocessing.arithmetic import exponents, times_power
 from .._validation import no_data_in_errors
 
 __all__ = [
-    "check_count",
     "check_sets",
     "check_two_rows",
     "near_one",
@@ -65,12 +62,6 @@ def check_two_rows(why, **sets):
     for name, X in sets.items():
         if len(X) < 2:
             raise ValueError(f"`{name}` has {len(X)} row; give at least 2, {why}.")
-
-
-def check_count(name, value, least):
-    """Raise if the value of a parameter is no integer from `least` on."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"`{name}` is {value!r}; give an integer of at least {least}.")
 
 
 def rescale(scale, reference, *sets):

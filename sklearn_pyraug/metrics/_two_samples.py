@@ -11,7 +11,8 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.neighbors import KNeighborsClassifier
 
 from .._random import root_seed
-from ._pairs import check_count, check_sets, permutation_p_value, standardize
+from .._validation import check_count
+from ._pairs import check_sets, permutation_p_value, standardize
 from ._utility import check_classifier
 
 __all__ = ["TwoSampleResult", "classifier_two_sample_test"]

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from .._validation import check_count
 from ._images import as_images, draw_montage, figure_size, layout_of, montages, name_rows
-from ._style import COLORS, Display, check_count, require, shown_number
+from ._style import COLORS, Display, require, shown_number
 from ._tables import numbers_of, read_rows
 
 # Line style and marker of a table's lines: they differ in grey, too.

@@ -4,7 +4,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
 
-from ._style import COLORS, Display, check_count, require
+from .._validation import check_count
+from ._style import COLORS, Display, require
 
 _ENCODER = "it cannot code rows. Give a fitted RHVAEAugmenter."
 _MARGIN = 0.12  # around the codes, as a share of their range

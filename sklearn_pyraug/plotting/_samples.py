@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .._validation import check_count
 from ._images import (
     as_images,
     draw_montage,
@@ -12,7 +13,7 @@ from ._images import (
     name_rows,
     picture_layout,
 )
-from ._style import Display, check_count
+from ._style import Display
 from ._tables import draw_marginals, draw_scatter, read_rows
 
 _KINDS = ("auto", "images", "marginals", "scatter")

@@ -1,7 +1,6 @@
 """What the displays share: figures without pyplot, and colours that can be told apart."""
 
 import io
-from numbers import Integral
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
@@ -10,7 +9,6 @@ __all__ = [
     "COLORS",
     "MOST_NAMES",
     "Display",
-    "check_count",
     "class_style",
     "require",
     "shown_number",
@@ -105,12 +103,6 @@ class Display:
 def class_style(k):
     """Return colour and marker of class number k, as keywords of ``Axes.plot``."""
     return {"color": COLORS[k % len(COLORS)], "marker": _MARKERS[k % len(_MARKERS)]}
-
-
-def check_count(name, value, least=1):
-    """Raise ValueError where a parameter is no integer of at least `least`."""
-    if not isinstance(value, Integral) or value < least:
-        raise ValueError(f"`{name}` is {value!r}; give an integer of at least {least}.")
 
 
 def require(estimator, name, remedy):
