@@ -64,7 +64,7 @@ def augmentation_gain(
     cv : int, splitter or iterable, default=5
         An int is the number of folds of a
         :class:`~sklearn.model_selection.RepeatedStratifiedKFold`. A splitter, or an iterable of
-        pairs of training and test indices, is taken as it is.
+        pairs of training and test indices, is used as it is.
 
     n_repeats : int, default=2
         How many times the folds are drawn where `cv` is an int. More of them cost time in
@@ -122,9 +122,9 @@ def augmentation_gain(
     variance of a cross-validation exists [3]_, and few splits of few rows are far from normal. It
     is about training sets of the size of a training part, not of all rows, and about data like
     these. Its level holds for one comparison that was planned: the best of ten augmenters, each
-    measured on the same rows, looks better than it is. An interval around zero means that the rows
-    at hand cannot tell, not that there is no difference; with few rows of a class it is wide. Where
-    all differences are equal it has no width, which says that the splits agree and no more.
+    measured on the same rows, looks better than it is. An interval around zero means that these
+    rows do not show a difference, not that there is none; with few rows of a class it is wide.
+    Where all differences are equal it has no width, which says that the splits agree and no more.
 
     References
     ----------
@@ -198,7 +198,7 @@ def augmentation_gain(
 
 
 def _both(estimator, augmenter, root):
-    """Return the estimator with augmentation and without; refuse what cannot be compared."""
+    """Return the estimator with augmentation and without; raise if there is nothing to compare."""
     name = type(estimator).__name__
     if _tags_or_none(estimator) is None or not is_classifier(estimator):
         raise TypeError(
@@ -244,7 +244,7 @@ def _without_augmenter(estimator):
 
 
 def _holds_sampler(estimator):
-    """Tell whether a parameter, at any depth, augments or resamples."""
+    """Return True if a parameter, at any depth, augments or resamples."""
     return any(
         isinstance(value, AugmentedClassifier) or hasattr(value, "fit_resample")
         for value in estimator.get_params(deep=True).values()
@@ -291,7 +291,7 @@ def _splits(X, y, groups, cv, n_repeats, root):
             f"cv={cv!r} must give at least 2 splits, got {len(splits)}: pass more, as an interval "
             "needs more than one difference."
         )
-    # Splits of one's own may be lists of indices, or masks.
+    # A user's splits may be lists of indices, or masks.
     splits = [
         tuple(np.arange(len(y))[np.asarray(part)] if len(part) else part for part in split)
         for split in splits
@@ -311,8 +311,8 @@ def _check_scores(scores, name, which):
     if not np.isfinite(scores).all():
         i = int(np.flatnonzero(~np.isfinite(scores))[0])
         raise ValueError(
-            f"scoring={name!r} gave {scores[i]} on split {i} {which}: choose a score that is finite "
-            "on every test part, or splits whose parts hold every class."
+            f"scoring={name!r} gave {scores[i]} on split {i} {which}: choose a score that is "
+            "finite on every test part, or splits whose parts hold every class."
         )
 
 

@@ -1,6 +1,6 @@
 """What pictures of real and synthetic rows show, and how these are drawn.
 
-Distributions by column, and rows in a plane: for the report, which tells of no single row, and for
+Distributions by column, and rows in a plane: for the report, which shows no single row, and for
 the displays of :mod:`sklearn_pyraug.plotting`.
 """
 
@@ -236,7 +236,7 @@ def draw_plots(plots):
     pictures = []
 
     def draw(caption, draw_on, n_axes=1):
-        # Without pyplot, which would keep windows; a style of one's own does not change a report.
+        # Without pyplot, which would keep windows; the user's style does not change a report.
         figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained", facecolor="white")
         axes = np.atleast_1d(figure.subplots(1, n_axes))
         draw_on(axes)

@@ -80,7 +80,7 @@ def augmentation_report(
         If `augmenter` has no ``sample``, or `classifier` is no classifier.
     ValueError
         If rows and labels, or the columns of two sets, do not fit; if only one of `X_holdout` and
-        `y_holdout` is given; if a hold-out row has a class that y lacks, or y one that the
+        `y_holdout` is given; if a hold-out row has a class that is not in y, or y one that the
         augmenter was not fitted to; if rows hold infinity, or images NaN; or if `n_permutations`
         is no integer of at least 0. An error of the augmenter or of the classifier is raised as
         it is.
@@ -105,7 +105,7 @@ def augmentation_report(
     class against the other. Halves have fewer rows: there distances to the closest row are larger,
     and so are differences by chance.
 
-    A p-value tells how often chance alone makes two sets of one distribution differ as much. Read
+    A p-value says how often chance alone makes two sets of one distribution differ as much. Read
     the difference first: among many rows a small one has a small p-value, too, and a large one
     among few rows need not have. The test asks for rows that the generator has not seen; without
     a hold-out a generator that stays close to its training rows has a large p-value for that
@@ -176,7 +176,7 @@ def _drawn(augmenter, n_real):
     try:
         return augmenter.sample(n_real)
     except ValueError as error:
-        # After fit_resample, some classes may have no generator: only trying tells which.
+        # After fit_resample, some classes may have no generator: only trying shows which.
         able = {}
         for label, n in n_real.items():
             try:

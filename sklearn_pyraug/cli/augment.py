@@ -103,7 +103,7 @@ def augment(context, source, output, **options):
 
 
 def _choose_sizes(context):
-    """Return --per-class; an option of the command line goes before a file's that contradicts."""
+    """Return --per-class; the command line takes precedence over a file that contradicts it."""
     params = context.params
     rivals = [name for name in ("factor", "strategy") if params[name] is not None]
     if params["per_class"] is not None and rivals:
@@ -123,7 +123,7 @@ def _choose_sizes(context):
 
 
 def parameters_of(context, speaker):
-    """Return the parameters that the command was given, and tell what Pyraug's files lack."""
+    """Return the parameters given to the command; note what Pyraug's files do not translate to."""
     params = context.params
     parameters, notes = augmenter_parameters(context, params["sets"], params["pyraug_config"])
     for note in notes:
@@ -136,7 +136,7 @@ def parameters_of(context, speaker):
 
 
 def read_training_data(source, speaker, options, parameters):
-    """Read INPUT, and let `parameters` fit it."""
+    """Read INPUT, and adapt `parameters` to it."""
     check_input(source, "INPUT", target=options["target"], from_folders=options["from_folders"])
     data = read_data(
         source,
@@ -159,7 +159,7 @@ def read_training_data(source, speaker, options, parameters):
 
 
 def match_strategy(parameters, labels):
-    """Let a dict of rows by label have the labels of the data for keys."""
+    """Give a dict of rows by label the labels of the data as keys."""
     strategy = parameters.get("sampling_strategy")
     if isinstance(strategy, dict):
         parameters["sampling_strategy"] = match_labels(strategy, labels, "the sampling strategy")

@@ -102,7 +102,7 @@ def run_demo(output, *, random_state=0, n_per_class=20, overwrite=False):
     ValueError
         If `n_per_class` is out of range.
     """
-    # What can go wrong at the end is tried at the start: nobody shall wait for an error.
+    # What can go wrong at the end is checked at the start.
     check_matplotlib()
     image_path = prepare_output(output, overwrite=overwrite)
     train, test = split_digits(n_per_class, random_state)
@@ -165,8 +165,8 @@ def prepare_output(output, *, overwrite):
             pass
     except OSError as error:
         raise OSError(
-            f"output is '{folder}', where nothing can be written ({error.strerror}); choose a "
-            "folder of your own."
+            f"output is '{folder}', where nothing can be written ({error.strerror}); choose "
+            "another folder."
         ) from error
     if image_path.exists() and not overwrite:
         raise FileExistsError(

@@ -78,7 +78,7 @@ def check_input(path, name, *, target, from_folders):
     from_folders : bool
     """
     if not path.exists():
-        raise click.ClickException(f"{name} is '{path}', where there is nothing; check the name.")
+        raise click.ClickException(f"{name} is '{path}', which does not exist; check the name.")
     if path.is_dir():
         if target is not None:
             raise click.UsageError(
@@ -138,9 +138,9 @@ def read_data(path, name, speaker, *, target=None, drop=(), size=None, on_error=
 
 
 def _tell(report, speaker):
-    """Tell what of a folder was left out or changed."""
+    """Print what of a folder was left out or changed."""
     for file, reason in report.skipped:
-        # Rows that are missing are no mere note.
+        # Missing rows are more than a note.
         speaker.warn(f"{file} is left out: {reason}")
     size = "x".join(map(str, report.shape[-2:]))
     for what, files in (("resized", report.resized), ("converted", report.converted)):
@@ -172,7 +172,7 @@ def _without(X, drop, name):
 
 
 def has_gaps(X, speaker):
-    """Tell what the user should know of the columns; return whether values are missing."""
+    """Print notes on the columns; return True if values are missing."""
     if not hasattr(X, "columns"):
         n_missing = int(np.isnan(X).sum()) if X.dtype.kind == "f" else 0
         if n_missing:
@@ -262,10 +262,10 @@ def check_new_file(path, *, overwrite):
 
 
 def try_writing(path, data):
-    """Write some of the rows that were read as the result will be, and remove them again.
+    """Write some of the rows as the result will be written, and remove them again.
 
-    What cannot be written, such as a feature by the name of the mark, is found out before the
-    training and not after it.
+    What cannot be written, such as a feature with the name of the mark, raises before the training
+    and not after it.
     """
     n = len(data.y) if hasattr(data.X, "columns") else min(2, len(data.y))
     mask = np.zeros(n, dtype=bool)

@@ -17,7 +17,7 @@ _SHOWN = 8
 
 @click.command(
     cls=Command,
-    short_help="Say what a saved model is.",
+    short_help="Show what a saved model is.",
     examples=["inspect patients.pyraug", "inspect patients.pyraug --json"],
 )
 @click.argument("source", metavar="MODEL", type=click.Path(path_type=Path))
@@ -58,7 +58,7 @@ def describe_model(path):
         if getattr(error, "kind", None) != "embedder":
             raise
         model = RHVAEEmbedder.load(path)
-    # The head of the file, which `load` has found to be sound.
+    # The head of the file, which `load` has checked.
     with zipfile.ZipFile(path) as archive:
         versions = json.loads(archive.read("meta.json"))["versions"]
     defaults = type(model)().get_params()

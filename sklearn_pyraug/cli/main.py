@@ -1,7 +1,7 @@
 """The command line, ``sklearn-pyraug`` or ``python -m sklearn_pyraug``.
 
 Exit codes: 0 on success, 1 where the command failed, 2 on wrong usage, 130 after Ctrl-C, 143 where
-the command was told to end (SIGTERM), which is answered as Ctrl-C is. An error takes one line on
+the command was terminated (SIGTERM), which is handled as Ctrl-C is. An error is one line on
 standard error; ``--debug`` shows its traceback, too.
 """
 
@@ -27,9 +27,9 @@ from .train import generate, train
 
 __all__ = ["main"]
 
-# What a user can cause and mend. Anything else is a defect of the program.
+# Errors that a user can cause and correct. Anything else is a bug of the program.
 _EXPECTED = (ImportError, OSError, ValueError, MemoryError)
-# They speak to the authors of programs.
+# They are for developers.
 _NOT_FOR_USERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, SyntaxWarning)
 
 
@@ -94,7 +94,7 @@ def main(argv=None):
 
 
 def _failed(error, run):
-    """Say in a line what ended the command, and return its exit code."""
+    """Print one line on what ended the command, and return its exit code."""
     if isinstance(error, BrokenPipeError):
         _abandon_output()
         return 143 if run.terminated else 1
@@ -119,12 +119,12 @@ def _termination_as_interrupt(run):
     """Let SIGTERM do what Ctrl-C does, so that temporary files and workers go."""
 
     def interrupt(number, frame):
-        # A second one must not disturb the tidying up that the first has begun.
+        # A second one must not disturb the cleaning up that the first has begun.
         if not run.terminated:
             run.terminated = True
             raise KeyboardInterrupt
 
-    # Handlers belong to the main thread; one that is not the default is somebody's own.
+    # Handlers belong to the main thread; one that is not the default belongs to the caller.
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
@@ -169,7 +169,7 @@ def _show_warning(seen):
 
 
 def _message(error):
-    """Return what click would say of a wrong usage, and where help is."""
+    """Return click's message on a wrong usage, and where help is."""
     text = error.format_message()
     context = getattr(error, "ctx", None)
     if not isinstance(error, click.UsageError):
@@ -196,13 +196,13 @@ def _reason(error):
         return str(error) or type(error).__name__
     # Its text is not the program's own, and may show data.
     return (
-        f"unexpected {type(error).__name__}; this is a defect of the program, whose traceback "
-        "--debug shows."
+        f"unexpected {type(error).__name__}; this is a bug of the program; --debug shows "
+        "its traceback."
     )
 
 
 def _abandon_output():
-    """Let the interpreter flush a closed pipe in peace."""
+    """Let the interpreter flush a closed pipe without another error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

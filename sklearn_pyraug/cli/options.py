@@ -37,9 +37,9 @@ __all__ = [
 PROG = "sklearn-pyraug"
 _SHAPE_SIGNS = "xX×"
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
-# They take networks and objects, which no text gives.
+# They take networks and objects, which text cannot express.
 _PYTHON_ONLY = ("callbacks", "encoder", "metric_network")
-# Options that stand for one parameter each.
+# Options that set one parameter each.
 _OPTION_PARAMETERS = {
     "factor": "augmentation_factor",
     "strategy": "sampling_strategy",
@@ -77,7 +77,7 @@ class Command(click.Command):
 
 
 def debug_option():
-    """Return the option ``--debug``, which tells the program and not the command."""
+    """Return the option ``--debug``, which is the program's and not the command's."""
 
     def note(context, parameter, value):
         if value:
@@ -117,12 +117,12 @@ def say(text, *, err=False):
 
 
 class Speaker:
-    """Says what a command does: results on standard output, notes on standard error.
+    """Prints what a command does: results on standard output, notes on standard error.
 
     Parameters
     ----------
     quiet : bool
-        Whether to say nothing.
+        Whether to print nothing.
     """
 
     def __init__(self, quiet):
@@ -130,16 +130,16 @@ class Speaker:
 
     @property
     def verbose(self):
-        """The estimator's `verbose`: a progress bar where somebody sees it."""
+        """The estimator's `verbose`: a progress bar on a terminal."""
         return int(not self.quiet and sys.stderr is not None and sys.stderr.isatty())
 
     def note(self, text):
-        """Say something on standard error in one line."""
+        """Print one line on standard error."""
         if not self.quiet:
             say(f"{PROG}: note: {in_one_line(text)}", err=True)
 
     def warn(self, text):
-        """Say something on standard error that is said in any case."""
+        """Print one line on standard error, also with ``--quiet``."""
         say(f"{PROG}: warning: {in_one_line(text)}", err=True)
 
     def result(self, text):
@@ -169,7 +169,7 @@ class _Shape(click.ParamType):
 
 
 def _read_config(context, parameter, path):
-    """Let the values of a config file stand where the command line has none."""
+    """Take the values of a config file where the command line has none."""
     if path is None:
         return
     names = [
@@ -251,7 +251,7 @@ training_options = _apply(
             expose_value=False,
             callback=_read_config,
             help="TOML or JSON file with these options and a table [parameters]; the command "
-            "line goes before it.",
+            "line takes precedence.",
         ),
         click.option(
             "--pyraug-config",
@@ -355,7 +355,7 @@ def load_config(path, names):
             hint = _hint(name, names)
             if name in settable_parameters():
                 hint = "; put it into the table [parameters]."
-            raise click.UsageError(f"'{path}' has the key {key!r}, which is no option{hint}")
+            raise click.UsageError(f"'{path}' has the key {key!r}, which is not an option{hint}")
         if value is not None:
             options[name] = _typed(value)
     return options, {
@@ -426,7 +426,7 @@ def _check_name(name, where):
         )
     known = settable_parameters()
     if name not in known:
-        raise click.UsageError(f"{where} {name!r}, which there is not{_hint(name, known)}")
+        raise click.UsageError(f"{where} {name!r}, which does not exist{_hint(name, known)}")
     return name
 
 
@@ -445,7 +445,7 @@ def _parsed(value, where):
 
 
 def _none(value):
-    """Let a TOML file, which has no null, say "none"."""
+    """Return None for "none": TOML has no null."""
     return None if isinstance(value, str) and value.lower() in ("none", "null") else value
 
 
@@ -459,7 +459,7 @@ def _typed(value):
 
 
 def _check_values(parameters):
-    """Let the estimator check the values before any file is read."""
+    """Check the values by the estimator before any file is read."""
     try:
         RHVAEAugmenter(**parameters)._validate_params()
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Pyraug's JSON files, said in the parameters of RHVAEAugmenter.
+"""Pyraug's JSON files, translated into parameters of RHVAEAugmenter.
 
 Pyraug 0.0.6 writes three of them, ``model_config.json``, ``training_config.json`` and
 ``sampler_config.json``; the keys ``n_lf`` and ``eps_lf`` mean one thing in the first and another
@@ -126,7 +126,7 @@ def read_pyraug_config(path):
 
 
 def translate(config, name):
-    """Say one of Pyraug's configurations in the parameters of RHVAEAugmenter.
+    """Translate one of Pyraug's configurations into parameters of RHVAEAugmenter.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def translate(config, name):
     Raises
     ------
     ValueError
-        If a key is none of Pyraug's, or the kind of the file cannot be told.
+        If a key is none of Pyraug's, or the kind of the file is not clear.
 
     Examples
     --------
@@ -169,7 +169,7 @@ def translate(config, name):
         elif key == "no_cuda" and value:
             parameters["device"] = "cpu"
     if config.get("eval_early_stopping") is not None and kind == "training":
-        # It goes before the other one, as in Pyraug.
+        # It takes precedence over the other one, as in Pyraug.
         parameters["patience"] = config["eval_early_stopping"]
         notes.append(
             f"{name}: eval_early_stopping is taken for `patience`; hold rows out by "

@@ -1,4 +1,4 @@
-"""Privacy measures that hold synthetic rows against training rows and rows held out."""
+"""Privacy measures: distances of synthetic rows to training rows and to rows held out."""
 
 from typing import NamedTuple
 
@@ -31,9 +31,9 @@ class TrainingProximity(NamedTuple):
     interval : tuple of two floats
         Its binomial interval.
     expected_share : float in (0, 1)
-        The share of the training rows in all real rows: that of synthetic rows which owe no more
-        to the one set than to the other; 0.5 for sets of one size. A `share` whose interval lies
-        above it says that training rows shine through.
+        The share of the training rows in all real rows: that of synthetic rows which are
+        no closer to one set than to the other; 0.5 for sets of one size. A `share` whose interval
+        lies above it says that synthetic rows follow single training rows.
 
     See Also
     --------
@@ -209,9 +209,9 @@ def training_proximity(
     -----
     Of a row that is independent of all real rows the closest one is any of them with the same
     probability, so that the share is that of the training rows in the real ones [1]_. The interval
-    is the exact one of Clopper and Pearson for independent synthetic rows. It does not tell how
+    is the exact one of Clopper and Pearson for independent synthetic rows. It does not say how
     much the share would differ with other training rows and other rows held out: hundreds of rows
-    made from ten are no hundreds of witnesses.
+    made from ten are not independent.
 
     References
     ----------

@@ -101,7 +101,7 @@ def column_differences(X_real, X_synthetic, *, categorical_features=None):
 
     See Also
     --------
-    classifier_two_sample_test : Sees how columns hang together beyond correlations.
+    classifier_two_sample_test : Detects dependences beyond correlations.
 
     Notes
     -----

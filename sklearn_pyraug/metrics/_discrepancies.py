@@ -80,7 +80,7 @@ def maximum_mean_discrepancy(
     MMD² = sum_{i≠j} k(x_i, x_j) / (N (N-1)) + sum_{i≠j} k(y_i, y_j) / (M (M-1))
     - 2 sum_ij k(x_i, y_j) / (N M)
 
-    The value depends on h, so compare values of one h alone: of several generators held against
+    The value depends on h, so compare values of one h alone: of several generators compared with
     the same real rows, fix `bandwidth`. Between two spherical unit Gaussians at a distance D it is
     2 (h² / (h² + 2))^(n_features/2) (1 - exp(-D² / (2 h² + 4))).
 
@@ -152,7 +152,7 @@ def sliced_wasserstein_distance(
     -------
     distance : float, at least 0
         Lower is better; 0 for equal sets. Finite, whatever the units. Sets of one distribution
-        have a distance above 0 that falls with their numbers of rows: hold it against that between
+        have a distance above 0 that falls with their numbers of rows: compare it with that between
         two halves of the real rows.
 
     Raises
@@ -163,7 +163,7 @@ def sliced_wasserstein_distance(
 
     See Also
     --------
-    maximum_mean_discrepancy : Sees local differences that few directions show, with a p-value.
+    maximum_mean_discrepancy : Detects local differences that few directions show, with a p-value.
 
     Notes
     -----

@@ -86,7 +86,7 @@ def classifier_two_sample_test(
         If `classifier` is no classifier, or has neither of these methods.
     ValueError
         If a set is not two-dimensional or not finite, has fewer rows than folds, if they differ in
-        their number of columns, if a test fold lacks one of the sets, or if `n_permutations` or
+        their number of columns, if a fold has no rows of one of the sets, or if `n_permutations` or
         `random_state` is out of its range.
 
     See Also
@@ -180,8 +180,8 @@ def _splits(cv, X, y, root):
     ]
     if not splits or any(len(np.unique(y[part])) < 2 for split in splits for part in split):
         raise ValueError(
-            f"`cv` is {cv!r}, which makes no splits, or some with a part that lacks the real or "
-            "the synthetic rows; give a stratified splitter, or the number of folds."
+            f"`cv` is {cv!r}, which makes no splits, or some with a part without real or "
+            "without synthetic rows; give a stratified splitter, or the number of folds."
         )
     return splits
 

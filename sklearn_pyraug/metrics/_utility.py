@@ -26,8 +26,8 @@ class TrainOnSynthetic(NamedTuple):
         TSTR: what the synthetic rows teach about real rows. At the baseline or above, synthetic
         rows can take the place of the real ones for this classifier.
     train_real_test_synthetic : float
-        TRTS: how well a classifier of real rows reads the synthetic ones. Well below the baseline,
-        synthetic rows have labels that do not suit them; well above it, they are easier than real
+        TRTS: how well a classifier trained on real rows classifies synthetic ones. Well below the
+        baseline, synthetic rows have the wrong labels; well above it, they are easier than real
         ones, as where only the middle of each class is generated.
 
     See Also
@@ -94,8 +94,8 @@ def train_on_synthetic(
         If `classifier` is no classifier.
     ValueError
         If rows and labels differ in number, labels are no classes, `y_synthetic` or `y_test` has a
-        class that `y_real` lacks, or a score is not one finite number. An error of the classifier
-        is raised as it is.
+        class that is not in `y_real`, or a score is not one finite number. An error of the
+        classifier is raised as it is.
 
     See Also
     --------
@@ -142,7 +142,7 @@ def train_on_synthetic(
 
 
 def check_classifier(classifier):
-    """Raise if an object is no classifier of scikit-learn."""
+    """Raise TypeError if an object is not a scikit-learn classifier."""
     is_instance = hasattr(classifier, "__sklearn_tags__") and not isinstance(classifier, type)
     if not is_instance or not is_classifier(classifier):
         raise TypeError(
@@ -164,8 +164,8 @@ def _check_labelled(which, X, y, y_real=None):
     unknown = [] if y_real is None else sorted(set(y.tolist()) - set(y_real.tolist()), key=repr)
     if unknown:
         raise ValueError(
-            f"`y_{which}` has the label {unknown[0]!r}, which `y_real` lacks; leave out its rows, "
-            "or write labels alike."
+            f"`y_{which}` has the label {unknown[0]!r}, which is not in `y_real`; leave out its "
+            "rows, or write labels alike."
         )
     return X, y
 

@@ -27,13 +27,13 @@ class ChainDiagnosticsDisplay(Display):
     the target, a dashed line: far below it the chains hardly move, far above it they move in
     steps that are too small. Divergences should be rare: the chains do not reach where they
     happen. The energy error is what a trajectory of ``"hmc"`` loses by its finite steps: far
-    below 1 nat nearly all is accepted, far above nearly nothing. The autocorrelation tells how
-    much of where a chain was is left after some steps: if it has come down to 0 the chain has
-    forgotten where it started; if it stays near 1, new rows are spread little about the codes
-    from which they were started.
+    below 1 nat nearly all is accepted, far above nearly nothing. The autocorrelation shows how
+    much a chain still depends on where it was some steps before: if it has come down to 0 the
+    chain has forgotten where it started; if it stays near 1, new rows lie close to the codes from
+    which they were started.
 
-    What nobody knows has no panel. A sampler whose draws are independent accepts all of them:
-    it has no target, no energy and no autocorrelation.
+    A quantity that is not known has no panel. A sampler whose draws are independent accepts
+    all of them: it has no target, no energy and no autocorrelation.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ class ChainDiagnosticsDisplay(Display):
         curves = {
             label: np.asarray(info[_CURVES])
             for label, info in self.infos.items()
-            if np.isfinite(info.get(_CURVES, [])[1:]).any()  # lag 0 tells nothing
+            if np.isfinite(info.get(_CURVES, [])[1:]).any()  # lag 0 is always 1
         }
         if not names and not curves:
             raise ValueError(

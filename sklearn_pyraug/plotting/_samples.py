@@ -69,7 +69,7 @@ class SyntheticSamplesDisplay(Display):
     See Also
     --------
     sklearn_pyraug.metrics.distance_to_closest_record : Whether the rows are copies, which no
-        picture tells.
+        picture shows.
 
     Notes
     -----
@@ -78,7 +78,7 @@ class SyntheticSamplesDisplay(Display):
     pass ``figure=plt.figure()`` and call ``plt.show()``, or save ``display.figure_``.
 
     Augmentation changes how many rows each class has, and with it the distribution of every
-    column that tells classes apart. ``kind="marginals"`` weights the synthetic rows, so that a
+    column that differs between classes. ``kind="marginals"`` weights the synthetic rows, so that a
     class makes up the same share of them as of the real rows, and leaves out a class that has no
     synthetic rows.
 

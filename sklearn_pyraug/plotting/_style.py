@@ -1,4 +1,4 @@
-"""What the displays share: figures without pyplot, and colours that can be told apart."""
+"""What the displays share: figures without pyplot, and distinguishable colours."""
 
 import io
 

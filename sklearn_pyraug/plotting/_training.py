@@ -26,13 +26,13 @@ class TrainingCurvesDisplay(Display):
 
     Make one with :meth:`from_estimator`, which draws it. The loss is the negative ELBO in nats
     per row: lower is better. A ring marks the epoch whose weights were kept, and a bar the
-    last one. A loss of the held-out rows that rises while that of the training rows falls tells
-    of overfitting; a best epoch close to the last one of training that could go on longer.
+    last one. A loss of the held-out rows that rises while that of the training rows falls means
+    overfitting; a best epoch close to the last one of training that could go on longer.
 
     Its terms say where it comes from. The reconstruction, E[−log p(x|z)], is what the codes do
-    not tell of the rows; as log densities of continuous columns may be positive, it may be
-    negative. The divergence of the codes from their prior is what they do tell: near 0 nats they
-    tell nothing, and all new rows are alike.
+    not contain of the rows; as log densities of continuous columns may be positive, it may be
+    negative. The divergence of the codes from their prior is what they do contain: near 0 nats they
+    contain nothing, and all new rows are alike.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def _distinct(history):
 
 
 def _same(a, b):
-    """Tell whether two records are of one training; by value, as a file may hold both."""
+    """Return True if two records are of one training; by value, as a file may hold both."""
     return a is b or all(
         np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True)
         for name in ("train_loss", "valid_loss", "best_epoch")

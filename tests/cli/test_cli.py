@@ -179,7 +179,7 @@ def one_line(capsys):
 def test_an_output_that_is_a_file_fails_before_training(quick, tmp_path, capsys):
     (tmp_path / "taken").write_text("mine")
     assert cli.main(["demo", "--output", str(tmp_path / "taken")]) == 1
-    assert "where nothing can be written (File exists); choose a folder" in one_line(capsys)
+    assert "where nothing can be written (File exists); choose another folder" in one_line(capsys)
     assert quick.n_fits == 0
 
 

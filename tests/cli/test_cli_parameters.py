@@ -163,9 +163,9 @@ def test_an_unknown_label_of_a_strategy_is_named(parameters_of, capsys):
     [
         (
             ["--set", "latent_dimm=3"],
-            "'latent_dimm', which there is not; did you mean 'latent_dim'",
+            "'latent_dimm', which does not exist; did you mean 'latent_dim'",
         ),
-        (["--set", "zzz=3"], "'zzz', which there is not. "),
+        (["--set", "zzz=3"], "'zzz', which does not exist. "),
         (["--set", "latent_dim"], "--set 'latent_dim' has no value"),
         (["--set", "latent_dim=[3"], "check its brackets"),
         (["--set", "latent_dim=0"], "'latent_dim' parameter of RHVAEAugmenter must be"),
@@ -243,13 +243,16 @@ def test_the_command_line_goes_before_the_config_file(parameters_of, tmp_path):
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("factr = 3", "has the key 'factr', which is no option; did you mean 'factor'"),
-        ("lr = 3", "has the key 'lr', which is no option; put it into the table [parameters]"),
-        ("config = 'x'", "has the key 'config', which is no option"),
+        ("factr = 3", "has the key 'factr', which is not an option; did you mean 'factor'"),
+        ("lr = 3", "has the key 'lr', which is not an option; put it into the table [parameters]"),
+        ("config = 'x'", "has the key 'config', which is not an option"),
         ("seed = 2.5", "'2.5' is not a valid integer range (in the config file)."),
         ("overwrite = 'maybe'", "(in the config file)"),
         ("parameters = 3", "`parameters` that are no table"),
-        ("[parameters]\nlrr = 3", "has the parameter 'lrr', which there is not; did you mean 'lr'"),
+        (
+            "[parameters]\nlrr = 3",
+            "the parameter 'lrr', which does not exist; did you mean 'lr'",
+        ),
         ("[parameters]\nencoder = 'Net'", "takes Python objects"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklearn_pyraug import RHVAEAugmenter, augmentation_report
+from sklearn_pyraug.cli import evaluate as _cli_evaluate
 from sklearn_pyraug.cli import main as cli
 from sklearn_pyraug.io import load_synthetic_mask, load_table, save_table
 
@@ -180,7 +181,7 @@ def test_a_terminal_shows_a_progress_bar(patients, monkeypatch, capsys):
     ("options", "status", "match"),
     [
         (["patients.csv", "-o", "o.csv"], 2, "--target is missing; name the column"),
-        (["absent.csv", "--target", "t", "-o", "o.csv"], 1, "there is nothing; check the name"),
+        (["absent.csv", "--target", "t", "-o", "o.csv"], 1, "which does not exist; check the name"),
         (["patients.csv", "--target", "t", "-o", "o.csv"], 1, "'t', which is no column of"),
         (["patients.csv", "--target", "diagnosis", "-o", "o.xlsx"], 2, "ends in .csv, .parquet"),
         (["patients.csv", "--target", "diagnosis", "-o", "o"], 2, "ends in .csv, .parquet, .npz"),
@@ -368,6 +369,12 @@ def test_inspect(model, capsys):
     assert "torch" in told["versions"]
 
 
+@pytest.fixture
+def two_folds(monkeypatch):
+    """Fewer forests to grow."""
+    monkeypatch.setattr(_cli_evaluate, "_N_FOLDS", 2)
+
+
 def evaluation(capsys, *arguments):
     """Return the rows, and the value and the baseline of each measure of all classes."""
     capsys.readouterr()
@@ -377,7 +384,7 @@ def evaluation(capsys, *arguments):
     return told["rows"], lines
 
 
-def test_evaluate_an_output_of_augment(patients, capsys):
+def test_evaluate_an_output_of_augment(two_folds, patients, capsys):
     augment("-o", "more.csv")
     capsys.readouterr()
     run("evaluate", "patients.csv", "more.csv", "--target", "diagnosis")
@@ -393,7 +400,7 @@ def test_evaluate_an_output_of_augment(patients, capsys):
     assert again == (rows, measures)
 
 
-def test_evaluate_measures_as_the_report_does(capsys):
+def test_evaluate_measures_as_the_report_does(two_folds, capsys):
     """The values of the command line are those of Python, on the same rows and seed."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2, 40, 3)), np.repeat([0, 1], 20)
@@ -411,7 +418,7 @@ def test_evaluate_measures_as_the_report_does(capsys):
             }
 
 
-def test_evaluate_tells_copies_from_noise(capsys):
+def test_evaluate_tells_copies_from_noise(two_folds, capsys):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 3)) + np.repeat([0, 9], 20)[:, None], np.repeat([0, 1], 20)
     save_table("real.npz", X, y)

@@ -166,7 +166,7 @@ def test_seeds_repeat_and_numpy_s_global_generator_is_left_alone():
         ({"n_permutations": 9.5}, r"`n_permutations` is 9\.5"),
         ({"cv": 1}, "`cv` is 1; give an integer of at least 2"),
         ({"cv": 11}, "`cv` is 11 with 10 rows in the smaller set"),
-        ({"cv": KFold(2)}, "lacks the real or the synthetic rows"),
+        ({"cv": KFold(2)}, "without real or without synthetic rows"),
         ({"random_state": -1}, "random_state=-1"),
     ],
 )
