@@ -107,6 +107,11 @@ def stack_adapter(architecture):
             raise ValueError("the weights of a stack of networks have other names or shapes")
         streams = [torch.Generator().manual_seed(0) for _ in range(n)]
         stack = build_stack(architecture, state.settings, streams)
+        # Indices of columns follow from the architecture.
+        for name, made in stack.state_dict().items():
+            if name.startswith("likelihood.") and not made.is_floating_point():
+                if not torch.equal(made, tensors[name]):
+                    raise ValueError("the columns of the networks are others")
         try:
             stack.load_state_dict(tensors)
         except RuntimeError as error:

@@ -45,6 +45,7 @@ class Levels(NamedTuple):
         sound = (
             self.values.shape == self.group.shape == self.counts.shape[1:] == (n,)
             and self.values.dtype.kind in "biuf"
+            and np.array_equal(self.values, np.unique(self.values), equal_nan=True)
             and self.group.dtype.kind == self.counts.dtype.kind == "i"
             and 0 < self.n_groups <= n
             and np.array_equal(np.unique(self.group), np.arange(self.n_groups))

@@ -680,6 +680,14 @@ OTHERS = {
     "perceptrons": ("large images", _set("architecture/width", None)),
     "many levels": ("mixed", _set(f"{_CODE}/_levels/0/levels/n_groups", 10**12)),
     "a column twice": ("mixed", _set(f"{_CODE}/_levels/0/column", 0)),
+    "levels out of order": (
+        "mixed",
+        _tensor("state._generators.codec._code._levels.0.levels.values", lambda t: t.flip(0)),
+    ),
+    "columns of networks": (
+        "mixed",
+        _tensor(f"{GENERATOR}.stack.tensors.likelihood.segment", lambda t: t + 99),
+    ),
     "many codes": ("mixed", _set("architecture/layout/blocks/0/stop", 10**12)),
     "long text": ("text array", _set("state/_schema/dtype", "<U9999999")),
 }
