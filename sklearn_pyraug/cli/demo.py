@@ -99,8 +99,6 @@ def run_demo(output, *, random_state=0, n_per_class=20, overwrite=False):
         If matplotlib is not installed.
     OSError
         If the folder cannot be written to, or holds the picture already.
-    ValueError
-        If `n_per_class` is out of range.
     """
     # What can go wrong at the end is checked at the start.
     check_matplotlib()
@@ -185,10 +183,6 @@ def split_digits(n_per_class, random_state):
     -------
     train, test : Rows
     """
-    if not FEWEST_ROWS <= n_per_class <= MOST_ROWS:
-        raise ValueError(
-            f"`n_per_class` is {n_per_class}; give an integer from {FEWEST_ROWS} to {MOST_ROWS}."
-        )
     X, y = load_digits(return_X_y=True)
     rng = np.random.RandomState(random_state)
     # Not train_test_split: stratified, it keeps the classes' shares, not equal numbers of rows.

@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 
-from ._style import COLORS, MOST_NAMES, Display, class_style, require, shown_number
+from ._style import BESIDE, COLORS, MOST_NAMES, Display, class_style, require, shown_number
 
 # Attributes of a record, with what is written below the bars.
 _PANELS = {
@@ -220,15 +220,7 @@ def _draw_curves(panel, curves, labels):
     panel.set(xlabel="lag\n(steps)", ylabel="autocorrelation")
     panel.spines[["top", "right"]].set_visible(False)
     if named and len(labels) > 1:
-        # Beside the axes, where no curve is covered.
-        panel.legend(
-            handles=list(lines.values()),
-            fontsize="small",
-            frameon=False,
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1.0),
-            borderaxespad=0.0,
-        )
+        panel.legend(handles=list(lines.values()), fontsize="small", frameon=False, **BESIDE)
     return lines
 
 

@@ -5,7 +5,7 @@ from sklearn.base import clone
 
 from .._evaluation.results import in_words, is_proportion
 from .._random import root_seed
-from ._style import COLORS, Display, require
+from ._style import BESIDE, COLORS, Display, require
 
 # By the verdict: marker, colour inside, name. They differ in grey, too.
 _VERDICTS = {
@@ -235,9 +235,7 @@ class AugmentationGainDisplay(Display):
             if here.any():
                 ax.plot(factors[here], middle[here], marker, label=name, zorder=5, **style)
         level = f"{100 * gains[0].confidence_level:g} % interval"
-        # Beside the axes, where it covers no interval.
-        beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-        ax.legend(title=f"by its\n{level}", **beside)
+        ax.legend(title=f"by its\n{level}", **BESIDE)
         if np.ptp(factors) == 0:
             ax.set_xlim(factors[0] - 1, factors[0] + 1)
         unit = " (points)" if points else ""

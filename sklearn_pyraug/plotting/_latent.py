@@ -5,7 +5,7 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 
 from .._validation import check_count
-from ._style import COLORS, Display, require
+from ._style import COLORS, Display, component_names, require
 
 _ENCODER = "it cannot code rows. Give a fitted RHVAEAugmenter."
 _MARGIN = 0.12  # around the codes, as a share of their range
@@ -212,10 +212,7 @@ class LatentSpaceDisplay(Display):
         ax.set_title(f"Latent space of class {self.label}", pad=28)
         names = ["$z_1$", "$z_2$"]
         if self.variance_share is not None:
-            names = [
-                f"{which} principal component\n({100 * share:.0f} % of the codes' variance)"
-                for which, share in zip(("first", "second"), self.variance_share, strict=True)
-            ]
+            names = component_names(self.variance_share, "codes'")
         ax.set(xlabel=names[0], ylabel=names[1], aspect="equal")
         return self
 

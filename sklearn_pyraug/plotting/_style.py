@@ -6,10 +6,12 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 __all__ = [
+    "BESIDE",
     "COLORS",
     "MOST_NAMES",
     "Display",
     "class_style",
+    "component_names",
     "require",
     "shown_number",
 ]
@@ -21,6 +23,8 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # More names than this are longer than the picture is high.
 MOST_NAMES = 24
+# Where a legend stands beside its axes and covers nothing.
+BESIDE = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
 
 
 class Display:
@@ -103,6 +107,26 @@ class Display:
 def class_style(k):
     """Return colour and marker of class number k, as keywords of ``Axes.plot``."""
     return {"color": COLORS[k % len(COLORS)], "marker": _MARKERS[k % len(_MARKERS)]}
+
+
+def component_names(shares, whose):
+    """Return the names of the axes of two principal components.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (2,)
+        Of the variance.
+    whose : str
+        What varies.
+
+    Returns
+    -------
+    names : list of two str
+    """
+    return [
+        f"{which} principal component\n({100 * share:.0f} % of the {whose} variance)"
+        for which, share in zip(("first", "second"), shares, strict=True)
+    ]
 
 
 def require(estimator, name, remedy):

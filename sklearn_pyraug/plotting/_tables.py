@@ -7,7 +7,7 @@ from .._evaluation.plots import draw_histogram, find_histogram, plain, principal
 from .._evaluation.rows import code_tables
 from .._preprocessing.schema import is_missing
 from ..metrics._columns import _Table, difference
-from ._style import MOST_NAMES, class_style
+from ._style import BESIDE, MOST_NAMES, class_style, component_names
 
 __all__ = ["draw_marginals", "draw_scatter", "numbers_of", "read_rows"]
 
@@ -73,15 +73,17 @@ def draw_marginals(display, figure, max_columns):
 def draw_scatter(display, figure):
     """Draw rows as points in the plane of two principal components; return figure and axes."""
     blocks = [*display.real, *display.synthetic]
-    coded = code_tables(_tables(np.concatenate(display.real), np.concatenate(display.synthetic)))
-    real = coded[0]
-    n_varying = int(np.sum(real.min(axis=0) < real.max(axis=0))) if len(real) else 0
-    if len(real) < 3 or n_varying < 2:
+    real, n_varying = np.concatenate(display.real), 0
+    if len(real) >= 3:
+        coded = code_tables(_tables(real, np.concatenate(display.synthetic)))
+        n_varying = int(np.sum(coded[0].min(axis=0) < coded[0].max(axis=0)))
+    if n_varying < 2:
         raise ValueError(
             f"`real` has {len(real)} rows in {n_varying} columns that vary; a scatter plot needs 3 "
             "rows and 2 columns. Use kind='marginals'."
         )
     points, variance_shares = principal_plane(*coded)
+    names = component_names(variance_shares, "real rows'")
     ends = np.cumsum([len(block) for block in blocks])[:-1]
     points = np.split(np.concatenate(points), ends)
     if figure is None:
@@ -95,17 +97,12 @@ def draw_scatter(display, figure):
                 x, y, **class_style(k), linestyle="none", markersize=4, alpha=0.6, label=str(label)
             )
         ax.set_title(title)
-        ax.set_xlabel(_component_name("first", variance_shares[0]))
-    axes[0].set_ylabel(_component_name("second", variance_shares[1]))
+        ax.set_xlabel(names[0])
+    axes[0].set_ylabel(names[1])
     if 1 < n_classes <= MOST_NAMES:
         columns = 1 + (n_classes > 12)
-        beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-        axes[1].legend(ncols=columns, fontsize="small", title="class", **beside)
+        axes[1].legend(ncols=columns, fontsize="small", title="class", **BESIDE)
     return figure, axes
-
-
-def _component_name(which, share):
-    return f"{which} principal component\n({100 * share:.0f} % of the real rows' variance)"
 
 
 def _new_figure(size):

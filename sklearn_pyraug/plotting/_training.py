@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from ._style import MOST_NAMES, Display, class_style, require
+from ._style import BESIDE, MOST_NAMES, Display, class_style, require
 
 # What is drawn, by quantity: the loss, and the two terms that it is the sum of.
 _LABELS = {
@@ -277,12 +277,10 @@ def _add_legend(ax, handles, held_out, alone):
     ring = {"marker": "o", "fillstyle": "none", "markersize": 8, "color": "black"}
     bar = {"marker": "|", "markersize": 10, "markeredgewidth": 2, "color": "black"}
     meanings += [_handle(label="best epoch", **ring), _handle(label="stopped", **bar)]
-    # Beside the axes, where no curve is covered.
-    beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
     if n_classes == 1 and alone:
         ax.legend(handles=meanings, loc="best")
     elif n_classes == 1 or n_classes > MOST_NAMES:
-        ax.legend(handles=meanings, fontsize="small", **beside)
+        ax.legend(handles=meanings, fontsize="small", **BESIDE)
     else:
         columns = 1 + (n_classes + len(meanings) > 16)
-        ax.legend(handles=meanings + handles, ncols=columns, fontsize="small", **beside)
+        ax.legend(handles=meanings + handles, ncols=columns, fontsize="small", **BESIDE)

@@ -206,6 +206,8 @@ def test_rows_of_one_kind_alone_have_nothing_to_compare(normal):
 def test_a_single_column_makes_no_scatter_plot(normal):
     with pytest.raises(ValueError, match=r"300 rows in 1 columns .* Use kind='marginals'"):
         draw(normal[0][:, :1], normal[1][:, :1], kind="scatter")
+    with pytest.raises(ValueError, match="`real` has 0 rows"):
+        draw(normal[0][:0], normal[1], kind="scatter")
 
 
 def test_rows_that_do_not_fit_the_augmenter_are_refused():
