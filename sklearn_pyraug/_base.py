@@ -10,10 +10,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._config import codec_likelihood, decoder_kind, settle
-from ._generation.cache import check_cache, draw_cached
+from ._generation.cache import TrainingStore, check_cache
 from ._generation.checkpoint import CheckpointFolder
-from ._generation.fit import learn
-from ._generation.min_distance import limited, make_guard
+from ._generation.fit import FitRequest, fit
+from ._generation.jobs import Execution
+from ._generation.sample import draw
 from ._latent_tools import LatentToolsMixin
 from ._metadata import check_weighted_classes, read_metadata
 from ._model_file import ModelFileMixin
@@ -187,8 +188,8 @@ class BaseAugmenter(
         """
         check_is_fitted(self, "classes_")
         n_new = requested_rows(n_samples, self.classes_, self._generators.class_rows)
-        draws = self._draw(n_new, root_seed(self.random_state))
-        X_new, y_new = self._values(draws.X), self.classes_[draws.y_index]
+        rows = self._draw(n_new, root_seed(self.random_state))
+        X_new, y_new = self._values(self._decoded(rows)), self.classes_[rows.y_index]
         X_new, y_new = self._containers.transform(X_new, y_new)
         return self._shaped(X_new), y_new
 
@@ -224,7 +225,7 @@ class BaseAugmenter(
         X_learned, y_index = metadata.learned(X, y_index)
         codec, layout = self._make_codec(X_learned, y_index, table, row_shape)
         settings = settle(self, codec, layout, X_learned.shape[0])
-        check_networks(settings.architecture, settings.flow)
+        check_networks(settings.fit.architecture, settings.fit.flow)
         self._containers, self._schema, self._codec = containers, table.schema, codec
         self._row_shape, self._layout = row_shape, layout
         self.sample_shape_ = None if layout is None else layout.shape
@@ -272,10 +273,14 @@ class BaseAugmenter(
     def _fit_resample(self, X, y, metadata):
         root = self._learn(X, y, metadata)
         counts = dict(enumerate(self.sampling_strategy_.values()))
-        X_new, y_index, origins, _ = self._draw(counts, root)
+        rows = self._draw(counts, root)
+        X_new, y_index, origins = self._decoded(rows), rows.y_index, rows.origins
         n = X.shape[0]
         (learned,) = metadata.learned(np.arange(n))
-        T_new, T = self._codes(X_new), self._codes(X[learned])
+        T_new = rows.recoded
+        if T_new is None:
+            T_new = self._codec.recode(rows.T, y_index)
+        T = self._codes(X[learned])
         differences = T_new.astype(np.float64) - T[origins]
         self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(len(y_index), bool)]
         self.origin_indices_ = np.r_[np.arange(n), learned[origins]]
@@ -283,7 +288,8 @@ class BaseAugmenter(
         vars(self).pop("groups_", None)
         if metadata.groups is not None:
             self.groups_ = metadata.groups[self.origin_indices_]
-        spacing = None if self._guard is None else self._guard.spacing
+        guard = self._generators.guard
+        spacing = None if guard is None else guard.spacing
         self.privacy_ = privacy_report(T_new, T, y_index, self.classes_.tolist(), spacing)
         warn_of_near_copies(self.privacy_)
         y_new = self.classes_[y_index].astype(y.dtype, copy=False)
@@ -307,37 +313,32 @@ class BaseAugmenter(
             folder = CheckpointFolder(self.checkpoint, self.checkpoint_interval)
             root = folder.root(self.random_state, root)
         device = check_device(self.device)
-        self._guard = None if self.min_distance is None else make_guard(self._codes(X))
         settings = settle(self, codec, self._layout, X.shape[0])
-        self._generators, interrupted = learn(
-            network_columns(X, self._layout),
-            y,
+        request = FitRequest(
+            self._codes(X),
+            np.searchsorted(classes, y),
+            classes.tolist(),
             grown,
-            codec,
-            root,
-            classes=classes,
-            plan=settings.plan,
-            output=settings.output,
-            architecture=settings.architecture,
-            flow=settings.flow,
-            training=settings.training,
-            metric=self.metric,
-            validation_fraction=float(self.validation_fraction),
-            max_centroids=self.max_centroids,
-            device=device,
-            n_jobs=self.n_jobs,
-            sample_weight=sample_weight,
-            groups=groups,
-            memory=check_cache(self.memory, self.random_state),
-            folder=folder,
+            sample_weight,
+            groups,
+            settings.shared,
+            self.min_distance is not None,
         )
+        self._generators, interrupted = fit(
+            request,
+            settings.fit,
+            Execution(root, device, self.n_jobs),
+            TrainingStore(check_cache(self.memory, self.random_state), folder),
+        )
+        if sparse.issparse(X):
+            self._generators = self._generators._replace(sparse_type=type(X))
         self.decoder_ = settings.decoder
         history = self._generators.history
         self.classes_ = classes
         labels = self.classes_.tolist()
         self.sampling_strategy_ = dict(zip(labels, n_new.values(), strict=True))
         projected = self._generators.projection is not None
-        self.likelihood_ = "gaussian" if projected else settings.architecture.likelihood
+        self.likelihood_ = "gaussian" if projected else settings.fit.architecture.likelihood
         self.device_ = device
         self.history_ = {labels[k]: record for k, record in history.items()}
         self.n_epochs_ = {
@@ -348,24 +349,20 @@ class BaseAugmenter(
         return root
 
     def _draw(self, n_new, root):
-        device = available_device(self.device)
         settings = settle(self, self._codec, self._layout, self._n_rows)
-        guard = limited(getattr(self, "_guard", None), self.min_distance)
-        generators = self._generators._replace(output=settings.output, guard=guard)
+        execution = Execution(root, available_device(self.device), self.n_jobs)
         memory = None if self.random_state is None else check_cache(self.memory, self.random_state)
-        draws = draw_cached(
-            memory,
-            generators,
-            self.n_jobs,
-            n_new=n_new,
-            root=root,
-            settings=settings.sampler,
-            device=device,
-        )
-        draws = draws._replace(X=user_columns(draws.X, self._layout))
+        recode = self._codec.recode
+        rows = draw(self._generators, n_new, settings.draw, execution, recode, memory)
         labels = self.classes_.tolist()
-        self.sampler_info_ = {labels[k]: i for k, i in sorted(draws.info.items())}
-        return draws
+        self.sampler_info_ = {labels[k]: i for k, i in sorted(rows.info.items())}
+        return rows
+
+    def _decoded(self, rows):
+        """Return new coded rows as numbers in X's units."""
+        X = user_columns(self._codec.decode(rows.T, rows.y_index), self._layout)
+        sparse_type = self._generators.sparse_type
+        return X if sparse_type is None else sparse_type(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from skorch.callbacks import Callback
 
-from ._generation.fitted import Plan
+from ._generation.sample import DrawSettings
 from ._preprocessing.images import CHANNELS
 from ._sklearn_compat import HasMethods, Interval, StrOptions
 from ._validation import check_hidden_layer_sizes, check_transfer_scale
@@ -15,6 +15,7 @@ from .rhvae import (
     METRICS,
     SAMPLERS,
     Architecture,
+    FitSettings,
     FlowSettings,
     Output,
     SamplerSettings,
@@ -108,21 +109,16 @@ class Settings(NamedTuple):
     Attributes
     ----------
     decoder : {"direct", "residual", "deformation", "custom"}
-    architecture : Architecture
-    flow : FlowSettings
-    training : TrainingSettings
-    sampler : SamplerSettings
-    plan : Plan
-    output : Output
+    shared : bool
+        Whether one generator learns from the pairs of all classes.
+    fit : FitSettings
+    draw : DrawSettings
     """
 
     decoder: str
-    architecture: Architecture
-    flow: FlowSettings
-    training: TrainingSettings
-    sampler: SamplerSettings
-    plan: Plan
-    output: Output
+    shared: bool
+    fit: FitSettings
+    draw: DrawSettings
 
 
 def decoder_kind(estimator, layout):
@@ -175,15 +171,21 @@ def settle(estimator, codec, layout, n_rows):
     kind = decoder_kind(estimator, layout)
     architecture = _architecture(estimator, codec, kind, layout, n_rows)
     reference = architecture.has_reference
-    return Settings(
-        kind,
+    fit = FitSettings(
         architecture,
         _flow(estimator, codec, kind, n_rows, architecture.width is not None),
         _training(estimator, architecture.n_seen),
-        _sampler(estimator, reference),
-        _plan(estimator, kind, reference),
-        _output(estimator, codec, kind, reference, n_rows),
+        estimator.metric,
+        _n_neighbors(estimator, kind),
+        float(estimator.validation_fraction),
+        estimator.max_centroids,
     )
+    draw = DrawSettings(
+        _sampler(estimator, reference),
+        _output(estimator, codec, kind, reference, n_rows),
+        estimator.min_distance,
+    )
+    return Settings(kind, _is_shared(estimator, kind, reference), fit, draw)
 
 
 def _architecture(estimator, codec, kind, layout, n_rows):
@@ -300,8 +302,8 @@ def _sampler(estimator, reference):
     )
 
 
-def _plan(estimator, kind, reference):
-    shared, n_neighbors = estimator.shared, estimator.n_neighbors
+def _is_shared(estimator, kind, reference):
+    shared = estimator.shared
     if shared == "auto":
         shared = reference
     elif shared and not reference:
@@ -310,9 +312,14 @@ def _plan(estimator, kind, reference):
             "from z alone and cannot tell the classes apart. Use shared=False, or "
             "decoder='residual' or 'deformation'."
         )
+    return bool(shared)
+
+
+def _n_neighbors(estimator, kind):
+    n_neighbors = estimator.n_neighbors
     if n_neighbors == "auto":
-        n_neighbors = 5 if kind == "deformation" else None
-    return Plan(bool(shared), n_neighbors)
+        return 5 if kind == "deformation" else None
+    return n_neighbors
 
 
 def _output(estimator, codec, kind, reference, n_rows):

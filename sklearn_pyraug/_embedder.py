@@ -12,7 +12,8 @@ from . import _config as settings
 from ._augmenter import RHVAEAugmenter
 from ._generation.class_model import check_codes, class_model
 from ._generation.fallback import MIN_ROWS
-from ._generation.fit import learn
+from ._generation.fit import FitRequest, fit
+from ._generation.jobs import Execution
 from ._model_file import ModelFileMixin
 from ._preprocessing.image_shape import guess_sample_shape
 from ._preprocessing.images import (
@@ -26,7 +27,13 @@ from ._preprocessing.row_encoder import check_row_shape
 from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
 from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
-from ._validation import check_device, check_sample_shape, no_data_in_errors, text_is_named
+from ._validation import (
+    available_device,
+    check_device,
+    check_sample_shape,
+    no_data_in_errors,
+    text_is_named,
+)
 
 __all__ = ["RHVAEEmbedder"]
 
@@ -231,30 +238,19 @@ class RHVAEEmbedder(
         codec.fit(network_columns(X, layout))
         augmenter = self._augmenter()
         settled = settings.settle(augmenter, codec, layout, len(X))
-        one_class = np.zeros(len(X), dtype=int)
-        generators, interrupted = learn(
-            network_columns(X, layout),
-            one_class,
-            [0],
-            codec,
-            root_seed(self.random_state),
-            classes=np.array([0]),
-            plan=settled.plan,
-            output=settled.output,
-            architecture=settled.architecture,
-            flow=settled.flow,
-            training=settled.training,
-            metric="learned",
-            validation_fraction=float(self.validation_fraction),
-            max_centroids=augmenter.max_centroids,
-            device=device,
-            n_jobs=None,
+        request = FitRequest(
+            codec.encode(network_columns(X, layout)),
+            np.zeros(len(X), dtype=int),
+            labels=[0],
+            wanted=[0],
         )
+        execution = Execution(root_seed(self.random_state), device)
+        generators, interrupted = fit(request, settled.fit, execution)
         if interrupted is not None:
             raise interrupted
         self._generators, self._codec, self._layout = generators, codec, layout
         self._n_rows, self._row_shape = len(X), row_shape
-        self._n_features_out = settled.flow.latent_dim
+        self._n_features_out = settled.fit.flow.latent_dim
         self.likelihood_ = codec.likelihood_
         self.sample_shape_ = shape
         self.history_ = generators.history[0]
@@ -288,7 +284,7 @@ class RHVAEEmbedder(
         with text_is_named(X, categories=False):
             X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
         T = self._codec.encode(network_columns(X, self._layout))
-        return class_model(self, 0).encode(T)[0].numpy().astype(X.dtype, copy=False)
+        return self._model().encode(T)[0].numpy().astype(X.dtype, copy=False)
 
     @no_data_in_errors()
     def inverse_transform(self, X):
@@ -313,10 +309,13 @@ class RHVAEEmbedder(
             If the codes have the wrong shape or are not finite.
         """
         check_is_fitted(self)
-        model = class_model(self, 0)
+        model = self._model()
         T = model.decode(model.tensor(check_codes(X, self._n_features_out, "X")))
         X_original = user_columns(self._codec.decode(T), self._layout)
         return X_original if self._row_shape is None else X_original.reshape(-1, *self._row_shape)
+
+    def _model(self):
+        return class_model(self._generators, 0, available_device(self.device))
 
     def _augmenter(self):
         """Return the augmenter whose generator, of one class, the embedder's is."""

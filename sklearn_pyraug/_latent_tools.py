@@ -6,19 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._generation.class_model import (
-    check_codes,
-    class_index,
-    class_model,
-    score_class,
-    trained_classes,
-)
+from ._generation.class_model import check_codes, class_index, class_model
 from ._preprocessing.containers import as_labels
 from ._preprocessing.images import user_columns
 from ._preprocessing.row_encoder import coded_rows, in_container, one_row
 from ._random import attempt_seed, root_seed
 from ._sklearn_compat import check_target_type
-from ._validation import no_data_in_errors
+from ._validation import available_device, no_data_in_errors
 from .rhvae.coding import connect, log_volume
 
 __all__ = ["Interpolation", "LatentToolsMixin"]
@@ -121,7 +115,7 @@ class LatentToolsMixin:
         codes = [None, None]
         for k in np.unique(y_index).tolist():
             own = y_index == k
-            for i, values in enumerate(class_model(self, k).encode(T[own])):
+            for i, values in enumerate(self._model(k).encode(T[own])):
                 if codes[i] is None:
                     codes[i] = np.empty((len(T), values.shape[1]))
                 codes[i][own] = values.numpy()
@@ -172,7 +166,7 @@ class LatentToolsMixin:
         (2, 4)
         """
         check_is_fitted(self, "classes_")
-        model = class_model(self, class_index(self, label))
+        model = self._model(self._class_index(label))
         z = check_codes(z, model.latent_dim)
         if reference is not None:
             if not model.has_reference:
@@ -231,8 +225,7 @@ class LatentToolsMixin:
         Notes
         -----
         With a reference decoder a training row is a reference of its own, and scores higher than
-        a new row like it: compare rows that the model has not seen. Several generators of a
-        class are a mixture in equal shares.
+        a new row like it: compare rows that the model has not seen.
 
         References
         ----------
@@ -256,18 +249,18 @@ class LatentToolsMixin:
         root = root_seed(self.random_state if random_state is None else random_state)
         root = attempt_seed(root, _SCORING)
         if y is None:
-            wanted = trained_classes(self)
+            wanted = self._generators.trained_classes
             if not wanted:
                 raise ValueError(
                     "y=None asks for all classes that have a generator, but none has. Fit on more "
                     "rows of each class."
                 )
-            scores = [score_class(self, k, T, int(n_importance), root) for k in wanted]
+            scores = [self._model(k).score(T, int(n_importance), root) for k in wanted]
             return np.logaddexp.reduce(scores, axis=0) - np.log(len(wanted))
         y_index, scores = self._known_classes(y, len(T)), np.empty(len(T))
         for k in np.unique(y_index).tolist():
             own = y_index == k
-            scores[own] = score_class(self, k, T[own], int(n_importance), root)
+            scores[own] = self._model(k).score(T[own], int(n_importance), root)
         return scores
 
     def log_volume(self, z, label):
@@ -313,7 +306,7 @@ class LatentToolsMixin:
         True
         """
         check_is_fitted(self, "classes_")
-        model = class_model(self, class_index(self, label))
+        model = self._model(self._class_index(label))
         z = model.tensor(check_codes(z, model.latent_dim))
         return log_volume(model.member, z).double().numpy()
 
@@ -384,13 +377,20 @@ class LatentToolsMixin:
         _check_count("n_steps", n_steps, 2)
         if kind not in _KINDS:
             raise ValueError(f"kind={kind!r} is not known. Use 'geodesic' or 'linear'.")
-        model = class_model(self, class_index(self, label))
+        model = self._model(self._class_index(label))
         T = [coded_rows(self, one_row(x, self, n), n) for n, x in (("x0", x0), ("x1", x1))]
         reference = model.rows(T[0]) if model.has_reference else None
         codes, _ = model.encode(np.concatenate(T), reference)
         points, length = connect(model.member, codes[:1], codes[1:], int(n_steps), kind)
         X = self._rows_of(model.decode(points[0], reference), model.index)
         return Interpolation(X, points[0].double().numpy(), float(length[0]))
+
+    def _class_index(self, label, name="label"):
+        return class_index(self._generators, self.classes_.tolist(), label, name)
+
+    def _model(self, k):
+        """Return the generator of a class that has one."""
+        return class_model(self._generators, k, available_device(self.device))
 
     def _known_classes(self, y, n_rows):
         """Return the class indices of labels, all of classes that have a generator."""
@@ -401,7 +401,7 @@ class LatentToolsMixin:
                 f"y has the shape {y.shape} for {n_rows} rows of X. Pass one label per row."
             )
         labels, position = np.unique(y, return_inverse=True)
-        return np.array([class_index(self, label, "y") for label in labels])[position]
+        return np.array([self._class_index(label, "y") for label in labels])[position]
 
     def _rows_of(self, T, k):
         """Return coded rows of class k as the user's rows."""

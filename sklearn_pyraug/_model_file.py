@@ -16,13 +16,11 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from ._config import settle
-from ._generation.fitted import ClassGenerators
-from ._generation.min_distance import Guard
+from ._generation.fitted import FittedGenerators
 from ._generation.model_state import (
     NETWORKS,
     NetworksError,
     check_generators,
-    check_guard,
     own_networks,
     seen_architecture,
     stack_adapter,
@@ -30,13 +28,14 @@ from ._generation.model_state import (
 from ._preprocessing.containers import FrameContainers
 from ._preprocessing.images import CHANNELS, ImageLayout
 from ._preprocessing.schema import Schema
+from ._preprocessing.table_codec import TableCodec
 from ._serialization.archive import read_archive, write_archive
 from ._serialization.plain import PlainValues
 from ._serialization.state import Adapter, StateReader, StateWriter
 from ._sklearn_compat import ArraysTransformer
 from ._version import __version__
 from .metrics import PrivacyReport
-from .rhvae import Architecture, ClassHistory, Generator, RHVAEStack
+from .rhvae import Architecture, ClassHistory, RHVAEStack
 
 __all__ = ["ModelFileMixin", "OtherKindError"]
 
@@ -55,7 +54,8 @@ _DATA_PARAMETERS = (
     "validation_fraction", "value_mapping", "warm_start", "weight_decay",
 )  # fmt: skip
 _COMMON = {
-    "_generators": ClassGenerators,
+    "_codec": TableCodec,
+    "_generators": FittedGenerators,
     "_layout": ImageLayout | None,
     "_n_rows": int,
     "_row_shape": tuple[int, ...] | None,
@@ -70,7 +70,6 @@ _FITTED = {
     "augmenter": _COMMON
     | {
         "_containers": ArraysTransformer | FrameContainers,
-        "_guard": Guard | None,
         "_schema": Schema | None,
         "classes_": np.ndarray,
         "decoder_": str,
@@ -267,8 +266,8 @@ def _document(estimator):
     """Return the content of a file: plain JSON, and tensors by name."""
     kind, generators = estimator._file_kind, estimator._generators
     source = estimator if kind == "augmenter" else estimator._augmenter()
-    settings = settle(source, generators.codec, estimator._layout, estimator._n_rows)
-    architecture = seen_architecture(settings.architecture, generators.projection)
+    settings = settle(source, estimator._codec, estimator._layout, estimator._n_rows)
+    architecture = seen_architecture(settings.fit.architecture, generators.projection)
     own = own_networks(architecture)
     plain = PlainValues(networks=own)
     writer = StateWriter(_adapters(architecture), plain)
@@ -277,8 +276,7 @@ def _document(estimator):
         for name, value in estimator.get_params(deep=False).items()
         if name in _DATA_PARAMETERS and not (name == "sampling_strategy" and callable(value))
     }
-    trained = [group._replace(interrupted=None) for group in generators.trained]
-    values = vars(estimator) | {"_generators": generators._replace(trained=trained)}
+    values = vars(estimator)
     fitted = _FITTED[kind] | {n: h for n, h in _OPTIONAL.items() if n in values}
     versions = {
         "sklearn_pyraug": __version__,
@@ -307,7 +305,6 @@ def _read_state(estimator, meta, tensors, own, plain):
     for name, hint in fitted.items():
         setattr(estimator, name, reader.value(state[name], hint, f"state.{name}"))
     _require(not tensors, "nothing refers to some of its tensors")
-    estimator._codec = estimator._generators.codec
     _check(estimator, architecture)
 
 
@@ -442,7 +439,9 @@ def _check(e, architecture):
     codec, generators, layout, n = e._codec, e._generators, e._layout, e.n_features_in_
     _require(e._n_rows >= 1, f"the number of rows is {e._n_rows}")
     _require(len(codec.constant_) == n, "the codec has other columns")
-    check_generators(generators, e._n_rows, architecture)
+    n_classes = 1 if e._file_kind == "embedder" else len(e.classes_)
+    _require(generators.n_codes == codec.n_codes_, "the codec makes codes of another width")
+    check_generators(generators, e._n_rows, n_classes, architecture)
     _require(e.sample_shape_ == (layout and layout.shape), "the sample_shape_ is another")
     if layout is not None:
         sides = bool(layout.shape) and all(s > 0 for s in layout.shape)
@@ -455,10 +454,7 @@ def _check(e, architecture):
     if e._file_kind == "embedder":
         _check_embedder(e)
         return
-    _require(e.classes_.shape == (generators.n_classes,), "labels and classes differ")
-    _require(len(e.classes_) >= 2, "there are fewer than two classes")
-    if e._guard is not None:
-        check_guard(e._guard, e._n_rows, codec.n_codes_)
+    _require(e.classes_.ndim == 1 and n_classes >= 2, "there are fewer than two classes")
     _check_containers(e, row)
 
 
@@ -466,9 +462,9 @@ def _check_embedder(e):
     """Check that there is one generator, which draws from z alone: what codes rows."""
     generators = e._generators
     (group,) = generators.trained
-    sound = generators.n_classes == 1 == len(group.members) and generators.projection is None
-    _require(sound and isinstance(group.generator, Generator), "there is not one generator")
-    _require(generators.class_rows.keys() == {0} and not generators.fallback, "it has no rows")
+    sound = len(group.members) == 1 and generators.projection is None
+    _require(sound and group.generator.references is None, "there is not one generator")
+    _require(generators.class_rows.keys() == {0} and not generators.small, "it has no rows")
     latent_dim = group.generator.latent.c.shape[-1]
     _require(e._n_features_out == latent_dim, "the codes have another dimension")
 

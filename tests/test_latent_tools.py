@@ -20,7 +20,6 @@ from torch import nn
 from torch.distributions import MultivariateNormal
 
 from sklearn_pyraug import RHVAEAugmenter
-from sklearn_pyraug._generation.class_model import class_model
 from sklearn_pyraug._latent_tools import Interpolation
 from sklearn_pyraug.rhvae.coding import connect, member_of
 from sklearn_pyraug.rhvae.metric.chains import chains
@@ -132,7 +131,7 @@ def test_a_reference_is_the_nearest_row_that_differs():
     T = model._codec.encode(own)
     distance = np.linalg.norm(T[:, None] - T, axis=-1)
     distance[distance == 0] = np.inf
-    class_k = class_model(model, int(Y[0]))
+    class_k = model._model(int(Y[0]))
     expected = class_k.encode(T, None)[0]
     for i in range(len(own)):
         reference = class_k.rows(T[[distance[i].argmin()]])
@@ -178,7 +177,7 @@ def test_one_hot_labels_are_labels():
 
 def test_log_volume_is_that_of_the_metric(fitted):
     z = np.random.default_rng(0).normal(size=(7, 2))
-    model = class_model(fitted, 1)
+    model = fitted._model(1)
     G_inv = inverse_metric(model.tensor(z)[None], model.member.latent.metric)[0].numpy()
     expected = 0.5 * np.linalg.slogdet(G_inv)[1]
     np.testing.assert_allclose(fitted.log_volume(z, 1), expected, atol=1e-10)
@@ -492,7 +491,7 @@ def test_decoded_midpoints_of_geodesics_are_closer_to_digits_than_linear_ones(di
     for kind in ("geodesic", "linear"):
         known, held_out = [], []
         for k, rows in pairs.items():
-            own = class_model(model, k)
+            own = model._model(k)
             codes, _ = own.encode(model._codec.encode(rows))
             points, _ = connect(own.member, codes[:10], codes[10:], 3, kind)
             middle = model.decode(points[:, 1], k)

@@ -13,7 +13,7 @@ from shared import dense, quick, table
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_pyraug._generation import groups as _parallel
+from sklearn_pyraug._generation import fit as _parallel
 from sklearn_pyraug.rhvae import SAMPLERS
 
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from shared import quick, table
 from torch import nn
 
-from sklearn_pyraug._generation import groups as _parallel
+from sklearn_pyraug._generation import fit as _parallel
 
 
 @pytest.fixture

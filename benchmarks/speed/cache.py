@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from benchmarks import harness
 from sklearn_pyraug import Pipeline, RHVAEAugmenter
-from sklearn_pyraug._generation import groups as _parallel
+from sklearn_pyraug._generation import fit as _parallel
 
 N_FOLDS = 3
 

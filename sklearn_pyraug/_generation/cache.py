@@ -1,25 +1,46 @@
-"""What was trained or drawn before is not trained or drawn again: joblib's Memory, and by what.
+"""Trainings and draws are answered from joblib's Memory where equal ones were made before.
 
-joblib would take the arguments of a function for its key. Here a digest of what matters is the
-key, and the arguments themselves are left out: the number of jobs, the progress bar and the
-description change nothing.
+joblib would take a function's arguments for its key. Here a digest of what matters is the key, and
+the arguments themselves are ignored: the number of jobs, the progress bar and the description
+change nothing. joblib's own hash identifies a class or a function by its name alone, so that a
+network that its user has changed would pass for the old one, and it hashes two equal objects that
+share parts differently. Here code counts by its instructions, and everything else by value.
 """
 
+import functools
+import hashlib
+import inspect
 import os
 import pickle
+import types
 import warnings
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import PurePath
 from typing import NamedTuple
 
+import numpy as np
+import scipy
+import sklearn
+import skorch
+import torch
 from sklearn.utils.validation import check_memory
 
-from .fingerprint import digest, library_versions
+from .._version import __version__
+from .checkpoint import CheckpointFolder
 
-__all__ = ["Keeping", "check_cache", "draw_cached", "keyed", "train_cached"]
+__all__ = ["TrainingStore", "cached", "check_cache", "digest", "train_cached", "with_keys"]
 
 # Settings of a training whose fields are named one by one.
 _SETTINGS = ("architecture", "flow", "training")
 # Fields of the settings that leave the weights as they are.
 _IRRELEVANT = {"verbose"}
+_SCALARS = (type(None), bool, int, float, complex, str, bytes)
+# Written out in full by their repr.
+_BY_REPR = (np.dtype, torch.dtype, torch.device, torch.Size, PurePath, Decimal, date, slice, range)
+# Libraries that count by their version, and not by their code.
+_LIBRARIES = {"builtins", "numpy", "scipy", "sklearn", "skorch", "sklearn_pyraug", "torch"}
 
 
 class _Interrupted(Exception):
@@ -52,38 +73,34 @@ def check_cache(memory, random_state):
     return check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
 
 
-class Keeping(NamedTuple):
+class TrainingStore(NamedTuple):
     """Where trainings are kept.
 
     Attributes
     ----------
-    memory : joblib.Memory or None
-        Cache of finished ones.
+    memory : object or None
+        Cache of finished ones, with a method ``cache`` as :class:`joblib.Memory`.
     folder : CheckpointFolder or None
-        Of those that are under way.
+        State of those that run.
     """
 
     memory: object = None
-    folder: object = None
+    folder: CheckpointFolder | None = None
 
 
-def keyed(tasks, groups, members, root, keeping, settings, device):
+def with_keys(tasks, settings, execution, store):
     """Return the trainings of groups with their keys, and with stores where there is a folder.
 
     Parameters
     ----------
-    tasks : list of (list of int, list of TrainingData, int, FitSettings, str, dict)
-        Indices, members, root seed, settings, device and options of each group.
-    groups : list of list of int
-    members : dict of int to TrainingData
-    root : int
-    keeping : Keeping
+    tasks : list of GroupTask
     settings : FitSettings
-    device : str
+    execution : Execution
+    store : TrainingStore
 
     Returns
     -------
-    keyed : list of (str or None, tuple)
+    keyed : list of (str or None, GroupTask)
         Without cache and folder no key is needed.
 
     Raises
@@ -91,43 +108,31 @@ def keyed(tasks, groups, members, root, keeping, settings, device):
     ValueError
         If the folder belongs to another training, or something cannot be recognised.
     """
-    if keeping.memory is None and keeping.folder is None:
+    if store.memory is None and store.folder is None:
         return [(None, task) for task in tasks]
-    others = settings._asdict() | {"device": device}
-    parts = _training_parts([others.pop(name) for name in _SETTINGS], others)
-    keys = [digest((g, rows, seed, parts)) for g, rows, seed, *_ in tasks]
-    if keeping.folder is not None:
-        parts = {"data": (groups, members)} | parts
-        keeping.folder.claim(root, parts)
+    parts = _training_parts(settings, execution.device)
+    keys = [digest((task.members, task.data, task.root, parts)) for task in tasks]
+    if store.folder is not None:
+        data = [(task.members, task.data) for task in tasks]
+        store.folder.claim(execution.root, {"data": digest(data)} | parts)
         tasks = [
-            (*task[:-1], task[-1] | {"store": keeping.folder.store(i, key)})
+            task._replace(store=store.folder.store(i, key))
             for i, (key, task) in enumerate(zip(keys, tasks, strict=True))
         ]
     return list(zip(keys, tasks, strict=True))
 
 
-def _training_parts(settings, others):
-    """Return by name all that the weights depend on, apart from rows and seed.
-
-    Parameters
-    ----------
-    settings : sequence of NamedTuple
-        Of whose fields each is a part.
-    others : dict
-        Further parts.
-
-    Returns
-    -------
-    parts : dict of str to str
-        Digests.
+def _training_parts(settings, device):
+    """Return by name digests of all that the weights depend on, apart from rows and seed.
 
     Raises
     ------
     ValueError
         If a part is an object that cannot be recognised: it names the parameter.
     """
-    parts = {name: v for values in settings for name, v in values._asdict().items()} | others
-    parts["versions"] = library_versions()
+    parts = settings._asdict() | {"device": device, "versions": library_versions()}
+    for name in _SETTINGS:
+        parts |= parts.pop(name)._asdict()
     digests = {}
     for name, value in parts.items():
         if name in _IRRELEVANT:
@@ -143,56 +148,211 @@ def _training_parts(settings, others):
     return digests
 
 
-def train_cached(memory, key, train, arguments):
-    """Return ``train(*arguments)``, or what it returned before under the same key.
+def train_cached(memory, key, train, task):
+    """Return ``train(task)``, or what it returned before under the same key.
 
     Parameters
     ----------
     memory : joblib.Memory or None
-    key : str
+    key : str or None
     train : callable
         Its result has the attribute ``interrupted``.
-    arguments : tuple
+    task : GroupTask
     """
     if memory is None:
-        return train(*arguments)
+        return train(task)
     try:
-        return pickle.loads(
-            memory.cache(_train, ignore=["train", "arguments"])(key, train, arguments)
-        )
+        return cached(memory, key, _train, train, task)
     except _Interrupted as stopped:
         return stopped.result
 
 
-def _train(key, train, arguments):
-    """Train; the result is pickled, as joblib reads networks in five times the time."""
-    result = train(*arguments)
+def _train(train, task):
+    result = train(task)
     if result.interrupted is not None:
         raise _Interrupted(result)
-    return pickle.dumps(result)
+    return result
 
 
-def draw_cached(memory, generators, n_jobs, **arguments):
-    """Return ``generators.draw(**arguments)``, or what was drawn with the same before.
+def cached(memory, key, function, *arguments):
+    """Return ``function(*arguments)``, or what was returned before under the same key.
 
     Parameters
     ----------
-    memory : joblib.Memory or None
-    generators : ClassGenerators
-    n_jobs : int or None
-    **arguments : dict
+    memory : joblib.Memory
+    key : str
+    function : callable
+    *arguments : object
+    """
+    call = memory.cache(_call, ignore=["arguments"])
+    return pickle.loads(call(key, function.__qualname__, (function, *arguments)))
+
+
+def _call(key, name, arguments):
+    """Call; the result is pickled, as joblib reads networks in five times the time.
+
+    A Memory with a `mmap_mode` would also return arrays that cannot be written to.
+    """
+    function, *arguments = arguments
+    return pickle.dumps(function(*arguments))
+
+
+def library_versions():
+    """Return the versions on which the result of a training depends, by package."""
+    return {
+        "sklearn_pyraug": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+        "skorch": skorch.__version__,
+    }
+
+
+def digest(value):
+    """Return a text that is the same for equal values, in any process, and for no others.
+
+    Parameters
+    ----------
+    value : object
+        Numbers, text, arrays, tensors, containers, networks, classes, functions, and objects whose
+        attributes are of these kinds.
 
     Returns
     -------
-    draws : Draws
+    digest : str
+        64 hexadecimal digits, from which the value cannot be told.
+
+    Raises
+    ------
+    TypeError
+        If a part is of another kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pyraug._generation.cache import digest
+    >>> digest([1, np.zeros(2)]) == digest([1, np.zeros(2)])
+    True
+    >>> digest([1, np.zeros(2)]) == digest([1, np.zeros((2, 1))])
+    False
     """
-    if memory is None:
-        return generators.draw(**arguments, n_jobs=n_jobs)
-    key = digest((generators, arguments, library_versions()))
-    ignored = ["generators", "n_jobs", "arguments"]
-    return pickle.loads(memory.cache(_draw, ignore=ignored)(key, generators, n_jobs, arguments))
+    hashed = hashlib.sha256()
+    _feed(hashed, value, ())
+    return hashed.hexdigest()
 
 
-def _draw(key, generators, n_jobs, arguments):
-    """Draw; the result is pickled, as a Memory with a `mmap_mode` gives arrays for reading only."""
-    return pickle.dumps(generators.draw(**arguments, n_jobs=n_jobs))
+def _feed(hashed, value, inside):
+    """Feed a value to a hash; `inside` holds the ids of the objects that it is a part of."""
+
+    def note(*words):
+        hashed.update(f"{type(value).__qualname__}{words!r};".encode())
+
+    def parts(values):
+        for v in values:
+            _feed(hashed, v, (*inside, id(value)))
+        hashed.update(b";")
+
+    if id(value) in inside:
+        # A part that refers to the whole, as the owner of a bound method.
+        note(len(inside) - inside.index(id(value)))
+    elif isinstance(value, (*_SCALARS, *_BY_REPR)):
+        note(value)
+    elif isinstance(value, np.generic):
+        _feed(hashed, np.asarray(value), inside)
+    elif isinstance(value, np.ndarray) and value.dtype.kind != "O":
+        note(value.dtype.str, value.dtype.names, value.shape)
+        hashed.update(np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, np.ndarray):
+        note("object", value.shape)
+        parts(value.ravel().tolist())
+    elif isinstance(value, torch.Tensor):
+        # Frozen weights are not those that training changes.
+        note(value.dtype, tuple(value.shape), value.requires_grad)
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        hashed.update(flat.view(torch.uint8).numpy().tobytes())
+    elif isinstance(value, Mapping):
+        note(len(value))
+        parts(part for item in value.items() for part in item)
+    elif isinstance(value, (list, tuple)):
+        note(len(value))
+        parts(value)
+    elif isinstance(value, (set, frozenset)):
+        note(*sorted(digest(v) for v in value))
+    elif isinstance(value, np.random.RandomState):
+        note()
+        parts(value.get_state())
+    elif isinstance(value, functools.partial):
+        note()
+        parts([value.func, value.args, value.keywords])
+    elif isinstance(value, types.MethodType):
+        note()
+        parts([value.__func__, value.__self__])
+    elif isinstance(value, types.FunctionType):
+        note()
+        parts(_function(value))
+    elif isinstance(value, type):
+        note()
+        parts(_class(value))
+    elif isinstance(value, (types.BuiltinFunctionType, np.ufunc)):
+        note(value.__name__)
+    elif hasattr(value, "__dict__"):
+        note()
+        parts([type(value), vars(value)])
+    else:
+        raise TypeError(f"a {type(value).__qualname__} cannot be told from another")
+
+
+def _package(value):
+    return (getattr(value, "__module__", None) or "").split(".")[0]
+
+
+def _function(function):
+    """Yield what a function's result depends on, as far as it can be seen."""
+    yield function.__module__, function.__qualname__
+    if _package(function) in _LIBRARIES:
+        return
+    code = function.__code__
+    yield from _code(code)
+    yield function.__defaults__, function.__kwdefaults__
+    yield [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+    for name in code.co_names:
+        # A number that is set at the top of a script; what is called counts by its name.
+        named = function.__globals__.get(name)
+        if isinstance(named, (*_SCALARS, tuple)):
+            yield name, named
+
+
+def _is_filled(cell):
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def _code(code):
+    """Yield instructions and constants; neither comments nor line numbers count."""
+    yield code.co_code, code.co_names, code.co_varnames
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _code(constant)
+        elif isinstance(constant, (*_SCALARS, tuple, frozenset)):
+            yield constant
+
+
+def _class(cls):
+    """Yield the names of a class, and all that is defined in its body and its bases'."""
+    yield cls.__module__, cls.__qualname__
+    for base in cls.__mro__:
+        if _package(base) in _LIBRARIES:
+            continue
+        for name, member in vars(base).items():
+            member = inspect.unwrap(member) if callable(member) else member
+            member = getattr(member, "__func__", getattr(member, "fget", member))
+            if isinstance(member, (types.FunctionType, *_SCALARS, tuple)) and name not in (
+                "__doc__",
+                "__firstlineno__",
+                "__module__",
+            ):
+                yield name, member

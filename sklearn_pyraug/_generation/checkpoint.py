@@ -1,8 +1,9 @@
 """A folder in which trainings are kept while they run, one file for each group of classes.
 
 ``run.json`` names, by their digests, the data and the parameters that the folder belongs to; a
-file ``group-0000.state`` is an archive of :mod:`._persistence` with the state of one stack. All
-are data, written under a temporary name first: a process that is killed leaves whole files.
+file ``group-0000.state`` is an archive, see :mod:`.._serialization.archive`, with the state of one
+stack. All are data, written under a temporary name first: a process that is killed leaves whole
+files.
 """
 
 import json
@@ -16,7 +17,6 @@ from typing import NamedTuple
 from .._serialization.archive import read_archive, write_archive
 from ..io._atomic import atomic_write
 from ..rhvae.training.resume import TrainingState
-from .fingerprint import digest
 
 __all__ = ["CheckpointFolder", "GroupStore"]
 
@@ -81,22 +81,22 @@ class CheckpointFolder:
         ----------
         root : int
             Root seed.
-        parts : dict of str to object
-            By name, what the weights depend on.
+        parts : dict of str to str
+            By name, digests of what the weights depend on.
 
         Raises
         ------
         ValueError
             If the folder is another training's: the message names what differs.
         """
-        own = {name: digest(value) for name, value in parts.items()}
-        run = _Run(root, own)
+        run = _Run(root, parts)
         if self._run is None:
             with atomic_write(self.path / _RUN, overwrite=False) as handle:
                 content = {"format": _FORMAT, "version": _VERSION, **run._asdict()}
                 handle.write(json.dumps(content, indent=1).encode())
             self._run = run
-        other = [n for n in {**own, **self._run.parts} if own.get(n) != self._run.parts.get(n)]
+        before = self._run.parts
+        other = [name for name in parts | before if parts.get(name) != before.get(name)]
         if self._run.root != root:
             other.append("random_state")
         if other:

@@ -7,18 +7,11 @@ import torch
 
 from .._preprocessing.projection import Projection
 from .._random import class_generator
-from .._validation import available_device
+from ..rhvae import Generator, ReferenceGenerator
 from ..rhvae.coding import decode_codes, encode_rows
-from .memory import draw_within_memory, warn_of_drawing
+from .memory import drawing_attempts, warn_of_drawing
 
-__all__ = [
-    "ClassModel",
-    "check_codes",
-    "class_index",
-    "class_model",
-    "score_class",
-    "trained_classes",
-]
+__all__ = ["ClassModel", "check_codes", "class_index", "class_model"]
 
 
 class ClassModel(NamedTuple):
@@ -35,7 +28,7 @@ class ClassModel(NamedTuple):
     device : str
     """
 
-    member: object
+    member: Generator | ReferenceGenerator
     index: int
     projection: Projection | None
     device: str
@@ -91,6 +84,27 @@ class ClassModel(NamedTuple):
         x = x.astype(np.float32)
         return x if self.projection is None else self.projection.decode(x)
 
+    def score(self, T, n_importance, root):
+        """Estimate log p(x | class) of rows, in nats, as an ndarray of float64 of shape (n,).
+
+        Parameters
+        ----------
+        T : ndarray of shape (n, n_codes)
+        n_importance : int
+            Draws per row, or per row and reference.
+        root : int
+            Root seed.
+        """
+        x = self.rows(T)
+
+        def score(device):
+            stream = class_generator(root, self.index, "noise")
+            return self.member.score(
+                self.index, x, stream, n_importance=n_importance, device=device
+            )
+
+        return self._run(score).double().numpy()
+
     def tensor(self, z):
         """Return codes (array) in the model's precision."""
         return torch.from_numpy(np.asarray(z, dtype=np.float64)).to(self.member.latent.c.dtype)
@@ -128,8 +142,10 @@ def check_codes(z, latent_dim, name="z"):
 
 
 def _run(function, stack, device):
-    result, used = draw_within_memory(function, stack, device)
-    warn_of_drawing([used], device)
+    for attempt in drawing_attempts(stack, device):
+        with attempt:
+            result = function(attempt.device)
+    warn_of_drawing([attempt.device], device)
     return result
 
 
@@ -138,19 +154,14 @@ def _tensor(T, projection, member):
     return torch.from_numpy(np.ascontiguousarray(seen)).to(member.latent.c.dtype)
 
 
-def trained_classes(estimator):
-    """Return the indices of the classes that have a generator of their own or share one."""
-    generators = estimator._generators
-    return [k for k in sorted(generators.class_rows) if k not in generators.fallback]
-
-
-def class_index(estimator, label, name="label"):
-    """Return the index of a class that has a generator.
+def class_index(generators, labels, label, name="label"):
+    """Return the index of a class that has a trained generator.
 
     Parameters
     ----------
-    estimator : RHVAEAugmenter
-        Fitted.
+    generators : FittedGenerators
+    labels : list
+        Of all classes.
     label : object
     name : str, default="label"
         Of the argument, for messages.
@@ -160,70 +171,38 @@ def class_index(estimator, label, name="label"):
     ValueError
         If the label is unknown, or its class has no generator.
     """
-    labels = estimator.classes_.tolist()
     label = label.item() if isinstance(label, np.generic) else label
     if np.ndim(label) or label not in labels:
         raise ValueError(
             f"{name} names the class {label!r}, which was not in y. Use labels of y: {labels}."
         )
     k = labels.index(label)
-    if k in trained_classes(estimator):
-        return k
-    if k in estimator._generators.fallback:
+    if k in generators.small:
         raise ValueError(
             f"{name} names the class {label!r}, which has no generator: it had too few rows to "
             "train one. Collect more rows of it, or leave it out."
         )
-    raise ValueError(
-        f"{name} names the class {label!r}, which has no generator: fit_resample trains only the "
-        "classes that it lets grow. Call fit(X, y) first."
-    )
+    if k not in generators.class_rows:
+        raise ValueError(
+            f"{name} names the class {label!r}, which has no generator: fit_resample trains only "
+            "the classes that it lets grow. Call fit(X, y) first."
+        )
+    return k
 
 
-def class_model(estimator, k):
+def class_model(generators, k, device):
     """Return the generator of class k.
 
     Parameters
     ----------
-    estimator : RHVAEAugmenter
-        Fitted.
+    generators : FittedGenerators
     k : int
-        Index of a class that has a generator.
+        Index of a class that has a trained generator.
+    device : str
     """
-    generators, device = estimator._generators, available_device(estimator.device)
     # Apple's GPUs know no float64.
     dtype = torch.float32 if device.startswith("mps") else torch.float64
-    wanted = generators.plan.member(k)
+    wanted = generators.member_of(k)
     group = next(g for g in generators.trained if wanted in g.members)
     member = group.generator.member(group.members.index(wanted), dtype)
     return ClassModel(member, k, generators.projection, device)
-
-
-def score_class(estimator, k, T, n_importance, root):
-    """Estimate log p(x | class k).
-
-    Parameters
-    ----------
-    estimator : RHVAEAugmenter
-        Fitted.
-    k : int
-        Index of a class that has a generator.
-    T : ndarray of shape (n, n_codes)
-    n_importance : int
-        Draws per row, or per row and reference.
-    root : int
-        Root seed.
-
-    Returns
-    -------
-    scores : ndarray of float64 of shape (n,)
-        In nats.
-    """
-    model = class_model(estimator, k)
-    x = model.rows(T)
-
-    def score(device):
-        stream = class_generator(root, k, "noise")
-        return model.member.score(k, x, stream, n_importance=n_importance, device=device)
-
-    return _run(score, model.member.stack, model.device).double().numpy()

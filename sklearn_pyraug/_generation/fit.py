@@ -1,24 +1,388 @@
-"""From coded rows to generators: who learns from which rows, what it starts from, what is kept."""
+"""From coded rows to generators: who learns from which rows, in which groups, what is kept.
 
+Classes are trained in groups: each is one stack, and each joblib task takes one. The groups depend
+on the data and the device, never on `n_jobs`, so that the same sums are made in the same order
+whatever the number of jobs.
+"""
+
+import copy
 import logging
 import time
 import warnings
+from contextlib import closing
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import sparse
 
 from .._metadata import class_weights
 from .._preprocessing.projection import fit_projection
-from ..rhvae import FitSettings, TrainingData, n_weights, networks_in_turn
-from .cache import Keeping
+from .._random import class_generator
+from ..rhvae import (
+    FitSettings,
+    TrainingData,
+    n_multiplications,
+    n_weights,
+    networks_in_turn,
+    train_generator,
+    train_reference_generator,
+)
+from ..rhvae.training.resume import StateError
+from .cache import TrainingStore, train_cached, with_keys
+from .checkpoint import GroupStore
 from .fallback import MIN_ROWS, pooled_scale
-from .fitted import ClassGenerators
-from .groups import plan_groups, to_tensor, train_groups
+from .fitted import FittedGenerators, SmallClass, TrainedGroup
+from .jobs import run_jobs
+from .memory import training_attempts, warn_of_training
+from .min_distance import make_guard
 
-__all__ = ["learn"]
+__all__ = ["FitRequest", "GroupTask", "fit", "plan_groups"]
 
 _logger = logging.getLogger(__name__)
+
+# Weights in one stack. A class costs the less the more there are beside it, on a CPU too, until
+# memory is the limit: training holds five numbers per weight.
+_MAX_WEIGHTS = {"cpu": 25_000_000}
+_MAX_WEIGHTS_ACCELERATOR = 500_000_000
+
+_STREAMS = ("weights", "shuffle", "noise", "split")
+
+
+class FitRequest(NamedTuple):
+    """Coded rows, and the classes that are to have a generator.
+
+    Attributes
+    ----------
+    T : ndarray of float32 of shape (n_samples, n_codes)
+        Coded rows.
+    y_index : ndarray of int of shape (n_samples,)
+        Class index of each row.
+    labels : list
+        The label of each class, also of classes without a row; for messages.
+    wanted : list of int
+        Indices of the classes that are to have a generator; these have rows.
+    sample_weight : ndarray of shape (n_samples,), or None
+        Positive; in proportion to them rows are learned from and drawn.
+    groups : ndarray of shape (n_samples,), or None
+        Rows of one group are held out together or not at all.
+    shared : bool
+        Whether one generator learns from the pairs of all classes; else each has its own.
+    guarded : bool
+        Whether the rows are kept for new ones to be held away from them.
+    """
+
+    T: np.ndarray
+    y_index: np.ndarray
+    labels: list
+    wanted: list
+    sample_weight: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    shared: bool = False
+    guarded: bool = False
+
+    @property
+    def class_rows(self):
+        """The indices of the rows of each wanted class."""
+        return {k: np.flatnonzero(self.y_index == k) for k in self.wanted}
+
+
+class GroupTask(NamedTuple):
+    """The training of one group.
+
+    Attributes
+    ----------
+    members : list of int
+    data : list of TrainingData
+        One per member.
+    settings : FitSettings
+    root : int
+        Root seed.
+    device : str
+    description : str
+        Text of the progress bar.
+    store : GroupStore or None
+        Where its state is kept while it runs.
+    """
+
+    members: list
+    data: list
+    settings: FitSettings
+    root: int
+    device: str
+    description: str
+    store: GroupStore | None = None
+
+
+def fit(request, settings, execution, store=TrainingStore()):  # noqa: B008
+    """Train the generators of some classes.
+
+    Parameters
+    ----------
+    request : FitRequest
+    settings : FitSettings
+    execution : Execution
+    store : TrainingStore, optional
+
+    Returns
+    -------
+    generators : FittedGenerators
+    interrupted : KeyboardInterrupt or None
+        Set where the user interrupted the training. Classes that were not reached then have
+        the generator of a class that is too small to train.
+    """
+    trainable = _trainable_classes(request)
+    projection = _fit_projection(request.T, settings.architecture)
+    seen = request.T if projection is None else projection.encode(request.T)
+    if projection is not None:
+        architecture = settings.architecture._replace(
+            n_features=seen.shape[1], likelihood="gaussian", layout=None
+        )
+        settings = settings._replace(architecture=architecture)
+    weights = class_weights(request.sample_weight, request.y_index)
+    members = _members(request, trainable, seen, weights)
+    groups = _plan(members, settings, execution.device)
+    shape = "Training stacks of %s generators on %d rows of %d codes; device %s."
+    _logger.info(shape, [len(g) for g in groups], *seen.shape, execution.device)
+    began = time.monotonic()
+    trained, interrupted = _train_groups(groups, members, settings, execution, store)
+    _logger.info("Trained, or found in memory, in %.1f s.", time.monotonic() - began)
+    return _fitted(request, trained, projection, weights, settings), interrupted
+
+
+def _trainable_classes(request):
+    """Return the wanted classes that have enough rows, and warn of the others."""
+    counts = np.bincount(request.y_index, minlength=len(request.labels))
+    if request.shared:
+        # A class of one row has no pair of its own, and borrows those of the others.
+        enough = int(counts[counts > 1].sum()) >= MIN_ROWS
+        trainable = list(request.wanted) if enough else []
+    else:
+        trainable = [k for k in request.wanted if counts[k] >= MIN_ROWS]
+    small = {request.labels[k]: counts[k] for k in request.wanted if k not in trainable}
+    if small:
+        names = ", ".join(f"{label!r} ({n} rows)" for label, n in small.items())
+        warnings.warn(
+            f"Too few rows to train a generator for the classes {names}: their new rows are "
+            f"interpolations with noise. Collect at least {MIN_ROWS} rows of each class.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return trainable
+
+
+def _fit_projection(T, architecture):
+    """Return the coordinates in which the networks see a wide table, or None."""
+    # A user's networks are promised the columns themselves.
+    own_networks = architecture.encoder is not None or architecture.metric_network is not None
+    is_wide = T.shape[1] > T.shape[0]
+    is_projected = architecture.decoder == "residual" and is_wide and not own_networks
+    return fit_projection(T) if is_projected else None
+
+
+def _members(request, trainable, seen, weights):
+    """Return by index what each member of the stacks learns from.
+
+    Parameters
+    ----------
+    request : FitRequest
+    trainable : list of int
+    seen : ndarray of shape (n_samples, n_seen)
+        Coded rows as the networks see them.
+    weights : ndarray of shape (n_samples,), or None
+
+    Returns
+    -------
+    members : dict of int to TrainingData
+    """
+    groups = request.groups
+    group = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    everything = TrainingData(
+        torch.from_numpy(np.ascontiguousarray(seen, dtype=np.float32)),
+        torch.from_numpy(request.y_index.astype(np.int64)),
+        None if weights is None else torch.from_numpy(weights),
+        None if group is None else torch.from_numpy(group.astype(np.int64)),
+    )
+    if request.shared:
+        # Where no class is wanted, there may be no pair of rows to learn from.
+        return {0: everything} if trainable else {}
+    rows = request.class_rows
+    return {k: everything.take(rows[k]) for k in trainable}
+
+
+def _plan(members, settings, device):
+    """Return the groups of the members, and warn where they are trained one after another."""
+    architecture, flow = settings.architecture, settings.flow
+    in_turn = networks_in_turn(architecture, flow)
+    if in_turn and len(members) > 1:
+        causes = "; ".join(f"{r.parameter}: {r.layer} {r.reason}" for r in in_turn)
+        remedies = " ".join(dict.fromkeys(r.remedy for r in in_turn))
+        warnings.warn(
+            f"{causes}, so classes are trained one after another, which takes longer. {remedies}",
+            UserWarning,
+            stacklevel=3,
+        )
+    batch_size, n_numbers = settings.training.batch_size, n_weights(architecture, flow)
+    if architecture.convolution is not None:
+        # Few weights, but a batch of images takes memory.
+        n_numbers += batch_size * architecture.n_seen
+    sizes = {k: len(own.rows) for k, own in members.items()}
+    return plan_groups(sizes, n_numbers, batch_size, device, bool(in_turn))
+
+
+def plan_groups(sizes, weights_per_member, batch_size, device, in_turn=False):
+    """Cut members into groups that are trained as one stack each.
+
+    Members with a like number of steps per epoch go together, so that no class is shown
+    its rows many times over while another finishes its epoch.
+
+    Parameters
+    ----------
+    sizes : dict of int to int
+        Number of rows by member index.
+    weights_per_member : int
+        Rough number of weights of one member's networks.
+    batch_size : int
+    device : str
+    in_turn : bool, default=False
+        Whether members would take turns in a stack: each then has one of its own, in which no
+        row of padding disturbs a batch's statistics, and jobs can take them.
+
+    Returns
+    -------
+    groups : list of list of int
+        Member indices.
+    """
+    limit = _MAX_WEIGHTS.get(device, _MAX_WEIGHTS_ACCELERATOR)
+    largest = 1 if in_turn else max(1, limit // max(weights_per_member, 1))
+    by_steps = {}
+    for k, n in sizes.items():
+        # Within a factor of two in steps per epoch.
+        by_steps.setdefault((-(-n // batch_size)).bit_length(), []).append(k)
+    groups = []
+    for _, members in sorted(by_steps.items()):
+        n_groups = -(-len(members) // largest)
+        groups += [list(map(int, g)) for g in np.array_split(members, n_groups)]
+    return groups
+
+
+def _train_groups(groups, members, settings, execution, store):
+    """Train every group; return these, and the user's KeyboardInterrupt or None."""
+    training = settings.training
+    n_rows = max(
+        sum(min(len(members[k].rows), training.batch_size) for k in g) for g in groups or [[]]
+    )
+    work = n_rows * n_multiplications(settings.architecture, settings.flow)
+    tasks = [
+        GroupTask(
+            g,
+            [members[k] for k in g],
+            settings,
+            execution.root,
+            execution.device,
+            _description(i, groups),
+        )
+        for i, g in enumerate(groups)
+    ]
+    calls = (
+        (store.memory, key, _train_group, task)
+        for key, task in with_keys(tasks, settings, execution, store)
+    )
+    verbose = 10 * (training.verbose > 1)
+    results = run_jobs(train_cached, calls, execution, work=work, verbose=verbose)
+    trained, interrupted = [], None
+    try:
+        with closing(results):
+            for g, result in zip(groups, results, strict=False):
+                trained.append(TrainedGroup(g, result.generator, result.history))
+                _logger.info(
+                    "Generators %s: %s epochs, best after %s, %s roll-backs.",
+                    g,
+                    [len(h.train_loss) for h in result.history],
+                    [h.best_epoch for h in result.history],
+                    [h.n_rollbacks for h in result.history],
+                )
+                if result.interrupted is not None:
+                    interrupted = result.interrupted
+                    break
+    except KeyboardInterrupt as error:
+        interrupted = error
+    warn_of_training([h for g in trained for h in g.history], training, execution.device)
+    return trained, interrupted
+
+
+def _description(i, groups):
+    part = f" {i + 1}/{len(groups)}" if len(groups) > 1 else ""
+    n = len(groups[i])
+    return f"RHVAE{part}, {n} generator{'s' if n > 1 else ''}"
+
+
+def _train_group(task):
+    """Train one group with as large batches as the device's memory allows.
+
+    Parameters
+    ----------
+    task : GroupTask
+
+    Returns
+    -------
+    training : Training
+    """
+    settings, asked = task.settings, task.settings.training
+    has_reference = settings.architecture.has_reference
+    train = train_reference_generator if has_reference else train_generator
+    n_rows = max(len(own.rows) for own in task.data)
+    for attempt in training_attempts(asked.batch_size, n_rows, task.device):
+        # Callbacks keep state, and each group is a net of its own.
+        training = asked._replace(
+            batch_size=attempt.batch_size, callbacks=copy.deepcopy(asked.callbacks)
+        )
+        streams = {p: [class_generator(task.root, k, p) for k in task.members] for p in _STREAMS}
+        try:
+            with attempt:
+                result = train(
+                    task.data,
+                    settings._replace(training=training),
+                    streams,
+                    device=attempt.device,
+                    description=task.description,
+                    store=task.store,
+                )
+        except StateError as error:
+            raise task.store.refused(error) from error
+    return result
+
+
+def _fitted(request, trained, projection, weights, settings):
+    """Return what was learned, with what classes need that were not trained."""
+    T, class_rows = request.T, request.class_rows
+    records = {k: h for g in trained for k, h in zip(g.members, g.history, strict=True)}
+    own = {k: 0 if request.shared else k for k in request.wanted}
+    history = {k: records[m] for k, m in sorted(own.items()) if m in records}
+    # Too small a class, or one whose training an interruption forestalled.
+    untrained = [k for k in request.wanted if k not in history or not len(history[k].train_loss)]
+    scale = pooled_scale(T, request.y_index, len(request.labels)) if untrained else None
+    small = {
+        k: SmallClass(T[rows], scale, None if weights is None else weights[rows])
+        for k, rows in class_rows.items()
+        if k in untrained
+    }
+    references = None
+    if settings.architecture.has_reference:
+        references = _unique_codes(T)
+        for k in small:
+            references[class_rows[k]] = np.nan
+    guard = make_guard(T) if request.guarded else None
+    return FittedGenerators(
+        trained=trained,
+        small=small,
+        class_rows=class_rows,
+        history=history,
+        n_codes=T.shape[1],
+        shared=request.shared,
+        projection=projection,
+        references=references,
+        guard=guard,
+    )
 
 
 def _unique_codes(T):
@@ -27,177 +391,3 @@ def _unique_codes(T):
     references = T.copy()
     references[count[group.ravel()] > 1] = np.nan
     return references
-
-
-def learn(
-    X,
-    y,
-    wanted,
-    codec,
-    root,
-    *,
-    classes,
-    plan,
-    output,
-    architecture,
-    training,
-    device,
-    n_jobs,
-    sample_weight=None,
-    groups=None,
-    memory=None,
-    folder=None,
-    **arguments,
-):
-    """Train the generators of some classes.
-
-    Parameters
-    ----------
-    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
-        Validated rows.
-    y : ndarray of shape (n_samples,)
-        Labels.
-    wanted : list of int
-        Indices, among the sorted labels, of the classes that are to have a generator; these have
-        rows.
-    codec : TableCodec
-        Fitted on X.
-    root : int
-        Root seed.
-    classes : ndarray of shape (n_classes,)
-        The sorted labels, also of classes without a row to learn from.
-    plan : Plan
-    output : Output
-    architecture : Architecture
-    training : TrainingSettings
-    device : str
-    n_jobs : int or None
-    sample_weight : ndarray of shape (n_samples,), or None, default=None
-        Positive; in proportion to them rows are learned from and drawn.
-    groups : ndarray of shape (n_samples,), or None, default=None
-        Rows of one group are held out together or not at all.
-    memory : joblib.Memory or None, default=None
-        Cache of finished trainings.
-    folder : CheckpointFolder or None, default=None
-        Where the state of the training is kept while it runs.
-    **arguments : dict
-        ``flow``, ``metric``, ``validation_fraction`` and ``max_centroids`` of
-        :func:`~sklearn_pyraug.rhvae.train_generator`.
-
-    Returns
-    -------
-    generators : ClassGenerators
-    interrupted : KeyboardInterrupt or None
-        Set where the user interrupted the training. Classes that were not reached then have
-        the generator of a class that is too small to train.
-    """
-    y_index = np.searchsorted(classes, y)
-    K = len(classes)
-    T = codec.encode(X.toarray() if sparse.issparse(X) else X)
-    class_rows = {k: np.flatnonzero(y_index == k) for k in wanted}
-    counts = np.bincount(y_index, minlength=K)
-    if plan.shared:
-        # A class of one row has no pair of its own, and borrows those of the others.
-        n_paired = int(counts[counts > 1].sum())
-        small = [] if n_paired >= MIN_ROWS else list(wanted)
-    else:
-        small = [k for k in wanted if counts[k] < MIN_ROWS]
-    if small:
-        _warn_of_small_classes({classes.tolist()[k]: counts[k] for k in small})
-    projection = None
-    # A user's networks are promised the columns themselves.
-    own_networks = architecture.encoder is not None or architecture.metric_network is not None
-    wide = T.shape[1] > T.shape[0]
-    if architecture.decoder == "residual" and wide and not own_networks:
-        projection = fit_projection(T)
-    seen = T
-    if projection is not None:
-        seen = projection.encode(T)
-        architecture = architecture._replace(
-            n_features=seen.shape[1], likelihood="gaussian", layout=None
-        )
-    weights = class_weights(sample_weight, y_index)
-    group = None if groups is None else np.unique(groups, return_inverse=True)[1]
-    everything = TrainingData(
-        to_tensor(seen),
-        torch.from_numpy(y_index.astype(np.int64)),
-        None if weights is None else torch.from_numpy(weights),
-        None if group is None else torch.from_numpy(group.astype(np.int64)),
-    )
-    if plan.shared:
-        # Where no class is wanted, there may be no pair of rows to learn from.
-        members = {} if small or not wanted else {0: everything}
-    else:
-        members = {k: everything.take(i) for k, i in class_rows.items() if k not in small}
-    sizes = {i: len(m.rows) for i, m in members.items()}
-    flow = arguments["flow"]
-    in_turn = networks_in_turn(architecture, flow)
-    if in_turn and len(members) > 1:
-        _warn_of_turns(in_turn)
-    n_numbers = n_weights(architecture, flow)
-    if architecture.convolution is not None:
-        # Few weights, but a batch of images takes memory.
-        n_numbers += training.batch_size * architecture.n_seen
-    groups = plan_groups(sizes, n_numbers, training.batch_size, device, bool(in_turn))
-    sizes = [len(g) for g in groups]
-    shape = "Training stacks of %s generators on %d rows of %d codes; device %s."
-    _logger.info(shape, sizes, *seen.shape, device)
-    began = time.monotonic()
-    trained, interrupted = train_groups(
-        groups,
-        members,
-        FitSettings(architecture, training=training, n_neighbors=plan.n_neighbors, **arguments),
-        root,
-        device,
-        n_jobs,
-        Keeping(memory, folder),
-    )
-    for group in trained:
-        _logger.info(
-            "Generators %s: %s epochs, best after %s, %s roll-backs.",
-            group.members,
-            [len(h.train_loss) for h in group.history],
-            [h.best_epoch for h in group.history],
-            [h.n_rollbacks for h in group.history],
-        )
-    _logger.info("Trained, or found in memory, in %.1f s.", time.monotonic() - began)
-    records = {k: h for g in trained for k, h in zip(g.members, g.history, strict=True)}
-    history = {k: records[plan.member(k)] for k in wanted if plan.member(k) in records}
-    # Too small a class, or one whose training an interruption forestalled.
-    untrained = [k for k in wanted if k not in history or not len(history[k].train_loss)]
-    scale = pooled_scale(T, y_index, K) if untrained else None
-    generators = ClassGenerators(
-        codec,
-        projection,
-        plan,
-        [g._replace(interrupted=None) for g in trained],
-        {k: (T[class_rows[k]], scale) for k in untrained},
-        class_rows,
-        K,
-        dict(sorted(history.items())),
-        type(X) if sparse.issparse(X) else None,
-        output,
-        _unique_codes(T) if architecture.has_reference else None,
-        None if weights is None else {k: weights[class_rows[k]] for k in untrained},
-    )
-    return generators, interrupted
-
-
-def _warn_of_small_classes(counts):
-    names = ", ".join(f"{label!r} ({n} rows)" for label, n in counts.items())
-    warnings.warn(
-        f"Too few rows to train a generator for the classes {names}: their new rows are "
-        f"interpolations with noise. Collect at least {MIN_ROWS} rows of each class.",
-        UserWarning,
-        stacklevel=2,
-    )
-
-
-def _warn_of_turns(reasons):
-    causes = "; ".join(f"{r.parameter}: {r.layer} {r.reason}" for r in reasons)
-    remedies = " ".join(dict.fromkeys(r.remedy for r in reasons))
-    warnings.warn(
-        f"{causes}, so classes are trained one after another, which takes longer. {remedies}",
-        UserWarning,
-        stacklevel=2,
-    )

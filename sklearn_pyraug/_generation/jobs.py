@@ -6,12 +6,13 @@ threads of this one. Any other (dask, ray, spark) has workers of its own.
 
 from contextlib import closing, contextmanager
 from threading import Lock
+from typing import NamedTuple
 
 import torch
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import BACKENDS, get_active_backend
 
-__all__ = ["run_jobs", "torch_threads"]
+__all__ = ["Execution", "run_jobs", "torch_threads"]
 
 # Multiplications in one step of training or sampling below which a second thread gains at most a
 # quarter, and loses twentyfold when another program keeps its core busy.
@@ -20,7 +21,25 @@ _MIN_THREADED_WORK = 20_000_000
 _LOCAL_BACKENDS = ("sequential", "threading", "multiprocessing", "loky")
 
 
-def run_jobs(function, tasks, n_jobs, *, device, work, verbose=0):
+class Execution(NamedTuple):
+    """With which seed, where and by how many jobs something is computed.
+
+    Attributes
+    ----------
+    root : int
+        Root seed.
+    device : str
+    n_jobs : int or None
+        joblib's. On an accelerator one of joblib's own backends runs one job at a time: more
+        would share the device, and each process takes memory on it for itself.
+    """
+
+    root: int
+    device: str = "cpu"
+    n_jobs: int | None = None
+
+
+def run_jobs(function, tasks, execution, *, work, verbose=0):
     """Call a function once for each task, several at once.
 
     Parameters
@@ -29,11 +48,7 @@ def run_jobs(function, tasks, n_jobs, *, device, work, verbose=0):
         Of a module, so that it can be sent to another process.
     tasks : iterable of tuple
         The arguments of each call.
-    n_jobs : int or None
-        joblib's. On an accelerator one of joblib's own backends runs one job at a time: more
-        would share the device, and each process takes memory on it for itself.
-    device : str
-        Where the function works.
+    execution : Execution
     work : int
         Multiplications in the largest step of a task; it decides on the threads.
     verbose : int, default=0
@@ -46,7 +61,8 @@ def run_jobs(function, tasks, n_jobs, *, device, work, verbose=0):
     """
     backend, _ = get_active_backend()
     local = next((b for b in _LOCAL_BACKENDS if type(backend) is BACKENDS.get(b)), None)
-    if local is not None and device != "cpu":
+    n_jobs = execution.n_jobs
+    if local is not None and execution.device != "cpu":
         n_jobs = 1
     n_threads = _n_threads(work, local, effective_n_jobs(n_jobs))
     parallel = Parallel(

@@ -5,7 +5,7 @@ import warnings
 
 import torch
 
-__all__ = ["draw_within_memory", "train_within_memory", "warn_of_drawing", "warn_of_training"]
+__all__ = ["drawing_attempts", "training_attempts", "warn_of_drawing", "warn_of_training"]
 
 # The fewest rows of a step that are tried on an accelerator.
 _MIN_BATCH_SIZE = 8
@@ -13,73 +13,97 @@ _MIN_BATCH_SIZE = 8
 _MESSAGES = ("out of memory", "ALLOC_FAILED")
 
 
-def train_within_memory(train, training, n_rows, device):
-    """Train with the batch size that was asked for, or one for which the memory suffices.
+class Attempt:
+    """One try on a device, as a context: where its memory runs out, the error is dropped.
 
-    After a failure the batch size is halved, down to 8 rows; then training moves to the CPU, with
-    the batch size that was asked for.
+    On the CPU every error is raised.
 
     Parameters
     ----------
-    train : callable
-        Called as ``train(training, device)``; it begins from fresh random streams each time.
-    training : TrainingSettings
+    device : str
+    batch_size : int or None, default=None
+        Rows of a training step.
+    stack : RHVAEStack or None, default=None
+        Moved to the device in the attempt; on the CPU again after it, whatever happened.
+
+    Attributes
+    ----------
+    failed : bool
+        Whether the memory ran out.
+    """
+
+    def __init__(self, device, batch_size=None, stack=None):
+        self.device = device
+        self.batch_size = batch_size
+        self.stack = stack
+        self.failed = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if self.device == "cpu":
+            return False
+        if self.stack is not None:
+            self.stack.cpu()
+        _release(self.device)
+        self.failed = isinstance(error, RuntimeError) and _is_out_of_memory(error)
+        return self.failed
+
+
+def training_attempts(batch_size, n_rows, device):
+    """Yield attempts with the batch size asked for, then with half of it, down to 8 rows.
+
+    After these the CPU is tried, with the batch size asked for.
+
+    Parameters
+    ----------
+    batch_size : int
     n_rows : int
         Most rows of a member, which no batch exceeds.
     device : str
 
-    Returns
-    -------
-    result : object
-        What `train` returned.
+    Yields
+    ------
+    attempt : Attempt
+        To be entered. There is no further one after the first that does not fail; each has to
+        begin from fresh random streams.
     """
-    batch_size = training.batch_size
+    smaller = batch_size
     while device != "cpu":
-        try:
-            return train(training._replace(batch_size=batch_size), device)
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-        finally:
-            _release(device)
-        # Outside of the handler: the exception holds on to the tensors.
+        attempt = Attempt(device, smaller)
+        yield attempt
+        if not attempt.failed:
+            return
+        # After the context has ended: the exception holds on to the tensors.
         gc.collect()
-        batch_size = min(batch_size, n_rows)
-        if batch_size <= _MIN_BATCH_SIZE:
-            device = "cpu"
-        batch_size = max(_MIN_BATCH_SIZE, batch_size // 2)
-    return train(training, device)
+        smaller = min(smaller, n_rows)
+        if smaller <= _MIN_BATCH_SIZE:
+            break
+        smaller = max(_MIN_BATCH_SIZE, smaller // 2)
+    yield Attempt("cpu", batch_size)
 
 
-def draw_within_memory(draw, stack, device):
-    """Draw or score on a device, or on the CPU where the device's memory does not suffice.
+def drawing_attempts(stack, device):
+    """Yield an attempt on a device, and then one on the CPU if that fails.
 
     Parameters
     ----------
-    draw : callable
-        Called as ``draw(device)``; it begins from fresh random streams each time.
     stack : RHVAEStack
-        What `draw` moves to the device. It is on the CPU afterwards, whatever happened.
     device : str
 
-    Returns
-    -------
-    result : object
-        What `draw` returned.
-    device : str
-        Where it was made.
+    Yields
+    ------
+    attempt : Attempt
+        As those of :func:`training_attempts`.
     """
     if device != "cpu":
-        try:
-            return draw(device), device
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-        finally:
-            stack.cpu()
-            _release(device)
+        attempt = Attempt(device, stack=stack)
+        yield attempt
+        if not attempt.failed:
+            return
         gc.collect()
-    return draw("cpu"), "cpu"
+    yield Attempt("cpu")
 
 
 def warn_of_training(history, training, device):

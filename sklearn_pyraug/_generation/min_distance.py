@@ -7,11 +7,11 @@ import numpy as np
 
 from .._neighbors import STRAY, Spacing, closest, find_spacing, is_below
 
-__all__ = ["Guard", "limited", "make_guard", "warn_of_close_rows"]
+__all__ = ["CopyGuard", "Guard", "limited", "make_guard"]
 
 
 class Guard(NamedTuple):
-    """What new rows must not come close to.
+    """Keeps new rows away from all training rows.
 
     Attributes
     ----------
@@ -27,13 +27,69 @@ class Guard(NamedTuple):
     spacing: Spacing
     limit: float
 
-    def distances(self, T):
-        """Return the distance of coded rows, shape (n_new, n_codes), to the nearest of `rows`."""
+    def distances(self, T, origins=None):
+        """Return the distance of coded rows to the nearest of `rows`, shape (n_new,).
+
+        Parameters
+        ----------
+        T : ndarray of shape (n_new, n_codes)
+        origins : None
+            Not used.
+        """
         return closest(T, self.rows) / np.sqrt(max(T.shape[1], 1))
 
     def too_close(self, distances):
-        """Return which distances are below the limit, by more than rounding; shape (n_new,)."""
+        """Return which distances are below the limit by more than rounding, shape (n_new,)."""
         return is_below(distances, self.limit)
+
+    def warn(self, distances, n_draws):
+        """Warn if rows are still too close.
+
+        Parameters
+        ----------
+        distances : ndarray of shape (n_new,)
+        n_draws : int
+            How often a row was drawn at most.
+        """
+        n_close = int(self.too_close(distances).sum())
+        if n_close:
+            verb = "is" if n_close == 1 else "are"
+            warnings.warn(
+                f"{n_close} of {len(distances)} new rows {verb} closer to a training row than "
+                f"min_distance={self.limit:.3g}, although drawn {n_draws} times; of each, the "
+                f"furthest draw was taken. Lower min_distance, or let {STRAY}.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+class CopyGuard(NamedTuple):
+    """Keeps new rows from being copies of the row from which they were started.
+
+    Attributes
+    ----------
+    rows : ndarray of float32 of shape (n, n_codes)
+        All coded training rows; NaN for those that may be copied.
+    """
+
+    rows: np.ndarray
+
+    def distances(self, T, origins):
+        """Return 0 for a copy of its origin and infinity for any other row, shape (n_new,).
+
+        Parameters
+        ----------
+        T : ndarray of shape (n_new, n_codes)
+        origins : ndarray of int of shape (n_new,)
+        """
+        return np.where((T == self.rows[origins]).all(axis=1), 0.0, np.inf)
+
+    def too_close(self, distances):
+        """Return which rows are copies, shape (n_new,)."""
+        return distances == 0
+
+    def warn(self, distances, n_draws):
+        """Say nothing: where rows are alike by chance, some remain copies."""
 
 
 def make_guard(T):
@@ -70,15 +126,3 @@ def limited(guard, min_distance):
         )
     limit = guard.spacing.threshold if isinstance(min_distance, str) else float(min_distance)
     return guard._replace(limit=limit) if limit > 0 else None
-
-
-def warn_of_close_rows(n_close, n_new, n_draws, limit):
-    """Warn that some new rows are closer to a training row than they should be."""
-    verb = "is" if n_close == 1 else "are"
-    warnings.warn(
-        f"{n_close} of {n_new} new rows {verb} closer to a training row than min_distance="
-        f"{limit:.3g}, although drawn {n_draws} times; of each, the furthest draw was taken. Lower "
-        f"min_distance, or let {STRAY}.",
-        UserWarning,
-        stacklevel=2,
-    )

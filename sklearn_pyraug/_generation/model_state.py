@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from .._serialization.state import Adapter
-from ..rhvae import FlowSettings, Generator, build_stack
+from ..rhvae import FlowSettings, build_stack
 from ..rhvae.metric.learned import Metric
 from ..rhvae.networks.mlp import takes_reference
 
@@ -20,7 +20,6 @@ __all__ = [
     "NetworksError",
     "StackState",
     "check_generators",
-    "check_guard",
     "own_networks",
     "seen_architecture",
     "stack_adapter",
@@ -169,24 +168,23 @@ def _are_weights(weights, rows):
     )
 
 
-def check_guard(guard, n_rows, n_codes):
-    """Raise ValueError unless a guard holds the coded training rows."""
+def _check_guard(guard, n_rows, n_codes):
     sound = _is(guard.rows, (n_rows, n_codes), "float") and np.isfinite(guard.rows).all()
     _require(sound and guard.spacing.threshold >= 0, "the rows to keep away from")
 
 
-def check_generators(g, n_rows, architecture):
+def check_generators(g, n_rows, n_classes, architecture):
     """Raise ValueError unless the parts of generators fit together.
 
     Parameters
     ----------
-    g : ClassGenerators
-    n_rows : int
+    g : FittedGenerators
+    n_rows, n_classes : int
         Of the training data.
     architecture : Architecture
         Of the networks.
     """
-    a, n_codes, trained = architecture, g.codec.n_codes_, g.class_rows.keys() - g.fallback.keys()
+    a, n_codes, trained = architecture, g.n_codes, set(g.trained_classes)
     n_seen = n_codes
     if g.projection is not None:
         mean, basis, _ = g.projection
@@ -201,39 +199,34 @@ def check_generators(g, n_rows, architecture):
         _require(sound and len(a.coarse or a.extent) == len(a.extent), "the sides of images")
     _require(a.n_features == n_seen, "the columns and the networks")
     rows = g.class_rows.values()
-    sound = all(0 <= k < g.n_classes for k in g.class_rows) and g.fallback.keys() <= set(
-        g.class_rows
-    )
+    sound = all(0 <= k < n_classes for k in g.class_rows) and g.small.keys() <= set(g.class_rows)
     _require(sound and all(_is(r, (None,), "int", n_rows) and len(r) for r in rows), "the classes")
-    for k, (codes, scale) in g.fallback.items():
+    for k, (codes, scale, weights) in g.small.items():
         sound = _is(codes, (len(g.class_rows[k]), n_codes), "float") and _is(
             scale, (n_codes,), "float"
         )
+        sound = sound and _are_weights(None if weights is None else [weights], [codes])
         _require(sound, "the rows of a class that was not trained")
-    weights = g.fallback_weights
-    if weights is not None:
-        sound = weights.keys() == g.fallback.keys()
-        sound = sound and _are_weights(list(weights.values()), [r for r, _ in g.fallback.values()])
-        _require(sound, "the weights of classes that were not trained")
     if g.references is not None:
         _require(_is(g.references, (n_rows, n_codes), "float"), "the reference rows")
+    if g.guard is not None:
+        _check_guard(g.guard, n_rows, n_codes)
     members = [m for group in g.trained for m in group.members]
-    sound = len(set(members)) == len(members) and {g.plan.member(k) for k in trained} <= set(
-        members
-    )
+    needed = {g.member_of(k) for k in trained}
+    sound = len(set(members)) == len(members) and needed <= set(members)
     _require(sound, "the classes and the generators")
     for group in g.trained:
-        _check_group(group, g, a, trained)
+        _check_group(group, g, n_classes, a, trained)
 
 
-def _check_group(group, g, architecture, trained):
-    generator, members, K = group.generator, group.members, g.n_classes
+def _check_group(group, g, K, architecture, trained):
+    generator, members = group.generator, group.members
     n, N, d = generator.latent.c.shape
     settings = generator.stack.settings
     sound = n == len(members) == len(group.history) == generator.stack.n_classes > 0
     _require(sound and settings.latent_dim == d, "the members of a generator")
     _check_latent(generator.latent, n, N, d)
-    if isinstance(generator, Generator):
+    if generator.references is None:
         rows = [g.class_rows.get(m, range(N)) for m in members]
         sound = not architecture.has_reference and _are_weights(
             generator.weights, generator.origins
@@ -262,7 +255,7 @@ def _check_group(group, g, architecture, trained):
             and _is(labels, (None,), "int", K)
             and _is(pairs, (None, 2), "int", len(labels))
             and 0 < len(pairs) <= N
-            and (not g.plan.shared or trained <= set(labels.tolist()))
+            and (not g.shared or trained <= set(labels.tolist()))
         )
         _require(sound, "the rows of a generator")
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from sklearn_pyraug import _base
 from sklearn_pyraug._generation import checkpoint as _checkpoint
-from sklearn_pyraug._generation.fingerprint import digest
+from sklearn_pyraug._generation.cache import digest
 from sklearn_pyraug._serialization.archive import read_archive, write_archive
 from sklearn_pyraug.rhvae.training import net as training
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from shared import quick, table
 
-from sklearn_pyraug._generation import groups as _parallel
+from sklearn_pyraug._generation import fit as _parallel
 
 distributed = pytest.importorskip("distributed")
 

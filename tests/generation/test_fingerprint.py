@@ -12,7 +12,7 @@ from shared import quick, table
 from torch import nn
 
 from sklearn_pyraug import RHVAEAugmenter
-from sklearn_pyraug._generation.fingerprint import digest, library_versions
+from sklearn_pyraug._generation.cache import digest, library_versions
 
 WIDTH = 3
 
@@ -93,7 +93,7 @@ def test_a_copy_has_the_same_digest(i):
 
 def test_a_digest_is_the_same_in_another_process():
     values = "[1.5, 'a', {'b': (None, True)}, {1, 'x', 2.5}, np.arange(3)]"
-    code = "import numpy as np\nfrom sklearn_pyraug._generation.fingerprint import digest\n"
+    code = "import numpy as np\nfrom sklearn_pyraug._generation.cache import digest\n"
     code += f"print(digest({values}))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == digest(eval(values))

@@ -12,7 +12,8 @@ from torch import nn
 
 from sklearn_pyraug import Pipeline
 from sklearn_pyraug._generation import cache as _cache
-from sklearn_pyraug._generation import groups as _parallel
+from sklearn_pyraug._generation import fit as _parallel
+from sklearn_pyraug._generation import sample as _sampling
 from sklearn_pyraug.rhvae.training import net as training
 
 
@@ -30,13 +31,13 @@ def counted(monkeypatch):
 
     for name in ("train_generator", "train_reference_generator"):
         monkeypatch.setattr(_parallel, name, count(getattr(_parallel, name)))
-    original = _parallel.draw_groups
+    original = _sampling.run_jobs
 
-    def draw_groups(*args, **kwargs):
+    def run_jobs(*args, **kwargs):
         counts["draw"] += 1
         return original(*args, **kwargs)
 
-    monkeypatch.setattr("sklearn_pyraug._generation.sample.draw_groups", draw_groups)
+    monkeypatch.setattr(_sampling, "run_jobs", run_jobs)
     return counts
 
 

@@ -1,7 +1,6 @@
 """Tests of `min_distance`, which keeps new rows away from the training rows."""
 
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +9,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from shared import dense, kinds, numbers, quick, root_mean_square, table
 
 from sklearn_pyraug import RHVAEAugmenter
-from sklearn_pyraug._generation import fitted as _generators
+from sklearn_pyraug._generation import sample as _sampling
+from sklearn_pyraug._generation.fitted import FittedGenerators
+from sklearn_pyraug._generation.jobs import Execution
 from sklearn_pyraug._generation.min_distance import Guard, make_guard
-from sklearn_pyraug._generation.sample import ClassDraw
+from sklearn_pyraug._generation.sample import DrawSettings, NewRows, draw
 from sklearn_pyraug._neighbors import Spacing, find_spacing
+from sklearn_pyraug.rhvae import Output, SamplerSettings
 
 # Draws that stay where they start: the codes move little, and little of a difference is taken.
 NEAR = {"temperature": 1e-3, "transfer_scale": 1e-4}
@@ -120,30 +122,21 @@ def test_what_remains_too_close_is_the_furthest_of_all_draws(monkeypatch):
     heights = np.random.default_rng(0).uniform(0.1, 0.9, (11, 4))
     calls = []
 
-    def draw(generators, n_new, root, *arguments):
-        drawn = {}
-        for k, n in n_new.items():
-            attempt = sum(label == k for label, _ in calls)
-            calls.append((k, n))
-            rows = np.zeros((n, 2))
-            rows[:, 1] = heights[attempt, :n]
-            drawn[k] = ClassDraw(rows.astype(np.float32), np.zeros(n, int), {})
-        return drawn
+    def draw_once(generators, n_new, settings, execution):
+        attempt, (n,) = len(calls), n_new.values()
+        calls.append(n)
+        T = np.zeros((n, 2), np.float32)
+        T[:, 1] = heights[attempt, :n]
+        return NewRows(T, np.zeros(n, int), np.zeros(n, int), {})
 
-    monkeypatch.setattr(_generators, "draw_classes", draw)
-    codec = SimpleNamespace(
-        n_codes_=2,
-        decode=lambda T, y_index: T.astype(float),
-        encode=lambda rows: rows.astype(np.float32),
-    )
+    monkeypatch.setattr(_sampling, "_draw_once", draw_once)
     guard = Guard(np.zeros((1, 2), np.float32), Spacing(1.0, 1.0, 0.0), 1.0)
-    generators = _generators.ClassGenerators(
-        codec, None, None, [], {}, {0: np.arange(3)}, 1, {}, None, None, None, guard=guard
-    )
+    generators = FittedGenerators([], {}, {0: np.arange(3)}, {}, 2, True, None, None, guard)
+    settings = DrawSettings(SamplerSettings(), Output(), min_distance=1.0)
     with pytest.warns(UserWarning, match="4 of 4 new rows are closer .* drawn 11 times"):
-        draws = generators.draw({0: 4}, 0, None, "cpu", None)
-    assert_allclose(draws.X[:, 1], heights.max(axis=0), rtol=1e-6)
-    assert calls == [(0, 4)] * 11
+        rows = draw(generators, {0: 4}, settings, Execution(0), lambda T, y_index: T.copy())
+    assert_allclose(rows.T[:, 1], heights.max(axis=0), rtol=1e-6)
+    assert calls == [4] * 11
 
 
 def test_the_warning_counts_and_tells_the_remedy():
@@ -186,8 +179,9 @@ def test_min_distance_can_be_changed_but_not_introduced_after_training():
 
 def test_training_rows_are_kept_only_for_a_distance():
     X, y = table()
-    assert quick(decoder="direct").fit(X, y)._guard is None
-    assert len(quick(decoder="direct", min_distance=0.1).fit(X, y)._guard.rows) == len(X)
+    assert quick(decoder="direct").fit(X, y)._generators.guard is None
+    guard = quick(decoder="direct", min_distance=0.1).fit(X, y)._generators.guard
+    assert len(guard.rows) == len(X)
 
 
 def test_twins_leave_nothing_to_draw_again():

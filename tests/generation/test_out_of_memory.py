@@ -9,10 +9,9 @@ import torch
 from numpy.testing import assert_array_equal
 from shared import table
 
-from sklearn_pyraug._generation import groups as _parallel
+from sklearn_pyraug._generation import fit as _parallel
 from sklearn_pyraug._generation import memory as _out_of_memory
-from sklearn_pyraug._generation.memory import draw_within_memory, train_within_memory
-from sklearn_pyraug.rhvae import TrainingSettings
+from sklearn_pyraug._generation.memory import drawing_attempts, training_attempts
 from sklearn_pyraug.rhvae import generator as direct
 from sklearn_pyraug.rhvae import reference_generator as with_references
 
@@ -44,10 +43,25 @@ class Device:
         if device != "cpu" and n_rows > self.most_rows:
             raise self.error
 
-    def train(self, training, device):
-        """Train as `train_within_memory` asks."""
-        self.take(training.batch_size, device)
-        return training.batch_size, device
+    def train(self, batch_size, device):
+        """Train with so many rows a step."""
+        self.take(batch_size, device)
+        return batch_size, device
+
+
+def train_within_memory(train, batch_size, n_rows, device):
+    """Train in attempts; return the result of the last."""
+    for attempt in training_attempts(batch_size, n_rows, device):
+        with attempt:
+            result = train(attempt.batch_size, attempt.device)
+    return result
+
+
+def draw_within_memory(draw, stack, device):
+    """Draw in attempts."""
+    for attempt in drawing_attempts(stack, device):
+        with attempt:
+            draw(attempt.device)
 
 
 @pytest.fixture
@@ -96,7 +110,7 @@ def data():
 @pytest.mark.parametrize("error", ERRORS, ids=str)
 def test_how_an_error_says_that_memory_ran_out(error):
     device = Device(99, error)
-    train_within_memory(device.train, TrainingSettings(batch_size=100), 1000, "cuda")
+    train_within_memory(device.train, 100, 1000, "cuda")
     assert device.tried == [(100, "cuda"), (50, "cuda")]
 
 
@@ -111,7 +125,7 @@ def test_how_an_error_says_that_memory_ran_out(error):
 )
 def test_batches_are_halved_then_the_cpu_takes_over(most_rows, expected):
     device = Device(most_rows)
-    result = train_within_memory(device.train, TrainingSettings(batch_size=100), 1000, "cuda")
+    result = train_within_memory(device.train, 100, 1000, "cuda")
     assert device.tried == expected
     assert result == expected[-1]
 
@@ -119,14 +133,14 @@ def test_batches_are_halved_then_the_cpu_takes_over(most_rows, expected):
 def test_a_batch_is_no_larger_than_the_rows():
     """Halving 100 for 30 rows would fail in the same way again."""
     device = Device(20)
-    train_within_memory(device.train, TrainingSettings(batch_size=100), 30, "cuda")
+    train_within_memory(device.train, 100, 30, "cuda")
     assert device.tried == [(100, "cuda"), (15, "cuda")]
 
 
 @pytest.mark.parametrize(("batch_size", "n_rows"), [(4, 1000), (8, 1000), (100, 5)])
 def test_no_batch_below_eight(batch_size, n_rows):
     device = Device(0)
-    train_within_memory(device.train, TrainingSettings(batch_size=batch_size), n_rows, "cuda")
+    train_within_memory(device.train, batch_size, n_rows, "cuda")
     assert device.tried == [(batch_size, "cuda"), (batch_size, "cpu")]
 
 
@@ -134,7 +148,7 @@ def test_no_batch_below_eight(batch_size, n_rows):
 def test_other_errors_pass(error):
     device = Device(0, error)
     with pytest.raises(type(error), match=str(error)):
-        train_within_memory(device.train, TrainingSettings(), 1000, "cuda")
+        train_within_memory(device.train, 100, 1000, "cuda")
     stack = torch.nn.Linear(1, 1)
     with pytest.raises(type(error), match=str(error)):
         draw_within_memory(lambda d: device.take(1, d), stack, "cuda")
@@ -146,7 +160,7 @@ def test_the_cpus_own_memory_is_not_the_matter():
         raise torch.OutOfMemoryError("out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        train_within_memory(fail, TrainingSettings(), 10, "cpu")
+        train_within_memory(fail, 100, 10, "cpu")
     with pytest.raises(torch.OutOfMemoryError):
         draw_within_memory(fail, torch.nn.Linear(1, 1), "cpu")
 
@@ -166,7 +180,7 @@ def test_tensors_of_a_failed_attempt_are_let_go():
 
     gone, seen = [], []
 
-    def train(training, device):
+    def train(batch_size, device):
         seen.append(list(gone))
         held = Held()
         alive.clear()
@@ -174,7 +188,7 @@ def test_tensors_of_a_failed_attempt_are_let_go():
             raise torch.OutOfMemoryError
         return held.key
 
-    train_within_memory(train, TrainingSettings(batch_size=16), 100, "cuda")
+    train_within_memory(train, 16, 100, "cuda")
     assert [len(s) for s in seen] == [0, 1, 2]
 
 
@@ -183,7 +197,7 @@ def test_memory_is_given_back(monkeypatch):
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append("cuda"))
     monkeypatch.setattr(torch.mps, "empty_cache", lambda: calls.append("mps"))
     for device in ("cpu", "cuda", "cuda:1", "mps"):
-        train_within_memory(Device(100).train, TrainingSettings(), 10, device)
+        train_within_memory(Device(100).train, 100, 10, device)
         draw_within_memory(lambda d: None, torch.nn.Linear(1, 1), device)
     assert calls == ["cuda"] * 4 + ["mps"] * 2
 

@@ -17,9 +17,8 @@ from numpy.testing import assert_array_equal
 from shared import quick, table
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_pyraug._generation import fit as _learning
-from sklearn_pyraug._generation import groups as _parallel
-from sklearn_pyraug._generation.jobs import run_jobs, torch_threads
+from sklearn_pyraug._generation import fit as _parallel
+from sklearn_pyraug._generation.jobs import Execution, run_jobs, torch_threads
 from sklearn_pyraug.pipeline import Pipeline
 
 LARGE = 10**12
@@ -45,7 +44,7 @@ def whereabouts(i):
 
 def places(n_jobs=2, device="cpu", work=0, n_tasks=4):
     tasks = [(i,) for i in range(n_tasks)]
-    found = list(run_jobs(whereabouts, tasks, n_jobs, device=device, work=work))
+    found = list(run_jobs(whereabouts, tasks, Execution(0, device, n_jobs), work=work))
     assert [i for i, *_ in found] == list(range(n_tasks))
     return found
 
@@ -297,13 +296,13 @@ def test_a_hundred_thousand_rows(parameters):
 
 @pytest.mark.parametrize("decoder", ["auto", "direct"])
 def test_a_pipeline_with_a_memory_trains_once(decoder, tmp_path, monkeypatch):
-    train, n_trainings = _learning.train_groups, []
+    train, n_trainings = _parallel._train_groups, []
 
     def counted(*args, **kwargs):
         n_trainings.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(_learning, "train_groups", counted)
+    monkeypatch.setattr(_parallel, "_train_groups", counted)
     X, y = table()
     steps = [("augment", quick(decoder=decoder)), ("classify", LogisticRegression())]
     pipeline = Pipeline(steps, memory=str(tmp_path))

@@ -139,7 +139,6 @@ MALFORMED_EMBEDDERS = {
     "parameters/encoder": "os.system",
     "architecture/encoder": {"network": "encoder"},
     "state/_generators/trained": [],
-    "state/_generators/n_classes": 2,
 }
 
 

@@ -589,7 +589,7 @@ def _tensor(name, function):
 
 _NESTED = functools.reduce(lambda node, _: [node], range(200), 40)
 _STACK = "state/_generators/trained/0/generator/ReferenceGenerator/stack"
-_COLUMNS = "state/_generators/codec/_code/NumberCodec/_columns"
+_COLUMNS = "state/_codec/_code/NumberCodec/_columns"
 
 MALFORMED = {
     "empty": _cut(0),
@@ -641,7 +641,7 @@ MALFORMED = {
     "NaN weights": _tensor(WEIGHTS, lambda t: t * torch.nan),
     "infinite codes": _tensor(f"{GENERATOR}.latent.c", lambda t: t / 0.0),
     "NaN in the code of columns": _tensor(
-        "state._generators.codec._code._columns.mean", lambda t: t * torch.nan
+        "state._codec._code._columns.mean", lambda t: t * torch.nan
     ),
     "wrong shape": _tensor(WEIGHTS, lambda t: t[:, 1:]),
     "wrong dtype": _tensor(WEIGHTS, lambda t: t.double()),
@@ -668,7 +668,7 @@ def test_malformed_files_are_refused(damage, path):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-_CODE = "state/_generators/codec/_code/MixedCodec"
+_CODE = "state/_codec/_code/MixedCodec"
 OTHERS = {
     "large images": ("large images", _set("architecture/sample_shape", [10**6, 10**6])),
     "negative sides": ("large images", _set("architecture/sample_shape", [-70, -20])),

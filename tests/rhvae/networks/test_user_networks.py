@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 from shared import quick, table
 from torch import nn
 
-from sklearn_pyraug._generation.groups import plan_groups
+from sklearn_pyraug._generation.fit import plan_groups
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack, networks_in_turn
 from sklearn_pyraug.rhvae.networks.mlp import n_tril
 from sklearn_pyraug.rhvae.networks.stackable import InTurn, lent_stream, why_in_turn
@@ -626,7 +626,7 @@ def test_rows_do_not_depend_on_jobs_and_survive_a_pickle(data, networks, backend
 def test_every_generator_has_a_stack_of_its_own(data, networks):
     augmenter = quick(**networks).fit(*data)
     groups = augmenter._generators.trained
-    shared = augmenter._generators.plan.shared
+    shared = augmenter._generators.shared
     assert len(groups) == (1 if shared else len(np.unique(data[1])))
     for group in groups:
         stack = group.generator.stack

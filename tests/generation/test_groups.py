@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from sklearn_pyraug import RHVAEAugmenter
-from sklearn_pyraug._generation import groups as _parallel
-from sklearn_pyraug._generation.groups import plan_groups
+from sklearn_pyraug._generation import fit as _parallel
+from sklearn_pyraug._generation.fit import plan_groups
 
 
 def limit_of_cpu():
