@@ -132,6 +132,7 @@ def test_colours_sizes_and_skipped_files(pictures, folder, capsys):
     assert made.X.shape == (4, 3, 8, 8)
 
 
+@pytest.mark.slow
 def test_train_generate_inspect_and_evaluate_volumes(folder, capsys):
     nibabel = pytest.importorskip("nibabel")
     rng = np.random.default_rng(2)
@@ -176,6 +177,7 @@ def test_train_generate_inspect_and_evaluate_volumes(folder, capsys):
     assert 0 <= line["value"] <= 1
 
 
+@pytest.mark.slow
 def test_evaluate_brings_images_to_the_size_of_the_real_ones(pictures, folder, capsys):
     real = load_image_folder("pets")
     mask = np.ones(len(real), bool)

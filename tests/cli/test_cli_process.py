@@ -80,6 +80,7 @@ CTRL_C = (signal.SIGINT, send_to_group, 130, "interrupted")
 TERM = (signal.SIGTERM, send_to_process, 143, "terminated")
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     ("command", "data", "source", "output", "stop"),
@@ -138,6 +139,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @posix
 def test_terminated_while_a_file_is_written(rows):
     """The temporary file goes, and no output is there."""
@@ -208,6 +210,7 @@ def test_an_error_that_a_termination_became_is_one(monkeypatch, capsys, error):
     assert capsys.readouterr() == ("", "sklearn-pyraug: terminated\n")
 
 
+@pytest.mark.slow
 @posix
 def test_a_reader_that_goes_away_leaves_no_traceback(rows):
     done = subprocess.run(
@@ -221,6 +224,7 @@ def test_a_reader_that_goes_away_leaves_no_traceback(rows):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_run_from_end_to_end_prints_two_lines(rows):
     arguments = ["augment", "rows.csv", "--target", "kind", "-o", "out.csv", *QUICK]
     done = subprocess.run(
@@ -235,6 +239,7 @@ def test_a_run_from_end_to_end_prints_two_lines(rows):
     assert len(load_table(rows / "out.csv", "kind")[1]) == 48
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.skipif(getattr(os, "geteuid", int)() != 0, reason="only root may mount")
 def test_a_disk_that_is_truly_full(rows):

@@ -384,6 +384,7 @@ def evaluation(capsys, *arguments):
     return told["rows"], lines
 
 
+@pytest.mark.slow
 def test_evaluate_an_output_of_augment(two_folds, patients, capsys):
     augment("-o", "more.csv")
     capsys.readouterr()

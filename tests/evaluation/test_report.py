@@ -305,6 +305,7 @@ def test_two_categories_lie_one_apart():
     assert_allclose(values(report)["distance to closest record"], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
 def test_other_frames_give_the_same(library):
     module = pytest.importorskip(library)
@@ -318,6 +319,7 @@ def test_other_frames_give_the_same(library):
     Page(reports[1].to_html())
 
 
+@pytest.mark.slow
 def test_images_are_flattened():
     rng = np.random.default_rng(0)
     X, y = rng.random((30, 8, 8)), np.repeat([0, 1], 15)

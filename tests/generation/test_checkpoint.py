@@ -111,6 +111,7 @@ def test_a_training_that_was_killed_arrives_at_the_same_weights(
     assert result(went_on) == undisturbed
 
 
+@pytest.mark.slow
 def test_networks_with_random_numbers_and_statistics_go_on(tmp_path, monkeypatch):
     changes = {"encoder": WithDropout, "decoder": "direct", "batch_size": 6}
     with warnings.catch_warnings():
@@ -140,7 +141,7 @@ def test_a_class_that_was_rolled_back_goes_on(tmp_path, monkeypatch):
     assert result(augmenter("direct", tmp_path).fit(*data("direct"))) == result(undisturbed)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_fit_resample_goes_on_with_any_number_of_jobs(n_jobs, tmp_path, monkeypatch):
     X, y = data("direct")
     X_res, y_res = augmenter("direct").fit_resample(X, y)
@@ -281,7 +282,14 @@ def damage(path, how):
 
 
 @pytest.mark.parametrize(
-    "how", ["cut", "key", "settings", "weights", "stream", "records", "chunks", "missing"]
+    "how",
+    [
+        "cut",
+        *(
+            pytest.param(how, marks=pytest.mark.slow)
+            for how in ("key", "settings", "weights", "stream", "records", "chunks", "missing")
+        ),
+    ],
 )
 def test_a_damaged_state_is_named_with_a_remedy(how, tmp_path, monkeypatch):
     # Two steps into the third epoch of the stack of two classes.

@@ -40,6 +40,7 @@ def many_groups(monkeypatch):
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("many_groups")
 @pytest.mark.parametrize(
     "networks",

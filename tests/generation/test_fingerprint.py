@@ -91,6 +91,7 @@ def test_a_copy_has_the_same_digest(i):
     assert digest(pickle.loads(pickle.dumps(value))) == digest(value)
 
 
+@pytest.mark.slow
 def test_a_digest_is_the_same_in_another_process():
     values = "[1.5, 'a', {'b': (None, True)}, {1, 'x', 2.5}, np.arange(3)]"
     code = "import numpy as np\nfrom sklearn_pyraug._generation.cache import digest\n"

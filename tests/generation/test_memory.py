@@ -65,6 +65,7 @@ def test_rows_are_the_users_own_whatever_the_memory_maps(tmp_path):
         assert quick(memory=memory).fit(X, y).sample(2)[0].flags.writeable
 
 
+@pytest.mark.slow
 def test_a_grid_over_what_leaves_training_alone_trains_once_per_fold(tmp_path, counted):
     X, y = table((30, 18, 12))
     pipe = Pipeline([("aug", quick(memory=tmp_path)), ("clf", DecisionTreeClassifier())])

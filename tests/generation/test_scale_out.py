@@ -145,6 +145,7 @@ def test_threads_of_one_process_are_divided(work, n_jobs, expected):
         assert {n for *_, n in places(n_jobs, work=work)} == {expected}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("four_threads")
 @pytest.mark.parametrize(("work", "expected"), [(0, 1), (LARGE, 2)])
 def test_processes_have_the_threads_that_joblib_gives_them(work, expected):
@@ -215,6 +216,7 @@ def test_the_same_rows_by_any_backend(backend, decoder, monkeypatch):
         assert_array_equal(quick(**parameters).fit_resample(X, y)[0], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork"
 )

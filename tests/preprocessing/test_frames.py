@@ -578,6 +578,7 @@ assert "pandas" not in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_pandas_is_not_needed():
     subprocess.run([sys.executable, "-W", "error", "-c", NO_PANDAS], check=True)
 

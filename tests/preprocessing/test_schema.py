@@ -331,6 +331,7 @@ def test_integers_alone_stay_exact():
     assert read_table(X)[0] is X
 
 
+@pytest.mark.slow
 def test_arrays_need_no_pandas():
     """Pandas is no dependency."""
     code = """

@@ -256,7 +256,11 @@ def repeated_elbo(generator, x, n_draws, seed):
     return torch.stack(values), metric
 
 
-@pytest.mark.parametrize("trained", [False, True], ids=["untrained", "trained"])
+@pytest.mark.parametrize(
+    "trained",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["untrained", "trained"],
+)
 def test_elbo_is_below_the_exact_likelihood_and_attains_it(random_seed, trained):
     generator, rows = linear_model(random_seed, trained)
     n_draws = 100
@@ -279,6 +283,7 @@ def test_elbo_is_below_the_exact_likelihood_and_attains_it(random_seed, trained)
         assert gap > 0.1  # a test with teeth: the bound is not always tight
 
 
+@pytest.mark.slow
 def test_importance_log_likelihood_converges_to_the_exact_one(random_seed):
     generator, rows = linear_model(random_seed, trained=True)
     x = rows[:50]

@@ -148,6 +148,7 @@ def test_scores_are_the_exact_log_likelihoods(random_seed):
     torch.testing.assert_close(scores, truth, **CLOSE)
 
 
+@pytest.mark.slow
 def test_through_the_flow_the_scores_converge_to_them(random_seed):
     models, n = linear_models(2, random_seed), 300
     generator = direct(models, n_leapfrog=2)
@@ -254,6 +255,7 @@ def test_references_count_by_their_weights(random_seed, n_nearest):
         torch.testing.assert_close(got, truth, **CLOSE)
 
 
+@pytest.mark.slow
 def test_references_through_the_flow(random_seed):
     models = linear_models(1, random_seed)
     rows = draw(random_seed, 6, D)

@@ -184,7 +184,7 @@ def test_which_networks_are_the_default():
     )
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_results_do_not_depend_on_jobs(n_jobs):
     X, y = arrays((8, 9))
     parameters = {"networks": "conv", "decoder": "direct"}

@@ -601,7 +601,7 @@ ignored = pytest.mark.filterwarnings("ignore:.*trained one after another")
 
 @ignored
 @every_network
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 def test_rows_do_not_depend_on_jobs_and_survive_a_pickle(data, networks, backend):
     state = torch.get_rng_state()
     settings = {"validation_fraction": 0.3, "batch_size": 5} | networks

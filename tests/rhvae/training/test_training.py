@@ -253,6 +253,7 @@ def test_the_terms_of_the_loss_are_recorded(n_leapfrog):
         assert np.isnan(record.valid_reconstruction).all()
 
 
+@pytest.mark.slow
 def test_a_class_that_stops_leaves_the_stack():
     """The other class goes on as it does in other company and alone."""
     # Class 1 is noise: what is learned of it makes its held-out loss worse.
@@ -387,6 +388,7 @@ def running(generator_or_stack):
     return buffers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patience", [None, 3])
 def test_running_statistics_are_restored_with_the_best_weights(patience):
     """The held-out loss of the best epoch, which uses them, comes out again."""
