@@ -44,6 +44,9 @@ FORMULAS = [
     )
 ]
 
+# Methods that users call first, in this order; the others follow.
+IN_USE = ("as_published", "fit", "fit_resample", "sample", "predict", "transform", "save", "load")
+
 
 def pages():
     """Return the text of each page by its name, a docname without folder."""
@@ -133,15 +136,16 @@ def _entry(module, name):
 
 
 def own_methods(found):
-    """Return the public methods of a class that this package defines, inherited ones included."""
+    """Return the public methods of a class that this package defines, in the order of use."""
     methods = {}
     for base in reversed(found.__mro__):
         if base.__module__.startswith(PACKAGE):
             methods |= vars(base)
-    return [
+    names = [
         name
         for name, value in methods.items()
         if not name.startswith("_")
         and isinstance(value, types.FunctionType | classmethod | staticmethod)
         and inspect.getdoc(getattr(found, name))
     ]
+    return sorted(names, key=lambda name: IN_USE.index(name) if name in IN_USE else len(IN_USE))

@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 from torch import nn
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import LearnedMetric, RHVAEAugmenter
 from sklearn_pyraug.plotting import SyntheticSamplesDisplay
 
 # Images come in as they are: (n, 8, 8), here 15 of each digit.
@@ -45,7 +45,9 @@ def metric(n_features, latent_dim):  # (B, 8, 8) to the entries of lower-triangu
     return nn.Sequential(conv, nn.Flatten(), nn.Linear(128, latent_dim * (latent_dim + 1) // 2))
 
 
-augmenter = RHVAEAugmenter(encoder=Encoder, decoder=decoder, metric_network=metric, random_state=0)
+augmenter = RHVAEAugmenter(
+    encoder=Encoder, decoder=decoder, metric=LearnedMetric(network=metric), random_state=0
+)
 
 start = time.perf_counter()
 X_res, y_res = augmenter.fit_resample(X, y)

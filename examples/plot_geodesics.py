@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import LearnedMetric, RHVAEAugmenter
 from sklearn_pyraug.metrics import distance_to_closest_record
 from sklearn_pyraug.plotting import InterpolationDisplay
 
@@ -28,7 +28,9 @@ X, X_other, y, y_other = train_test_split(
     X[wanted], y[wanted], test_size=0.5, stratify=y[wanted], random_state=0
 )
 augmenter = RHVAEAugmenter(
-    decoder="direct", temperature="auto", regularization="auto", random_state=0
+    decoder="direct",
+    metric=LearnedMetric(temperature="auto", regularization="auto"),
+    random_state=0,
 ).fit(X, y)
 print(f"{len(X)} images to train on, {len(X_other)} others")
 

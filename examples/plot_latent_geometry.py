@@ -20,13 +20,16 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 
-from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
+from sklearn_pyraug import LearnedMetric, RHVAEAugmenter, RHVAEEmbedder
 from sklearn_pyraug.plotting import LatentSpaceDisplay
 
 X, y = load_digits(n_class=5, return_X_y=True)
 X, X_test, y, y_test = train_test_split(X, y, train_size=400, stratify=y, random_state=0)
 augmenter = RHVAEAugmenter(
-    decoder="direct", latent_dim=2, temperature="auto", regularization="auto", random_state=0
+    decoder="direct",
+    latent_dim=2,
+    metric=LearnedMetric(temperature="auto", regularization="auto"),
+    random_state=0,
 ).fit(X[y < 2], y[y < 2])
 
 # %%

@@ -17,7 +17,7 @@ import torch
 from sklearn.datasets import load_wine
 from sklearn.model_selection import train_test_split
 
-from sklearn_pyraug import RHVAEAugmenter, augmentation_report
+from sklearn_pyraug import RHVAEAugmenter, Transfer, augmentation_report
 from sklearn_pyraug.plotting import SyntheticSamplesDisplay
 
 torch.set_num_threads(1)
@@ -32,7 +32,9 @@ X, X_holdout, y, y_holdout = train_test_split(X, y, test_size=0.4, stratify=y, r
 
 augmenters = {
     "default": RHVAEAugmenter(random_state=0),
-    "bolder": RHVAEAugmenter(transfer_scale=(0.5, 1.0), min_distance="auto", random_state=0),
+    "bolder": RHVAEAugmenter(
+        output=Transfer(scale=(0.5, 1.0)), min_distance="auto", random_state=0
+    ),
 }
 reports = {}
 for name, augmenter in augmenters.items():

@@ -2,6 +2,19 @@
 
 from ._augmenter import RHVAEAugmenter
 from ._classifier import AugmentedClassifier
+from ._components import (
+    HMC,
+    MLP,
+    Checkpoint,
+    Columns,
+    Deformation,
+    ImageShape,
+    LearnedMetric,
+    PosteriorMetric,
+    RandomWalk,
+    Residual,
+    Transfer,
+)
 from ._embedder import RHVAEEmbedder
 from ._evaluation.gain import augmentation_gain
 from ._evaluation.report import augmentation_report
@@ -11,14 +24,25 @@ from ._version import __version__
 from .pipeline import Pipeline, make_pipeline
 
 __all__ = [
+    "HMC",
+    "MLP",
     "AugmentationGain",
     "AugmentationReport",
     "AugmentedClassifier",
+    "Checkpoint",
+    "Columns",
+    "Deformation",
+    "ImageShape",
     "Interpolation",
+    "LearnedMetric",
     "Pipeline",
+    "PosteriorMetric",
     "RHVAEAugmenter",
     "RHVAEEmbedder",
+    "RandomWalk",
     "ReportLine",
+    "Residual",
+    "Transfer",
     "__version__",
     "augmentation_gain",
     "augmentation_report",

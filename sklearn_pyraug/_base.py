@@ -9,7 +9,8 @@ from sklearn.preprocessing import label_binarize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._config import codec_likelihood, decoder_kind, settle
+from ._components import ComponentParametersMixin
+from ._config import checkpoint_folder, columns_of, decoder_kind, image_shape_of, resolve
 from ._generation.cache import TrainingStore, check_cache
 from ._generation.checkpoint import CheckpointFolder
 from ._generation.fit import FitRequest, fit
@@ -56,7 +57,12 @@ __all__ = ["BaseAugmenter"]
 
 
 class BaseAugmenter(
-    LatentToolsMixin, ModelFileMixin, FittedHTMLMixin, CallbackSupportMixin, BaseOverSampler
+    LatentToolsMixin,
+    ModelFileMixin,
+    FittedHTMLMixin,
+    ComponentParametersMixin,
+    CallbackSupportMixin,
+    BaseOverSampler,
 ):
     """The methods of :class:`~sklearn_pyraug.RHVAEAugmenter`, whose parameters they read."""
 
@@ -224,26 +230,28 @@ class BaseAugmenter(
         y_index = np.unique(y, return_inverse=True)[1]
         X_learned, y_index = metadata.learned(X, y_index)
         codec, layout = self._make_codec(X_learned, y_index, table, row_shape)
-        settings = settle(self, codec, layout, X_learned.shape[0])
+        settings = resolve(self, codec, layout, X_learned.shape[0])
         check_networks(settings.fit.architecture, settings.fit.flow)
         self._containers, self._schema, self._codec = containers, table.schema, codec
         self._row_shape, self._layout = row_shape, layout
         self.sample_shape_ = None if layout is None else layout.shape
+        self.channels_ = None if layout is None else layout.channels
         return X, y, binarize_y
 
     def _make_codec(self, X, y_index, table, row_shape):
         dense = X.toarray() if sparse.issparse(X) else X
-        if not isinstance(self.sample_shape, str):
-            shape = check_sample_shape(self.sample_shape, X.shape[1], row_shape)
+        shape, channels = image_shape_of(self)
+        if not isinstance(shape, str):
+            shape = check_sample_shape(shape, X.shape[1], row_shape)
         elif row_shape is not None:
             shape = row_shape
         else:
             has_levels = table.categorical is not None and np.any(table.categorical)
             is_table = has_levels or table.schema is not None or dense.dtype.kind not in "uif"
             shape = None if is_table else guess_sample_shape(dense)
-        layout = None if shape is None else image_layout(shape, self.channels)
-        likelihood = codec_likelihood(self, decoder_kind(self, layout))
-        codec = TableCodec(likelihood, shape, self.value_mapping, self.scaling)
+        layout = None if shape is None else image_layout(shape, channels)
+        columns = columns_of(self, decoder_kind(self, layout))
+        codec = TableCodec(columns.likelihood, shape, columns.value_mapping, columns.scaling)
         dense = network_columns(dense, layout)
         return codec.fit(dense, y_index, table.categorical, table.whole), layout
 
@@ -308,12 +316,12 @@ class BaseAugmenter(
         X, y, sample_weight, groups = metadata.learned(X, y, *metadata)
         codec, self._n_rows = self._codec, X.shape[0]
         root = root_seed(self.random_state)
-        folder = None
-        if self.checkpoint is not None:
-            folder = CheckpointFolder(self.checkpoint, self.checkpoint_interval)
+        checkpoint, folder = checkpoint_folder(self), None
+        if checkpoint is not None:
+            folder = CheckpointFolder(checkpoint.folder, checkpoint.interval)
             root = folder.root(self.random_state, root)
         device = check_device(self.device)
-        settings = settle(self, codec, self._layout, X.shape[0])
+        settings = resolve(self, codec, self._layout, X.shape[0])
         request = FitRequest(
             self._codes(X),
             np.searchsorted(classes, y),
@@ -349,7 +357,7 @@ class BaseAugmenter(
         return root
 
     def _draw(self, n_new, root):
-        settings = settle(self, self._codec, self._layout, self._n_rows)
+        settings = resolve(self, self._codec, self._layout, self._n_rows)
         execution = Execution(root, available_device(self.device), self.n_jobs)
         memory = None if self.random_state is None else check_cache(self.memory, self.random_state)
         recode = self._codec.recode

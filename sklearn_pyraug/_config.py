@@ -1,4 +1,4 @@
-"""From the estimator's parameters to the generator's settings."""
+"""From the parameters of an estimator and its data to the settings of a generator."""
 
 from math import prod
 from numbers import Integral, Real
@@ -7,8 +7,21 @@ from typing import NamedTuple
 
 from skorch.callbacks import Callback
 
+from ._components import (
+    HMC,
+    MLP,
+    Checkpoint,
+    Columns,
+    Deformation,
+    ImageShape,
+    LearnedMetric,
+    PosteriorMetric,
+    RandomWalk,
+    Residual,
+    Transfer,
+    component,
+)
 from ._generation.sample import DrawSettings
-from ._preprocessing.images import CHANNELS
 from ._sklearn_compat import HasMethods, Interval, StrOptions
 from ._validation import check_hidden_layer_sizes, check_transfer_scale
 from .rhvae import (
@@ -20,14 +33,21 @@ from .rhvae import (
     Output,
     SamplerSettings,
     TrainingSettings,
-    Transfer,
     coarse_extent,
 )
+from .rhvae import Transfer as TransferSettings
 
-__all__ = ["PARAMETER_CONSTRAINTS", "Settings", "codec_likelihood", "decoder_kind", "settle"]
+__all__ = [
+    "PARAMETER_CONSTRAINTS",
+    "Settings",
+    "checkpoint_folder",
+    "columns_of",
+    "decoder_kind",
+    "image_shape_of",
+    "resolve",
+]
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
-_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 PARAMETER_CONSTRAINTS = {
@@ -38,55 +58,38 @@ PARAMETER_CONSTRAINTS = {
         callable,
     ],
     "augmentation_factor": [Interval(Real, 1, None, closed="left")],
-    "latent_dim": [_COUNT, StrOptions({"auto"})],
-    "n_leapfrog": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
-    "leapfrog_step": [_POSITIVE],
-    "beta_zero": [Interval(Real, 0, 1, closed="right")],
-    "temperature": [_POSITIVE, StrOptions({"auto"})],
-    "regularization": [_POSITIVE, StrOptions({"auto"})],
-    "metric": [StrOptions(set(METRICS))],
-    "networks": [StrOptions({"auto", "mlp", "conv"})],
-    "hidden_layer_sizes": ["array-like", _COUNT],
-    "encoder": [HasMethods("forward"), callable, None],
+    "sample_shape": ["array-like", StrOptions({"auto"}), ImageShape, None],
+    "categorical_features": ["array-like", None],
+    "missing": [StrOptions({"error", "keep"})],
+    "columns": [StrOptions({"auto"}), Columns],
     "decoder": [
         StrOptions({"auto", "direct", "residual", "deformation"}),
+        Residual,
+        Deformation,
         HasMethods("forward"),
         callable,
     ],
-    "metric_network": [HasMethods("forward"), callable, None],
-    "sample_shape": ["array-like", StrOptions({"auto"}), None],
-    "channels": [StrOptions(set(CHANNELS))],
+    "encoder": [StrOptions({"auto", "mlp", "conv"}), MLP, HasMethods("forward"), callable],
+    "latent_dim": [_COUNT, StrOptions({"auto"})],
+    "metric": [StrOptions({"auto", *METRICS}), LearnedMetric, PosteriorMetric],
     "shared": ["boolean", StrOptions({"auto"})],
-    "n_neighbors": [_COUNT, StrOptions({"auto"}), None],
-    "likelihood": [StrOptions({"auto", "gaussian", "bernoulli", "binomial"})],
-    "categorical_features": ["array-like", None],
-    "missing": [StrOptions({"error", "keep"})],
-    "value_mapping": [StrOptions({"auto", "nearest", "quantile"}), None],
-    "scaling": [StrOptions({"auto", "standard", "quantile"})],
+    "sampler": [StrOptions({"auto", *SAMPLERS}), HMC, RandomWalk],
+    "output": [StrOptions({"auto", "mean", "draw", "transfer"}), Transfer],
+    "min_distance": [_POSITIVE, StrOptions({"auto"}), None],
     "max_epochs": [_COUNT],
     "batch_size": [_COUNT, StrOptions({"auto"})],
     "lr": [_POSITIVE],
     "patience": [_COUNT, None],
     "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     "callbacks": [list, tuple, None],
+    "memory": [str, PathLike, HasMethods(["cache"]), None],
+    "checkpoint": [str, PathLike, Checkpoint, None],
     "device": [str],
     "n_jobs": [
         Interval(Integral, None, -1, closed="right"),
         Interval(Integral, 1, None, closed="left"),
         None,
     ],
-    "output": [StrOptions({"auto", "mean", "draw", "transfer"})],
-    "min_distance": [_POSITIVE, StrOptions({"auto"}), None],
-    "transfer_scale": ["array-like", _NOT_NEGATIVE],
-    "residual_share": [Interval(Real, 0, 1, closed="both")],
-    "sampler": [StrOptions({"auto", *SAMPLERS})],
-    "n_mcmc_steps": [_COUNT],
-    "n_mcmc_leapfrog": [_COUNT],
-    "mcmc_step_size": [_POSITIVE, None],
-    "max_centroids": [_COUNT, None],
-    "checkpoint": [str, PathLike, None],
-    "checkpoint_interval": [_POSITIVE],
-    "memory": [str, PathLike, HasMethods(["cache"]), None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
@@ -121,6 +124,32 @@ class Settings(NamedTuple):
     draw: DrawSettings
 
 
+def image_shape_of(estimator):
+    """Return an estimator's `sample_shape` and the axis of channels.
+
+    Returns
+    -------
+    shape : tuple of int, "auto" or None
+    channels : {"auto", "first", "last", "none"}
+    """
+    image = component("sample_shape", estimator.sample_shape)
+    return (None, "auto") if image is None else (image.shape, image.channels)
+
+
+def columns_of(estimator, kind):
+    """Return how the columns are coded, for a kind of decoder, as :class:`Columns`."""
+    columns = component("columns", estimator.columns)
+    if kind == "deformation" and columns.likelihood == "gaussian":
+        # An image that is warped has one scale, whatever its noise is.
+        return Columns(scaling=columns.scaling, value_mapping=columns.value_mapping)
+    return columns
+
+
+def checkpoint_folder(estimator):
+    """Return the :class:`Checkpoint` of an estimator, or None."""
+    return component("checkpoint", estimator.checkpoint)
+
+
 def decoder_kind(estimator, layout):
     """Return which decoder is meant: "direct", "residual", "deformation" or "custom".
 
@@ -130,29 +159,24 @@ def decoder_kind(estimator, layout):
     layout : ImageLayout or None
         The axes of a row that is an image.
     """
-    decoder = estimator.decoder
-    if not isinstance(decoder, str):
-        return "custom"
+    decoder = component("decoder", estimator.decoder)
     n_axes = 0 if layout is None else len(layout.spatial)
-    if decoder == "auto":
-        return "deformation" if n_axes in (2, 3) else "residual"
-    if decoder == "deformation" and not n_axes:
+    if isinstance(decoder, Residual):
+        return "residual"
+    if isinstance(decoder, Deformation):
+        if n_axes:
+            return "deformation"
         shape = None if layout is None else layout.shape
         raise ValueError(
-            f"decoder='deformation' warps images, but the rows have the sample_shape {shape!r}. "
-            "Pass sample_shape=(height, width), or decoder='residual' for a table."
+            "decoder='deformation' warps images, but the rows have the sample_shape "
+            f"{shape!r}. Pass sample_shape=(height, width), or decoder='residual' for a table."
         )
-    return decoder
+    if decoder == "auto":
+        return "deformation" if n_axes in (2, 3) else "residual"
+    return "direct" if isinstance(decoder, str) else "custom"
 
 
-def codec_likelihood(estimator, kind):
-    """Return the kind of codes: an image that is warped has one scale, whatever its noise is."""
-    if kind == "deformation" and estimator.likelihood == "gaussian":
-        return "auto"
-    return estimator.likelihood
-
-
-def settle(estimator, codec, layout, n_rows):
+def resolve(estimator, codec, layout, n_rows):
     """Decide everything that depends on the data.
 
     Parameters
@@ -169,90 +193,101 @@ def settle(estimator, codec, layout, n_rows):
     settings : Settings
     """
     kind = decoder_kind(estimator, layout)
-    architecture = _architecture(estimator, codec, kind, layout, n_rows)
+    metric = component("metric", "learned" if estimator.metric == "auto" else estimator.metric)
+    architecture = _architecture(estimator, codec, metric, kind, layout, n_rows)
     reference = architecture.has_reference
     fit = FitSettings(
         architecture,
-        _flow(estimator, codec, kind, n_rows, architecture.width is not None),
+        _flow(estimator.latent_dim, metric, codec, kind, n_rows, architecture.width is not None),
         _training(estimator, architecture.n_seen),
-        estimator.metric,
+        "learned" if isinstance(metric, LearnedMetric) else "posterior",
         _n_neighbors(estimator, kind),
         float(estimator.validation_fraction),
-        estimator.max_centroids,
+        metric.max_centroids,
     )
     draw = DrawSettings(
-        _sampler(estimator, reference),
+        _sampler(estimator, metric, reference),
         _output(estimator, codec, kind, reference, n_rows),
         estimator.min_distance,
     )
     return Settings(kind, _is_shared(estimator, kind, reference), fit, draw)
 
 
-def _architecture(estimator, codec, kind, layout, n_rows):
+def _architecture(estimator, codec, metric, kind, layout, n_rows):
     likelihood = codec.likelihood_
-    if kind == "deformation" and estimator.likelihood in ("auto", "gaussian"):
+    if kind == "deformation" and columns_of(estimator, kind).likelihood == "auto":
         likelihood = "isotropic"
+    encoder = component("encoder", estimator.encoder)
+    own_encoder = None if isinstance(encoder, (str, MLP)) else encoder
+    own_metric = getattr(metric, "network", None)
+    perceptron = encoder if isinstance(encoder, MLP) else MLP()
+    coarse = None
+    if kind == "deformation" and own_encoder is None and own_metric is None:
+        # A user's networks are promised the images themselves.
+        coarse = coarse_extent(layout.spatial)
     return Architecture(
         codec.n_codes_,
         likelihood,
-        check_hidden_layer_sizes(estimator.hidden_layer_sizes),
+        check_hidden_layer_sizes(perceptron.hidden_layer_sizes),
         None if layout is None else layout.network_shape,
-        estimator.encoder,
-        estimator.decoder if kind == "custom" else {"direct": None}.get(kind, kind),
-        estimator.metric_network,
+        own_encoder,
+        {"custom": estimator.decoder, "direct": None}.get(kind, kind),
+        own_metric,
         codec.layout_,
         1 if layout is None else layout.n_channels,
-        _width(estimator, kind, layout, n_rows),
-        _coarse(estimator, kind, layout),
+        _width(encoder, kind, layout, n_rows),
+        coarse,
     )
 
 
-def _coarse(estimator, kind, layout):
-    """Return the sides of the images from which a deformation is learned, or None."""
-    own = estimator.encoder is not None or estimator.metric_network is not None
-    # A user's networks are promised the images themselves.
-    return coarse_extent(layout.spatial) if kind == "deformation" and not own else None
-
-
-def _width(estimator, kind, layout, n_rows):
+def _width(encoder, kind, layout, n_rows):
     """Return the width of convolutional networks, or None for perceptrons."""
-    networks, n_axes = estimator.networks, 0 if layout is None else len(layout.spatial)
-    if networks == "conv" and not n_axes:
+    n_axes = 0 if layout is None else len(layout.spatial)
+    convolutional = encoder == "conv" if isinstance(encoder, str) else False
+    if convolutional and not n_axes:
         shape = None if layout is None else layout.shape
         raise ValueError(
-            f"networks='conv' reads images, but the rows have the sample_shape {shape!r}. Pass "
-            "X of shape (n_samples, height, width) or a sample_shape, or networks='auto'."
+            f"encoder='conv' reads images, but the rows have the sample_shape {shape!r}. Pass "
+            "X of shape (n_samples, height, width) or a sample_shape, or encoder='auto'."
         )
-    if networks == "auto":
+    if not isinstance(encoder, MLP) and not convolutional:
         # Direct decoders are trained in few steps, in which small images are learned better by
         # perceptrons.
         large = layout is not None and prod(layout.shape) > _MAX_MLP_PIXELS
-        networks = "conv" if n_axes > 1 and (kind == "deformation" or large) else "mlp"
-    if networks == "mlp" or kind == "residual":
+        convolutional = n_axes > 1 and (kind == "deformation" or large)
+    if not convolutional or kind == "residual":
         return None
     width = 16 * 2 ** sum(n_rows >= n for n in _ROWS_OF_WIDTHS)
     return width if n_axes < 3 else width // 2
 
 
-def _flow(estimator, codec, kind, n_rows, convolutional):
-    d, n_leapfrog = estimator.latent_dim, estimator.n_leapfrog
+def _flow(latent_dim, metric, codec, kind, n_rows, convolutional):
+    d = latent_dim
     if d == "auto":
         d = max(2, min(_LATENT_DIM, codec.n_codes_, n_rows - 1))
+    lam, second_order = metric.regularization, kind != "deformation" and not convolutional
+    # The derivative of linear interpolation jumps from pixel to pixel: its own derivative says
+    # nothing. Convolutions are twice as fast without, and classifiers gain the same.
+    fixed_lam = 0.01 if lam == "auto" else float(lam)
+    if isinstance(metric, PosteriorMetric):
+        return FlowSettings(
+            int(d),
+            n_leapfrog=0,
+            regularization=fixed_lam,
+            second_order=second_order,
+            rescale=(False, lam == "auto"),
+        )
+    T, n_leapfrog = metric.temperature, metric.n_leapfrog
     if n_leapfrog == "auto":
         n_leapfrog = 3 if kind in ("direct", "custom") else 0
-    if estimator.metric == "posterior":
-        n_leapfrog = 0
-    T, lam = estimator.temperature, estimator.regularization
     return FlowSettings(
         int(d),
         int(n_leapfrog),
-        float(estimator.leapfrog_step),
-        float(estimator.beta_zero),
+        float(metric.leapfrog_step),
+        float(metric.beta_zero),
         1.0 if T == "auto" else float(T),
-        0.01 if lam == "auto" else float(lam),
-        # The derivative of linear interpolation jumps from pixel to pixel: its own derivative
-        # says nothing. Convolutions are twice as fast without, and classifiers gain the same.
-        second_order=kind != "deformation" and not convolutional,
+        fixed_lam,
+        second_order=second_order,
         rescale=(T == "auto", lam == "auto"),
     )
 
@@ -285,19 +320,23 @@ def _callbacks(callbacks):
     return None if callbacks is None else list(callbacks)
 
 
-def _sampler(estimator, reference):
-    name, step_size = estimator.sampler, estimator.mcmc_step_size
-    if name == "auto":
-        name = "posterior" if reference else "hmc"
-    if name in ("geodesic", "random_walk") and estimator.metric == "posterior":
+def _sampler(estimator, metric, reference):
+    sampler = component("sampler", estimator.sampler)
+    if isinstance(sampler, str):
+        name = {"auto": "posterior" if reference else "hmc"}.get(sampler, sampler)
+        sampler = HMC()
+    else:
+        name = "hmc" if isinstance(sampler, HMC) else "random_walk"
+    if name in ("geodesic", "random_walk") and isinstance(metric, PosteriorMetric):
         raise ValueError(
-            f"sampler={name!r} follows the learned metric, but metric='posterior'. "
-            "Use metric='learned', or sampler='hmc' or 'posterior'."
+            f"sampler={name!r} follows the learned metric, but metric='posterior'. Use "
+            "metric='learned', or sampler='hmc' or 'posterior'."
         )
+    step_size = sampler.step_size
     return SamplerSettings(
         name,
-        int(estimator.n_mcmc_steps),
-        int(estimator.n_mcmc_leapfrog),
+        int(sampler.n_steps),
+        int(getattr(sampler, "n_leapfrog", HMC().n_leapfrog)),
         None if step_size is None else float(step_size),
     )
 
@@ -316,26 +355,27 @@ def _is_shared(estimator, kind, reference):
 
 
 def _n_neighbors(estimator, kind):
-    n_neighbors = estimator.n_neighbors
-    if n_neighbors == "auto":
-        return 5 if kind == "deformation" else None
-    return n_neighbors
+    decoder = component("decoder", estimator.decoder)
+    if not isinstance(decoder, (Residual, Deformation)):
+        decoder = Deformation() if kind == "deformation" else Residual()
+    return decoder.n_neighbors
 
 
 def _output(estimator, codec, kind, reference, n_rows):
-    output = estimator.output
+    output = component("output", estimator.output)
     if output == "auto":
         narrow = len(codec.constant_) < n_rows
         likely = codec.likelihood_ in ("gaussian", "mixed") or codec.binary_
         if kind == "residual":
-            output = "transfer"
+            output = Transfer()
         else:
             output = "draw" if kind != "deformation" and narrow and likely else "mean"
-    if output == "transfer" and not reference:
+    if not isinstance(output, Transfer):
+        return Output(output == "draw", None)
+    if not reference:
         raise ValueError(
-            f"output='transfer' carries differences of rows over to a reference row, but "
+            "output='transfer' carries differences of rows over to a reference row, but "
             f"decoder={kind!r} has none. Use output='mean' or 'draw', or decoder='residual'."
         )
-    low, high = check_transfer_scale(estimator.transfer_scale)
-    transfer = Transfer(low, high, float(estimator.residual_share))
-    return Output(output == "draw", transfer if output == "transfer" else None)
+    low, high = check_transfer_scale(output.scale)
+    return Output(False, TransferSettings(low, high, float(output.residual)))

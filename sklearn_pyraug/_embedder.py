@@ -8,8 +8,9 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import _config as settings
 from ._augmenter import RHVAEAugmenter
+from ._components import MLP, ComponentParametersMixin
+from ._config import PARAMETER_CONSTRAINTS, columns_of, image_shape_of, resolve
 from ._generation.class_model import check_codes, class_model
 from ._generation.fallback import MIN_ROWS
 from ._generation.fit import FitRequest, fit
@@ -26,7 +27,13 @@ from ._preprocessing.images import (
 from ._preprocessing.row_encoder import check_row_shape
 from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
-from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
+from ._sklearn_compat import (
+    CallbackSupportMixin,
+    StrOptions,
+    _fit_context,
+    fit_task,
+    with_callbacks,
+)
 from ._validation import (
     available_device,
     check_device,
@@ -39,13 +46,9 @@ __all__ = ["RHVAEEmbedder"]
 
 _PARAMETERS = (
     "latent_dim",
-    "n_leapfrog",
-    "networks",
-    "hidden_layer_sizes",
     "sample_shape",
-    "channels",
-    "likelihood",
-    "scaling",
+    "columns",
+    "metric",
     "max_epochs",
     "batch_size",
     "lr",
@@ -59,6 +62,7 @@ _PARAMETERS = (
 
 class RHVAEEmbedder(
     ModelFileMixin,
+    ComponentParametersMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -74,23 +78,18 @@ class RHVAEEmbedder(
     ----------
     latent_dim : int or "auto", default=2
         Number of features to make; ``"auto"`` is 10, or fewer for fewer columns or rows.
-    n_leapfrog : int or "auto", default="auto"
-        Leapfrog steps of the posterior's flow in training; 0 gives a plain VAE, ``"auto"`` is 3.
-    networks : {"auto", "mlp", "conv"}, default="auto"
-        Perceptrons, or convolutions for images. ``"auto"`` takes the latter for images of more
-        than 10,000 pixels.
-    hidden_layer_sizes : int or tuple of int, default=(256,)
-        Widths of the perceptrons' hidden layers.
-    sample_shape : tuple of int, "auto" or None, default="auto"
+    sample_shape : tuple of int, ImageShape, "auto" or None, default="auto"
         Shape of a row that is an image, such as (28, 28). ``"auto"`` recognises grey images; None
         takes rows for those of a table.
-    channels : {"auto", "first", "last", "none"}, default="auto"
-        Which axis of the `sample_shape` is that of colours.
-    likelihood : {"auto", "gaussian", "bernoulli", "binomial"}, default="auto"
-        p(x | z). ``"auto"`` takes what suits the columns.
-    scaling : {"auto", "standard", "quantile"}, default="auto"
-        What the networks see of a continuous column: its standard score, or the normal score of
-        its rank. ``"auto"`` takes ranks where a column is heavy-tailed.
+    columns : "auto" or Columns, default="auto"
+        How numbers are scaled and which likelihood is used; see :class:`Columns`, of which
+        `value_mapping` is ignored.
+    encoder : {"auto", "mlp", "conv"} or MLP, default="auto"
+        The networks' size and kind: perceptrons, or convolutions for images. ``"auto"`` takes the
+        latter for images of more than 10,000 pixels.
+    metric : {"auto", "learned", "posterior"}, LearnedMetric or PosteriorMetric, default="auto"
+        The metric of the latent space. ``"auto"`` is the learned one, with a Hamiltonian flow in
+        training.
     max_epochs : int, default=100
         Passes over the training rows.
     batch_size : int or "auto", default="auto"
@@ -158,21 +157,18 @@ class RHVAEEmbedder(
     """
 
     _file_kind = "embedder"
-    _parameter_constraints: dict = {
-        name: settings.PARAMETER_CONSTRAINTS[name] for name in _PARAMETERS
+    _parameter_constraints: dict = {name: PARAMETER_CONSTRAINTS[name] for name in _PARAMETERS} | {
+        "encoder": [StrOptions({"auto", "mlp", "conv"}), MLP]
     }
 
     def __init__(
         self,
         latent_dim=2,
         *,
-        n_leapfrog="auto",
-        networks="auto",
-        hidden_layer_sizes=(256,),
         sample_shape="auto",
-        channels="auto",
-        likelihood="auto",
-        scaling="auto",
+        columns="auto",
+        encoder="auto",
+        metric="auto",
         max_epochs=100,
         batch_size="auto",
         lr=1e-3,
@@ -183,13 +179,10 @@ class RHVAEEmbedder(
         verbose=0,
     ):
         self.latent_dim = latent_dim
-        self.n_leapfrog = n_leapfrog
-        self.networks = networks
-        self.hidden_layer_sizes = hidden_layer_sizes
         self.sample_shape = sample_shape
-        self.channels = channels
-        self.likelihood = likelihood
-        self.scaling = scaling
+        self.columns = columns
+        self.encoder = encoder
+        self.metric = metric
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -232,12 +225,12 @@ class RHVAEEmbedder(
         with text_is_named(X, categories=False):
             X = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=MIN_ROWS)
         device, shape = check_device(self.device), self._shape_of(X, row_shape)
-        layout = None if shape is None else image_layout(shape, self.channels)
+        layout = None if shape is None else image_layout(shape, image_shape_of(self)[1])
         # Decoded means are wanted as they are, not moved to values that occur.
-        codec = TableCodec(self.likelihood, shape, None, self.scaling)
+        columns = columns_of(self, "direct")
+        codec = TableCodec(columns.likelihood, shape, None, columns.scaling)
         codec.fit(network_columns(X, layout))
-        augmenter = self._augmenter()
-        settled = settings.settle(augmenter, codec, layout, len(X))
+        settings = resolve(self._augmenter(), codec, layout, len(X))
         request = FitRequest(
             codec.encode(network_columns(X, layout)),
             np.zeros(len(X), dtype=int),
@@ -245,12 +238,12 @@ class RHVAEEmbedder(
             wanted=[0],
         )
         execution = Execution(root_seed(self.random_state), device)
-        generators, interrupted = fit(request, settled.fit, execution)
+        generators, interrupted = fit(request, settings.fit, execution)
         if interrupted is not None:
             raise interrupted
         self._generators, self._codec, self._layout = generators, codec, layout
         self._n_rows, self._row_shape = len(X), row_shape
-        self._n_features_out = settled.fit.flow.latent_dim
+        self._n_features_out = settings.fit.flow.latent_dim
         self.likelihood_ = codec.likelihood_
         self.sample_shape_ = shape
         self.history_ = generators.history[0]
@@ -320,11 +313,12 @@ class RHVAEEmbedder(
     def _augmenter(self):
         """Return the augmenter whose generator, of one class, the embedder's is."""
         parameters = self.get_params(deep=False)
-        return RHVAEAugmenter(decoder="direct", value_mapping=None, **parameters)
+        return RHVAEAugmenter(decoder="direct", **parameters)
 
     def _shape_of(self, X, row_shape):
-        if not isinstance(self.sample_shape, str):
-            return check_sample_shape(self.sample_shape, X.shape[1], row_shape)
+        shape = image_shape_of(self)[0]
+        if not isinstance(shape, str):
+            return check_sample_shape(shape, X.shape[1], row_shape)
         return guess_sample_shape(X) if row_shape is None else row_shape
 
     def __sklearn_tags__(self):

@@ -15,7 +15,19 @@ import torch
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from ._config import settle
+from ._components import (
+    HMC,
+    MLP,
+    Columns,
+    Deformation,
+    ImageShape,
+    LearnedMetric,
+    PosteriorMetric,
+    RandomWalk,
+    Residual,
+    Transfer,
+)
+from ._config import resolve
 from ._generation.fitted import FittedGenerators
 from ._generation.model_state import (
     NETWORKS,
@@ -44,14 +56,14 @@ _MODEL_VERSION = 1
 _KINDS = {"augmenter": "RHVAEAugmenter", "embedder": "RHVAEEmbedder"}
 # The parameters that are data. All others say where and how to run: they come from the caller.
 _DATA_PARAMETERS = (
-    "augmentation_factor", "batch_size", "beta_zero", "categorical_features", "channels",
-    "class_filter", "decoder", "encoder", "hidden_layer_sizes", "input_noise", "kl_warmup",
-    "latent_dim", "leapfrog_step", "likelihood", "lr", "max_centroids", "max_epochs", "metric",
-    "metric_network", "min_distance", "missing", "mcmc_step_size", "n_generators", "n_leapfrog",
-    "n_mcmc_leapfrog", "n_mcmc_steps", "n_neighbors", "networks", "output", "patience",
-    "random_state", "regularization", "residual_share", "sample_shape", "sampler",
-    "sampling_strategy", "scaling", "shared", "temperature", "transfer_scale",
-    "validation_fraction", "value_mapping", "warm_start", "weight_decay",
+    "augmentation_factor", "batch_size", "categorical_features", "columns", "decoder", "encoder",
+    "latent_dim", "lr", "max_epochs", "metric", "min_distance", "missing", "output", "patience",
+    "random_state", "sample_shape", "sampler", "sampling_strategy", "shared",
+    "validation_fraction",
+)  # fmt: skip
+_COMPONENTS = (
+    HMC, MLP, Columns, Deformation, ImageShape, LearnedMetric, PosteriorMetric, RandomWalk,
+    Residual, Transfer,
 )  # fmt: skip
 _COMMON = {
     "_codec": TableCodec,
@@ -71,6 +83,7 @@ _FITTED = {
     | {
         "_containers": ArraysTransformer | FrameContainers,
         "_schema": Schema | None,
+        "channels_": str | None,
         "classes_": np.ndarray,
         "decoder_": str,
         "history_": dict[object, ClassHistory],
@@ -249,7 +262,7 @@ class ModelFileMixin:
             _require(set(head.networks) <= set(NETWORKS), "it asks for networks that are not known")
         _check_given(path, head.networks, own)
         with _damage_named(path, kind):
-            plain = PlainValues(networks=own)
+            plain = PlainValues(_COMPONENTS, networks=own)
             nodes = meta["parameters"]
             data = {n: plain.value(v, f"parameters.{n}") for n, v in nodes.items()}
             names = set(_DATA_PARAMETERS) & set(cls._get_param_names())
@@ -266,10 +279,10 @@ def _document(estimator):
     """Return the content of a file: plain JSON, and tensors by name."""
     kind, generators = estimator._file_kind, estimator._generators
     source = estimator if kind == "augmenter" else estimator._augmenter()
-    settings = settle(source, estimator._codec, estimator._layout, estimator._n_rows)
+    settings = resolve(source, estimator._codec, estimator._layout, estimator._n_rows)
     architecture = seen_architecture(settings.fit.architecture, generators.projection)
     own = own_networks(architecture)
-    plain = PlainValues(networks=own)
+    plain = PlainValues(_COMPONENTS, networks=own)
     writer = StateWriter(_adapters(architecture), plain)
     parameters = {
         name: plain.state(value, f"parameters.{name}")

@@ -313,12 +313,12 @@ def check_sample_shape(sample_shape, n_features, row_shape=None):
     return shape
 
 
-def check_transfer_scale(transfer_scale):
+def check_transfer_scale(scale):
     """Return the ends of the range from which the share of a transferred difference is drawn.
 
     Parameters
     ----------
-    transfer_scale : float or sequence of two floats
+    scale : float or sequence of two floats
         A number stands for a range of that one number.
 
     Returns
@@ -330,11 +330,11 @@ def check_transfer_scale(transfer_scale):
     ValueError
         If it is not one number, or two in order, all finite and not negative.
     """
-    ends = (transfer_scale,) * 2 if isinstance(transfer_scale, Real) else tuple(transfer_scale)
+    ends = (scale,) * 2 if isinstance(scale, Real) else tuple(scale)
     good = len(ends) == 2 and all(isinstance(v, Real) and 0 <= v < np.inf for v in ends)
     if not good or ends[0] > ends[1] or ends[1] == 0:
         raise ValueError(
-            f"transfer_scale={transfer_scale!r} is not a range of shares. Pass two finite numbers "
+            f"scale={scale!r} of Transfer is not a range of shares. Pass two finite numbers "
             "that are not negative, the smaller first, such as (0.1, 1), or a single one above 0."
         )
     return float(ends[0]), float(ends[1])

@@ -5,18 +5,10 @@ import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import HMC, MLP, RandomWalk, RHVAEAugmenter
 
 # Enough training and sampling to run every line, not to learn anything.
-QUICK = {
-    "max_epochs": 2,
-    "hidden_layer_sizes": (8,),
-    "latent_dim": 2,
-    "n_mcmc_steps": 4,
-    "n_mcmc_leapfrog": 2,
-    "random_state": 0,
-    "device": "cpu",
-}
+QUICK = {"max_epochs": 2, "latent_dim": 2, "random_state": 0, "device": "cpu"}
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
@@ -32,8 +24,15 @@ class Recorder(ClassifierMixin, BaseEstimator):
 
 
 def quick(**parameters):
-    """Return an augmenter that trains in no time."""
-    return RHVAEAugmenter(**QUICK | parameters)
+    """Return an augmenter that trains and samples as briefly as can be."""
+    parameters = QUICK | {"encoder": MLP((8,))} | parameters
+    chains = {"hmc": HMC(n_steps=4, n_leapfrog=2), "random_walk": RandomWalk(n_steps=4)}
+    decoder = parameters.get("decoder", "auto")
+    if decoder == "direct" or not isinstance(decoder, (str, BaseEstimator)):
+        parameters.setdefault("sampler", "hmc")
+    if isinstance(parameters.get("sampler"), str):
+        parameters["sampler"] = chains.get(parameters["sampler"], parameters["sampler"])
+    return RHVAEAugmenter(**parameters)
 
 
 def table(sizes=(20, 12, 8), n_features=4, seed=0):

@@ -26,7 +26,16 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_pyraug import AugmentedClassifier, Pipeline, RHVAEAugmenter, make_pipeline
+from sklearn_pyraug import (
+    HMC,
+    MLP,
+    AugmentedClassifier,
+    Columns,
+    LearnedMetric,
+    Pipeline,
+    RHVAEAugmenter,
+    make_pipeline,
+)
 
 
 def assert_same(one, two):
@@ -296,7 +305,11 @@ def columns():
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 def test_synthetic_values_are_ones_that_the_column_can_take(columns, likelihood):
     X, y = columns
-    augmenter = quick(augmentation_factor=8, likelihood=likelihood, temperature=5.0)
+    augmenter = quick(
+        augmentation_factor=8,
+        columns=Columns(likelihood=likelihood),
+        metric=LearnedMetric(temperature=5.0),
+    )
     new = augmenter.fit_resample(X, y)[0][60:]
     assert np.all(new >= X.min(axis=0))
     assert np.all(new <= X.max(axis=0))
@@ -319,7 +332,7 @@ def test_synthetic_rows_resemble_their_class():
     """A nearest neighbour trained on the new rows alone knows the real ones."""
     X, y = table((40, 40), n_features=3)
     X[y == 1] += 4.0
-    augmenter = quick(max_epochs=60, lr=0.01, hidden_layer_sizes=(16,))
+    augmenter = quick(max_epochs=60, lr=0.01, encoder=MLP((16,)))
     X_new, y_new = augmenter.fit(X, y).sample(40)
     assert KNeighborsClassifier(1).fit(X_new, y_new).score(X, y) > 0.95
 
@@ -459,13 +472,18 @@ def test_likelihood_auto():
     for decoder in ("direct", "auto"):
         assert likelihood(iris, decoder=decoder) == "gaussian"
         assert likelihood((X > 0, y), decoder=decoder) == "bernoulli"
-        assert likelihood(digits, decoder=decoder, likelihood="bernoulli") == "bernoulli"
+        assert (
+            likelihood(digits, decoder=decoder, columns=Columns(likelihood="bernoulli"))
+            == "bernoulli"
+        )
     # Images: grey values are redrawn, but a warped image has one scale of its own.
     assert likelihood(digits, decoder="direct") == "binomial"
     assert likelihood((X, y), decoder="direct", sample_shape=(2, 2)) == "binomial"
-    assert likelihood(digits, decoder="direct", likelihood="gaussian") == "gaussian"
+    assert (
+        likelihood(digits, decoder="direct", columns=Columns(likelihood="gaussian")) == "gaussian"
+    )
     assert likelihood(digits) == likelihood((X, y), sample_shape=(2, 2)) == "isotropic"
-    assert likelihood(digits, likelihood="gaussian") == "isotropic"
+    assert likelihood(digits, columns=Columns(likelihood="gaussian")) == "isotropic"
 
 
 def test_device_auto(monkeypatch):
@@ -519,7 +537,7 @@ def test_sample_differs_without_a_seed():
 @pytest.mark.usefixtures("either_decoder")
 def test_sample_of_a_class_does_not_depend_on_the_others():
     X, y = table()
-    augmenter = quick(mcmc_step_size=0.1).fit(X, y)
+    augmenter = quick(sampler=HMC(step_size=0.1)).fit(X, y)
     together, alone = augmenter.sample({0: 2, 1: 5, 2: 3}), augmenter.sample({1: 5})
     np.testing.assert_allclose(together[0][together[1] == 1], alone[0], rtol=1e-4, atol=1e-5)
 
@@ -538,10 +556,11 @@ def test_clone_and_parameters():
     augmenter = quick(latent_dim=3)
     augmenter.fit(*table())
     twin = clone(augmenter)
-    assert twin.get_params() == augmenter.get_params()
+    assert repr(twin.get_params()) == repr(augmenter.get_params())
+    assert twin.encoder is not augmenter.encoder
     with pytest.raises(NotFittedError):
         twin.sample(1)
-    assert augmenter.set_params(latent_dim=1, temperature=2.0) is augmenter
+    assert augmenter.set_params(latent_dim=1, metric__temperature=2.0) is augmenter
     assert augmenter.get_params()["latent_dim"] == 1
     assert repr(RHVAEAugmenter(latent_dim=3)) == "RHVAEAugmenter(latent_dim=3)"
 
@@ -550,9 +569,9 @@ def test_fit_leaves_the_parameters_alone():
     networks = {
         "encoder": ConvEncoder(4, 2, side=2),
         "decoder": nn.Linear(2, 4),
-        "metric_network": nn.Sequential(nn.Flatten(), nn.Linear(4, 3)),
+        "metric__network": nn.Sequential(nn.Flatten(), nn.Linear(4, 3)),
     }
-    augmenter = quick(sample_shape=[2, 2], callbacks=[Epochs()], **networks)
+    augmenter = quick(sample_shape=[2, 2], callbacks=[Epochs()]).set_params(**networks)
     before = {k: id(v) for k, v in augmenter.get_params(deep=False).items()}
     weights = {k: copy.deepcopy(m.state_dict()) for k, m in networks.items()}
     augmenter.fit(*table())
@@ -668,7 +687,7 @@ def test_augmented_classifier_in_a_grid_search():
     model = SklearnPipeline(
         [("scale", StandardScaler()), ("clf", AugmentedClassifier(quick(), LogisticRegression()))]
     )
-    grid = {"clf__augmenter__temperature": [0.5, 2.0], "clf__synthetic_weight": [0.5, 1.0]}
+    grid = {"clf__augmenter__metric__temperature": [0.5, 2.0], "clf__synthetic_weight": [0.5, 1.0]}
     search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
     assert search.score(X, y) > 0.7
     assert search.best_estimator_["clf"].augmenter_.synthetic_mask_.sum() > 0
@@ -746,11 +765,15 @@ def flat_metric(n_features, latent_dim):
         {"encoder": ConvEncoder(64, 2)},
         {"decoder": ImageDecoder},
         {"decoder": ImageDecoder(2, 64)},
-        {"metric_network": MatrixMetric},
-        {"metric_network": MatrixMetric(64, 2)},
-        {"metric_network": flat_metric},
-        {"metric_network": flat_metric, "decoder": "direct"},
-        {"encoder": ConvEncoder, "decoder": ImageDecoder, "metric_network": flat_metric},
+        {"metric": LearnedMetric(network=MatrixMetric)},
+        {"metric": LearnedMetric(network=MatrixMetric(64, 2))},
+        {"metric": LearnedMetric(network=flat_metric)},
+        {"metric": LearnedMetric(network=flat_metric), "decoder": "direct"},
+        {
+            "encoder": ConvEncoder,
+            "decoder": ImageDecoder,
+            "metric": LearnedMetric(network=flat_metric),
+        },
         {"decoder": lambda latent_dim, n_features: nn.Linear(latent_dim, n_features)},
     ],
     ids=lambda networks: "-".join(f"{k}_{type(v).__name__}" for k, v in networks.items()),
@@ -758,7 +781,7 @@ def flat_metric(n_features, latent_dim):
 def test_custom_networks_on_images(networks):
     X, y = load_digits(n_class=3, return_X_y=True)
     X, y = X[:45], y[:45]
-    augmenter = quick(sample_shape=(8, 8), augmentation_factor=2, max_epochs=5, lr=0.02, **networks)
+    augmenter = quick(sample_shape=(8, 8), augmentation_factor=2, max_epochs=10, **networks)
     X_res, y_res = augmenter.fit_resample(X, y)
     assert X_res.shape == (len(y_res), 64)
     assert np.isfinite(X_res).all()
@@ -771,9 +794,9 @@ def test_custom_networks_on_images(networks):
 
 def test_custom_networks_on_a_table():
     X, y = table()
-    augmenter = quick(encoder=RowEncoder, decoder=nn.Linear(2, 4), metric_network=flat_metric).fit(
-        X, y
-    )
+    augmenter = quick(
+        encoder=RowEncoder, decoder=nn.Linear(2, 4), metric=LearnedMetric(network=flat_metric)
+    ).fit(X, y)
     assert augmenter.sample(2)[0].shape == (6, 4)
     twin = pickle.loads(pickle.dumps(augmenter))
     assert_array_equal(twin.sample(2)[0], augmenter.sample(2)[0])
@@ -863,30 +886,30 @@ def test_silence(capsys, verbose):
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"n_leapfrog": 0},
-        {"n_leapfrog": 5, "leapfrog_step": 0.1},
-        {"beta_zero": 1.0},
+        {"metric": LearnedMetric(n_leapfrog=0)},
+        {"metric": LearnedMetric(n_leapfrog=5, leapfrog_step=0.1)},
+        {"metric": LearnedMetric(beta_zero=1.0)},
         {"latent_dim": 1},
         {"latent_dim": 12},
-        {"hidden_layer_sizes": 5},
-        {"hidden_layer_sizes": (6, 5, 4)},
-        {"hidden_layer_sizes": [6]},
-        {"hidden_layer_sizes": np.array([6, 3])},
+        {"encoder": MLP(5)},
+        {"encoder": MLP((6, 5, 4))},
+        {"encoder": MLP([6])},
+        {"encoder": MLP(np.array([6, 3]))},
         {"batch_size": 1},
         {"batch_size": 3},
         {"batch_size": 10_000},
-        {"max_centroids": 1},
-        {"max_centroids": 5},
-        {"max_centroids": None},
-        {"mcmc_step_size": 0.05},
-        {"n_mcmc_steps": 1, "n_mcmc_leapfrog": 1},
+        {"metric": LearnedMetric(max_centroids=1)},
+        {"metric": LearnedMetric(max_centroids=5)},
+        {"metric": LearnedMetric(max_centroids=None)},
+        {"sampler": HMC(step_size=0.05)},
+        {"sampler": HMC(n_steps=1, n_leapfrog=1)},
         {"validation_fraction": 0.9},
         {"lr": 1e3, "max_epochs": 5},
-        {"temperature": 1e-6},
-        {"temperature": 1e6},
-        {"regularization": 1e-10},
-        {"regularization": 1e6},
-        {"leapfrog_step": 10.0},
+        {"metric": LearnedMetric(temperature=1e-6)},
+        {"metric": LearnedMetric(temperature=1e6)},
+        {"metric": LearnedMetric(regularization=1e-10)},
+        {"metric": LearnedMetric(regularization=1e6)},
+        {"metric": LearnedMetric(leapfrog_step=10.0)},
         {"augmentation_factor": np.float32(1.5)},
         {"latent_dim": np.int64(2)},
     ],
@@ -902,7 +925,9 @@ def test_settings(parameters):
 
 def test_max_centroids_limits_the_origins():
     X, y = table()
-    augmenter = quick(max_centroids=3, augmentation_factor=4, decoder="direct")
+    augmenter = quick(
+        metric=LearnedMetric(max_centroids=3), augmentation_factor=4, decoder="direct"
+    )
     augmenter.fit_resample(X, y)
     origins = augmenter.origin_indices_[len(y) :]
     assert [len(set(origins[y[origins] == k])) for k in range(3)] == [3, 3, 3]
@@ -910,10 +935,12 @@ def test_max_centroids_limits_the_origins():
 
 def test_temperature_sets_how_far_new_rows_stray():
     X, y = table((30, 30))
-    networks = {"n_mcmc_steps": 20, "max_epochs": 40, "lr": 0.01, "decoder": "direct"}
+    networks = {"sampler": HMC(n_steps=20), "max_epochs": 40, "lr": 0.01, "decoder": "direct"}
 
     def spread(temperature):
-        augmenter = quick(temperature=temperature, augmentation_factor=4, **networks)
+        augmenter = quick(
+            metric=LearnedMetric(temperature=temperature), augmentation_factor=4, **networks
+        )
         X_res, _ = augmenter.fit_resample(X, y)
         new = augmenter.synthetic_mask_
         groups = pd.DataFrame(X_res[new]).groupby(augmenter.origin_indices_[new])

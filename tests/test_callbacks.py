@@ -14,14 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 import sklearn_pyraug
-from sklearn_pyraug import AugmentedClassifier, RHVAEAugmenter, RHVAEEmbedder
+from sklearn_pyraug import MLP, AugmentedClassifier, RHVAEAugmenter, RHVAEEmbedder
 
 since_1_9 = pytest.mark.skipif(
     importlib.util.find_spec("sklearn.callback") is None, reason="scikit-learn 1.9 has callbacks"
 )
 X, y = table((20, 12))
 AUGMENTER = RHVAEAugmenter(**QUICK)
-EMBEDDER = RHVAEEmbedder(max_epochs=2, hidden_layer_sizes=(8,), device="cpu", random_state=0)
+EMBEDDER = RHVAEEmbedder(max_epochs=2, encoder=MLP((8,)), device="cpu", random_state=0)
 
 
 class Recorder:

@@ -15,10 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
+from sklearn_pyraug import MLP, RHVAEAugmenter, RHVAEEmbedder
 
 # The default configuration but for the time it takes.
-EMBEDDER = RHVAEEmbedder(max_epochs=2, hidden_layer_sizes=(8,), device="cpu", random_state=0)
+EMBEDDER = RHVAEEmbedder(max_epochs=2, encoder=MLP((8,)), device="cpu", random_state=0)
 X, _ = table()
 # Checks that the embedder is known to fail, each with its reason. Empty is the goal.
 EXEMPTIONS = {}
@@ -133,7 +133,7 @@ def test_channels_that_come_last_come_back_last(networks):
     """What a constant colour is before, it is after, wherever networks have the channels."""
     rng = np.random.default_rng(0)
     images = rng.random((12, 8, 8, 3)) * [1.0, 0.1, 0.0]
-    embedder = clone(EMBEDDER).set_params(sample_shape=(8, 8, 3), networks=networks)
+    embedder = clone(EMBEDDER).set_params(sample_shape=(8, 8, 3), encoder=networks)
     rows = images.reshape(12, -1)
     back = embedder.fit(rows).inverse_transform(embedder.transform(rows)).reshape(images.shape)
     assert back[..., 2].max() == 0.0

@@ -8,14 +8,13 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_pyraug import AugmentedClassifier, RHVAEAugmenter
+from sklearn_pyraug import HMC, MLP, AugmentedClassifier, RHVAEAugmenter
 
 # The default configuration but for the time it takes.
 AUGMENTER = RHVAEAugmenter(
     max_epochs=2,
-    hidden_layer_sizes=(16,),
-    n_mcmc_steps=4,
-    n_mcmc_leapfrog=2,
+    encoder=MLP((16,)),
+    sampler=HMC(n_steps=4, n_leapfrog=2),
     device="cpu",
     random_state=0,
 )

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder, augmentation_report
+from sklearn_pyraug import MLP, Checkpoint, RHVAEAugmenter, RHVAEEmbedder, augmentation_report
 from sklearn_pyraug.pipeline import make_pipeline
 from sklearn_pyraug.rhvae.training import net as training
 
@@ -81,7 +81,7 @@ def test_every_decoder_and_sampler(decoder, sampler):
 @pytest.mark.parametrize("networks", ["mlp", "conv"])
 def test_images(networks, decoder):
     X, y = images()
-    augmenter = on_gpu(networks=networks, decoder=decoder, sample_shape=(16, 16))
+    augmenter = on_gpu(encoder=networks, decoder=decoder, sample_shape=(16, 16))
     X_new, y_new = augmenter.fit(X.reshape(len(X), -1), y).sample(3)
     assert X_new.shape == (6, 256)
     assert X_new.min() >= 0
@@ -90,7 +90,7 @@ def test_images(networks, decoder):
 
 def test_volumes():
     X = np.repeat(images(8, 8)[0][:, None], 8, axis=1)
-    X_res, _ = on_gpu(networks="conv").fit_resample(X, np.repeat([0, 1], [10, 6]))
+    X_res, _ = on_gpu(encoder="conv").fit_resample(X, np.repeat([0, 1], [10, 6]))
     assert X_res.shape == (40, 8, 8, 8)
 
 
@@ -204,7 +204,7 @@ def test_a_training_cut_short_goes_on(decoder, tmp_path, monkeypatch):
     X, y = table()
     parameters = {"max_epochs": 6, "decoder": decoder}
     expected = on_gpu(**parameters).fit_resample(X, y)[0]
-    parameters |= {"checkpoint": tmp_path, "checkpoint_interval": 1}
+    parameters |= {"checkpoint": Checkpoint(tmp_path, interval=1)}
     original, seen = training.StackNet.train_step, []
 
     def train_step(self, batch, **fit_params):
@@ -226,7 +226,7 @@ def test_a_training_cut_short_goes_on(decoder, tmp_path, monkeypatch):
 def test_out_of_memory_falls_back_to_the_cpu():
     """The device's memory does run out here; nothing is pretended."""
     X, y = table((60, 40), n_features=4000)
-    free = on_gpu(hidden_layer_sizes=(2000,), decoder="direct")
+    free = on_gpu(encoder=MLP((2000,)), decoder="direct")
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.empty_cache()
     held = torch.cuda.memory_reserved()
@@ -241,7 +241,7 @@ def test_out_of_memory_falls_back_to_the_cpu():
 
 
 def test_memory_is_given_back():
-    augmenter = on_gpu(hidden_layer_sizes=(256,)).fit(*table())
+    augmenter = on_gpu(encoder=MLP((256,))).fit(*table())
     augmenter.sample(10)
     after_first = torch.cuda.memory_allocated()
     for _ in range(3):

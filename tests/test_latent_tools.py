@@ -19,7 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import nn
 from torch.distributions import MultivariateNormal
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import LearnedMetric, RHVAEAugmenter
 from sklearn_pyraug._latent_tools import Interpolation
 from sklearn_pyraug.rhvae.coding import connect, member_of
 from sklearn_pyraug.rhvae.metric.chains import chains
@@ -160,7 +160,7 @@ def test_a_member_of_a_stack_is_a_slice_of_it(either_decoder):
         torch.testing.assert_close(tensor, before[name])
 
 
-@pytest.mark.parametrize("options", [{}, {"max_centroids": 5}])
+@pytest.mark.parametrize("options", [{}, {"metric": LearnedMetric(max_centroids=5)}])
 def test_with_weights_of_rows(options, either_decoder):
     model = quick(**options).fit(X, Y, sample_weight=np.linspace(0.5, 2.0, 40))
     assert np.isfinite(model.score_samples(X, Y, n_importance=2)).all()
@@ -333,7 +333,7 @@ def test_score_samples_is_the_exact_log_likelihood_of_a_linear_model(random_seed
         encoder=lambda *sizes: RoughEncoder(W.clone()),
         decoder=lambda *sizes: LinearDecoder(W.clone()),
         latent_dim=2,
-        n_leapfrog=0,
+        metric=LearnedMetric(n_leapfrog=0),
         max_epochs=1,
         lr=1e-12,
         device="cpu",

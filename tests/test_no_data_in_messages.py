@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from sklearn_pyraug import AugmentedClassifier, RHVAEEmbedder, augmentation_gain
+from sklearn_pyraug import MLP, AugmentedClassifier, RHVAEEmbedder, augmentation_gain
 from sklearn_pyraug.cli import evaluate as _cli_evaluate
 from sklearn_pyraug.cli import main as cli
 from sklearn_pyraug.io import load_table, save_table
@@ -172,7 +172,7 @@ def test_of_training_rows(name):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_of_rows_to_embed(name):
-    table, embedder = TABLES[name], RHVAEEmbedder(max_epochs=1, hidden_layer_sizes=(4,))
+    table, embedder = TABLES[name], RHVAEEmbedder(max_epochs=1, encoder=MLP((4,)))
     assert_silent(lambda: embedder.fit(table))
     assert_silent(lambda: embedder.fit_transform(table))
     embedder.fit(X)

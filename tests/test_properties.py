@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from shared import quick
 
+from sklearn_pyraug import Columns, LearnedMetric, Transfer
 from sklearn_pyraug._preprocessing.table_codec import TableCodec
 
 _ALWAYS = {
@@ -72,20 +73,23 @@ def parameters(draw, is_missing=False):
     has_reference = decoder != "direct"
     drawn = {
         "decoder": decoder,
-        "value_mapping": pick("auto", "nearest", "quantile", None),
-        "scaling": pick("auto", "standard", "quantile"),
-        "likelihood": pick("auto", "gaussian", *() if is_missing else ("bernoulli", "binomial")),
+        "columns": Columns(
+            value_mapping=pick("auto", "nearest", "quantile", None),
+            scaling=pick("auto", "standard", "quantile"),
+            likelihood=pick("auto", "gaussian", *() if is_missing else ("bernoulli", "binomial")),
+        ),
         "sampler": pick("auto", "hmc", "posterior", "geodesic", "random_walk", "prior"),
-        "output": pick("auto", "mean", "draw", *["transfer"] * has_reference),
+        "output": Transfer(residual=pick(1.0, 0.0)),
         "shared": pick("auto", False, *[True] * has_reference),
         "augmentation_factor": pick(1.3, 1.0, 2.0),
         "sampling_strategy": pick("auto", "not minority", "all"),
-        "temperature": pick(1.0, "auto", 0.01),
-        "regularization": pick(0.01, "auto"),
+        "metric": LearnedMetric(
+            temperature=pick(1.0, "auto", 0.01),
+            regularization=pick(0.01, "auto"),
+            max_centroids=pick(20, 3),
+            n_leapfrog=pick("auto", "auto", "auto", 1),
+        ),
         "validation_fraction": pick(0.0, 0.3),
-        "max_centroids": pick(20, 3),
-        "n_leapfrog": pick("auto", "auto", "auto", 1),
-        "residual_share": pick(1.0, 0.0),
         "missing": "keep" if is_missing else "error",
     }
     if drawn["sampler"] not in ("geodesic", "random_walk"):
@@ -175,9 +179,11 @@ test_sample, test_sample_many = battery(sampled, cases(), st.integers(1, 20), fe
 
 _CODECS = st.fixed_dictionaries(
     {
-        "likelihood": st.sampled_from(["auto", "gaussian", "bernoulli", "binomial"]),
-        "value_mapping": st.sampled_from(["auto", "nearest", "quantile", None]),
-        "scaling": st.sampled_from(["auto", "standard", "quantile"]),
+        "columns": Columns(
+            likelihood=st.sampled_from(["auto", "gaussian", "bernoulli", "binomial"]),
+            value_mapping=st.sampled_from(["auto", "nearest", "quantile", None]),
+            scaling=st.sampled_from(["auto", "standard", "quantile"]),
+        )
     }
 )
 _SHAPES = arrays.array_shapes(min_dims=2, max_dims=2, max_side=12)

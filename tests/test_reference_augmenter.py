@@ -13,6 +13,7 @@ from shared import dense, quick, table
 from skorch.callbacks import Callback
 from torch import nn
 
+from sklearn_pyraug import MLP, Columns, Deformation, LearnedMetric, Residual, Transfer
 from sklearn_pyraug._generation import fit as _parallel
 from sklearn_pyraug.rhvae import SAMPLERS
 
@@ -93,7 +94,7 @@ def test_new_rows_are_nearer_to_their_reference_than_rows_of_another_class(data)
 @every_data
 def test_the_distance_to_the_reference_is_reported(data):
     X, y = DATA[data]()
-    augmenter = quick(augmentation_factor=2, value_mapping=None)
+    augmenter = quick(augmentation_factor=2, columns=Columns(value_mapping=None))
     new, _, origins = new_rows(augmenter, X, y)
     distances = augmenter.origin_distances_
     assert distances.shape == (len(y) + len(new),)
@@ -108,7 +109,7 @@ def test_the_distance_to_the_reference_is_reported(data):
 def test_wide_tables_are_seen_through_their_components():
     """New rows combine the real ones: they lie in the space that those span."""
     X, y = wide_table()
-    augmenter = quick(augmentation_factor=2, value_mapping=None, max_epochs=5)
+    augmenter = quick(augmentation_factor=2, columns=Columns(value_mapping=None), max_epochs=5)
     new, _, _ = new_rows(augmenter, X, y)
     assert augmenter._generators.projection is not None
     centre, scale = X.mean(axis=0), X.std(axis=0)
@@ -144,7 +145,7 @@ class RowEncoder(nn.Module):
     [
         {"encoder": RowEncoder(80, 2)},
         {"encoder": RowEncoder},
-        {"metric_network": nn.Linear(80, 3)},
+        {"metric": LearnedMetric(network=nn.Linear(80, 3))},
         {
             "encoder": RowEncoder(80, 2, (8, 10)),
             "sample_shape": (8, 10),
@@ -176,13 +177,13 @@ def whole_numbers(n_values, n_features=3):
         (table(), {}),
         (wide_table(), {}),
         (images(), {}),
-        (images(), {"transfer_scale": 0.01, "decoder": "residual"}),
+        (images(), {"output": Transfer(scale=0.01), "decoder": "residual"}),
         (whole_numbers(10), {}),
-        (whole_numbers(10), {"value_mapping": "nearest"}),
-        (whole_numbers(10), {"value_mapping": "quantile"}),
-        (whole_numbers(10), {"value_mapping": None}),
+        (whole_numbers(10), {"columns": Columns(value_mapping="nearest")}),
+        (whole_numbers(10), {"columns": Columns(value_mapping="quantile")}),
+        (whole_numbers(10), {"columns": Columns(value_mapping=None)}),
         (whole_numbers(4, 6), {}),
-        (whole_numbers(4, 6), {"value_mapping": "nearest"}),
+        (whole_numbers(4, 6), {"columns": Columns(value_mapping="nearest")}),
         (whole_numbers(2, 12), {"categorical_features": [0, 3]}),
     ],
 )
@@ -357,8 +358,8 @@ REFUSED = {
         "sampler='random_walk' follows the learned metric, but metric='posterior'. Use",
     ),
     "scale": (
-        {"transfer_scale": (1.0, 0.5)},
-        r"transfer_scale=\(1.0, 0.5\) is not a range of shares. Pass two finite numbers",
+        {"output": Transfer(scale=(1.0, 0.5))},
+        r"scale=\(1.0, 0.5\) of Transfer is not a range of shares. Pass two finite numbers",
     ),
 }
 
@@ -418,11 +419,15 @@ def test_every_sampler_with_every_metric(data, decoder, sampler, metric):
 @every_data
 def test_every_output(data, output):
     X, y = DATA[data]()
-    augmenter = quick(output=output, augmentation_factor=3, value_mapping=None).fit(X, y)
+    augmenter = quick(
+        output=output, augmentation_factor=3, columns=Columns(value_mapping=None)
+    ).fit(X, y)
     new, _ = augmenter.sample(30)
     assert np.isfinite(new).all()
     # A choice that is made when rows are drawn, and none that training depends on.
-    other = quick(output="mean", augmentation_factor=3, value_mapping=None).fit(X, y)
+    other = quick(output="mean", augmentation_factor=3, columns=Columns(value_mapping=None)).fit(
+        X, y
+    )
     other.set_params(output=output)
     assert_array_equal(other.sample(30)[0], new)
     default = {"table": "transfer", "wide table": "transfer", "images": "mean"}[data]
@@ -434,7 +439,9 @@ def test_transfer_scale_sets_how_far_rows_move():
     X, y = table()
     distances = []
     for scale in (0.01, (0.01, 0.1), 0.1, (0.5, 1.0), 1):
-        augmenter = quick(transfer_scale=scale, value_mapping=None, augmentation_factor=4)
+        augmenter = quick(
+            output=Transfer(scale=scale), columns=Columns(value_mapping=None), augmentation_factor=4
+        )
         augmenter.fit_resample(X, y)
         distances.append(augmenter.origin_distances_.sum())
     assert distances == sorted(distances)
@@ -445,8 +452,13 @@ def test_transfer_scale_sets_how_far_rows_move():
 def test_what_the_code_cannot_say_may_be_left_out(residual_share):
     """An untrained code says next to nothing: without the pair's residual rows hardly move."""
     X, y = table()
-    parameters = {"value_mapping": None, "transfer_scale": 1.0, "max_epochs": 1, "lr": 1e-9}
-    augmenter = quick(residual_share=residual_share, **parameters)
+    parameters = {
+        "columns": Columns(value_mapping=None),
+        "output": Transfer(scale=1.0, residual=residual_share),
+        "max_epochs": 1,
+        "lr": 1e-9,
+    }
+    augmenter = quick(**parameters)
     new, _, origins = new_rows(augmenter, X, y)
     between = np.sqrt(np.mean([(X[y == k].std(axis=0) ** 2) for k in (0, 1, 2)]))
     moved = np.sqrt(np.mean((new - X[origins]) ** 2))
@@ -456,11 +468,13 @@ def test_what_the_code_cannot_say_may_be_left_out(residual_share):
 
 @pytest.mark.parametrize(
     ("data", "n_neighbors"),
-    [*(("table", n) for n in (1, 3, None, "auto", 1000)), ("wide table", 1), ("images", 1)],
+    [*(("table", n) for n in (1, 3, None)), ("wide table", 1), ("images", 1)],
 )
 def test_neighbours(data, n_neighbors):
     X, y = DATA[data]()
-    augmenter = quick(n_neighbors=n_neighbors).fit(X, y)
+    augmenter = quick(
+        decoder=(Deformation if data == "images" else Residual)(n_neighbors=n_neighbors)
+    ).fit(X, y)
     assert np.isfinite(augmenter.sample(3)[0]).all()
     if n_neighbors == 1:
         (generator,) = (g.generator for g in augmenter._generators.trained)
@@ -477,7 +491,9 @@ def test_neighbours(data, n_neighbors):
 def test_what_follows_from_the_data(data, decoder):
     X, y = DATA[data]()
     augmenter = quick(
-        latent_dim="auto", temperature="auto", regularization="auto", decoder=decoder
+        latent_dim="auto",
+        metric=LearnedMetric(temperature="auto", regularization="auto"),
+        decoder=decoder,
     ).fit(X, y)
     (generator,) = (g.generator for g in augmenter._generators.trained)
     d = generator.latent.c.shape[-1]
@@ -520,17 +536,17 @@ def test_early_stopping_of_a_shared_generator_stops_for_all():
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"n_leapfrog": 2},
-        {"n_leapfrog": 3, "leapfrog_step": 10.0},
-        {"n_leapfrog": 2, "temperature": 1e-6},
-        {"n_leapfrog": 2, "regularization": 1e-10, "sampler": "hmc"},
+        {"metric": LearnedMetric(n_leapfrog=2)},
+        {"metric": LearnedMetric(n_leapfrog=3, leapfrog_step=10.0)},
+        {"metric": LearnedMetric(n_leapfrog=2, temperature=1e-6)},
+        {"metric": LearnedMetric(n_leapfrog=2, regularization=1e-10), "sampler": "hmc"},
         {"latent_dim": 1},
         {"latent_dim": 15},
-        {"hidden_layer_sizes": (6, 5, 4)},
+        {"encoder": MLP((6, 5, 4))},
         {"batch_size": 1},
-        {"max_centroids": 1, "temperature": "auto", "regularization": "auto"},
+        {"metric": LearnedMetric(max_centroids=1, temperature="auto", regularization="auto")},
         {"lr": 1e3, "max_epochs": 5},
-        {"transfer_scale": 10, "output": "transfer"},
+        {"output": Transfer(scale=10)},
     ],
     ids=str,
 )

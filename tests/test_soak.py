@@ -13,7 +13,7 @@ from hard_tables import COLUMNS, DTYPES, hard_table, labels_of_sizes
 from scipy import sparse
 from shared import dense, quick
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import Columns, LearnedMetric, RHVAEAugmenter
 
 _N_FITS = 200
 # Memory is compared between the fits before the 70th and the last ones: in the first 50,
@@ -67,13 +67,14 @@ def one_fit(seed, path):
     decoder = pick(*decoders)
     augmenter = quick(
         decoder=decoder,
-        metric=pick("learned", "posterior"),
+        metric=LearnedMetric(max_centroids=20),
         sampler=pick("auto", "hmc", "posterior", "prior"),
-        value_mapping=pick("auto", "nearest", "quantile", None),
-        scaling=pick("auto", "quantile"),
+        columns=Columns(
+            value_mapping=pick("auto", "nearest", "quantile", None),
+            scaling=pick("auto", "quantile"),
+        ),
         validation_fraction=pick(0.0, 0.3),
         shared=pick("auto", False, *[True] * (decoder != "direct")),
-        max_centroids=20,
         augmentation_factor=1.5,
         random_state=seed,
     )

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from shared import quick, table
 from sklearn.datasets import load_digits
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import HMC, LearnedMetric, Residual, RHVAEAugmenter
 from sklearn_pyraug._generation.fallback import smoothed_bootstrap
 from sklearn_pyraug._metadata import class_weights
 from sklearn_pyraug._serialization.archive import read_archive, write_archive
@@ -38,9 +38,9 @@ SETTINGS = {
     "direct": {"decoder": "direct"},
     "held out": {"validation_fraction": 0.3},
     "direct held out": {"decoder": "direct", "validation_fraction": 0.3},
-    "thinned": {"max_centroids": 5},
-    "direct thinned": {"decoder": "direct", "max_centroids": 5},
-    "neighbours": {"n_neighbors": 3},
+    "thinned": {"metric": LearnedMetric(max_centroids=5)},
+    "direct thinned": {"decoder": "direct", "metric": LearnedMetric(max_centroids=5)},
+    "neighbours": {"decoder": Residual(n_neighbors=3)},
     "small steps": {"batch_size": 8},
 }
 every_setting = pytest.mark.parametrize("setting", SETTINGS)
@@ -395,7 +395,7 @@ def test_training_follows_the_weights(decoder):
     X = np.r_[rng.normal(size=(80, 2)) + 8 * cluster[:, None], rng.normal(size=(20, 2)) - 8]
     y = np.repeat([0, 1], [80, 20])
     weights = np.r_[np.where(cluster, 99.0, 1.0), np.ones(20)]
-    augmenter = quick(decoder=decoder, shared=False, max_epochs=20, n_mcmc_steps=10)
+    augmenter = quick(decoder=decoder, shared=False, max_epochs=20, sampler=HMC(n_steps=10))
     augmenter.fit(X, y, sample_weight=weights)
     X_new, _ = augmenter.sample({0: 200})
     assert np.mean(X_new[:, 0] > 4) > 0.9

@@ -149,7 +149,8 @@ def resample(method, X, y, n_new, settings, seed):
     labels, sizes = np.unique(y, return_counts=True)
     counts = {int(label): int(size) + n_new for label, size in zip(labels, sizes, strict=True)}
     if method == "ours":
-        augmenter = RHVAEAugmenter(**{"sampling_strategy": counts, "random_state": seed} | settings)
+        augmenter = RHVAEAugmenter(sampling_strategy=counts, random_state=seed)
+        augmenter.set_params(**settings)
         return augmenter.fit_resample(X, y)
     sampler = SMOTE(sampling_strategy=counts, random_state=seed)
     rows, y_all = sampler.fit_resample(flat(X), y)

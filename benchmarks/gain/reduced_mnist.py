@@ -85,8 +85,8 @@ def main():
         "none": lambda seed: None,
         "SMOTE": lambda seed: SMOTE(sampling_strategy=target, random_state=seed),
         "RHVAE": lambda seed: RHVAEAugmenter(
-            sampling_strategy=target, random_state=seed, verbose=1, **parameters
-        ),
+            sampling_strategy=target, random_state=seed, verbose=1
+        ).set_params(**parameters),
     }
     results = {name: [] for name in methods}
     seconds = dict.fromkeys(methods, 0.0)

@@ -176,7 +176,8 @@ def _missing(y, counts):
 def _ours(split, features, counts, parameters):
     """Give RHVAEAugmenter the raw training rows: it scales by itself."""
     settings = {"sample_shape": split.sample_shape, **parameters}
-    augmenter = RHVAEAugmenter(sampling_strategy=counts, random_state=split.seed, **settings)
+    augmenter = RHVAEAugmenter(sampling_strategy=counts, random_state=split.seed)
+    augmenter.set_params(**settings)
     X, y = augmenter.fit_resample(split.X_train, split.y_train)
     n = len(split.y_train)
     return features.transform(X[n:]), y[n:]

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import ImageShape, RHVAEAugmenter
 
 from .files import (
     check_apart,
@@ -80,7 +80,7 @@ def augment(context, source, output, **options):
     try_writing(output, data)
 
     start = time.perf_counter()
-    augmenter = RHVAEAugmenter(**parameters)
+    augmenter = RHVAEAugmenter().set_params(**parameters)
     X, y = augmenter.fit_resample(data.X, data.y)
     write_data(
         output,
@@ -154,7 +154,8 @@ def read_training_data(source, speaker, options, parameters):
         parameters.setdefault("missing", "keep")
     if data.folder is not None:
         # A folder knows what a shape alone may leave open.
-        parameters.setdefault("channels", "first" if data.folder.kind == "colour" else "none")
+        channels = "first" if data.folder.kind == "colour" else "none"
+        parameters.setdefault("sample_shape", ImageShape(channels=channels))
     return data
 
 

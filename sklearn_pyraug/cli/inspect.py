@@ -61,7 +61,6 @@ def describe_model(path):
     # The head of the file, which `load` has checked.
     with zipfile.ZipFile(path) as archive:
         versions = json.loads(archive.read("meta.json"))["versions"]
-    defaults = type(model)().get_params()
     learned = (_of_embedder if isinstance(model, RHVAEEmbedder) else _of_augmenter)(model)
     return {
         "file": str(path),
@@ -73,12 +72,21 @@ def describe_model(path):
         "sample_shape": model.sample_shape_,
         **learned,
         "likelihood": model.likelihood_,
-        "parameters": {
-            name: value
-            for name, value in model.get_params().items()
-            if repr(value) != repr(defaults[name])
-        },
+        "parameters": dict(_changed(model)),
     }
+
+
+def _changed(estimator, prefix=""):
+    """Yield the names and values of the parameters that are not at their defaults."""
+    defaults = type(estimator)().get_params(deep=False)
+    for name, value in estimator.get_params(deep=False).items():
+        if repr(value) == repr(defaults[name]):
+            continue
+        if hasattr(value, "get_params"):
+            yield prefix + name, type(value).__name__
+            yield from _changed(value, f"{prefix}{name}__")
+        else:
+            yield prefix + name, value
 
 
 def _of_augmenter(augmenter):

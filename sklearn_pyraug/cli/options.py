@@ -8,7 +8,17 @@ from pathlib import Path
 
 import click
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import (
+    HMC,
+    MLP,
+    Checkpoint,
+    Columns,
+    ImageShape,
+    LearnedMetric,
+    Residual,
+    RHVAEAugmenter,
+    Transfer,
+)
 
 from .pyraug_config import read_pyraug_config, translate
 
@@ -38,7 +48,7 @@ PROG = "sklearn-pyraug"
 _SHAPE_SIGNS = "xX×"
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 # They take networks and objects, which text cannot express.
-_PYTHON_ONLY = ("callbacks", "encoder", "metric_network")
+_PYTHON_ONLY = ("callbacks", "metric__network")
 # Options that set one parameter each.
 _OPTION_PARAMETERS = {
     "factor": "augmentation_factor",
@@ -266,7 +276,17 @@ training_options = _apply(
 
 def settable_parameters():
     """Return the names of the parameters that the command line can set, sorted."""
-    return [name for name in sorted(RHVAEAugmenter().get_params()) if name not in _PYTHON_ONLY]
+    augmenter = RHVAEAugmenter(
+        sample_shape=ImageShape(),
+        columns=Columns(),
+        decoder=Residual(),
+        encoder=MLP(),
+        metric=LearnedMetric(),
+        sampler=HMC(),
+        output=Transfer(),
+        checkpoint=Checkpoint("folder"),
+    )
+    return sorted(augmenter.get_params().keys() - {*_PYTHON_ONLY})
 
 
 def parse_value(text):
@@ -461,6 +481,6 @@ def _typed(value):
 def _check_values(parameters):
     """Check the values by the estimator before any file is read."""
     try:
-        RHVAEAugmenter(**parameters)._validate_params()
+        RHVAEAugmenter().set_params(**parameters)._validate_params()
     except ValueError as error:
         raise click.UsageError(str(error)) from error

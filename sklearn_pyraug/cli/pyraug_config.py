@@ -13,11 +13,11 @@ __all__ = ["read_pyraug_config", "translate"]
 # By key, the parameter that takes its value as it is.
 _MODEL = {
     "latent_dim": "latent_dim",
-    "n_lf": "n_leapfrog",
-    "eps_lf": "leapfrog_step",
-    "beta_zero": "beta_zero",
-    "temperature": "temperature",
-    "regularization": "regularization",
+    "n_lf": "metric__n_leapfrog",
+    "eps_lf": "metric__leapfrog_step",
+    "beta_zero": "metric__beta_zero",
+    "temperature": "metric__temperature",
+    "regularization": "metric__regularization",
 }
 _TRAINING = {
     "max_epochs": "max_epochs",
@@ -27,9 +27,9 @@ _TRAINING = {
     "seed": "random_state",
 }
 _SAMPLER = {
-    "mcmc_steps_nbr": "n_mcmc_steps",
-    "n_lf": "n_mcmc_leapfrog",
-    "eps_lf": "mcmc_step_size",
+    "mcmc_steps_nbr": "sampler__n_steps",
+    "n_lf": "sampler__n_leapfrog",
+    "eps_lf": "sampler__step_size",
 }
 
 _OWN_NETWORK = (
@@ -50,7 +50,8 @@ _TRAINING_NOTES = {
     "steps_saving": lambda value: (
         None
         if value is None
-        else f"add --set checkpoint=FOLDER --set checkpoint_interval={value} to resume a killed run"
+        else "add --set checkpoint=FOLDER and "
+        f"--set checkpoint__interval={value} to resume a killed run"
     ),
     "verbose": "a terminal shows a progress bar; --quiet hides it",
 }
@@ -138,7 +139,7 @@ def translate(config, name):
     Returns
     -------
     parameters : dict
-        With ``decoder="direct"``: Pyraug has no other.
+        With the direct decoder, the learned metric and HMC: Pyraug has no others.
     notes : list of str
         One for each key that has no counterpart, in the order of the file.
 
@@ -152,12 +153,13 @@ def translate(config, name):
     >>> from sklearn_pyraug.cli.pyraug_config import translate
     >>> parameters, notes = translate({"n_lf": 5, "input_dim": 784}, "model_config.json")
     >>> parameters
-    {'decoder': 'direct', 'n_leapfrog': 5}
+    {'decoder': 'direct', 'metric': 'learned', 'sampler': 'hmc', 'metric__n_leapfrog': 5}
     >>> notes
     ['model_config.json: input_dim has no counterpart: read from the data']
     """
     kind = _kind(config, name)
-    parameters, notes = {"decoder": "direct"}, []
+    parameters = {"decoder": "direct", "metric": "learned", "sampler": "hmc"}
+    notes = []
     for key, value in config.items():
         if key in _MAPPED[kind]:
             parameters[_MAPPED[kind][key]] = value

@@ -50,7 +50,7 @@ def train(context, source, output, **options):
     match_strategy(parameters, labels)
 
     start = time.perf_counter()
-    augmenter = RHVAEAugmenter(**parameters)
+    augmenter = RHVAEAugmenter().set_params(**parameters)
     augmenter.fit(data.X, data.y)
     augmenter.save(output, overwrite=options["overwrite"])
     seconds = time.perf_counter() - start

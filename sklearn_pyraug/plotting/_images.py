@@ -56,7 +56,7 @@ def layout_of(augmenter, sample_shape=None):
     Tables have no shape, and signals one axis beside that of channels. Where `sample_shape` is
     given, it must be that of a picture.
     """
-    channels = getattr(augmenter, "channels", "auto")
+    channels = getattr(augmenter, "channels_", None) or "auto"
     if sample_shape is not None:
         return picture_layout(sample_shape, channels)
     asked = getattr(augmenter, "sample_shape", None)

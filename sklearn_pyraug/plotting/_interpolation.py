@@ -85,7 +85,7 @@ class InterpolationDisplay(Display):
         sample_shape : tuple of int, default=None
             Shape of one row as an image or volume; None takes ``augmenter.sample_shape_``. Where
             that is None, too, or a signal's, the rows are those of a table. The axis of channels
-            is found by ``augmenter.channels``, or as ``"auto"`` does.
+            is found by ``augmenter.channels_``, or as ``"auto"`` does.
         max_columns : int, default=6
             Largest number of a table's columns that are drawn.
         ax : matplotlib Axes or array of them, default=None

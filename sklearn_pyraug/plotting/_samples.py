@@ -229,7 +229,7 @@ class SyntheticSamplesDisplay(Display):
         sample_shape : tuple of int, default=None
             Shape of one row as an image or volume; None takes ``augmenter.sample_shape_``, or
             ``augmenter.sample_shape`` where it has no such attribute. The axis of channels is
-            found by ``augmenter.channels``, or as ``"auto"`` does.
+            found by ``augmenter.channels_``, or as ``"auto"`` does.
         kind : {"auto", "images", "marginals", "scatter"}, default="auto"
             What is drawn; ``"auto"``: images where there is the shape of an image or volume, else
             marginals.

@@ -239,7 +239,7 @@ def test_no_scaler_sees_test_rows(overlapping, monkeypatch):
     np.testing.assert_array_equal(seen[0], overlapping.X_train)
 
 
-@pytest.mark.parametrize("name", [*EXACT, "ours:max_epochs=1,hidden_layer_sizes=8"])
+@pytest.mark.parametrize("name", [*EXACT, "ours:max_epochs=1,encoder__hidden_layer_sizes=8"])
 def test_all_methods_reach_the_same_class_sizes(name, overlapping):
     counts = {0: 80, 1: 80}
     features = data.Features(overlapping.X_train, None)
@@ -330,12 +330,12 @@ def test_training_on_synthetic_rows_doubles_classes_that_do_not_grow(overlapping
 
 
 def test_names_of_methods_are_taken_apart():
-    name = "ours-balance:lr=1e-2,hidden_layer_sizes=(8, 4),decoder=direct,patience=None"
+    name = "ours-balance:lr=1e-2,encoder__hidden_layer_sizes=(8, 4),decoder=direct,patience=None"
     method = resamplers.parse(name)
     assert (method.base, method.balance) == ("ours", True)
     assert method.parameters == {
         "lr": 0.01,
-        "hidden_layer_sizes": (8, 4),
+        "encoder__hidden_layer_sizes": (8, 4),
         "decoder": "direct",
         "patience": None,
     }

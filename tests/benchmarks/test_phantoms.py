@@ -10,7 +10,7 @@ from scipy import stats
 
 from benchmarks.gain import phantoms
 
-QUICK = {"max_epochs": 2, "hidden_layer_sizes": (8,), "device": "cpu"}
+QUICK = {"max_epochs": 2, "encoder__hidden_layer_sizes": (8,), "device": "cpu"}
 
 
 @pytest.fixture
@@ -22,11 +22,17 @@ def args():
 
 
 def test_settings_are_literals_or_text():
-    texts = ["max_epochs=5", "decoder=direct", "hidden_layer_sizes=(8, 4)", "lr=1e-3", "x=a=b"]
+    texts = [
+        "max_epochs=5",
+        "decoder=direct",
+        "encoder__hidden_layer_sizes=(8, 4)",
+        "lr=1e-3",
+        "x=a=b",
+    ]
     assert phantoms.parse_settings(texts) == {
         "max_epochs": 5,
         "decoder": "direct",
-        "hidden_layer_sizes": (8, 4),
+        "encoder__hidden_layer_sizes": (8, 4),
         "lr": 1e-3,
         "x": "a=b",
     }

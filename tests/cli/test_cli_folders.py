@@ -16,7 +16,7 @@ image = pytest.importorskip("PIL.Image")
 
 QUICK = [
     *("--latent-dim", "2", "--device", "cpu"),
-    *("--set", "max_epochs=2", "--set", "hidden_layer_sizes=8"),
+    *("--set", "max_epochs=2", "--set", "encoder__hidden_layer_sizes=8"),
 ]
 SIZES = {"cat": 6, "dog": 9}
 

@@ -12,6 +12,7 @@ from sklearn_pyraug.cli.options import parse_value, settable_parameters
 from sklearn_pyraug.cli.pyraug_config import translate
 from sklearn_pyraug.io import save_table
 
+PYRAUGS = {"decoder": "direct", "metric": "learned", "sampler": "hmc"}
 MODEL = {
     "input_dim": 784,
     "latent_dim": 4,
@@ -55,11 +56,12 @@ def parameters_of(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = []
 
-    def record(**parameters):
-        made.append(parameters)
-        raise ValueError("stopped")
+    class Recorded:
+        def set_params(self, **parameters):
+            made.append(parameters)
+            raise ValueError("stopped")
 
-    monkeypatch.setattr(_cli_augment, "RHVAEAugmenter", record)
+    monkeypatch.setattr(_cli_augment, "RHVAEAugmenter", Recorded)
 
     def run(*options):
         assert cli.main(["augment", "rows.npz", "-o", "out.npz", *options]) == 1
@@ -115,7 +117,9 @@ def test_broken_literals_are_no_text(text):
 
 def test_every_parameter_but_networks_and_callbacks_can_be_set():
     parameters = set(RHVAEAugmenter().get_params())
-    assert parameters - set(settable_parameters()) == {"callbacks", "encoder", "metric_network"}
+    assert parameters - set(settable_parameters()) == {"callbacks"}
+    assert "sampler__n_steps" in settable_parameters()
+    assert "metric__network" not in settable_parameters()
 
 
 def test_defaults_are_the_estimators_and_seed_0(parameters_of):
@@ -126,7 +130,14 @@ def test_options_and_set_reach_the_estimator(parameters_of):
     parameters = parameters_of(
         *("--latent-dim", "3", "--seed", "5", "--device", "cpu", "--n-jobs", "-1"),
         *("--factor", "3", "--strategy", "minority"),
-        *("--set", "lr=1e-2", "--set", "hidden-layer-sizes=64,32", "--set", "patience=none"),
+        *(
+            "--set",
+            "lr=1e-2",
+            "--set",
+            "encoder--hidden-layer-sizes=64,32",
+            "--set",
+            "patience=none",
+        ),
     )
     assert parameters == {
         "latent_dim": 3,
@@ -136,7 +147,7 @@ def test_options_and_set_reach_the_estimator(parameters_of):
         "augmentation_factor": 3.0,
         "sampling_strategy": "minority",
         "lr": 0.01,
-        "hidden_layer_sizes": (64, 32),
+        "encoder__hidden_layer_sizes": (64, 32),
         "patience": None,
         "verbose": 0,
     }
@@ -170,7 +181,7 @@ def test_an_unknown_label_of_a_strategy_is_named(parameters_of, capsys):
         (["--set", "latent_dim=[3"], "check its brackets"),
         (["--set", "latent_dim=0"], "'latent_dim' parameter of RHVAEAugmenter must be"),
         (["--latent-dim", "many"], "'latent_dim' parameter of RHVAEAugmenter must be"),
-        (["--set", "encoder=Net"], "takes Python objects and cannot be set here"),
+        (["--set", "metric__network=Net"], "takes Python objects and cannot be set here"),
         (["--set", "callbacks=[]"], "takes Python objects"),
         (["--seed", "3", "--set", "random_state=4"], "random_state is given twice"),
         (["--seed", "-3"], "-3 is not in the range x>=0"),
@@ -196,14 +207,14 @@ def test_wrong_options_are_refused(options, match, parameters_of, capsys):
 def test_a_config_file_in_toml_or_json(parameters_of, tmp_path):
     (tmp_path / "run.toml").write_text(
         'per-class = 10\nseed = 3\nlatent_dim = "auto"\n'
-        '[parameters]\nlr = 0.01\nhidden_layer_sizes = [8, 4]\npatience = "none"\n'
+        '[parameters]\nlr = 0.01\nencoder__hidden_layer_sizes = [8, 4]\npatience = "none"\n'
     )
     expected = {
         "sampling_strategy": {"a": 12, "b": 12, "1": 12},
         "random_state": 3,
         "latent_dim": "auto",
         "lr": 0.01,
-        "hidden_layer_sizes": [8, 4],
+        "encoder__hidden_layer_sizes": [8, 4],
         "patience": None,
         "verbose": 0,
     }
@@ -213,7 +224,7 @@ def test_a_config_file_in_toml_or_json(parameters_of, tmp_path):
         "seed": 3,
         "latent-dim": "auto",
         "factor": None,
-        "parameters": {"lr": 0.01, "hidden_layer_sizes": [8, 4], "patience": None},
+        "parameters": {"lr": 0.01, "encoder__hidden_layer_sizes": [8, 4], "patience": None},
     }
     (tmp_path / "run.json").write_text(json.dumps(config))
     assert parameters_of("--config", "run.json") == expected
@@ -253,7 +264,7 @@ def test_the_command_line_goes_before_the_config_file(parameters_of, tmp_path):
             "[parameters]\nlrr = 3",
             "the parameter 'lrr', which does not exist; did you mean 'lr'",
         ),
-        ("[parameters]\nencoder = 'Net'", "takes Python objects"),
+        ("[parameters]\ncallbacks = 'Net'", "takes Python objects"),
     ],
 )
 def test_wrong_keys_of_a_config_file_are_named(text, match, parameters_of, tmp_path, capsys):
@@ -282,22 +293,22 @@ def test_pyraugs_three_files_are_translated(parameters_of, tmp_path, capsys):
         (tmp_path / f"{name}.json").write_text(json.dumps(config))
     options = [part for name in files for part in ("--pyraug-config", f"{name}.json")]
     expected = {
-        "decoder": "direct",
+        **PYRAUGS,
         "latent_dim": 4,
-        "n_leapfrog": 2,
-        "leapfrog_step": 0.001,
-        "beta_zero": 0.5,
-        "temperature": 1.5,
-        "regularization": 0.02,
+        "metric__n_leapfrog": 2,
+        "metric__leapfrog_step": 0.001,
+        "metric__beta_zero": 0.5,
+        "metric__temperature": 1.5,
+        "metric__regularization": 0.02,
         "batch_size": 20,
         "max_epochs": 7,
         "lr": 0.01,
         "patience": None,
         "random_state": 8,
         "device": "cpu",
-        "n_mcmc_steps": 12,
-        "n_mcmc_leapfrog": 15,
-        "mcmc_step_size": 0.03,
+        "sampler__n_steps": 12,
+        "sampler__n_leapfrog": 15,
+        "sampler__step_size": 0.03,
         "verbose": 0,
     }
     assert parameters_of(*options) == expected
@@ -326,26 +337,41 @@ def test_every_key_that_pyraug_writes_is_known():
         (RHVAESamplerConfig(), "sampler_config.json"),
     ):
         parameters, _ = translate(config.to_dict(), name)
-        RHVAEAugmenter(**parameters)._validate_params()
+        RHVAEAugmenter().set_params(**parameters)._validate_params()
 
 
 @pytest.mark.parametrize(
     ("config", "name", "parameters", "notes"),
     [
-        ({"n_lf": 3}, "model_config.json", {"n_leapfrog": 3}, []),
-        ({"n_lf": 3}, "rhvae_config.json", {"n_leapfrog": 3}, []),
-        ({"n_lf": 3}, "my_sampler_config.json", {"n_mcmc_leapfrog": 3}, []),
-        ({"n_lf": 3, "mcmc_steps_nbr": 5}, "x.json", {"n_mcmc_leapfrog": 3, "n_mcmc_steps": 5}, []),
-        ({"eps_lf": 0.1, "temperature": 2}, "x.json", {"leapfrog_step": 0.1, "temperature": 2}, []),
+        ({"n_lf": 3}, "model_config.json", {"metric__n_leapfrog": 3}, []),
+        ({"n_lf": 3}, "rhvae_config.json", {"metric__n_leapfrog": 3}, []),
+        ({"n_lf": 3}, "my_sampler_config.json", {"sampler__n_leapfrog": 3}, []),
+        (
+            {"n_lf": 3, "mcmc_steps_nbr": 5},
+            "x.json",
+            {"sampler__n_leapfrog": 3, "sampler__n_steps": 5},
+            [],
+        ),
+        (
+            {"eps_lf": 0.1, "temperature": 2},
+            "x.json",
+            {"metric__leapfrog_step": 0.1, "metric__temperature": 2},
+            [],
+        ),
         ({"uses_default_metric": False}, "x.json", {}, ["uses_default_metric has no counterpart"]),
         (
             {"max_epochs": 5, "steps_saving": 10},
             "x.json",
             {"max_epochs": 5},
-            ["checkpoint_interval=10"],
+            ["checkpoint__interval=10"],
         ),
-        ({"mcmc_steps_nbr": 5, "beta_zero": 0.3}, "x", {"n_mcmc_steps": 5}, ["not tempered"]),
-        ({"mcmc_steps_nbr": 5, "random_start": True}, "x", {"n_mcmc_steps": 5}, ["random_start"]),
+        ({"mcmc_steps_nbr": 5, "beta_zero": 0.3}, "x", {"sampler__n_steps": 5}, ["not tempered"]),
+        (
+            {"mcmc_steps_nbr": 5, "random_start": True},
+            "x",
+            {"sampler__n_steps": 5},
+            ["random_start"],
+        ),
         (
             {"train_early_stopping": 50, "eval_early_stopping": 9},
             "training_config.json",
@@ -356,7 +382,7 @@ def test_every_key_that_pyraug_writes_is_known():
 )
 def test_single_keys_of_pyraug(config, name, parameters, notes):
     translated, told = translate(config, name)
-    assert translated == {"decoder": "direct"} | parameters
+    assert translated == PYRAUGS | parameters
     assert len(told) == len(notes)
     assert all(part in note for part, note in zip(notes, told, strict=True))
 

@@ -16,7 +16,7 @@ from sklearn_pyraug.io import load_table, save_table
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
 COMMAND = [sys.executable, "-m", "sklearn_pyraug"]
-QUICK = ["--device", "cpu", "--set", "max_epochs=2", "--set", "hidden_layer_sizes=8"]
+QUICK = ["--device", "cpu", "--set", "max_epochs=2", "--set", "encoder__hidden_layer_sizes=8"]
 # Longer than anybody waits.
 ENDLESS = ["--device", "cpu", "--set", "max_epochs=10000000", "--set", "patience=none"]
 
@@ -101,7 +101,7 @@ def test_a_stop_while_training(
     assert cli.main([*arguments, *QUICK]) == 0
     before = contents(folder)
     state = tmp_path_factory.mktemp("state")
-    kept = ["--set", f"checkpoint={state}", "--set", "checkpoint_interval=1"]
+    kept = ["--set", f"checkpoint={state}", "--set", "checkpoint__interval=1"]
     process = start(folder, *arguments, "--overwrite", *ENDLESS, *kept)
     try:
         note = process.stderr.readline()

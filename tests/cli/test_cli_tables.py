@@ -18,7 +18,7 @@ pd = pytest.importorskip("pandas")
 
 QUICK = [
     *("--latent-dim", "2", "--device", "cpu"),
-    *("--set", "max_epochs=2", "--set", "hidden_layer_sizes=8"),
+    *("--set", "max_epochs=2", "--set", "encoder__hidden_layer_sizes=8"),
 ]
 
 
@@ -359,7 +359,8 @@ def test_inspect(model, capsys):
     assert told["decoder"] == "residual"
     assert told["epochs"] == "ill 2, well 2"
     assert told["parameters"] == (
-        "hidden_layer_sizes 8, latent_dim 2, max_epochs 2, missing keep, random_state 0"
+        "encoder MLP, encoder__hidden_layer_sizes 8, latent_dim 2, max_epochs 2, missing keep, "
+        "random_state 0"
     )
     run("inspect", model, "--json")
     told = json.loads(capsys.readouterr().out)

@@ -14,7 +14,7 @@ from shared import quick, table
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_pyraug import _base
+from sklearn_pyraug import Checkpoint, _base
 from sklearn_pyraug._generation import checkpoint as _checkpoint
 from sklearn_pyraug._generation.cache import digest
 from sklearn_pyraug._serialization.archive import read_archive, write_archive
@@ -67,8 +67,9 @@ def data(case):
     return table((25, 17, 8), n_features=16 if case == "deformation" else 4)
 
 
-def augmenter(case, folder=None, **changes):
-    parameters = {"max_epochs": N_EPOCHS, "checkpoint_interval": 1, "checkpoint": folder}
+def augmenter(case, folder=None, interval=1, **changes):
+    checkpoint = folder and Checkpoint(folder, interval=interval)
+    parameters = {"max_epochs": N_EPOCHS, "checkpoint": checkpoint}
     return quick(**{**parameters, **CASES.get(case, {}), **changes})
 
 
@@ -106,8 +107,8 @@ def test_a_training_that_was_killed_arrives_at_the_same_weights(
 ):
     undisturbed = result(augmenter(case).fit(*data(case)))
     for n in (1, 4, 9, 3):
-        kill(case, tmp_path, n, monkeypatch, checkpoint_interval=interval)
-    went_on = augmenter(case, tmp_path, checkpoint_interval=interval).fit(*data(case))
+        kill(case, tmp_path, n, monkeypatch, interval=interval)
+    went_on = augmenter(case, tmp_path, interval=interval).fit(*data(case))
     assert result(went_on) == undisturbed
 
 

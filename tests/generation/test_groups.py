@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 import pytest
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import HMC, MLP, RHVAEAugmenter
 from sklearn_pyraug._generation import fit as _parallel
 from sklearn_pyraug._generation.fit import plan_groups
 
@@ -75,9 +75,16 @@ def test_groups_do_not_depend_on_the_number_of_jobs(monkeypatch):
     for n_jobs in (None, 1, 2, 3):
         seen.append(set())
         augmenter = RHVAEAugmenter(
-            max_epochs=2, hidden_layer_sizes=(60,), latent_dim=2, batch_size=10,
-            n_mcmc_steps=2, n_jobs=n_jobs, random_state=0, device="cpu", decoder="direct",
-        )  # fmt: skip
+            max_epochs=2,
+            encoder=MLP((60,)),
+            latent_dim=2,
+            batch_size=10,
+            sampler=HMC(n_steps=2),
+            n_jobs=n_jobs,
+            random_state=0,
+            device="cpu",
+            decoder="direct",
+        )
         with joblib.parallel_config("threading"):
             augmenter.fit(X, y)
     assert len(seen[0]) > 1

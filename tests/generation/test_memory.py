@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
-from sklearn_pyraug import Pipeline
+from sklearn_pyraug import Columns, LearnedMetric, Pipeline, Residual, Transfer
 from sklearn_pyraug._generation import cache as _cache
 from sklearn_pyraug._generation import fit as _parallel
 from sklearn_pyraug._generation import sample as _sampling
@@ -94,10 +94,10 @@ def test_fit_and_fit_resample_share_a_training(tmp_path, counted):
         {"random_state": 1},
         {"latent_dim": 3},
         {"validation_fraction": 0.3},
-        {"n_neighbors": 3},
+        {"decoder": Residual(n_neighbors=3)},
         {"metric": "posterior"},
-        {"max_centroids": 5},
-        {"scaling": "quantile"},
+        {"metric": LearnedMetric(max_centroids=5)},
+        {"columns": Columns(scaling="quantile")},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -134,9 +134,9 @@ def test_versions_are_part_of_the_key(tmp_path, counted, monkeypatch):
     [
         {"sampler": "prior"},
         {"output": "mean"},
-        {"transfer_scale": 0.5},
-        {"residual_share": 0.0},
-        {"value_mapping": None},
+        {"output": Transfer(scale=0.5)},
+        {"output": Transfer(residual=0.0)},
+        {"columns": Columns(value_mapping=None)},
         {"n_jobs": 2},
         {"verbose": 0},
         {"augmentation_factor": 3.0},

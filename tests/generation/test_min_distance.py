@@ -8,7 +8,7 @@ from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from shared import dense, kinds, numbers, quick, root_mean_square, table
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import Columns, LearnedMetric, RHVAEAugmenter, Transfer
 from sklearn_pyraug._generation import sample as _sampling
 from sklearn_pyraug._generation.fitted import FittedGenerators
 from sklearn_pyraug._generation.jobs import Execution
@@ -18,7 +18,7 @@ from sklearn_pyraug._neighbors import Spacing, find_spacing
 from sklearn_pyraug.rhvae import Output, SamplerSettings
 
 # Draws that stay where they start: the codes move little, and little of a difference is taken.
-NEAR = {"temperature": 1e-3, "transfer_scale": 1e-4}
+NEAR = {"metric": LearnedMetric(temperature=1e-3), "output": Transfer(scale=1e-4)}
 
 
 def spread(n, n_columns=3, seed=0):
@@ -34,7 +34,9 @@ def nearest(augmenter, X, X_new):
 
 def near(**parameters):
     """Return an augmenter whose rows are close to real ones, but for the longest steps."""
-    return quick(transfer_scale=(0.01, 1.0), **parameters)
+    if parameters.get("decoder") != "direct":
+        parameters = {"output": Transfer(scale=(0.01, 1.0))} | parameters
+    return quick(**parameters)
 
 
 @pytest.mark.parametrize("distance", ["auto", 0.1])
@@ -67,7 +69,7 @@ def test_no_row_is_closer_than_min_distance(distance, kind):
     [
         {"decoder": "direct"},
         {"shared": False},
-        {"value_mapping": None, "output": "draw"},
+        {"columns": Columns(value_mapping=None), "output": "draw"},
     ],
     ids=str,
 )
@@ -84,9 +86,9 @@ def test_with_other_settings(parameters):
 def test_values_that_are_mapped_by_rank():
     """Rows depend on each other: some remain, fewer than without, and the warning has the count."""
     X, y = table((14, 10, 7))
-    before = near(value_mapping="quantile")
+    before = near(columns=Columns(value_mapping="quantile"))
     before.fit_resample(X, y)
-    augmenter = near(value_mapping="quantile", min_distance="auto")
+    augmenter = near(columns=Columns(value_mapping="quantile"), min_distance="auto")
     with pytest.warns(UserWarning, match="new rows are closer") as seen:
         augmenter.fit_resample(X, y)
     n_close = augmenter.privacy_.n_close

@@ -7,13 +7,13 @@ import pytest
 from shared import kinds, numbers, quick, root_mean_square, table
 from sklearn.datasets import load_iris
 
-from sklearn_pyraug import RHVAEAugmenter, _neighbors
+from sklearn_pyraug import LearnedMetric, RHVAEAugmenter, Transfer, _neighbors
 from sklearn_pyraug._neighbors import Spacing
 from sklearn_pyraug.metrics import PrivacyCounts, PrivacyReport
 from sklearn_pyraug.metrics._privacy import privacy_report
 
 # Draws that stay where they start: the codes move little, and little of a difference is taken.
-NEAR = {"temperature": 1e-3, "transfer_scale": 1e-4}
+NEAR = {"metric": LearnedMetric(temperature=1e-3), "output": Transfer(scale=1e-4)}
 
 
 def spread(n, n_columns=3, seed=0):

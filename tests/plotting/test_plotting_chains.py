@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
-from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug import HMC, RHVAEAugmenter
 from sklearn_pyraug.plotting import ChainDiagnosticsDisplay
 
 pytest.importorskip("matplotlib")
@@ -134,7 +134,9 @@ def test_an_axes_that_cannot_be_parted_is_refused():
 
 def test_chains_of_a_trained_augmenter_are_drawn():
     X, y = load_iris(return_X_y=True)
-    augmenter = RHVAEAugmenter(decoder="direct", max_epochs=1, n_mcmc_steps=4, random_state=0)
+    augmenter = RHVAEAugmenter(
+        decoder="direct", max_epochs=1, sampler=HMC(n_steps=4), random_state=0
+    )
     augmenter.fit_resample(X, y)
     display = ChainDiagnosticsDisplay.from_estimator(augmenter)
     expected = [info["step_size"] for info in augmenter.sampler_info_.values()]

@@ -7,7 +7,7 @@ from shared import arrays, quick
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import cross_val_score
 
-from sklearn_pyraug import AugmentedClassifier, Pipeline
+from sklearn_pyraug import AugmentedClassifier, ImageShape, Pipeline
 from sklearn_pyraug._preprocessing.images import (
     flat_rows,
     image_layout,
@@ -146,7 +146,9 @@ def test_origin_distances_with_channels_last():
 def test_channels_decide_what_is_warped_together():
     X, y = arrays((3, 8, 9))
     as_colours = quick(augmentation_factor=2).fit_resample(X, y)[0]
-    as_volume = quick(augmentation_factor=2, channels="none").fit_resample(X, y)[0]
+    as_volume = quick(augmentation_factor=2, sample_shape=ImageShape(channels="none")).fit_resample(
+        X, y
+    )[0]
     assert as_volume.shape == as_colours.shape
     assert not np.array_equal(as_volume, as_colours)
 

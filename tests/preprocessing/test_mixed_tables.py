@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import nn
 
-from sklearn_pyraug import AugmentedClassifier, RHVAEAugmenter
+from sklearn_pyraug import HMC, MLP, AugmentedClassifier, Columns, RHVAEAugmenter
 
 SPECIES = ["Adelie", "Chinstrap", "Gentoo"]
 SIZES = [152, 68, 124]
@@ -73,8 +73,8 @@ def resampled(request):
         missing="keep",
         decoder=request.param,
         max_epochs=60,
-        hidden_layer_sizes=(64,),
-        n_mcmc_steps=15,
+        encoder=MLP((64,)),
+        sampler=HMC(n_steps=15),
         device="cpu",
         random_state=0,
     )
@@ -408,7 +408,7 @@ def test_in_a_classifier_of_mixed_tables():
 @pytest.mark.parametrize("scaling", ["auto", "standard", "quantile"])
 def test_values_stay_in_range(value_mapping, scaling):
     X, y = penguins()
-    augmenter = quick(missing="keep", value_mapping=value_mapping, scaling=scaling)
+    augmenter = quick(missing="keep", columns=Columns(value_mapping=value_mapping, scaling=scaling))
     X_new, _ = augmenter.fit(X, y).sample(30)
     assert_series_equal(X_new.dtypes, X.dtypes)
     numbers = X.select_dtypes("number").columns
@@ -419,14 +419,18 @@ def test_values_stay_in_range(value_mapping, scaling):
 @pytest.mark.usefixtures("either_decoder")
 def test_nearest_values_are_observed():
     X, y = table()
-    new = quick(value_mapping="nearest", augmentation_factor=2).fit_resample(X, y)[0][40:]
+    new = quick(columns=Columns(value_mapping="nearest"), augmentation_factor=2).fit_resample(X, y)[
+        0
+    ][40:]
     assert all(np.isin(new[:, j], X[:, j]).all() for j in range(4))
 
 
 @pytest.mark.usefixtures("either_decoder")
 def test_quantiles_are_those_of_the_class():
     X, y = table()
-    augmenter = quick(value_mapping="quantile", sampling_strategy={0: 40, 1: 24, 2: 16})
+    augmenter = quick(
+        columns=Columns(value_mapping="quantile"), sampling_strategy={0: 40, 1: 24, 2: 16}
+    )
     X_res, y_res = augmenter.fit_resample(X, y)
     for k in range(3):
         real, new = X[y == k], X_res[40:][y_res[40:] == k]

@@ -36,6 +36,7 @@ LAYERS = [
     {"_config", "_generation", "_serialization", "metrics"},
     {"_preprocessing", "datasets", "io", "rhvae"},
     {
+        "_components",
         "_metadata",
         "_neighbors",
         "_random",

@@ -13,22 +13,25 @@ from shared import table
 from sklearn.exceptions import NotFittedError
 from test_model_file import JUNK, MALFORMED, assert_same, at, changed, fitted, images, places
 
-from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
+from sklearn_pyraug import MLP, Columns, LearnedMetric, RHVAEAugmenter, RHVAEEmbedder
 from sklearn_pyraug._serialization.archive import read_archive, write_archive
 from sklearn_pyraug.cli import main as cli
 
-QUICK = {"max_epochs": 2, "hidden_layer_sizes": (8,), "device": "cpu", "random_state": 0}
+QUICK = {"max_epochs": 2, "encoder": MLP((8,)), "device": "cpu", "random_state": 0}
 NUMBERS = table()[0]
 CASES = {
     "table": (NUMBERS, {}),
     "float32": (NUMBERS.astype(np.float32), {"validation_fraction": 0.2}),
     "dataframe": (pd.DataFrame(NUMBERS, columns=list("abcd")), {"latent_dim": 3}),
-    "quantiles": (NUMBERS**3, {"scaling": "quantile", "n_leapfrog": 0}),
+    "quantiles": (
+        NUMBERS**3,
+        {"columns": Columns(scaling="quantile"), "metric": LearnedMetric(n_leapfrog=0)},
+    ),
     "two values": (NUMBERS > 1, {"random_state": np.random.RandomState(0)}),
     "flat images": (images()[0].reshape(24, 64), {}),
-    "images": (images()[0], {"networks": "conv"}),
-    "colours": (images((8, 8, 3))[0], {"networks": "mlp"}),
-    "volumes": (np.repeat(images()[0][:, None], 5, 1), {"networks": "conv"}),
+    "images": (images()[0], {"encoder": "conv"}),
+    "colours": (images((8, 8, 3))[0], {"encoder": "mlp"}),
+    "volumes": (np.repeat(images()[0][:, None], 5, 1), {"encoder": "conv"}),
 }
 cases = pytest.mark.parametrize("case", CASES)
 # These change what an embedder's file does not have, or has as the default.
@@ -110,7 +113,7 @@ def test_another_class_is_named_with_its_own(path, tmp_path):
 def test_refusals(path):
     with pytest.raises(NotFittedError):
         RHVAEEmbedder().save(path)
-    changed_since = copy.deepcopy(embedder_of("table")).set_params(hidden_layer_sizes=(9,))
+    changed_since = copy.deepcopy(embedder_of("table")).set_params(encoder__hidden_layer_sizes=(9,))
     with pytest.raises(ValueError, match="parameters are not those of the last fit"):
         changed_since.save(path)
     assert not path.exists()

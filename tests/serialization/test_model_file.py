@@ -20,11 +20,21 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 from scipy import sparse
 from shared import QUICK, table
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
 import sklearn_pyraug
-from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
+from sklearn_pyraug import (
+    MLP,
+    Columns,
+    LearnedMetric,
+    PosteriorMetric,
+    Residual,
+    RHVAEAugmenter,
+    RHVAEEmbedder,
+    Transfer,
+)
 from sklearn_pyraug._model_file import _DATA_PARAMETERS
 from sklearn_pyraug._serialization.archive import read_archive, write_archive
 
@@ -126,7 +136,11 @@ OF_THE_CALLER = {
 }
 GENERATOR = "state._generators.trained.0.generator"
 WEIGHTS = f"{GENERATOR}.stack.tensors.encoder.net.layers.0.weight"
-OWN = {"encoder": Encoder, "decoder": ReferenceDecoder, "metric_network": metric_network}
+OWN = {
+    "encoder": Encoder,
+    "decoder": ReferenceDecoder,
+    "metric": LearnedMetric(network=metric_network),
+}
 WIDE = np.random.default_rng(0).normal(size=(16, 40)).astype(np.float32), np.arange(16) % 2
 SMALL_CLASS = table((20, 12, 2))
 SPARSE = sparse.random(30, 5, 0.5, format="csr", random_state=0), np.arange(30) % 3
@@ -137,32 +151,31 @@ CASES = {
     "float16": (table()[0].astype(np.float16), table()[1], {}),
     "big-endian": (table()[0].astype(">f8"), table()[1], {}),
     "longdouble": (table()[0].astype(np.longdouble), table()[1], {}),
-    "uint16": ((9 * table()[0] + 99).astype(np.uint16), table()[1], {"value_mapping": "nearest"}),
+    "uint16": (
+        (9 * table()[0] + 99).astype(np.uint16),
+        table()[1],
+        {"columns": Columns(value_mapping="nearest")},
+    ),
     "uint64": ((table()[0] * 2**60).astype(np.int64).astype(np.uint64), table()[1], {}),
     "float labels": (table()[0], np.array([0.0, -1e15, 2.0])[table()[1]], {}),
     "text labels": (table()[0], np.array(["a", "", "ä ö"])[table()[1]], {}),
     "object labels": (table()[0], np.array(["a", "b", "c"], dtype=object)[table()[1]], {}),
-    "quantiles": (*table(), {"value_mapping": "quantile", "scaling": "quantile"}),
-    "no mapping": (*table(), {"value_mapping": None, "validation_fraction": 0.2}),
-    "draws": (*table(), {"output": "draw", "transfer_scale": 0.5, "lr": np.float32(1e-3)}),
+    "quantiles": (*table(), {"columns": Columns(value_mapping="quantile", scaling="quantile")}),
+    "no mapping": (*table(), {"columns": Columns(value_mapping=None), "validation_fraction": 0.2}),
+    "draws": (*table(), {"output": Transfer(scale=0.5), "lr": np.float32(1e-3)}),
     "direct": (*table(), {"decoder": "direct"}),
-    "few centroids": (*table(), {"decoder": "direct", "max_centroids": 5}),
+    "few centroids": (*table(), {"decoder": "direct", "metric": LearnedMetric(max_centroids=5)}),
     "posterior metric": (
         *table(),
-        {
-            "decoder": "direct",
-            "metric": "posterior",
-            "temperature": "auto",
-            "regularization": "auto",
-        },
+        {"decoder": "direct", "metric": PosteriorMetric(regularization="auto")},
     ),
     "random walk": (*table(), {"decoder": "direct", "sampler": "random_walk"}),
     "geodesic": (*table(), {"sampler": "geodesic"}),
-    "prior": (*table(), {"sampler": "prior", "n_neighbors": 3}),
+    "prior": (*table(), {"sampler": "prior", "decoder": Residual(n_neighbors=3)}),
     "per class": (*table(), {"shared": False}),
     "small class": (*SMALL_CLASS, {"decoder": "direct"}),
     "smaller classes": (*table((3, 2)), {"shared": True}),
-    "wide": (*WIDE, {"max_centroids": 6}),
+    "wide": (*WIDE, {"metric": LearnedMetric(max_centroids=6)}),
     "binary": ((table((20, 20), 8)[0] > 1).astype(int), table((20, 20))[1], {"decoder": "direct"}),
     "mixed": (*frame(), {"missing": "keep"}),
     "mixed, direct": (*frame(), {"missing": "keep", "decoder": "direct"}),
@@ -183,11 +196,11 @@ CASES = {
     "sparse frame": (pd.DataFrame.sparse.from_spmatrix(SPARSE[0]), SPARSE[1], {}),
     "flat images": (images()[0].reshape(24, 64), images()[1], {"sample_shape": [8, 8]}),
     "images": (*images(), {}),
-    "images, perceptrons": (*images(), {"networks": "mlp"}),
+    "images, perceptrons": (*images(), {"encoder": "mlp"}),
     "images, residual": (*images(), {"decoder": "residual"}),
     "large images": (*images((70, 20)), {}),
-    "large colours": (*images((66, 20, 3)), {"networks": "mlp", "shared": False}),
-    "images, direct": (*images(), {"networks": "conv", "decoder": "direct"}),
+    "large colours": (*images((66, 20, 3)), {"encoder": "mlp", "shared": False}),
+    "images, direct": (*images(), {"encoder": "conv", "decoder": "direct"}),
     "colours": (*images((8, 8, 3)), {}),
     "volumes": (np.repeat(images()[0][:, None], 5, 1), images()[1], {}),
     "own networks": (*table(), OWN),
@@ -205,7 +218,8 @@ def fitted(case):
 
 def networks(augmenter):
     """Return the networks that `load` asks for."""
-    own = {name: getattr(augmenter, name) for name in OWN}
+    own = {name: getattr(augmenter, name) for name in ("encoder", "decoder")}
+    own["metric_network"] = getattr(augmenter.metric, "network", None)
     return {name: spec for name, spec in own.items() if callable(spec)}
 
 
@@ -250,6 +264,13 @@ def assert_same(one, two, where):
         pairs = (dict(m.state_dict()) | {"settings": m.settings} for m in (one, two))
         assert_same(*pairs, where)
         assert one.training == two.training, where
+    elif isinstance(one, BaseEstimator):
+        # Arrays among the parameters come back as lists.
+        plain = (
+            {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in e.get_params().items()}
+            for e in (one, two)
+        )
+        assert_same(*plain, where)
     elif isinstance(one, np.random.RandomState):
         assert_same(one.get_state(), two.get_state(), where)
     elif isinstance(one, torch.Tensor):
@@ -295,7 +316,7 @@ def test_every_attribute_comes_back(case, path):
     augmenter = copy.deepcopy(fitted(case))
     augmenter.save(path)
     loaded = load(path, **networks(augmenter))
-    given = {name: None for name in networks(augmenter)}
+    given = dict.fromkeys(["decoder", "encoder", "metric"] if case.startswith("own") else [])
     for name, value in (vars(augmenter) | given).items():
         assert hasattr(loaded, name), f"{name} is not in the file: annotate it in _model_file"
         assert_same(value, (vars(loaded) | given)[name], name)
@@ -342,8 +363,8 @@ def test_parameters(sampling_strategy, path):
     """Those that are data come back; numbers of numpy are then Python's, and arrays lists."""
     augmenter = quick(
         sampling_strategy=sampling_strategy,
-        transfer_scale=[0.5, np.float64(0.9)],
-        hidden_layer_sizes=np.array([8, 4]),
+        output=Transfer(scale=[0.5, np.float64(0.9)]),
+        encoder=MLP(np.array([8, 4])),
         patience=None,
         n_jobs=1,
         verbose=0,
@@ -355,8 +376,8 @@ def test_parameters(sampling_strategy, path):
     assert b"cache" not in path.read_bytes()
     loaded = RHVAEAugmenter.load(path, n_jobs=2)
     of_the_caller = {"memory": None, "checkpoint": None, "device": "auto", "n_jobs": 2}
-    for name, value in (augmenter.get_params() | of_the_caller).items():
-        value = value.tolist() if isinstance(value, np.ndarray) else value
+    held = augmenter.get_params(deep=False) | of_the_caller
+    for name, value in held.items():
         assert_same(value, loaded.get_params()[name], name)
     with pytest.raises(TypeError, match="latent_dim is in the file"):
         RHVAEAugmenter.load(path, latent_dim=2)
@@ -448,7 +469,7 @@ def test_unknown_types_are_named_before_anything_is_written(name, value, match, 
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"hidden_layer_sizes": (9,)}, {"decoder": "direct"}, {"encoder": Encoder}],
+    [{"encoder": MLP((9,))}, {"decoder": "direct"}, {"encoder": Encoder}],
     ids=str,
 )
 def test_parameters_changed_after_fit(parameters, path):

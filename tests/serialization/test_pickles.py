@@ -162,10 +162,10 @@ HELD_BY_SKOPS = {
 def test_skops_before_fit(make, parameters):
     augmenter = quick(**parameters)
     data = skops.io.dumps(augmenter)
-    own = {"sklearn_pyraug._augmenter.RHVAEAugmenter", f"{__name__}.OwnEncoder"}
-    assert set(skops.io.get_untrusted_types(data=data)) <= own
+    types = set(skops.io.get_untrusted_types(data=data))
+    assert all(name.startswith("sklearn_pyraug.") for name in types - {f"{__name__}.OwnEncoder"})
     twin = by_skops(augmenter)
-    assert twin.get_params() == augmenter.get_params()
+    assert repr(twin) == repr(augmenter)
     X, y = make()
     assert_array_equal(twin.fit_resample(X, y)[0], augmenter.fit_resample(X, y)[0])
 
@@ -184,4 +184,4 @@ def test_skops_after_fit(decoder, tmp_path):
     loaded = RHVAEAugmenter.load(tmp_path / "model.pyraug")
     assert_array_equal(loaded.sample(2)[0], augmenter.sample(2)[0])
     # What it was made with, without what it has learned, is held.
-    assert by_skops(clone(augmenter)).get_params() == augmenter.get_params()
+    assert repr(by_skops(clone(augmenter))) == repr(augmenter)

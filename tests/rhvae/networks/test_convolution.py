@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_array_equal
 from shared import arrays, quick
 
+from sklearn_pyraug import LearnedMetric
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack, n_weights
 from sklearn_pyraug.rhvae.networks.conv import (
     ConvDecoder,
@@ -153,7 +154,10 @@ def stack_of(augmenter):
 def test_convolutional_networks(decoder, shape, n_leapfrog):
     X, y = arrays(shape)
     augmenter = quick(
-        networks="conv", decoder=decoder, n_leapfrog=n_leapfrog, augmentation_factor=2
+        encoder="conv",
+        decoder=decoder,
+        metric=LearnedMetric(n_leapfrog=n_leapfrog),
+        augmentation_factor=2,
     )
     X_new, _ = augmenter.fit_resample(X, y)
     assert X_new.shape == (48, *shape)
@@ -168,7 +172,7 @@ def test_convolutional_networks(decoder, shape, n_leapfrog):
 def test_training_lowers_the_loss():
     X, y = arrays((9, 10), n=40)
     for decoder in ("direct", "deformation"):
-        augmenter = quick(networks="conv", decoder=decoder, max_epochs=40, lr=3e-3).fit(X, y)
+        augmenter = quick(encoder="conv", decoder=decoder, max_epochs=40, lr=3e-3).fit(X, y)
         for record in augmenter.history_.values():
             assert np.min(record.train_loss[-5:]) < np.min(record.train_loss[:3]) - 1
 
@@ -176,11 +180,12 @@ def test_training_lowers_the_loss():
 def test_which_networks_are_the_default():
     X, y = arrays((8, 9))
     assert isinstance(stack_of(quick().fit(X, y)).encoder, ConvPairEncoder)
-    assert isinstance(stack_of(quick(networks="mlp").fit(X, y)).encoder, PairEncoder)
+    assert isinstance(stack_of(quick(encoder="mlp").fit(X, y)).encoder, PairEncoder)
     assert not isinstance(stack_of(quick(decoder="direct").fit(X, y)).encoder, ConvEncoder)
     large, y = arrays((101, 102), n=8)
     assert isinstance(
-        stack_of(quick(decoder="direct", n_leapfrog=0).fit(large, y)).encoder, ConvEncoder
+        stack_of(quick(decoder="direct", metric=LearnedMetric(n_leapfrog=0)).fit(large, y)).encoder,
+        ConvEncoder,
     )
 
 
@@ -195,4 +200,4 @@ def test_results_do_not_depend_on_jobs(n_jobs):
 def test_tables_have_no_convolutions():
     X, y = arrays((8, 9))
     with pytest.raises(ValueError, match=r"networks='conv' reads images.*sample_shape None\. Pass"):
-        quick(networks="conv", sample_shape=None).fit(X.reshape(len(X), -1), y)
+        quick(encoder="conv", sample_shape=None).fit(X.reshape(len(X), -1), y)

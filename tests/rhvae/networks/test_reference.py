@@ -8,6 +8,7 @@ import torch
 from shared import quick, table
 from torch import nn
 
+from sklearn_pyraug import Columns, LearnedMetric
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
 from sklearn_pyraug.rhvae.likelihoods.mixed import Block, CodeLayout
 from sklearn_pyraug.rhvae.networks.mlp import MLPEncoder, MLPMetric, takes_reference
@@ -138,7 +139,7 @@ def deformation(shape, n_channels, seed=0, likelihood="isotropic"):
 @pytest.mark.parametrize(("shape", "n_channels"), IMAGES)
 @pytest.mark.parametrize("likelihood", ["isotropic", "bernoulli"])
 def test_without_parameters_the_mean_is_the_reference_image(shape, n_channels, likelihood):
-    stack = deformation(shape, n_channels, likelihood=likelihood)
+    stack = deformation(shape, n_channels, columns=Columns(likelihood=likelihood))
     silence(stack.decoder.net)
     r, z = uniform(0, K, B, math.prod(shape)), draw(1, K, B, d)
     got = stack.likelihood.mean(stack.decode(z, r))
@@ -301,7 +302,9 @@ def test_who_takes_a_reference(spec, expected):
 @pytest.mark.parametrize("output", ["mean", "transfer"])
 def test_decoder_of_the_user_that_takes_a_reference(decoder, output):
     X, y = table()
-    augmenter = quick(decoder=decoder, output=output, augmentation_factor=2, value_mapping=None)
+    augmenter = quick(
+        decoder=decoder, output=output, augmentation_factor=2, columns=Columns(value_mapping=None)
+    )
     X_res, y_res = augmenter.fit_resample(X, y)
     assert augmenter.decoder_ == "custom"
     new, origins = X_res[len(X) :], augmenter.origin_indices_[len(X) :]
@@ -318,12 +321,14 @@ def test_networks_of_the_user_that_take_a_reference():
     X, y = table()
     networks = {"decoder": Nudge, "encoder": PairwiseEncoder, "metric_network": PairwiseMetric}
     for sampler in ("posterior", "hmc"):
-        augmenter = quick(sampler=sampler, n_leapfrog=2, **networks).fit(X, y)
+        augmenter = quick(sampler=sampler, metric=LearnedMetric(n_leapfrog=2), **networks).fit(X, y)
         assert np.isfinite(augmenter.sample(5)[0]).all()
     # They may be combined with the package's decoders, and with encoders that see x alone.
     for decoder in ("residual", Nudge):
         for encoder in (None, PairwiseEncoder):
-            augmenter = quick(decoder=decoder, encoder=encoder, metric_network=PairwiseMetric)
+            augmenter = quick(
+                decoder=decoder, encoder=encoder, metric=LearnedMetric(network=PairwiseMetric)
+            )
             assert np.isfinite(augmenter.fit(X, y).sample(5)[0]).all()
 
 

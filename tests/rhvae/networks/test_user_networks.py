@@ -16,6 +16,7 @@ from numpy.testing import assert_array_equal
 from shared import quick, table
 from torch import nn
 
+from sklearn_pyraug import LearnedMetric
 from sklearn_pyraug._generation.fit import plan_groups
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack, networks_in_turn
 from sklearn_pyraug.rhvae.networks.mlp import n_tril
@@ -763,7 +764,7 @@ def test_a_decoder_that_the_flow_cannot_differentiate_is_refused():
     """It got as far as the first training step, and failed there in torch's words."""
     with pytest.raises(ValueError, match=r"decoder .* twice.*n_leapfrog=3.*Use.*n_leapfrog=0"):
         quick(decoder=Attention).fit(*ROWS)
-    X_new, _ = quick(decoder=Attention, n_leapfrog=0).fit(*ROWS).sample(2)
+    X_new, _ = quick(decoder=Attention, metric=LearnedMetric(n_leapfrog=0)).fit(*ROWS).sample(2)
     assert np.isfinite(X_new).all()
 
 

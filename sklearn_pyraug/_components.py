@@ -1,0 +1,519 @@
+"""Small objects that hold the rarely touched parameters of the estimators.
+
+Like the kernels of Gaussian processes they can be cloned, printed and searched over by
+``name__parameter``, and each is also reached by a string that stands for its defaults.
+"""
+
+from numbers import Integral, Real
+from os import PathLike
+
+from sklearn.base import BaseEstimator
+
+from ._sklearn_compat import HasMethods, Interval, StrOptions
+
+__all__ = [
+    "COMPONENTS",
+    "HMC",
+    "MLP",
+    "Checkpoint",
+    "Columns",
+    "ComponentParametersMixin",
+    "Deformation",
+    "ImageShape",
+    "LearnedMetric",
+    "PosteriorMetric",
+    "RandomWalk",
+    "Residual",
+    "Transfer",
+    "component",
+]
+
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+_COUNT = Interval(Integral, 1, None, closed="left")
+
+
+class LearnedMetric(BaseEstimator):
+    """Learn how far new rows may stray, in each direction: the RHVAE's own metric [1]_.
+
+    The inverse metric is G⁻¹(z) = Σᵢ Lᵢ Lᵢᵀ exp(−‖z − cᵢ‖² / T²) + λ I, with Lᵢ from a metric
+    network that is trained through the posterior's Hamiltonian flow. Value of the parameter
+    `metric`; the string ``"learned"`` stands for its defaults.
+
+    Parameters
+    ----------
+    temperature : float or "auto", default=1.0
+        Reach T of a code, in latent units: a larger one lets new rows stray further from the
+        real ones. ``"auto"`` sets it after training to the median distance of a code to its
+        nearest.
+    regularization : float or "auto", default=0.01
+        The floor λ of the inverse metric, reached far from all codes. ``"auto"`` sets it after
+        training.
+    network : torch.nn.Module, callable or None, default=None
+        Your own metric network instead of a perceptron, called as
+        ``network(n_features, latent_dim)``. It maps (B, D) rows to lower-triangular
+        (B, latent_dim, latent_dim) matrices with a positive diagonal, or to
+        (B, latent_dim (latent_dim + 1) / 2) unconstrained entries. It is given reference rows
+        as the encoder is.
+    max_centroids : int or None, default=1000
+        Most codes per generator that make up the metric; None for all.
+    n_leapfrog : int or "auto", default="auto"
+        Leapfrog steps K of the flow in training; 0 trains a plain VAE, and the metric is then
+        the untrained network's. ``"auto"`` is 3 for the direct decoder and for your own, else 0.
+    leapfrog_step : float, default=0.01
+        Step size ε of the flow.
+    beta_zero : float, default=0.3
+        Initial inverse temperature β₀ of the flow's momentum, in (0, 1]; 1 is no tempering.
+
+    See Also
+    --------
+    PosteriorMetric : Needs no flow and no metric network.
+
+    References
+    ----------
+    .. [1] C. Chadebec, C. Mantoux, S. Allassonnière, "Geometry-Aware Hamiltonian
+       Variational Auto-Encoder", arXiv 2010.11518, 2020.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import LearnedMetric, RHVAEAugmenter
+    >>> augmenter = RHVAEAugmenter(decoder="direct", metric=LearnedMetric(temperature=0.5))
+    >>> augmenter.set_params(metric__n_leapfrog=5).metric
+    LearnedMetric(n_leapfrog=5, temperature=0.5)
+    """
+
+    _parameter_constraints: dict = {
+        "temperature": [_POSITIVE, StrOptions({"auto"})],
+        "regularization": [_POSITIVE, StrOptions({"auto"})],
+        "network": [HasMethods("forward"), callable, None],
+        "max_centroids": [_COUNT, None],
+        "n_leapfrog": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "leapfrog_step": [_POSITIVE],
+        "beta_zero": [Interval(Real, 0, 1, closed="right")],
+    }
+
+    def __init__(
+        self,
+        *,
+        temperature=1.0,
+        regularization=0.01,
+        network=None,
+        max_centroids=1000,
+        n_leapfrog="auto",
+        leapfrog_step=0.01,
+        beta_zero=0.3,
+    ):
+        self.temperature = temperature
+        self.regularization = regularization
+        self.network = network
+        self.max_centroids = max_centroids
+        self.n_leapfrog = n_leapfrog
+        self.leapfrog_step = leapfrog_step
+        self.beta_zero = beta_zero
+
+
+class PosteriorMetric(BaseEstimator):
+    """Measure the latent space by how sure the encoder is, at the cost of a plain VAE [1]_.
+
+    The metric G(z) = Σᵢ Σᵢ⁻¹ exp(−(z − cᵢ)ᵀ Σᵢ⁻¹ (z − cᵢ) / ρ²) + λ I is made of the encoder's
+    means cᵢ and posterior covariances Σᵢ after training; there is no flow and no metric network.
+    Value of the parameter `metric`; the string ``"posterior"`` stands for its defaults.
+
+    Parameters
+    ----------
+    regularization : float or "auto", default=0.01
+        The metric's floor λ, reached far from all codes. ``"auto"`` sets it after training.
+    max_centroids : int or None, default=1000
+        Most codes per generator that make up the metric; None for all.
+
+    See Also
+    --------
+    LearnedMetric : The RHVAE's metric, from a network of its own.
+
+    References
+    ----------
+    .. [1] C. Chadebec, S. Allassonnière, "A Geometric Perspective on Variational
+       Autoencoders", arXiv 2209.07370, 2022.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import PosteriorMetric, RHVAEAugmenter
+    >>> RHVAEAugmenter(metric=PosteriorMetric(max_centroids=200)).metric
+    PosteriorMetric(max_centroids=200)
+    """
+
+    _parameter_constraints: dict = {
+        name: LearnedMetric._parameter_constraints[name]
+        for name in ("regularization", "max_centroids")
+    }
+
+    def __init__(self, *, regularization=0.01, max_centroids=1000):
+        self.regularization = regularization
+        self.max_centroids = max_centroids
+
+
+class HMC(BaseEstimator):
+    """Draw codes by Hamiltonian Monte Carlo on the volume of the metric, as the papers do [1]_.
+
+    Value of the parameter `sampler`; the string ``"hmc"`` stands for its defaults.
+
+    Parameters
+    ----------
+    n_steps : int, default=30
+        Steps of each chain; the first half adapts the step size. More steps cost time and bring
+        draws closer to the density.
+    n_leapfrog : int, default=10
+        Leapfrog steps of each step of a chain.
+    step_size : float or None, default=None
+        Fixed step size in latent units; None adapts it towards an acceptance of 0.8.
+
+    See Also
+    --------
+    RandomWalk : Cheaper steps, which reach less far.
+
+    References
+    ----------
+    .. [1] C. Chadebec, E. Thibeau-Sutre, N. Burgos, S. Allassonnière, "Data Augmentation in
+       High Dimensional Low Sample Size Setting Using a Geometry-Based Variational
+       Autoencoder", arXiv 2105.00026, 2021.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import HMC, RHVAEAugmenter
+    >>> RHVAEAugmenter(sampler=HMC(n_steps=100)).get_params()["sampler__n_steps"]
+    100
+    """
+
+    _parameter_constraints: dict = {
+        "n_steps": [_COUNT],
+        "n_leapfrog": [_COUNT],
+        "step_size": [_POSITIVE, None],
+    }
+
+    def __init__(self, *, n_steps=30, n_leapfrog=10, step_size=None):
+        self.n_steps = n_steps
+        self.n_leapfrog = n_leapfrog
+        self.step_size = step_size
+
+
+class RandomWalk(BaseEstimator):
+    """Draw codes by a random walk whose steps follow the metric.
+
+    Value of the parameter `sampler`; the string ``"random_walk"`` stands for its defaults.
+
+    Parameters
+    ----------
+    n_steps : int, default=30
+        Steps of each chain; the first half adapts the step size.
+    step_size : float or None, default=None
+        Fixed step size in latent units; None adapts it.
+
+    See Also
+    --------
+    HMC : Longer steps along the gradient of the volume.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import RandomWalk, RHVAEAugmenter
+    >>> RHVAEAugmenter(decoder="direct", sampler=RandomWalk(n_steps=50)).sampler
+    RandomWalk(n_steps=50)
+    """
+
+    _parameter_constraints: dict = {
+        name: HMC._parameter_constraints[name] for name in ("n_steps", "step_size")
+    }
+
+    def __init__(self, *, n_steps=30, step_size=None):
+        self.n_steps = n_steps
+        self.step_size = step_size
+
+
+class MLP(BaseEstimator):
+    """Choose the width and depth of the perceptrons.
+
+    The encoder's layers; the metric network has the same, and the decoder the same in reverse.
+    Value of the parameter `encoder`; the string ``"mlp"`` stands for its defaults.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or tuple of int, default=(256,)
+        Hidden units of each layer.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import MLP, RHVAEAugmenter
+    >>> RHVAEAugmenter(encoder=MLP(hidden_layer_sizes=(128, 64))).encoder
+    MLP(hidden_layer_sizes=(128, 64))
+    """
+
+    _parameter_constraints: dict = {"hidden_layer_sizes": ["array-like", _COUNT]}
+
+    def __init__(self, hidden_layer_sizes=(256,)):
+        self.hidden_layer_sizes = hidden_layer_sizes
+
+
+class Residual(BaseEstimator):
+    """Make a new row of a table by adding to a real one: x = r + f(z, r).
+
+    Value of the parameter `decoder`; the string ``"residual"`` stands for its defaults.
+
+    Parameters
+    ----------
+    n_neighbors : int or None, default=None
+        How many nearest rows of its class a row is paired with in training; None for all.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import Residual, RHVAEAugmenter
+    >>> RHVAEAugmenter(decoder=Residual(n_neighbors=10)).decoder
+    Residual(n_neighbors=10)
+    """
+
+    _parameter_constraints: dict = {"n_neighbors": [_COUNT, None]}
+
+    def __init__(self, *, n_neighbors=None):
+        self.n_neighbors = n_neighbors
+
+
+class Deformation(BaseEstimator):
+    """Make a new image or volume by warping a real one and changing its exposure.
+
+    The warp cannot fold. Value of the parameter `decoder`; the string ``"deformation"`` stands
+    for its defaults.
+
+    Parameters
+    ----------
+    n_neighbors : int or None, default=5
+        How many nearest images of its class an image is paired with in training; None for all.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import Deformation, RHVAEAugmenter
+    >>> RHVAEAugmenter(decoder=Deformation(n_neighbors=3)).decoder
+    Deformation(n_neighbors=3)
+    """
+
+    _parameter_constraints: dict = {"n_neighbors": [_COUNT, None]}
+
+    def __init__(self, *, n_neighbors=5):
+        self.n_neighbors = n_neighbors
+
+
+class Transfer(BaseEstimator):
+    """Transfer a share of what distinguishes two real rows to a third.
+
+    With a reference row r and a pair of rows (a, b) of one class whose code c is near z, a new
+    row is x = r + s (E[x | z, r] − r + ω (a − E[x | c, b])). Value of the parameter `output`; the
+    string ``"transfer"`` stands for its defaults.
+
+    Parameters
+    ----------
+    scale : float or (float, float), default=(0.1, 1.0)
+        The range from which s is drawn for each row. A smaller one keeps new rows closer to
+        their reference rows.
+    residual : float, default=1.0
+        The share ω, from 0 to 1, of the difference that the code does not express.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import RHVAEAugmenter, Transfer
+    >>> RHVAEAugmenter(output=Transfer(scale=(0.5, 1.0))).output
+    Transfer(scale=(0.5, 1.0))
+    """
+
+    _parameter_constraints: dict = {
+        "scale": ["array-like", _NOT_NEGATIVE],
+        "residual": [Interval(Real, 0, 1, closed="both")],
+    }
+
+    def __init__(self, *, scale=(0.1, 1.0), residual=1.0):
+        self.scale = scale
+        self.residual = residual
+
+
+class Columns(BaseEstimator):
+    """Decide how the columns of a table are coded and which values new rows may take.
+
+    Value of the parameter `columns`; the string ``"auto"`` stands for its defaults.
+
+    Parameters
+    ----------
+    likelihood : {"auto", "gaussian", "bernoulli", "binomial"}, default="auto"
+        Observation model p(x | z). ``"gaussian"``: standardised columns, one learned scale each.
+        ``"bernoulli"``: all columns on one bounded scale, each value black or white;
+        ``"binomial"``: the same for grey values. ``"auto"`` takes one of these two for images and
+        for tables that look like them, ``"bernoulli"`` for tables of zeros and ones, and gives
+        each column of a mixed table its own.
+    scaling : {"auto", "standard", "quantile"}, default="auto"
+        What networks see of a continuous column: its standard score, or the normal score of its
+        rank. ``"auto"`` takes ranks where a column is heavy-tailed.
+    value_mapping : {"auto", "nearest", "quantile", None}, default="auto"
+        How new values are moved to ones that their column can take. ``"auto"``: to the nearest
+        observed value in columns with ties, else to whole numbers or to at most four decimals
+        where the column has no others; and to the constant of columns that are constant within
+        the class. ``"nearest"``: to the nearest observed value everywhere. ``"quantile"``: to the
+        observed values of the class, rank for rank. None: only into the observed range.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import Columns, RHVAEAugmenter
+    >>> RHVAEAugmenter(columns=Columns(scaling="quantile")).columns
+    Columns(scaling='quantile')
+    """
+
+    _parameter_constraints: dict = {
+        "likelihood": [StrOptions({"auto", "gaussian", "bernoulli", "binomial"})],
+        "scaling": [StrOptions({"auto", "standard", "quantile"})],
+        "value_mapping": [StrOptions({"auto", "nearest", "quantile"}), None],
+    }
+
+    def __init__(self, *, likelihood="auto", scaling="auto", value_mapping="auto"):
+        self.likelihood = likelihood
+        self.scaling = scaling
+        self.value_mapping = value_mapping
+
+
+class ImageShape(BaseEstimator):
+    """Say which axis of an image or a volume holds its channels.
+
+    Value of the parameter `sample_shape`, which takes the bare shape, too, where the axes can be
+    told apart by their lengths.
+
+    Parameters
+    ----------
+    shape : tuple of int or "auto", default="auto"
+        Shape of a row, such as ``(3, 32, 32)``; ``"auto"`` as in `sample_shape`.
+    channels : {"auto", "first", "last", "none"}, default="auto"
+        The axis of channels. ``"auto"``: of three axes or four the first if it is at most 4 long,
+        else the last if that is; three axes of which neither is are a volume, and four are
+        refused. Networks of your own see channels first.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import ImageShape, RHVAEAugmenter
+    >>> RHVAEAugmenter(sample_shape=ImageShape((12, 32, 32), channels="first")).sample_shape
+    ImageShape(channels='first', shape=(12, 32, 32))
+    """
+
+    _parameter_constraints: dict = {
+        "shape": ["array-like", StrOptions({"auto"})],
+        "channels": [StrOptions({"auto", "first", "last", "none"})],
+    }
+
+    def __init__(self, shape="auto", *, channels="auto"):
+        self.shape = shape
+        self.channels = channels
+
+
+class Checkpoint(BaseEstimator):
+    """Keep the state of a training in a folder, as often as you say.
+
+    Value of the parameter `checkpoint`, which takes the bare folder, too.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Where the state is kept. `fit` with the same data and parameters goes on where a run
+        that was killed has stopped, and arrives at the same weights.
+    interval : int or float, default=30.0
+        How often the state is written: an int counts epochs, a float seconds.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import Checkpoint, RHVAEAugmenter
+    >>> RHVAEAugmenter(checkpoint=Checkpoint("run", interval=10)).checkpoint
+    Checkpoint(folder='run', interval=10)
+    """
+
+    _parameter_constraints: dict = {"folder": [str, PathLike], "interval": [_POSITIVE]}
+
+    def __init__(self, folder, *, interval=30.0):
+        self.folder = folder
+        self.interval = interval
+
+
+# By parameter of the estimators, the strings that stand for a component's defaults.
+COMPONENTS = {
+    "metric": {"learned": LearnedMetric, "posterior": PosteriorMetric},
+    "sampler": {"hmc": HMC, "random_walk": RandomWalk},
+    "encoder": {"mlp": MLP},
+    "decoder": {"residual": Residual, "deformation": Deformation},
+    "output": {"transfer": Transfer},
+    "columns": {"auto": Columns},
+    "sample_shape": {"auto": ImageShape},
+}
+
+
+# What "auto" becomes once one of its parameters is set; of a decoder or an output the data decide.
+_OF_AUTO = {"metric": LearnedMetric, "sampler": HMC, "encoder": MLP}
+
+
+def component(name, value):
+    """Return the component that a value of a parameter stands for, and any other value as it is.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+
+    Returns
+    -------
+    value : object
+        Validated, if it is a component.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter of the component is invalid.
+    """
+    if isinstance(value, str) and value in COMPONENTS.get(name, ()):
+        return COMPONENTS[name][value]()
+    if isinstance(value, BaseEstimator):
+        value._validate_params()
+    elif name == "checkpoint" and value is not None:
+        return Checkpoint(value)
+    elif name == "sample_shape" and value is not None:
+        return ImageShape(value)
+    return value
+
+
+class ComponentParametersMixin:
+    """Let ``set_params(sampler__n_steps=50)`` reach inside a string such as ``"hmc"``."""
+
+    def set_params(self, **params):
+        """Set parameters, those of components by ``name__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            A value that stands for a component, such as ``"hmc"`` or a folder of checkpoints, is
+            replaced by that component before one of its parameters is set; ``"auto"`` becomes
+            :class:`LearnedMetric`, :class:`HMC` or :class:`MLP`.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or the value has no parameters of its own.
+        """
+        nested = {key.partition("__")[0]: key for key in params if "__" in key}
+        for name, key in nested.items():
+            if name not in self._get_param_names():
+                continue
+            value = params.get(name, getattr(self, name))
+            if isinstance(value, str) and value == "auto" and name in _OF_AUTO:
+                value = _OF_AUTO[name]()
+            value = component(name, value)
+            if not hasattr(value, "get_params"):
+                known = sorted({cls.__name__ for cls in COMPONENTS.get(name, {}).values()})
+                remedy = f"Pass {' or '.join(f'{name}={cls}()' for cls in known)}." if known else ""
+                raise ValueError(
+                    f"{key} cannot be set, because {name}={value!r} has no parameters of its own. "
+                    f"{remedy}".strip()
+                )
+            params[name] = value
+        return super().set_params(**params)
