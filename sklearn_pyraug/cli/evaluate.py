@@ -1,7 +1,6 @@
 """The command ``evaluate``: how good, varied, private and useful synthetic rows are."""
 
 import json
-import math
 import warnings
 from pathlib import Path
 
@@ -135,21 +134,9 @@ def _as_json(report):
         str(label): {"real": n, "synthetic": report.n_synthetic[label]}
         for label, n in report.n_real.items()
     }
+    # NaN, which is not equal to itself, is null.
     measures = [
-        {
-            "measure": line.measure,
-            "class": str(line.label),
-            "value": _number(line.value),
-            "baseline": _number(line.baseline),
-            "direction": line.direction,
-            "marked": line.marked,
-            "note": line.note,
-        }
+        {name: value if value == value else None for name, value in line._asdict().items()}
         for line in report.lines
     ]
-    return json.dumps({"rows": rows, "measures": measures}, indent=2)
-
-
-def _number(value):
-    """Return a number as JSON has it; NaN is null."""
-    return None if math.isnan(value) else value
+    return json.dumps({"rows": rows, "measures": measures}, indent=2, default=str)

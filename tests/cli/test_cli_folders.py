@@ -173,7 +173,7 @@ def test_train_generate_inspect_and_evaluate_volumes(folder, capsys):
         "ill": {"real": 6, "synthetic": 3},
         "well": {"real": 6, "synthetic": 3},
     }
-    (line,) = (x for x in report["measures"] if (x["measure"], x["class"]) == ("coverage", "(all)"))
+    (line,) = (x for x in report["measures"] if (x["measure"], x["label"]) == ("coverage", "(all)"))
     assert 0 <= line["value"] <= 1
 
 

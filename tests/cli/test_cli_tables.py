@@ -381,7 +381,7 @@ def evaluation(capsys, *arguments):
     capsys.readouterr()
     run("evaluate", *arguments, "--json")
     told = json.loads(capsys.readouterr().out)
-    lines = {line["measure"]: line for line in told["measures"] if line["class"] == "(all)"}
+    lines = {line["measure"]: line for line in told["measures"] if line["label"] == "(all)"}
     return told["rows"], lines
 
 
