@@ -22,8 +22,7 @@ from torch.distributions import MultivariateNormal
 from sklearn_pyraug import LearnedMetric, RHVAEAugmenter
 from sklearn_pyraug._latent_tools import Interpolation
 from sklearn_pyraug.rhvae.coding import connect, member_of
-from sklearn_pyraug.rhvae.metric.chains import chains
-from sklearn_pyraug.rhvae.metric.geodesics import curve_lengths, geodesic
+from sklearn_pyraug.rhvae.metric.geodesics import chains, curve_lengths, geodesic
 from sklearn_pyraug.rhvae.metric.learned import inverse_metric, make_metric
 
 X, Y = table()

@@ -45,7 +45,7 @@ def networks_in_turn(architecture, flow):
     Returns
     -------
     reasons : list of InTurn
-        See :class:`.stackable.InTurn`; empty where all can be side by side.
+        See :class:`.user.InTurn`; empty where all can be side by side.
     """
     a, streams = architecture, [torch.Generator().manual_seed(0)]
     networks = [

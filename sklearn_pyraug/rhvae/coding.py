@@ -13,8 +13,7 @@ import copy
 
 import torch
 
-from .metric.chains import chains
-from .metric.geodesics import Geodesic, geodesic, point_at
+from .metric.geodesics import Geodesic, chains, geodesic, point_at
 from .metric.learned import Metric, local_metric
 from .metric.posterior import local_posterior, posterior_log_volume
 

@@ -284,14 +284,14 @@ def build_stack(architecture, settings, generators):
     elif a.decoder is None:
         decoder = MLPDecoder(d, D, hidden, generators)
     elif a.decoder == "residual":
-        decoder = ResidualDecoder(d, D, hidden, generators, likelihood.skip)
+        decoder = ResidualDecoder(d, D, hidden, generators, likelihood.inverse_link)
     elif a.decoder == "deformation":
         decoder = DeformationDecoder(
             d,
             a.coarse or a.extent,
             hidden,
             generators,
-            likelihood.skip,
+            likelihood.inverse_link,
             a.n_channels,
             fine=a.extent,
             second_order=settings.second_order,

@@ -703,7 +703,7 @@ OTHERS = {
     "a column twice": ("mixed", _set(f"{_CODE}/_levels/0/column", 0)),
     "levels out of order": (
         "mixed",
-        _tensor("state._generators.codec._code._levels.0.levels.values", lambda t: t.flip(0)),
+        _tensor("state._codec._code._levels.0.levels.values", lambda t: t.flip(0)),
     ),
     "columns of networks": (
         "mixed",

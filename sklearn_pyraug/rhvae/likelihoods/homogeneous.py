@@ -1,4 +1,4 @@
-"""Observation models of tables whose columns are all of one kind.
+"""Observation models of rows whose columns are all of one kind.
 
 Shapes: K classes, B rows per class, D columns; x and theta are (K, B, D).
 """
@@ -10,10 +10,15 @@ from torch import nn
 
 from ..weighting import weighted_moments
 
-__all__ = ["BernoulliLikelihood", "BinomialLikelihood", "GaussianLikelihood"]
+__all__ = [
+    "BernoulliLikelihood",
+    "BinomialLikelihood",
+    "GaussianLikelihood",
+    "IsotropicLikelihood",
+]
 
-# How far `skip` stays away from the probabilities 0 and 1.
-SKIP_MARGIN = 0.05
+# How far `inverse_link` stays away from the probabilities 0 and 1.
+LINK_MARGIN = 0.05
 
 
 class GaussianLikelihood(nn.Module):
@@ -88,7 +93,7 @@ class GaussianLikelihood(nn.Module):
         """Return E[x | theta], shape (K, B, D)."""
         return theta
 
-    def skip(self, r):
+    def inverse_link(self, r):
         """Return the theta whose mean is the row `r`: r itself, of shape (K, B, D)."""
         return r
 
@@ -104,6 +109,53 @@ class GaussianLikelihood(nn.Module):
         # The half-open uniform can be 0, whose normal quantile is infinite.
         normal = torch.special.ndtri(noise.clamp(1e-6, 1.0 - 1e-6))
         return theta + self.variance().sqrt() * normal
+
+
+class IsotropicLikelihood(GaussianLikelihood):
+    """log p(x|z) = Σ_j log N(x_j; theta_j, s²), s² = min_scale² + exp(2 raw).
+
+    With a scale of its own, a pixel that is black in all training images would forbid every
+    warp that brings ink to it.
+
+    Parameters
+    ----------
+    n_classes, n_features : int
+        K and D.
+    min_scale : float, default=0.05
+        Smallest standard deviation, in the units of x (grey values in [0, 1]).
+    """
+
+    def __init__(self, n_classes, n_features, min_scale=0.05):
+        super().__init__(n_classes, n_features, min_scale)
+        self.raw_scale = nn.Parameter(torch.zeros(n_classes, 1, 1))
+
+    @torch.no_grad()
+    def start_at(self, rows, weights=None):
+        """Start from the root mean square of each class's deviations from its mean row.
+
+        Parameters
+        ----------
+        rows : list of Tensor, each of shape (n_k, n_features)
+        weights : list of Tensor, each of shape (n_k,), or None, default=None
+            Weights of the rows; None for equal ones.
+
+        Returns
+        -------
+        theta : Tensor of shape (n_classes, n_features)
+            The parameters of the best constant prediction.
+        """
+        if weights is None:
+            moments = [(x.mean(0), x.var(0, correction=0)) for x in rows]
+        else:
+            moments = [weighted_moments(x, w) for x, w in zip(rows, weights, strict=True)]
+        scale = torch.stack([variance.mean().sqrt() for _, variance in moments])
+        self.raw_scale.copy_(scale.clamp_min(self.min_scale).log().view(-1, 1, 1))
+        return torch.stack([mean for mean, _ in moments])
+
+    def loss_gradient_adjoint(self, x, delta, cotangent, precision, out):
+        """Pull a cotangent of δ back to theta, into `out`, and to 1 / s²."""
+        torch.mul(cotangent, precision, out=out)
+        return ((cotangent * delta).sum((1, 2), keepdim=True) / precision,)
 
 
 class BernoulliLikelihood(nn.Module):
@@ -175,13 +227,13 @@ class BernoulliLikelihood(nn.Module):
         """Return E[x | theta] = sigmoid(theta), shape (K, B, D)."""
         return torch.sigmoid(theta)
 
-    def skip(self, r):
+    def inverse_link(self, r):
         """Return a theta whose mean is near `r`: logit(r), r kept in [0.05, 0.95].
 
         A reference row is an example and no certainty: further out, the logits would have to
         be unlearned before another row could be told from it.
         """
-        return torch.logit(r, eps=SKIP_MARGIN)
+        return torch.logit(r, eps=LINK_MARGIN)
 
     def sample(self, theta, noise):
         """Draw x in {0, 1} from p(x | theta), given uniform noise of shape (K, B, D)."""

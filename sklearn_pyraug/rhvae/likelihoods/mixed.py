@@ -10,12 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from .homogeneous import SKIP_MARGIN, GaussianLikelihood
+from .homogeneous import LINK_MARGIN, GaussianLikelihood
 
 __all__ = ["Block", "CodeLayout", "MixedLikelihood"]
 
-# How much `skip` gives to the levels that the reference row does not have, all together.
-_SKIP_SHARE = 0.1
+# How much `inverse_link` gives to the levels that the reference row does not have, all together.
+_LINK_SHARE = 0.1
 
 
 class Block(NamedTuple):
@@ -239,7 +239,7 @@ class MixedLikelihood(nn.Module):
         g, m, c = theta.split(self.sizes, -1)
         return torch.cat([g, torch.sigmoid(m), self._softmax(c)[0] if self.spans else c], -1)
 
-    def skip(self, r):
+    def inverse_link(self, r):
         """Return a theta whose mean is near `r`, shape (K, B, D).
 
         r itself in Gaussian columns, and the column's mean 0 where r has no value; logit(r), r
@@ -249,8 +249,8 @@ class MixedLikelihood(nn.Module):
         return torch.cat(
             [
                 g * self._weight(r),
-                torch.logit(m, eps=SKIP_MARGIN),
-                torch.log((1.0 - _SKIP_SHARE) * c + _SKIP_SHARE / self._n_levels()),
+                torch.logit(m, eps=LINK_MARGIN),
+                torch.log((1.0 - _LINK_SHARE) * c + _LINK_SHARE / self._n_levels()),
             ],
             -1,
         )

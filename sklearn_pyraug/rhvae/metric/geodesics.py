@@ -23,16 +23,30 @@ class, d latent dimensions.
 from typing import NamedTuple
 
 import torch
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
 
 from .learned import Metric, apply, centroid_weights, inverse_metric, outer, pull
 
-__all__ = ["Geodesic", "curve_energy", "curve_lengths", "energy_gradient", "geodesic", "point_at"]
+__all__ = [
+    "Geodesic",
+    "chains",
+    "curve_energy",
+    "curve_lengths",
+    "energy_gradient",
+    "geodesic",
+    "point_at",
+]
 
 # Numbers per chunk of pairs in the largest tensors: bounds the memory.
 _CHUNK = 2**21
 # Sub-segments per segment in the measured length: the energy's midpoints alone could be
 # fooled by a curve that jumps where G is large.
 _FINE = 4
+# Codes that a chain may go through, and neighbours of each.
+_MAX_CODES, _N_NEIGHBORS = 500, 15
+# A graph's edge of no length is none.
+_SHORTEST = 1e-12
 # Armijo's condition, and what a step is multiplied by after a success and a failure.
 _ARMIJO, _GROW, _SHRINK = 1e-4, 2.0, 0.4
 
@@ -307,3 +321,53 @@ def geodesic(z0, z1, metric, n_points=17, n_iter=20, start=None):
         for a, b, first in zip(*ends, starts, strict=True)
     ]
     return Geodesic(*(torch.cat(parts, 1) for parts in zip(*chunks, strict=True)))
+
+
+def chains(z0, z1, metric, n_points):
+    """Return the shortest chains of codes between pairs of points.
+
+    A step is a straight line between a code, or an end, and one of the nearest codes; its length
+    is measured by the metric. A descent to a geodesic may start from a chain: far from all codes
+    the metric is constant, and a straight line there has no gradient towards the codes.
+
+    Parameters
+    ----------
+    z0, z1 : Tensor of shape (n_pairs, latent_dim)
+    metric : Metric
+        Of one class.
+    n_points : int
+        Points of a chain, at equal Euclidean distances.
+
+    Returns
+    -------
+    curves : Tensor of shape (n_pairs, n_points, latent_dim)
+        The straight line where there is no chain.
+    """
+    codes = metric.c[0, metric.mask[0].bool()]
+    codes = codes[:: -(-len(codes) // _MAX_CODES)]
+    P, N = len(z0), len(codes)
+    nodes = torch.cat([codes, z0, z1])
+    near = torch.cdist(nodes, codes).topk(min(_N_NEIGHBORS + 1, N), largest=False).indices
+    a, b = torch.arange(len(nodes)).repeat_interleave(near.shape[1]), near.flatten()
+    edges = torch.stack([nodes[a], nodes[b]], 1).unsqueeze(0)
+    step = max(1, _CHUNK // (4 * max(metric.c.shape[1], codes.shape[1] ** 2)))
+    lengths = torch.cat([curve_lengths(e, metric)[0, :, 0] for e in edges.split(step, 1)])
+    kept = lengths.isfinite() & (a != b)
+    graph = csr_matrix(
+        (lengths[kept].clamp_min(_SHORTEST).numpy(), (a[kept].numpy(), b[kept].numpy())),
+        shape=(len(nodes), len(nodes)),
+    )
+    starts = list(range(N, N + P))
+    _, previous = dijkstra(graph, directed=False, indices=starts, return_predecessors=True)
+    share = torch.linspace(0.0, 1.0, n_points, dtype=z0.dtype)
+    curves = []
+    for i, start in enumerate(starts):
+        chain = [start + P]
+        while chain[-1] != start and previous[i, chain[-1]] >= 0:
+            chain.append(int(previous[i, chain[-1]]))
+        if chain[-1] != start:
+            chain = [start + P, start]
+        corners = nodes[chain[::-1]]
+        arc = (corners[1:] - corners[:-1]).norm(dim=1).cumsum(0)
+        curves.append(point_at(corners, torch.cat([arc.new_zeros(1), arc]), share))
+    return torch.stack(curves)

@@ -100,23 +100,23 @@ class ResidualDecoder(nn.Module):
         Hidden units, input side first (they are used in reverse order).
     generators : sequence of torch.Generator
         One random stream per member of the stack.
-    skip : callable
+    inverse_link : callable
         The likelihood's s.
     """
 
-    def __init__(self, latent_dim, n_features, hidden_layer_sizes, generators, skip):
+    def __init__(self, latent_dim, n_features, hidden_layer_sizes, generators, inverse_link):
         super().__init__()
         first, *rest = reversed(hidden_layer_sizes)
         self.from_z = StackedLinear(latent_dim, first, generators)
         self.from_r = StackedLinear(n_features, first, generators)
         self.net = MLP((first, *rest, n_features), generators)
         _quieten(self.net)
-        self.skip = skip
+        self.inverse_link = inverse_link
 
     def forward(self, z, r):
         """Decode z of shape (K, B, d) beside r of shape (K, B, D) to (K, B, D)."""
         hidden = torch.relu(self.from_z(z) + self.from_r(r))
-        return self.skip(r) + self.net(hidden)
+        return self.inverse_link(r) + self.net(hidden)
 
 
 class DeformationDecoder(nn.Module):
@@ -135,7 +135,7 @@ class DeformationDecoder(nn.Module):
         Hidden units, input side first (they are used in reverse order).
     generators : sequence of torch.Generator
         One random stream per member of the stack.
-    skip : callable
+    inverse_link : callable
         The likelihood's s: the parameters whose mean is, nearly, a given row.
     n_channels : int, default=1
         Images of one row, which are warped alike.
@@ -151,7 +151,7 @@ class DeformationDecoder(nn.Module):
         sample_shape,
         hidden_layer_sizes,
         generators,
-        skip,
+        inverse_link,
         n_channels=1,
         *,
         fine=None,
@@ -170,7 +170,7 @@ class DeformationDecoder(nn.Module):
             (n_channels * math.prod(shape), "cpu", torch.float32): make_grid(shape)
             for shape in (sample_shape, fine or sample_shape)
         }
-        self.skip = skip
+        self.inverse_link = inverse_link
 
     def __getstate__(self):
         # A copy on a GPU must not go into a pickle that another machine reads.
@@ -202,4 +202,4 @@ class DeformationDecoder(nn.Module):
         g = _MAX_EXPOSURE * torch.tanh(spline_field(exposure.unsqueeze(1), grid))
         images = r.reshape(K * B, self.n_channels, *grid.shape)
         moved = self.read(images, warp(geometry, grid)) * g.exp()
-        return self.skip(moved.view(K, B, D))
+        return self.inverse_link(moved.view(K, B, D))

@@ -18,7 +18,7 @@ from ..model import RHVAEStack
 from .data import StackLoader, fixed_batch, metric_rows
 from .progress import ProgressBar, nanmean
 from .records import BY_EPOCH, ClassHistory
-from .resume import SaveState, put_state, take_state, trained_tensors
+from .resume import SaveState, load_training_state, trained_tensors, training_state_dict
 
 __all__ = ["StackNet", "train_stack"]
 
@@ -369,7 +369,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
             UserWarning,
             stacklevel=2,
         )
-    finished = state is not None and put_state(net, kept, state)
+    finished = state is not None and load_training_state(net, kept, state)
     n_left = 0 if finished else settings.max_epochs - len(net.history)
     interrupted = None
     _keep_freed_memory()
@@ -378,7 +378,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         net.notify("on_train_begin", X=None, y=None)
         net.fit_loop(np.empty(0), epochs=n_left)
         if store is not None and not finished:
-            store.write(take_state(net, kept, finished=True))
+            store.write(training_state_dict(net, kept, finished=True))
     except KeyboardInterrupt as error:
         interrupted = error
     finally:

@@ -18,9 +18,9 @@ __all__ = [
     "SaveState",
     "StateError",
     "TrainingState",
-    "put_state",
-    "take_state",
+    "load_training_state",
     "trained_tensors",
+    "training_state_dict",
 ]
 
 # Names, in skorch's history, of what a net records by itself; the rest of a row follows from it.
@@ -54,7 +54,7 @@ class SaveState(Callback):
     store : object
         With ``due(epoch) -> bool`` and ``write(TrainingState)``.
     settings : dict
-        What a state fits to beside the stack, see :func:`take_state`.
+        What a state fits to beside the stack, see :func:`training_state_dict`.
     """
 
     def __init__(self, store, settings):
@@ -64,7 +64,7 @@ class SaveState(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Write where the store wants it; the net has made its own records before."""
         if self.store.due(len(net.history)):
-            self.store.write(take_state(net, self.settings))
+            self.store.write(training_state_dict(net, self.settings))
 
 
 def trained_tensors(stack):
@@ -90,7 +90,7 @@ def _in_turn(stack):
     return {n: m for n, m in stack.named_children() if getattr(m, "in_turn", None) is not None}
 
 
-def take_state(net, settings, finished=False):
+def training_state_dict(net, settings, finished=False):
     """Take the state of a net between two epochs.
 
     Parameters
@@ -139,14 +139,14 @@ def take_state(net, settings, finished=False):
 
 
 @torch.no_grad()
-def put_state(net, settings, state):
+def load_training_state(net, settings, state):
     """Put a state into a net that was just initialised on the same rows and streams.
 
     Parameters
     ----------
     net : StackNet
     settings : dict
-        As for :func:`take_state`.
+        As for :func:`training_state_dict`.
     state : TrainingState
         Of whatever origin: it is looked through before anything is changed.
 

@@ -191,12 +191,12 @@ def test_start_without_a_value_or_with_one_level_is_finite():
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
-def test_skip_gives_back_the_reference_row(name):
+def test_inverse_link_gives_back_the_reference_row(name):
     layout = (FULL,) if name == "mixed" else ()
     likelihood = LIKELIHOODS[name](K, 12, *layout)
     is_gaussian = isinstance(likelihood, GaussianLikelihood)
     r = rows(0).float() if is_gaussian or name == "mixed" else torch.rand(K, B, 12)
-    mean = likelihood.mean(likelihood.skip(r))
+    mean = likelihood.mean(likelihood.inverse_link(r))
     if is_gaussian:
         torch.testing.assert_close(mean, r)
     elif name == "mixed":
@@ -208,10 +208,10 @@ def test_skip_gives_back_the_reference_row(name):
         torch.testing.assert_close(mean, r.clamp(0.05, 0.95))
 
 
-def test_skip_of_a_value_that_is_not_there_is_the_mean_of_the_column():
+def test_inverse_link_of_a_value_that_is_not_there_is_the_mean_of_the_column():
     r = torch.full((1, 1, 12), 3.0)
     r[..., 3], r[..., 4], r[..., 5:] = 1.0, 0.0, 0.25
-    theta = MixedLikelihood(1, 12, FULL).skip(r)
+    theta = MixedLikelihood(1, 12, FULL).inverse_link(r)
     assert theta[0, 0, :3].tolist() == [3.0, 3.0, 0.0]
 
 

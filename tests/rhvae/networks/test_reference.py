@@ -76,7 +76,7 @@ def test_pair_networks_see_the_difference_and_the_reference():
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "isotropic", "bernoulli", "binomial"])
 def test_without_a_residual_the_mean_is_the_reference(random_seed, likelihood):
-    """As far as `skip` promises: probabilities stay 0.05 away from 0 and 1."""
+    """As far as `inverse_link` promises: probabilities stay 0.05 away from 0 and 1."""
     stack = reference_stack("residual", 7, likelihood)
     silence(stack.decoder.net)
     r, z = uniform(random_seed, K, B, 7).round(decimals=1), draw(random_seed, K, B, d)

@@ -20,8 +20,15 @@ from sklearn_pyraug import LearnedMetric
 from sklearn_pyraug._generation.fit import plan_groups
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack, networks_in_turn
 from sklearn_pyraug.rhvae.networks.mlp import n_tril
-from sklearn_pyraug.rhvae.networks.stackable import InTurn, lent_stream, why_in_turn
-from sklearn_pyraug.rhvae.networks.user import VmapDecoder, VmapEncoder, VmapMetric, VmapStack
+from sklearn_pyraug.rhvae.networks.user import (
+    InTurn,
+    VmapDecoder,
+    VmapEncoder,
+    VmapMetric,
+    VmapStack,
+    lent_stream,
+    why_in_turn,
+)
 
 K, B, D, d = 3, 4, 6, 2
 WHY = {"in_turn": InTurn("decoder", "the layer", "does it", "Stop."), "seeds": [5, 7, 11]}
