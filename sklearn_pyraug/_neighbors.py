@@ -34,8 +34,8 @@ _BLOCK = 2**22
 _NEAR = 0.1
 # What helps against rows that are too near, for warnings.
 STRAY = (
-    "new rows stray further, by a larger transfer_scale, or with decoder='direct' by a larger "
-    "temperature"
+    "new rows stray further, by output=Transfer(scale=...) with a larger scale, or with "
+    "decoder='direct' by metric=LearnedMetric(temperature=...) with a larger temperature"
 )
 
 

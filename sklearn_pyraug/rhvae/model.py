@@ -180,7 +180,7 @@ class RHVAEStack(nn.Module):
         # Per class, because a class whose loss turns non-finite goes on with a smaller step.
         self.register_buffer("eps", torch.full((n_classes, 1, 1), float(settings.leapfrog_step)))
         self.register_buffer("T", torch.full((n_classes, 1, 1), float(settings.temperature)))
-        # Lent by the training loop while it runs.
+        # Buffers, set during training, else None.
         self.workspace = None
 
     @property
