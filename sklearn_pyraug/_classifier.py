@@ -6,7 +6,6 @@ from inspect import signature
 from numbers import Real
 
 import numpy as np
-from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import InputTags, assert_all_finite, get_tags
@@ -21,7 +20,7 @@ from sklearn.utils.validation import (
 )
 
 from ._metadata import check_sample_weight
-from ._preprocessing.containers import as_labels, library_of
+from ._preprocessing.containers import as_labels, take
 from ._sklearn_compat import (
     CallbackSupportMixin,
     HasMethods,
@@ -87,17 +86,6 @@ def _check_target(y):
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
     return y
-
-
-def _rows(X, kept):
-    """Return the rows of X, of any container, whose positions are in `kept`."""
-    if sparse.issparse(X):
-        return X.tocsr()[kept]  # not every sparse format can be indexed by row
-    if hasattr(X, "iloc"):
-        return X.iloc[kept]
-    if library_of(X) == "pyarrow":
-        return X.take(kept)
-    return (X if hasattr(X, "shape") else np.asarray(X))[kept]
 
 
 def _synthetic_mask(augmenter, y, y_out):
@@ -281,7 +269,7 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
 
         if sample_weight is not None and not np.all(sample_weight):
             kept = np.flatnonzero(sample_weight)
-            X, y, sample_weight = _rows(X, kept), y[kept], sample_weight[kept]
+            X, y, sample_weight = take(X, kept), y[kept], sample_weight[kept]
 
         self.augmenter_ = clone(self.augmenter)
         classifier = clone(self.classifier)

@@ -6,7 +6,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._augmenter import RHVAEAugmenter
 from ._components import MLP, ComponentParametersMixin
@@ -16,15 +16,7 @@ from ._generation.fallback import MIN_ROWS
 from ._generation.fit import FitRequest, fit
 from ._generation.jobs import Execution
 from ._model_file import ModelFileMixin
-from ._preprocessing.image_shape import guess_sample_shape
-from ._preprocessing.images import (
-    flat_rows,
-    image_layout,
-    network_columns,
-    stack_rows,
-    user_columns,
-)
-from ._preprocessing.row_encoder import check_row_shape
+from ._preprocessing.row_encoder import RowEncoder, read_rows
 from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
 from ._sklearn_compat import (
@@ -37,9 +29,7 @@ from ._sklearn_compat import (
 from ._validation import (
     available_device,
     check_device,
-    check_sample_shape,
     no_data_in_errors,
-    text_is_named,
 )
 
 __all__ = ["RHVAEEmbedder"]
@@ -221,19 +211,17 @@ class RHVAEEmbedder(
         return self
 
     def _fit(self, X):
-        X, row_shape = flat_rows(stack_rows(X))
-        with text_is_named(X, categories=False):
-            X = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=MIN_ROWS)
-        device, shape = check_device(self.device), self._shape_of(X, row_shape)
-        layout = None if shape is None else image_layout(shape, image_shape_of(self)[1])
+        rows = self._read(X, reset=True, ensure_min_samples=MIN_ROWS)
+        device, layout = check_device(self.device), rows.layout(*image_shape_of(self))
+        shape = None if layout is None else layout.shape
         # Decoded means are wanted as they are, not moved to values that occur.
         columns = columns_of(self, "direct")
         codec = TableCodec(columns.likelihood, shape, None, columns.scaling)
-        codec.fit(network_columns(X, layout))
-        settings = resolve(self._augmenter(), codec, layout, len(X))
+        encoder, T = RowEncoder.fit(rows, layout, codec)
+        settings = resolve(self._augmenter(), codec, layout, len(T))
         request = FitRequest(
-            codec.encode(network_columns(X, layout)),
-            np.zeros(len(X), dtype=int),
+            T,
+            np.zeros(len(T), dtype=int),
             labels=[0],
             wanted=[0],
         )
@@ -241,8 +229,7 @@ class RHVAEEmbedder(
         generators, interrupted = fit(request, settings.fit, execution)
         if interrupted is not None:
             raise interrupted
-        self._generators, self._codec, self._layout = generators, codec, layout
-        self._n_rows, self._row_shape = len(X), row_shape
+        self._generators, self._row_encoder, self._n_rows = generators, encoder, len(T)
         self._n_features_out = settings.fit.flow.latent_dim
         self.likelihood_ = codec.likelihood_
         self.sample_shape_ = shape
@@ -272,12 +259,9 @@ class RHVAEEmbedder(
             If the columns are not those of `fit`, or a value is not finite.
         """
         check_is_fitted(self)
-        X, row_shape = flat_rows(stack_rows(X))
-        check_row_shape(self, row_shape, "X")
-        with text_is_named(X, categories=False):
-            X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
-        T = self._codec.encode(network_columns(X, self._layout))
-        return self._model().encode(T)[0].numpy().astype(X.dtype, copy=False)
+        rows = self._read(X, reset=False)
+        Z = self._model().encode(self._row_encoder.encode_rows(rows, self))[0].numpy()
+        return Z.astype(rows.values.dtype, copy=False)
 
     @no_data_in_errors()
     def inverse_transform(self, X):
@@ -304,8 +288,12 @@ class RHVAEEmbedder(
         check_is_fitted(self)
         model = self._model()
         T = model.decode(model.tensor(check_codes(X, self._n_features_out, "X")))
-        X_original = user_columns(self._codec.decode(T), self._layout)
-        return X_original if self._row_shape is None else X_original.reshape(-1, *self._row_shape)
+        return self._row_encoder.decode(T)
+
+    def _read(self, X, **checks):
+        """Return rows as numbers; what is decoded is an array, whatever the container."""
+        dtype = (np.float64, np.float32)
+        return read_rows(X, self, categories=False, dtype=dtype, **checks)._replace(template=None)
 
     def _model(self):
         return class_model(self._generators, 0, available_device(self.device))
@@ -314,12 +302,6 @@ class RHVAEEmbedder(
         """Return the augmenter whose generator, of one class, the embedder's is."""
         parameters = self.get_params(deep=False)
         return RHVAEAugmenter(decoder="direct", **parameters)
-
-    def _shape_of(self, X, row_shape):
-        shape = image_shape_of(self)[0]
-        if not isinstance(shape, str):
-            return check_sample_shape(shape, X.shape[1], row_shape)
-        return guess_sample_shape(X) if row_shape is None else row_shape
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

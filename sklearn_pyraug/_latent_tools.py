@@ -7,11 +7,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._generation.class_model import check_codes, class_index, class_model
-from ._preprocessing.containers import as_labels
-from ._preprocessing.images import user_columns
-from ._preprocessing.row_encoder import coded_rows, in_container, one_row
+from ._preprocessing.label_encoder import read_labels
+from ._preprocessing.row_encoder import as_rows, one_row
 from ._random import attempt_seed, root_seed
-from ._sklearn_compat import check_target_type
 from ._validation import available_device, no_data_in_errors
 from .rhvae.coding import connect, log_volume
 
@@ -110,7 +108,7 @@ class LatentToolsMixin:
         (150, 2)
         """
         check_is_fitted(self, "classes_")
-        T = coded_rows(self, X)
+        T = self._row_encoder.encode(X, self)
         y_index = self._known_classes(y, len(T))
         codes = [None, None]
         for k in np.unique(y_index).tolist():
@@ -174,7 +172,9 @@ class LatentToolsMixin:
                     f"reference={type(reference).__name__} was given, but decoder="
                     f"{self.decoder_!r} starts from none. Leave reference=None."
                 )
-            reference = model.rows(coded_rows(self, in_container(reference, self), "reference"))
+            reference = model.rows(
+                self._row_encoder.encode(as_rows(reference, self), self, "reference")
+            )
             if len(reference) not in (1, len(z)):
                 raise ValueError(
                     f"reference has {len(reference)} rows for {len(z)} codes. Pass one row, or "
@@ -245,7 +245,7 @@ class LatentToolsMixin:
         """
         check_is_fitted(self, "classes_")
         _check_count("n_importance", n_importance, 1)
-        T = coded_rows(self, X)
+        T = self._row_encoder.encode(X, self)
         root = root_seed(self.random_state if random_state is None else random_state)
         root = attempt_seed(root, _SCORING)
         if y is None:
@@ -378,7 +378,10 @@ class LatentToolsMixin:
         if kind not in _KINDS:
             raise ValueError(f"kind={kind!r} is not known. Use 'geodesic' or 'linear'.")
         model = self._model(self._class_index(label))
-        T = [coded_rows(self, one_row(x, self, n), n) for n, x in (("x0", x0), ("x1", x1))]
+        T = [
+            self._row_encoder.encode(one_row(x, self, n), self, n)
+            for n, x in (("x0", x0), ("x1", x1))
+        ]
         reference = model.rows(T[0]) if model.has_reference else None
         codes, _ = model.encode(np.concatenate(T), reference)
         points, length = connect(model.member, codes[:1], codes[1:], int(n_steps), kind)
@@ -394,8 +397,7 @@ class LatentToolsMixin:
 
     def _known_classes(self, y, n_rows):
         """Return the class indices of labels, all of classes that have a generator."""
-        y = check_target_type(as_labels(y), indicate_one_vs_all=True)[0]
-        y = np.asarray(y)
+        y = read_labels(y)
         if y.shape != (n_rows,):
             raise ValueError(
                 f"y has the shape {y.shape} for {n_rows} rows of X. Pass one label per row."
@@ -405,12 +407,7 @@ class LatentToolsMixin:
 
     def _rows_of(self, T, k):
         """Return coded rows of class k as the user's rows."""
-        y_index = np.full(len(T), k)
-        X = self._codec.decode(T, y_index)
-        if self._generators.sparse_type is not None:
-            X = self._generators.sparse_type(X)
-        X = self._values(user_columns(X, self._layout))
-        return self._shaped(self._containers.transform(X, self.classes_[y_index])[0])
+        return self._row_encoder.decode(T, np.full(len(T), k))
 
 
 def _check_count(name, value, smallest):

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 import sklearn
 import torch
-from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from ._components import (
@@ -37,14 +36,13 @@ from ._generation.model_state import (
     seen_architecture,
     stack_adapter,
 )
-from ._preprocessing.containers import FrameContainers
-from ._preprocessing.images import CHANNELS, ImageLayout
-from ._preprocessing.schema import Schema
-from ._preprocessing.table_codec import TableCodec
+from ._preprocessing.images import CHANNELS
+from ._preprocessing.label_encoder import LabelEncoder
+from ._preprocessing.row_encoder import RowEncoder
+from ._preprocessing.templates import Template, TemplateState, template_from_state, template_state
 from ._serialization.archive import read_archive, write_archive
 from ._serialization.plain import PlainValues
 from ._serialization.state import Adapter, StateReader, StateWriter
-from ._sklearn_compat import ArraysTransformer
 from ._version import __version__
 from .metrics import PrivacyReport
 from .rhvae import Architecture, ClassHistory, RHVAEStack
@@ -66,11 +64,9 @@ _COMPONENTS = (
     Residual, Transfer,
 )  # fmt: skip
 _COMMON = {
-    "_codec": TableCodec,
     "_generators": FittedGenerators,
-    "_layout": ImageLayout | None,
     "_n_rows": int,
-    "_row_shape": tuple[int, ...] | None,
+    "_row_encoder": RowEncoder,
     "device_": str,
     "likelihood_": str,
     "n_features_in_": int,
@@ -81,8 +77,7 @@ _COMMON = {
 _FITTED = {
     "augmenter": _COMMON
     | {
-        "_containers": ArraysTransformer | FrameContainers,
-        "_schema": Schema | None,
+        "_label_encoder": LabelEncoder,
         "channels_": str | None,
         "classes_": np.ndarray,
         "decoder_": str,
@@ -279,7 +274,8 @@ def _document(estimator):
     """Return the content of a file: plain JSON, and tensors by name."""
     kind, generators = estimator._file_kind, estimator._generators
     source = estimator if kind == "augmenter" else estimator._augmenter()
-    settings = resolve(source, estimator._codec, estimator._layout, estimator._n_rows)
+    encoder = estimator._row_encoder
+    settings = resolve(source, encoder.codec, encoder.layout, estimator._n_rows)
     architecture = seen_architecture(settings.fit.architecture, generators.projection)
     own = own_networks(architecture)
     plain = PlainValues(_COMPONENTS, networks=own)
@@ -372,70 +368,10 @@ def _warn_of_changes(path, head, left_out):
         )
 
 
-# --- Classes of others -------------------------------------------------------------------------
-
-_SPARSE_TYPES = {
-    cls.__name__: cls
-    for cls in (sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.csc_array)
-}
-
-
-class _SparseType(NamedTuple):
-    name: str
-
-
-class _Container(NamedTuple):
-    """What imbalanced-learn keeps of X or y, as far as it is used."""
-
-    kind: str
-    columns: object
-    dtypes: object
-    name: object
-
-
-class _Containers(NamedTuple):
-    X: _Container
-    y: _Container
-
-
-def _take_containers(value):
-    def one(props):
-        kind = props["type"].lower()
-        frame, series = kind == "dataframe", kind == "series"
-        dtypes = props["dtypes"] if frame or series else None
-        # A dataframe with a column "name" has that column under props["name"].
-        return _Container(
-            props["type"],
-            props["columns"] if frame else None,
-            list(dtypes) if frame else dtypes,
-            props["name"] if series else None,
-        )
-
-    return _Containers(one(value.x_props), one(value.y_props))
-
-
-def _make_containers(state):
-    def one(kind, columns, dtypes, name):
-        if kind.lower() == "dataframe":
-            import pandas as pd
-
-            if not isinstance(columns, pd.Index) or not isinstance(dtypes, list):
-                raise ValueError("a dataframe has no columns")
-            dtypes = pd.Series(dtypes, index=columns, dtype=object)
-        return {"type": kind, "columns": columns, "dtypes": dtypes, "name": name}
-
-    made = ArraysTransformer.__new__(ArraysTransformer)
-    made.x_props, made.y_props = one(*state.X), one(*state.y)
-    return made
-
-
 def _adapters(architecture):
     return {
         RHVAEStack: stack_adapter(architecture),
-        ArraysTransformer: Adapter(_Containers, _take_containers, _make_containers),
-        type: Adapter(
-            _SparseType, lambda t: _SparseType(t.__name__), lambda s: _SPARSE_TYPES[s.name]
-        ),
+        Template: Adapter(TemplateState, template_state, template_from_state),
     }
 
 
@@ -449,7 +385,8 @@ def _require(condition, what):
 
 def _check(e, architecture):
     """Compare the parts of what was read, and hand one row out."""
-    codec, generators, layout, n = e._codec, e._generators, e._layout, e.n_features_in_
+    encoder, generators, n = e._row_encoder, e._generators, e.n_features_in_
+    codec, layout = encoder.codec, encoder.layout
     _require(e._n_rows >= 1, f"the number of rows is {e._n_rows}")
     _require(len(codec.constant_) == n, "the codec has other columns")
     n_classes = 1 if e._file_kind == "embedder" else len(e.classes_)
@@ -459,7 +396,7 @@ def _check(e, architecture):
     if layout is not None:
         sides = bool(layout.shape) and all(s > 0 for s in layout.shape)
         _require(sides and layout.channels in CHANNELS, "the shape of an image is none")
-    for shape in (e.sample_shape_, e._row_shape):
+    for shape in (e.sample_shape_, encoder.shape):
         _require(shape is None or prod(shape) == n, "a row's shape and the columns differ")
     row = codec.decode(np.zeros((1, codec.n_codes_), np.float32), np.zeros(1, np.intp))
     _require(row.shape == (1, n), "the codec makes rows of another width")
@@ -468,7 +405,16 @@ def _check(e, architecture):
         _check_embedder(e)
         return
     _require(e.classes_.ndim == 1 and n_classes >= 2, "there are fewer than two classes")
-    _check_containers(e, row)
+    schema = encoder.schema
+    if schema is not None:
+        _require(len(schema.columns) == n, "the schema has other columns")
+        _require(schema.dtype.itemsize * n <= _MAX_BYTES_A_ROW, "a row's text is too long")
+    _require(len(e._label_encoder.values) == len(e.classes_), "labels and classes differ")
+    try:
+        encoder.new_rows(row)
+        e._label_encoder.decode(np.zeros(1, np.intp))
+    except ImportError:
+        pass  # It takes a library to tell; `sample` asks for it.
 
 
 def _check_embedder(e):
@@ -480,21 +426,3 @@ def _check_embedder(e):
     _require(generators.class_rows.keys() == {0} and not generators.small, "it has no rows")
     latent_dim = group.generator.latent.c.shape[-1]
     _require(e._n_features_out == latent_dim, "the codes have another dimension")
-
-
-def _check_containers(e, row):
-    """Hand a row out, as `sample` does."""
-    schema, containers, n = e._schema, e._containers, e.n_features_in_
-    if schema is not None:
-        _require(len(schema.columns) == n, "the schema has other columns")
-        _require(schema.dtype.itemsize * n <= _MAX_BYTES_A_ROW, "a row's text is too long")
-    if isinstance(containers, FrameContainers):
-        columns = None if containers.X is None else containers.X.columns
-    else:
-        columns = containers.x_props["columns"]
-    _require(columns is None or len(columns) == n, "the dataframe has other columns")
-    values = row if e._generators.sparse_type is None else e._generators.sparse_type(row)
-    values = values if schema is None else schema.values(values)
-    # It takes a library to tell; `sample` asks for it.
-    if not isinstance(containers, FrameContainers) or containers.is_here():
-        containers.transform(values, e.classes_[:1])

@@ -5,8 +5,6 @@ And the names that only later versions have: callbacks came with scikit-learn 1.
 
 from contextlib import contextmanager
 
-from imblearn.utils import check_target_type
-from imblearn.utils._validation import ArraysTransformer
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -24,14 +22,12 @@ except ImportError:
 
 
 __all__ = [
-    "ArraysTransformer",
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "StrOptions",
     "_fit_context",
     "_safe_indexing",
-    "check_target_type",
     "fit_task",
     "sub_task",
     "with_callbacks",

@@ -70,7 +70,7 @@ def kinds():
 def numbers(augmenter, X):
     """Return the user's rows as the codec's numbers."""
     if hasattr(X, "iloc"):
-        levels = augmenter._schema.columns[2].levels
+        levels = augmenter._row_encoder.schema.columns[2].levels
         X = X.assign(c=[list(levels).index(v) for v in X["c"]])
     return np.asarray(X).reshape(len(X), -1).astype(float)
 

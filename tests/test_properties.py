@@ -130,7 +130,10 @@ def assert_sound(X_new, X, value_mapping="auto"):
 def assert_sound_within_classes(X_new, y_new, X, y, augmenter):
     """Check that columns which do not vary within a class do not do so in its new rows either."""
     # The pixels of images may.
-    if augmenter.value_mapping is None or augmenter._codec.likelihood_ in ("bernoulli", "binomial"):
+    if augmenter.value_mapping is None or augmenter._row_encoder.codec.likelihood_ in (
+        "bernoulli",
+        "binomial",
+    ):
         return
     for label in np.unique(y_new):
         new, known = X_new[y_new == label], X[y == label]

@@ -6,8 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import column_or_1d
 
-from .._classifier import _rows
-from .._preprocessing.containers import as_labels
+from .._preprocessing.containers import as_labels, take
 from .._preprocessing.images import flat_rows
 from ..metrics._columns import _read
 from ..metrics._pairs import standardize
@@ -34,7 +33,7 @@ class Rows(NamedTuple):
 
     def take(self, kept):
         """Return the rows at some positions."""
-        return Rows(_rows(self.X, kept), self.y[kept], self.coded[kept])
+        return Rows(take(self.X, kept), self.y[kept], self.coded[kept])
 
 
 def read_rows(X, y, name):

@@ -69,8 +69,6 @@ class FittedGenerators(NamedTuple):
         a row that occurs more than once or whose class was not trained.
     guard : Guard or None
         The coded rows from which new ones may be asked to keep a distance.
-    sparse_type : type or None
-        Class of a sparse X.
     """
 
     trained: list[TrainedGroup]
@@ -82,7 +80,6 @@ class FittedGenerators(NamedTuple):
     projection: Projection | None
     references: np.ndarray | None
     guard: Guard | None
-    sparse_type: type | None = None
 
     @property
     def trained_classes(self):

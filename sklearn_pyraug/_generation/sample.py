@@ -36,27 +36,27 @@ class DrawSettings(NamedTuple):
 
 
 class NewRows(NamedTuple):
-    """New coded rows.
+    """New rows.
 
     Attributes
     ----------
+    X : ndarray of shape (n_new, n_features)
+        Decoded, class by class; in the units and the dtype of the training rows.
     T : ndarray of float32 of shape (n_new, n_codes)
-        Class by class.
+        Their codes.
     y_index : ndarray of int of shape (n_new,)
         Class indices.
     origins : ndarray of int of shape (n_new,)
         Index, among the training rows, of the row from which each was started.
     info : dict of int to dict
         Diagnostics of the chains, by class index.
-    recoded : ndarray of float32 of shape (n_new, n_codes), or None
-        The rows as they are coded again after decoding; None where nothing asked for it.
     """
 
+    X: np.ndarray
     T: np.ndarray
     y_index: np.ndarray
     origins: np.ndarray
     info: dict
-    recoded: np.ndarray | None = None
 
 
 class _GroupDraw(NamedTuple):
@@ -85,7 +85,7 @@ class _GroupDraw(NamedTuple):
         return sum(n for _, _, n in self.requests) * n_centroids * d * d
 
 
-def draw(generators, n_new, settings, execution, recode, memory=None):
+def draw(generators, n_new, settings, execution, codec, memory=None):
     """Draw new rows.
 
     Parameters
@@ -95,9 +95,8 @@ def draw(generators, n_new, settings, execution, recode, memory=None):
         Number of rows by class index.
     settings : DrawSettings
     execution : Execution
-    recode : callable
-        ``recode(T, y_index)`` returns coded rows, ndarray of float32 of shape (n_new, n_codes), as
-        they are coded again after they were decoded.
+    codec : TableCodec
+        Turns codes into rows, and these into the codes in which distances are measured.
     memory : joblib.Memory or None, default=None
         Cache of finished draws.
 
@@ -106,20 +105,22 @@ def draw(generators, n_new, settings, execution, recode, memory=None):
     rows : NewRows
     """
     if memory is not None:
-        part = generators, n_new, settings, execution.root, execution.device, recode
+        part = generators, n_new, settings, execution.root, execution.device, codec
         key = digest((part, library_versions()))
-        return cached(memory, key, draw, generators, n_new, settings, execution, recode)
-    rows = _draw_once(generators, n_new, settings, execution)
+        return cached(memory, key, draw, generators, n_new, settings, execution, codec)
+    T, y_index, origins, info = _draw_once(generators, n_new, settings, execution)
+    X = codec.decode(T, y_index)
+    rows = NewRows(X, codec.encode(X), y_index, origins, info)
     guard = limited(generators.guard, settings.min_distance)
     if guard is None and generators.references is not None:
         guard = CopyGuard(generators.references)
     if guard is None:
         return rows
-    return _redraw(rows, guard, generators, settings, execution, recode)
+    return _redraw(T, rows, guard, generators, settings, execution, codec)
 
 
 def _draw_once(generators, n_new, settings, execution):
-    """Draw new rows, whatever they come close to."""
+    """Draw new rows, whatever they come close to; return codes, classes, origins and info."""
     trained = {k: n for k, n in n_new.items() if n and k not in generators.small}
     tasks = []
     for group in generators.trained:
@@ -145,7 +146,7 @@ def _draw_once(generators, n_new, settings, execution):
         drawn[k] = *smoothed_bootstrap(T, scale, n_new[k], seed, weights), None
     order = sorted(drawn)
     none = np.empty((0, generators.n_codes), np.float32)
-    return NewRows(
+    return (
         np.concatenate([none, *(drawn[k][0] for k in order)]),
         np.concatenate([np.empty(0, int), *(np.full(len(drawn[k][0]), k) for k in order)]),
         np.concatenate([np.empty(0, int), *(generators.class_rows[k][drawn[k][1]] for k in order)]),
@@ -191,22 +192,23 @@ def _in_arrays(part):
     return part._replace(info=info)
 
 
-def _redraw(rows, guard, generators, settings, execution, recode):
+def _redraw(T, rows, guard, generators, settings, execution, codec):
     """Draw again what is too close, up to ten times.
 
     Of several draws of a row the furthest is kept, and the last of equals.
     """
-    T, y_index, origins = rows.T, rows.y_index, rows.origins
-    recoded = recode(T, y_index)
-    distance = guard.distances(recoded, origins)
+    y_index, origins = rows.y_index, rows.origins
+    X, encoded = rows.X, rows.T
+    distance = guard.distances(encoded, origins)
 
     def measure_again(drawn):
-        """Code all rows again: where values are mapped by their ranks, each depends on others."""
-        nonlocal recoded
-        before, recoded = recoded, recode(T, y_index)
-        changed = (recoded != before).any(axis=1)
+        """Decode all rows, as ranks make each depend on others; encode those that changed."""
+        nonlocal X
+        before, X = X, codec.decode(T, y_index)
+        changed = ~((X == before) | (np.isnan(X) & np.isnan(before))).all(axis=1)
         changed[drawn] = True
-        distance[changed] = guard.distances(recoded[changed], origins[changed])
+        encoded[changed] = codec.encode(X[changed])
+        distance[changed] = guard.distances(encoded[changed], origins[changed])
 
     for attempt in range(_MAX_REDRAWS):
         close = np.flatnonzero(guard.too_close(distance))
@@ -216,12 +218,11 @@ def _redraw(rows, guard, generators, settings, execution, recode):
         again = execution._replace(root=attempt_seed(execution.root, attempt + 1))
         for k in np.unique(y_index[close]).tolist():
             own = close[y_index[close] == k]
-            new = _draw_once(generators, {k: len(own)}, settings, again)
-            T[own], origins[own] = new.T, new.origins
+            T[own], _, origins[own], _ = _draw_once(generators, {k: len(own)}, settings, again)
         measure_again(close)
         worse = distance[close] < old_distance
         if worse.any():
             T[close[worse]], origins[close[worse]] = old_T[worse], old_origins[worse]
-            measure_again(close)
+            measure_again(close[worse])
     guard.warn(distance, 1 + _MAX_REDRAWS)
-    return rows._replace(recoded=recoded)
+    return rows._replace(X=X)

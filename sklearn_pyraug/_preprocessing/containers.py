@@ -1,378 +1,360 @@
-"""Tables of polars and pyarrow: in as numbers, out as tables of the same kind and schema.
+"""Containers of rows and labels: how each is read, and put above new rows.
 
-Nothing but the user's own table decides which library is imported; pandas is none of them.
+A container is a list, an array, a sparse matrix, or a table or column of pandas, polars or pyarrow;
+which of these libraries is imported, the user's own data decide.
 """
 
-import importlib.util
 import sys
-import warnings
-from typing import NamedTuple
+from decimal import Decimal
+from numbers import Integral, Real
 
+import narwhals.stable.v1 as nw
 import numpy as np
+from scipy import sparse
 
-from .._sklearn_compat import ArraysTransformer
-from .._validation import check_unique_names
-from .frame_dtypes import DATE, LIBRARIES, VALUES, FrameColumn, describe, library_module, new_column
-from .schema import (
-    Schema,
-    Table,
-    _Column,
-    _date_error,
-    _mask,
-    _object_array,
-    _read_values,
-    largest_float,
-)
+from .dtypes import dtype_state
 
 __all__ = [
-    "Frame",
-    "FrameContainers",
-    "FrameSpec",
     "as_labels",
-    "keep_containers",
+    "as_table",
+    "check_container",
+    "column_at",
+    "column_dtype",
+    "column_kind",
+    "column_levels",
+    "column_names",
+    "column_numbers",
+    "column_values",
+    "has_nulls",
+    "is_missing",
+    "kind_of",
+    "largest_float",
     "library_of",
-    "read_frame",
-    "wrap",
+    "object_array",
+    "stack",
+    "take",
+    "unpacked",
 ]
 
-_TABLES = ("polars.DataFrame", "pyarrow.Table")
-_COLUMNS = ("polars.Series", "pyarrow.ChunkedArray", "pyarrow.Array")
-
-
-class FrameSpec(NamedTuple):
-    """What a table, or a column of labels, is made like.
-
-    Attributes
-    ----------
-    kind : str
-        Its class, such as ``"polars.DataFrame"``.
-    columns : tuple of FrameColumn
-    """
-
-    kind: str
-    columns: tuple[FrameColumn, ...]
-
-    @property
-    def library(self):
-        """Name of the library: ``"polars"`` or ``"pyarrow"``."""
-        return self.kind.split(".")[0]
-
-    def make(self, values):
-        """Return values in the container described.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_rows, n_columns) or (n_rows,)
-
-        Returns
-        -------
-        container : polars.DataFrame, polars.Series, pyarrow.Table, ChunkedArray or Array
-        """
-        return self._unpacked(self.table(values))
-
-    def table(self, values):
-        """Return values as a table of the library; see :meth:`make`."""
-        values = values if values.ndim == 2 else values[:, None]
-        columns = [new_column(c, values[:, j], self.library) for j, c in enumerate(self.columns)]
-        module = library_module(self.library)
-        if self.library == "polars":
-            # A dict, as a list gives unnamed columns names.
-            names = (column.name for column in self.columns)
-            return module.DataFrame(dict(zip(names, columns, strict=True)))
-        fields = [
-            module.field(column.name, new.type, nullable=column.nullable)
-            for column, new in zip(self.columns, columns, strict=True)
-        ]
-        return module.Table.from_arrays(columns, schema=module.schema(fields))
-
-    def _unpacked(self, table):
-        if self.kind in _TABLES:
-            return table
-        if self.kind == "polars.Series":
-            return table.to_series(0)
-        column = table.column(0)
-        return column if self.kind == "pyarrow.ChunkedArray" else column.combine_chunks()
-
-
-class Frame:
-    """A user's table or labels, for validation to pass on as they are.
-
-    Parameters
-    ----------
-    value : polars.DataFrame, polars.Series, pyarrow.Table, pyarrow.ChunkedArray or pyarrow.Array
-    kind : str
-        Its class.
-    where : {"X", "y"}
-        Its name for messages.
-
-    Attributes
-    ----------
-    table : polars.DataFrame or pyarrow.Table
-    spec : FrameSpec
-
-    Raises
-    ------
-    ValueError
-        If two columns have one name, or a column's dtype cannot be given back.
-    """
-
-    # imbalanced-learn takes what is named DataFrame, or has `columns`, for pandas'.
-
-    def __init__(self, value, kind, where):
-        self._where, library = where, kind.split(".")[0]
-        self.table = _as_table(value, kind)
-        if library == "polars":
-            names, dtypes = self.table.columns, self.table.dtypes
-        else:
-            names, dtypes = self.table.schema.names, self.table.schema.types
-        check_unique_names(names, where)
-        described = [describe(dtype, library) for dtype in dtypes]
-        for name, dtype, known in zip(names, dtypes, described, strict=True):
-            if known is None:
-                raise ValueError(
-                    f"{where} has the dtype {dtype} in {name!r}, which cannot be generated. "
-                    "Replace the column by ones of numbers, booleans or text, or leave it out."
-                )
-        nullable = [True] * len(names)
-        if library == "pyarrow":
-            # The chunks of a column may number the same levels differently.
-            self.table = self.table.unify_dictionaries()
-            nullable = [field.nullable for field in self.table.schema]
-        levels = [self._levels(j, dtype) for j, dtype in enumerate(described)]
-        columns = map(FrameColumn, names, described, levels, nullable)
-        self.spec = FrameSpec(kind, tuple(columns))
-
-    def _levels(self, j, dtype):
-        if dtype[0] == "Enum":
-            return _object_array(dtype[1])
-        if dtype[0] != "dictionary":
-            return None
-        chunks = self.table.column(j).chunks
-        return _object_array(chunks[0].dictionary.to_pylist() if chunks else [])
-
-    @property
-    def shape(self):
-        """Rows and columns."""
-        return self.table.shape
-
-    @property
-    def names(self):
-        """Names of the columns as scikit-learn keeps them."""
-        return np.array([column.name for column in self.spec.columns], dtype=object)
-
-    def __len__(self):
-        return self.shape[0]
-
-    def __array__(self, dtype=None, copy=None):
-        """Return a single column, of labels, as an array of shape (n_rows,)."""
-        if self.shape[1] != 1:
-            raise ValueError(
-                f"{self._where} has {self.shape[1]} columns. Pass one column, of class labels."
-            )
-        series = self.series(0)
-        n_nulls = series.null_count()
-        if n_nulls:
-            raise ValueError(
-                f"{self._where} holds {n_nulls} missing label(s). Leave out these rows, or give "
-                "them a label of their own."
-            )
-        if self.spec.columns[0].holds(self.spec.library) in (DATE, VALUES):
-            return _object_array(series.to_list())
-        return np.asarray(series.to_numpy(), dtype=dtype)
-
-    def series(self, j):
-        """Return column `j` as a series of narwhals."""
-        return _narwhals().from_native(self.table, eager_only=True)[:, j]
-
-    def with_rows(self, values):
-        """Return the user's own rows with new ones below, in the user's container.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_new, n_columns) or (n_new,)
-            The new rows.
-        """
-        new, nw = self.spec.table(values), _narwhals()
-        with warnings.catch_warnings():
-            # Polars 1 recodes categories when it puts columns together, and says so.
-            warnings.filterwarnings("ignore", "Local categoricals have different encodings")
-            both = nw.concat(
-                [nw.from_native(table, eager_only=True) for table in (self.table, new)]
-            )
-        both = both.to_native()
-        if self.spec.library == "pyarrow":
-            both = both.unify_dictionaries().replace_schema_metadata(self.table.schema.metadata)
-        return self.spec._unpacked(both)
-
-
-def _as_table(value, kind):
-    """Return a table as it is, and a single column as a table of one."""
-    if kind in _TABLES:
-        return value
-    if kind == "polars.Series":
-        return value.to_frame()
-    return library_module("pyarrow").table({"": value})
-
-
-class FrameContainers(NamedTuple):
-    """The containers of X and y where one of them is a table of polars or pyarrow.
-
-    Attributes
-    ----------
-    X, y : FrameSpec or None
-        None where imbalanced-learn knows the container.
-    others : ArraysTransformer
-    """
-
-    X: FrameSpec | None
-    y: FrameSpec | None
-    others: ArraysTransformer
-
-    def transform(self, X, y):
-        """Return rows and labels in the user's containers, as `ArraysTransformer` does."""
-        X, y = self.others.transform(X, y)
-        return (
-            X if self.X is None else self.X.make(X),
-            y if self.y is None else self.y.make(y),
-        )
-
-    def is_here(self):
-        """Say whether the libraries are installed, as they may not be where a model is loaded."""
-        specs = [spec for spec in (self.X, self.y) if spec is not None]
-        unknown = [spec.kind for spec in specs if spec.kind not in _TABLES + _COLUMNS]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is no container that is known")
-        return all(importlib.util.find_spec(spec.library) is not None for spec in specs)
-
-
-def keep_containers(X, y):
-    """Return what makes arrays into containers like `X` and `y`."""
-    specs = [value.spec if isinstance(value, Frame) else None for value in (X, y)]
-    others = ArraysTransformer(X, y)
-    return others if specs == [None, None] else FrameContainers(*specs, others)
+TABLES = ("polars.DataFrame", "pyarrow.Table")
+COLUMNS = ("polars.Series", "pyarrow.ChunkedArray", "pyarrow.Array")
+_LIBRARIES = ("pandas", "polars", "pyarrow")
 
 
 def library_of(value):
-    """Return ``"polars"`` or ``"pyarrow"`` if a value is of one of them, else None."""
+    """Return "pandas", "polars" or "pyarrow" where a value is of one of them, else None.
+
+    Of pandas, dataframes and series alone are containers.
+    """
     roots = {cls.__module__.split(".")[0] for cls in type(value).__mro__}
-    return next((library for library in LIBRARIES if library in roots), None)
+    library = next((library for library in _LIBRARIES if library in roots), None)
+    return library if library != "pandas" or hasattr(value, "iloc") else None
 
 
-def wrap(value, where):
-    """Return what the user gave as a :class:`Frame` if it is one, else as it is.
+def kind_of(value, library):
+    """Return the name of the class of a container of polars or pyarrow, or None."""
+    module = sys.modules[library]
+    for kind in TABLES + COLUMNS:
+        if kind.startswith(library) and isinstance(value, getattr(module, kind.split(".")[1])):
+            return kind
+    return None
+
+
+def check_container(value, where):
+    """Raise if a value is of polars or pyarrow, and neither a table nor a column of labels.
 
     Parameters
     ----------
     value : object
     where : {"X", "y"}
         Its name. A single column is no table, but may be labels.
-
-    Returns
-    -------
-    value : Frame or object
-
-    Raises
-    ------
-    ValueError
-        If it is a container of polars or pyarrow that has no rows at hand, or see
-        :class:`Frame`.
-    ImportError
-        If it needs narwhals, which is not installed.
     """
     library = library_of(value)
-    if library is None:
-        return value
-    module = sys.modules[library]
-    for kind in _TABLES + _COLUMNS:
-        if kind.split(".")[0] == library and isinstance(value, getattr(module, kind.split(".")[1])):
-            if kind in _COLUMNS and where == "X":
-                break
-            _narwhals()
-            return Frame(value, kind, where)
+    if library in (None, "pandas"):
+        return
+    if kind_of(value, library) in (TABLES if where == "X" else TABLES + COLUMNS):
+        return
     name = type(value).__name__
     remedy = {
         "LazyFrame": f"Pass {where}.collect().",
         "Series": f"Pass {where}.to_frame().",
         "RecordBatch": f"Pass pyarrow.Table.from_batches([{where}]).",
-    }.get(name, f"Pass a {' or '.join(_TABLES)}.")
+    }.get(name, f"Pass a {' or '.join(TABLES)}.")
     raise ValueError(f"{where} is a {library}.{name}, which is no table of rows. {remedy}")
 
 
-def as_labels(y):
-    """Return labels of polars or pyarrow as an array, and others as they are."""
-    y = wrap(y, "y")
-    return np.asarray(y) if isinstance(y, Frame) else y
+# Reading
 
 
-def _narwhals():
-    try:
-        import narwhals.stable.v1 as nw
-    except ImportError as error:
-        raise ImportError(
-            "Tables of polars and pyarrow are read by narwhals, which is not installed. Install "
-            'it: pip install "sklearn-pyraug[frames]"'
-        ) from error
-    return nw
+def column_names(X):
+    """Return the names of a table's columns as a list, or None where it has none."""
+    library = library_of(X)
+    if library == "pyarrow":
+        return list(X.column_names)
+    return list(X.columns) if library and hasattr(X, "columns") else None
 
 
-def read_frame(frame, categorical_features=None):
-    """Return a table as numbers and the way back, as :func:`.read_table` does.
+def column_at(X, j):
+    """Return column `j` of a table as a column of its library."""
+    library = library_of(X)
+    if library == "pandas":
+        return X.iloc[:, j]
+    # The chunks of a column may number the same levels differently.
+    return X.to_series(j) if library == "polars" else X.column(j).unify_dictionaries()
+
+
+def column_dtype(column):
+    """Return the dtype of a column, as its library has it."""
+    return column.dtype if hasattr(column, "dtype") else column.type
+
+
+def column_values(column):
+    """Return the values of a column as a list of Python's objects."""
+    return list(column) if library_of(column) == "pandas" else _series(column).to_list()
+
+
+def has_nulls(column):
+    """Return whether values are missing; NaN among the numbers of polars and pyarrow is none."""
+    return _series(column).null_count() > 0
+
+
+def column_kind(column, name="y", where="y"):
+    """Return what a column holds, by numpy's letters: "b", "i", "u", "f", "c", "M" or "O".
 
     Parameters
     ----------
-    frame : Frame
-    categorical_features : array-like of bool, int or str, or None
-        A mask, positions or names of columns that hold categories, beside those of text,
-        categories, or booleans alone.
+    column : pandas.Series, polars.Series, pyarrow.ChunkedArray or pyarrow.Array
+    name : object, default="y"
+    where : {"X", "y"}, default="y"
 
     Returns
     -------
-    table : Table
-        Its view is an array.
+    kind : str
+        Dates, times and durations are "M", and what is no number "O".
 
     Raises
     ------
     ValueError
-        If `categorical_features` does not fit, or a column holds dates.
+        If a column of polars or pyarrow has a dtype of which no new values can be made.
     """
-    names = frame.names.tolist()
-    asked = _mask(categorical_features, len(names), names)
-    pairs = [_read_column(frame, j, asked[j]) for j in range(len(names))]
-    numbers = [x for x, _ in pairs]
-    if numbers and np.result_type(*numbers).kind == "f":
-        numbers = [x if x.dtype.kind == "f" else _as_floats(x, x.dtype) for x in numbers]
-    view = np.column_stack(numbers) if numbers else np.empty(frame.shape)
-    columns = tuple(column for _, column in pairs)
-    categorical = asked | np.array([column.levels is not None for column in columns], dtype=bool)
-    whole = np.array([column.whole for column in columns], dtype=bool)
-    plain = all(c.levels is None and c.missing is not None and c.places is None for c in columns)
-    schema = None if plain else Schema(columns, np.dtype(object))
-    return Table(view, categorical, whole, schema)
+    if library_of(column) == "pandas":
+        if type(column.dtype).__name__ == "PeriodDtype":
+            return "M"
+        kind = getattr(column.dtype, "kind", "O")
+        return kind if kind in "biufc" else "M" if kind in "mM" else "O"
+    if dtype_state(column_dtype(column)) is None:
+        raise ValueError(
+            f"{where} has the dtype {column_dtype(column)} in {name!r}, which cannot be generated. "
+            "Replace the column by ones of numbers, booleans or text, or leave it out."
+        )
+    dtype = _series(column).dtype
+    if dtype == nw.Boolean:
+        return "b"
+    if dtype.is_integer():
+        return "i" if dtype.is_signed_integer() else "u"
+    return "M" if dtype.is_temporal() else "f" if dtype.is_float() else "O"
 
 
-def _read_column(frame, j, asked):
-    """Return the numbers of column `j`, of shape (n_rows,), and its `_Column`."""
-    column, series = frame.spec.columns[j], frame.series(j)
-    holds = column.holds(frame.spec.library)
-    if holds == DATE and not asked:
-        raise _date_error(repr(column.name), column.dtype[0])
-    if holds in (DATE, VALUES):
-        values = _object_array(series.to_list())
-        if column.levels is None:
-            return _read_values(values, asked, repr(column.name))
-        index = {level: i for i, level in enumerate(column.levels)} | {None: np.nan}
-        # A level that is NaN is missing, too.
-        codes = np.array([index.get(v, np.nan) for v in values], dtype=np.float64)
-        return codes, _Column(column.levels, False, None)
-    has_nulls = series.null_count() > 0
-    x = np.array(series.to_list(), dtype=np.float64) if has_nulls else series.to_numpy()
-    # scikit-learn makes floats of pandas' booleans, too.
-    if has_nulls or holds == "bool":
-        x = _as_floats(x, np.dtype(holds))
-    return x, _Column(None, holds[0] != "f", None if has_nulls else np.nan)
+def column_levels(column):
+    """Return the levels that a column declares, in their order, as a list; else None."""
+    dtype = column_dtype(column)
+    if type(dtype).__name__ == "CategoricalDtype":
+        return list(dtype.categories)
+    if type(dtype).__name__ == "Enum":
+        return dtype.categories.to_list()
+    if type(dtype).__name__ != "DictionaryType":
+        return None
+    if hasattr(column, "dictionary"):
+        return column.dictionary.to_pylist()
+    return column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
 
 
-def _as_floats(x, dtype):
-    """Return numbers as floats that do not round to more than their dtype can hold."""
-    x = x.astype(np.float64)
-    return np.minimum(x, largest_float(dtype)) if dtype.kind in "iu" else x
+def column_numbers(column, kind):
+    """Return the numbers of a column, NaN where one is missing.
+
+    Parameters
+    ----------
+    column : pandas.Series, polars.Series or pyarrow.ChunkedArray
+    kind : str
+        See :func:`column_kind`.
+
+    Returns
+    -------
+    x : ndarray of shape (n_rows,)
+        Of the column's dtype; float64 where values are missing, of booleans, and of pandas' own
+        dtypes.
+    """
+    if library_of(column) == "pandas":
+        dtype = column.dtype
+        if isinstance(dtype, np.dtype) and kind != "b":
+            return column.to_numpy()
+        x = column.to_numpy(np.float64, na_value=np.nan)
+    else:
+        series = _series(column)
+        missing = series.null_count() > 0
+        x = np.array(series.to_list(), np.float64) if missing else series.to_numpy()
+        if not missing and kind != "b":
+            return x
+        x, dtype = x.astype(np.float64), np.dtype(str(series.dtype).lower().replace("ean", ""))
+    return np.minimum(x, largest_float(dtype)) if kind in "iu" else x
+
+
+def largest_float(dtype):
+    """Return the largest float64 that an integer dtype can hold: of 2**63 - 1, numpy makes 2**63.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of integers; numpy's or pandas'.
+    """
+    largest = 2 ** (8 * dtype.itemsize - (dtype.kind == "i")) - 1
+    return float(largest) if int(float(largest)) == largest else np.nextafter(float(largest), 0)
+
+
+def object_array(values):
+    """Return values as an array of shape (n,), also where they are sequences themselves."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = list(values)
+    return array
+
+
+def as_labels(y):
+    """Return labels of pandas, polars or pyarrow as an array, and others as they are.
+
+    No value is cast: integers stay integers also where pandas could hold missing ones.
+
+    Parameters
+    ----------
+    y : object
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,) or (n_samples, n_columns), or object
+
+    Raises
+    ------
+    ValueError
+        If a label is missing, or a table of polars or pyarrow has several columns.
+    """
+    check_container(y, "y")
+    library = library_of(y)
+    if library is None:
+        is_object = isinstance(y, np.ndarray) and y.dtype == object and y.ndim == 1
+        return _plain(y) if is_object else y
+    n_columns = y.shape[1] if len(getattr(y, "shape", ())) == 2 else 1
+    if n_columns != 1:
+        if library == "pandas":
+            return y.to_numpy()
+        raise ValueError(f"y has {n_columns} columns. Pass one column, of class labels.")
+    column = column_at(y, 0) if len(getattr(y, "shape", ())) == 2 else y
+    kind = column_kind(column)
+    if library == "pandas" and isinstance(column.dtype, np.dtype) and kind != "O":
+        return column.to_numpy()
+    if library != "pandas" and kind not in "MO" and not has_nulls(column):
+        return np.asarray(_series(column).to_numpy())
+    return _plain(object_array(column_values(column)))
+
+
+def _plain(values):
+    """Return objects as an array of bools, ints or floats where all are; no one may be missing."""
+    n_missing = sum(map(is_missing, values))
+    if n_missing:
+        raise ValueError(
+            f"y holds {n_missing} missing label(s). Leave out these rows, or give them a label of "
+            "their own."
+        )
+    kinds = {
+        "bool"
+        if isinstance(v, (bool, np.bool_))
+        else "int"
+        if isinstance(v, Integral)
+        else "float"
+        if isinstance(v, Real)
+        else "other"
+        for v in values
+    }
+    return np.array(values.tolist()) if len(kinds) == 1 and "other" not in kinds else values
+
+
+def is_missing(value):
+    """Return whether a value is None, NaN, or pandas' NA or NaT."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (Real, Decimal)) and value != value
+
+
+def _series(column):
+    """Return a column as a series of narwhals."""
+    if library_of(column) == "pyarrow" and not hasattr(column, "chunks"):
+        column = sys.modules["pyarrow"].chunked_array([column])
+    return nw.from_native(column, series_only=True)
+
+
+# Rows from rows
+
+
+def take(X, rows):
+    """Return the rows of a container at some positions, in the same container.
+
+    Parameters
+    ----------
+    X : object
+    rows : ndarray of int of shape (n,)
+    """
+    library = library_of(X)
+    if library == "pandas":
+        return X.iloc[rows]
+    if library == "pyarrow":
+        return X.take(rows)
+    if sparse.issparse(X):
+        return X.tocsr()[rows]  # not every sparse format can be indexed by row
+    return (X if hasattr(X, "shape") else np.asarray(X))[rows]
+
+
+def stack(X, new):
+    """Return the user's own rows or labels, untouched, with new ones below.
+
+    Parameters
+    ----------
+    X, new : object
+        Of one kind, see :class:`.Template`.
+
+    Returns
+    -------
+    X_resampled : object
+        A new container; of pandas, with a new index.
+    """
+    library = library_of(X)
+    if library == "pandas":
+        return sys.modules["pandas"].concat([X, new], ignore_index=True)
+    if library == "polars":
+        return sys.modules["polars"].concat([X, new])
+    if library == "pyarrow":
+        pa, kind = sys.modules["pyarrow"], kind_of(X, "pyarrow")
+        both = [as_table(t, kind).unify_dictionaries() for t in (X, new)]
+        both = pa.concat_tables(both).unify_dictionaries()
+        return unpacked(both, kind)
+    if isinstance(X, list):
+        return [*(list(row) if isinstance(row, (list, tuple)) else row for row in X), *new]
+    if sparse.issparse(X):
+        # The type, because older SciPys stack sparse arrays into a sparse matrix.
+        return type(X)(sparse.vstack([X, new], format=X.format))
+    return np.concatenate([np.asarray(X), new])
+
+
+def as_table(value, kind):
+    """Return a table as it is, and a single column as a table of one."""
+    if kind in TABLES:
+        return value
+    if kind == "polars.Series":
+        return value.to_frame()
+    return sys.modules["pyarrow"].table({"": value})
+
+
+def unpacked(table, kind):
+    if kind in TABLES:
+        return table
+    if kind == "polars.Series":
+        return table.to_series(0)
+    column = table.column(0)
+    return column if kind == "pyarrow.ChunkedArray" else column.combine_chunks()

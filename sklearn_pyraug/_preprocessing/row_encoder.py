@@ -1,18 +1,247 @@
-"""Rows that come after a fit: read as the training rows were, or refused with what is different."""
+"""Rows of any container as coded rows, and back: the only reader of tables."""
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
-from .._validation import check_finite, check_has_columns, column_name, text_is_named
-from .containers import Frame, read_frame, wrap
-from .images import flat_rows, network_columns, stack_rows
-from .schema import read_table
+from .._validation import (
+    check_finite,
+    check_has_columns,
+    check_sample_shape,
+    column_name,
+    text_is_named,
+)
+from .containers import check_container, library_of, stack
+from .image_shape import guess_sample_shape
+from .images import (
+    ImageLayout,
+    flat_rows,
+    image_layout,
+    network_columns,
+    stack_rows,
+    user_columns,
+)
+from .schema import Schema, Table, read_table
+from .table_codec import TableCodec
+from .templates import Template
 
-__all__ = ["check_row_shape", "coded_rows", "in_container", "one_row"]
+__all__ = ["RowEncoder", "Rows", "as_rows", "one_row", "read_rows"]
 
 
-def in_container(x, estimator):
+class Rows(NamedTuple):
+    """Rows of any container, read as numbers.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, n_features)
+        Validated; indices of levels, and NaN where a value is missing.
+    table : Table
+        What they were read from.
+    template : Template or None
+        How new rows are made; None for arrays.
+    shape : tuple of int or None
+        That of a row, where X is an array of more than two axes.
+    """
+
+    values: np.ndarray
+    table: Table
+    template: Template | None
+    shape: tuple[int, ...] | None
+
+    def take(self, kept):
+        """Return the rows at some positions, shape (n_kept,)."""
+        return self._replace(values=self.values[kept])
+
+    def layout(self, sample_shape, channels):
+        """Return the axes of a row that is an image.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int, "auto" or None
+        channels : {"auto", "first", "last", "none"}
+
+        Returns
+        -------
+        layout : ImageLayout or None
+            None for a table.
+        """
+        table, values = self.table, self.values
+        if not isinstance(sample_shape, str):
+            shape = check_sample_shape(sample_shape, values.shape[1], self.shape)
+        elif self.shape is not None:
+            shape = self.shape
+        else:
+            has_levels = table.categorical is not None and np.any(table.categorical)
+            is_table = has_levels or table.schema is not None or values.dtype.kind not in "uif"
+            shape = None if is_table else guess_sample_shape(values)
+        return None if shape is None else image_layout(shape, channels)
+
+
+def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
+    """Validate rows as scikit-learn does, and read them as numbers.
+
+    Parameters
+    ----------
+    X : object
+        Rows in any container; images in their shape, or flat.
+    estimator : RHVAEAugmenter or RHVAEEmbedder
+        Keeps the number of columns and their names.
+    reset : bool
+        Whether these are the training rows; else they are compared with those.
+    name : str, default="X"
+        Of the argument, for messages.
+    categories : bool, default=True
+        Whether columns may hold categories and missing values, as `categorical_features` and
+        `missing` say; else all are finite numbers.
+    **checks : dict
+        Further arguments of :func:`sklearn.utils.check_array`.
+
+    Returns
+    -------
+    rows : Rows
+
+    Raises
+    ------
+    ValueError
+        If the rows cannot be used, or their columns are not those of the training rows.
+    """
+    X, shape = flat_rows(stack_rows(X))
+    if not reset and shape is not None and shape != estimator.sample_shape_:
+        raise ValueError(
+            f"The rows of {name} have the shape {shape}, but the sample_shape_ of the fit is "
+            f"{estimator.sample_shape_}. Pass rows of that shape, or flat rows of "
+            f"{estimator.n_features_in_} columns."
+        )
+    check_container(X, "X")
+    check_has_columns(X)
+    table = Table(X)
+    if categories:
+        table = read_table(X, estimator.categorical_features)
+        checks |= {"accept_sparse": ("csr", "csc"), "ensure_all_finite": False}
+    with text_is_named(X, categories=categories):
+        if table.view is X:
+            values = validate_data(estimator, X, reset=reset, **checks)
+        else:
+            values = check_array(table.view, input_name="X", estimator=estimator, **checks)
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if categories:
+        names = getattr(estimator, "feature_names_in_", None)
+        check_finite(values, names, estimator.missing)
+    values = values.toarray() if sparse.issparse(values) else values
+    return Rows(values, table, Template.of(X), shape)
+
+
+class RowEncoder(NamedTuple):
+    """The way from rows of the user's container to coded rows, and back.
+
+    Attributes
+    ----------
+    template : Template or None
+        How new rows are made; None for arrays.
+    schema : Schema or None
+        Between values and numbers; None where all values are numbers.
+    shape : tuple of int or None
+        That of a row, where X is an array of more than two axes.
+    layout : ImageLayout or None
+        The axes of a row that is an image: networks see the channels first.
+    codec : TableCodec
+        Between numbers and codes.
+    """
+
+    template: Template | None
+    schema: Schema | None
+    shape: tuple[int, ...] | None
+    layout: ImageLayout | None
+    codec: TableCodec
+
+    @classmethod
+    def fit(cls, rows, layout, codec, y_index=None):
+        """Learn the codes of rows.
+
+        Parameters
+        ----------
+        rows : Rows
+        layout : ImageLayout or None
+        codec : TableCodec
+            Not fitted.
+        y_index : ndarray of int of shape (n_samples,), default=None
+            Class of each row; None for a single class.
+
+        Returns
+        -------
+        encoder : RowEncoder
+        T : ndarray of float32 of shape (n_samples, n_codes)
+            The coded rows.
+        """
+        values, table = network_columns(rows.values, layout), rows.table
+        codec.fit(values, y_index, table.categorical, table.whole)
+        encoder = cls(rows.template, table.schema, rows.shape, layout, codec)
+        return encoder, codec.encode(values)
+
+    def encode(self, X, estimator, name="X"):
+        """Validate rows as in the fit, compare them with the training rows, and encode them.
+
+        Parameters
+        ----------
+        X : object
+            Rows in any container that `fit` takes; images in their shape, or flat.
+        estimator : RHVAEAugmenter
+            Fitted.
+        name : str, default="X"
+            Of the argument, for messages.
+
+        Returns
+        -------
+        T : ndarray of float32 of shape (n_samples, n_codes)
+
+        Raises
+        ------
+        ValueError
+            If columns, shape or kinds of values are not those of the training rows, or values
+            are missing that were not missing there.
+        """
+        return self.encode_rows(read_rows(X, estimator, reset=False, name=name), estimator, name)
+
+    def encode_rows(self, rows, estimator, name="X"):
+        """Do what :meth:`encode` does with rows that were read (:class:`Rows`)."""
+        names = getattr(estimator, "feature_names_in_", None)
+        numbers = _in_training_levels(rows.values, rows.table.schema, self.schema, names)
+        T = self.codec.encode(network_columns(numbers, self.layout))
+        if not np.isfinite(T).all():
+            n_bad = int((~np.isfinite(T)).any(axis=1).sum())
+            raise ValueError(
+                f"{n_bad} row(s) of {name} have values missing in columns where the training rows "
+                "have none. Impute them, or leave these rows out."
+            )
+        return T
+
+    def decode(self, T, y_index=None):
+        """Return coded rows, shape (n, n_codes), as rows in the user's container and shape.
+
+        Parameters
+        ----------
+        T : ndarray of shape (n, n_codes)
+        y_index : ndarray of int of shape (n,), default=None
+            Class of each row.
+        """
+        return self.new_rows(self.codec.decode(T, y_index))
+
+    def new_rows(self, values):
+        """Return decoded numbers, in the networks' order of columns, in the user's container."""
+        values = user_columns(values, self.layout)
+        if self.schema is not None:
+            values = self.schema.values(values)
+        rows = values if self.template is None else self.template.new_rows(values)
+        return rows if self.shape is None else rows.reshape(len(rows), *self.shape)
+
+    def append(self, X, new):
+        """Return the user's own rows X, untouched, with new ones below."""
+        return stack(stack_rows(X), new)
+
+
+def as_rows(x, estimator):
     """Return rows as they are, and a single row as rows.
 
     Parameters
@@ -23,7 +252,7 @@ def in_container(x, estimator):
     estimator : RHVAEAugmenter
         Fitted.
     """
-    if hasattr(x, "iloc") and getattr(x, "ndim", 2) == 1:
+    if library_of(x) == "pandas" and getattr(x, "ndim", 2) == 1:
         # A row of a dataframe, whose names are the columns'.
         return x.to_frame().T.infer_objects()
     if np.shape(x) in ((estimator.n_features_in_,), estimator.sample_shape_):
@@ -33,14 +262,14 @@ def in_container(x, estimator):
 
 
 def one_row(x, estimator, name):
-    """Return a single row as rows, as :func:`in_container` does.
+    """Return a single row as rows, as :func:`as_rows` does.
 
     Raises
     ------
     ValueError
         If there is not one row; it names the argument `name`.
     """
-    x = in_container(x, estimator)
+    x = as_rows(x, estimator)
     shape = np.shape(x)
     if not shape or shape[0] != 1:
         raise ValueError(
@@ -48,92 +277,6 @@ def one_row(x, estimator, name):
             "of a container."
         )
     return x
-
-
-def check_row_shape(estimator, shape, name):
-    """Raise ValueError if rows are images of another shape than those of the fit.
-
-    Parameters
-    ----------
-    estimator : RHVAEAugmenter or RHVAEEmbedder
-        Fitted.
-    shape : tuple of int or None
-        Of a row; None for flat rows.
-    name : str
-        Of the argument, for messages.
-    """
-    if shape is not None and shape != estimator.sample_shape_:
-        raise ValueError(
-            f"The rows of {name} have the shape {shape}, but the sample_shape_ of the fit is "
-            f"{estimator.sample_shape_}. Pass rows of that shape, or flat rows of "
-            f"{estimator.n_features_in_} columns."
-        )
-
-
-def coded_rows(estimator, X, name="X"):
-    """Validate rows as in `fit`, against what it has seen, and code them.
-
-    Parameters
-    ----------
-    estimator : RHVAEAugmenter
-        Fitted.
-    X : object
-        Rows in any container that `fit` takes; images in their shape, or flat.
-    name : str, default="X"
-        Of the argument, for messages.
-
-    Returns
-    -------
-    T : ndarray of float32 of shape (n_samples, n_codes)
-
-    Raises
-    ------
-    ValueError
-        If columns, shape or kinds of values are not those of the training rows, or values are
-        missing that were not missing there.
-    """
-    X, shape = flat_rows(wrap(stack_rows(X), "X"))
-    check_row_shape(estimator, shape, name)
-    is_frame = isinstance(X, Frame)
-    check_has_columns(X)
-    table = (read_frame if is_frame else read_table)(X, estimator.categorical_features)
-    arguments = {"accept_sparse": ("csr", "csc"), "ensure_all_finite": False}
-    with text_is_named(X):
-        if is_frame:
-            numbers = check_array(table.view, **arguments)
-            _check_names(estimator, X.names, name)
-        else:
-            numbers = validate_data(estimator, table.view, reset=False, **arguments)
-    names = getattr(estimator, "feature_names_in_", None)
-    check_finite(numbers, names, estimator.missing)
-    numbers = numbers.toarray() if sparse.issparse(numbers) else numbers
-    numbers = _in_training_levels(numbers, table.schema, estimator._schema, names)
-    numbers = network_columns(numbers, estimator._layout)
-    T = estimator._codec.encode(numbers)
-    if not np.isfinite(T).all():
-        n_bad = int((~np.isfinite(T)).any(axis=1).sum())
-        raise ValueError(
-            f"{n_bad} row(s) of {name} have values missing in columns where the training rows have "
-            "none. Impute them, or leave these rows out."
-        )
-    return T
-
-
-def _check_names(estimator, names, name):
-    """Do for a table of polars or pyarrow what `validate_data` does for others."""
-    known = getattr(estimator, "feature_names_in_", None)
-    if known is not None and not np.array_equal(names, known):
-        odd = [str(n) for n in names if n not in set(known)][:3]
-        raise ValueError(
-            f"{name} has not the column names of the fit, in their order: "
-            f"{f'{odd} are unknown' if odd else 'some lack or are in other places'}. Pass the "
-            "columns of feature_names_in_."
-        )
-    if len(names) != estimator.n_features_in_:
-        raise ValueError(
-            f"{name} has {len(names)} features, but {type(estimator).__name__} was fitted on "
-            f"{estimator.n_features_in_}. Pass as many."
-        )
 
 
 def _in_training_levels(numbers, schema, training, names):

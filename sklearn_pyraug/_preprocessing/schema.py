@@ -9,8 +9,22 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .._validation import check_unique_names, column_name, text_error
+from .containers import (
+    column_at,
+    column_dtype,
+    column_kind,
+    column_levels,
+    column_names,
+    column_numbers,
+    column_values,
+    has_nulls,
+    is_missing,
+    largest_float,
+    library_of,
+    object_array,
+)
 
-__all__ = ["Schema", "Table", "is_missing", "largest_float", "read_table"]
+__all__ = ["Schema", "Table", "read_table"]
 
 _BOOLEANS = (bool, np.bool_)
 _NUMBERS = (Real, Decimal)
@@ -86,21 +100,26 @@ class Table(NamedTuple):
     Attributes
     ----------
     view : object
-        X itself where it needs no conversion; else a dataframe with the same columns, or an array
-        of float64.
+        X itself where it needs no conversion, else an array.
     categorical : ndarray of bool of shape (n_features,), or None
         Which columns hold categories; None where X has no columns that could be told apart.
     whole : ndarray of bool of shape (n_features,), or None
         Which columns can hold nothing but whole numbers or booleans, although the view may be of
         floats.
     schema : Schema or None
-        None where X is its own view.
+        None where numbers go back as they are.
+    names : list or None
+        Of the columns; None where they have none.
+    boolean : ndarray of bool of shape (n_features,), or None
+        Which columns of a dataframe hold booleans.
     """
 
     view: object
     categorical: np.ndarray | None = None
     whole: np.ndarray | None = None
     schema: Schema | None = None
+    names: list | None = None
+    boolean: np.ndarray | None = None
 
 
 def read_table(X, categorical_features=None):
@@ -124,8 +143,9 @@ def read_table(X, categorical_features=None):
         If `categorical_features` does not fit X, or a column holds dates or what is neither
         numbers nor text nor booleans alone.
     """
-    if hasattr(X, "iloc") and hasattr(X, "dtypes") and len(X.shape) == 2:
-        return _read_frame(X, categorical_features)
+    names = column_names(X)
+    if names is not None and len(X.shape) == 2:
+        return _read_frame(X, names, categorical_features)
     if issparse(X):
         if categorical_features is not None:
             raise ValueError(
@@ -141,72 +161,60 @@ def read_table(X, categorical_features=None):
     return _read_array(X, categorical_features)
 
 
-def _read_frame(X, categorical_features):
-    import pandas as pd
-
-    names = list(X.columns)
+def _read_frame(X, names, categorical_features):
     check_unique_names(names)
     asked = _mask(categorical_features, len(names), names)
-    view, columns, categorical = X.copy(deep=False), [], asked.copy()
-    text, converted = [], False
-    for j, dtype in enumerate(X.dtypes):
-        column = X.iloc[:, j]
-        name = column_name(j, names)
-        is_date = dtype.kind in "mM" or isinstance(dtype, pd.PeriodDtype)
-        if is_date and not asked[j]:
-            raise _date_error(name, dtype)
-        if isinstance(dtype, pd.CategoricalDtype):
-            codes = column.cat.codes.to_numpy().astype(np.float64)
-            codes[codes < 0] = np.nan
-            spec = _Column(_object_array(dtype.categories), False, np.nan)
-        elif dtype.kind in "biufc":
-            columns.append(_Column(None, dtype.kind in "biu", np.nan))
-            if _is_rounded_up(column) and not _is_of_integers(X):
-                numbers = column.to_numpy(np.float64, na_value=np.nan)
-                view.isetitem(j, np.minimum(numbers, largest_float(dtype)))
-                converted = True
-            continue
-        else:
-            codes, spec = _read_values(column.astype(object).to_numpy(), asked[j], name)
-            if codes is None:
-                text.append(name)
-                continue
-        categorical[j] |= spec.levels is not None
-        columns.append(spec)
-        view.isetitem(j, codes)
-        converted = True
+    kinds, pairs, text = [], [], []
+    for j, name in enumerate(names):
+        column = column_at(X, j)
+        kinds.append(column_kind(column, name, "X"))
+        pair = _read_column(column, kinds[j], asked[j], column_name(j, names))
+        pairs.append(pair)
+        if pair[0] is None:
+            text.append(column_name(j, names))
     if text:
         raise text_error(text)
-    whole = np.array([column.whole for column in columns], dtype=bool)
-    if not converted:
-        return Table(X, categorical, whole)
-    return Table(view, categorical, whole, Schema(tuple(columns), np.dtype(object)))
+    numbers, columns = [x for x, _ in pairs], tuple(column for _, column in pairs)
+    dtype = np.result_type(*numbers) if numbers else np.dtype(float)
+    if dtype.kind == "f":
+        numbers = [
+            np.minimum(x, largest_float(x.dtype)) if x.dtype.kind in "iu" else x for x in numbers
+        ]
+    view = np.array(numbers, dtype=dtype).T.reshape(X.shape)
+    categorical = asked | np.array([c.levels is not None for c in columns], dtype=bool)
+    # A column of numbers without None goes back as it is.
+    plain = all(
+        c.missing is not None and kind not in "MO" for c, kind in zip(columns, kinds, strict=True)
+    )
+    return Table(
+        view,
+        categorical,
+        np.array([column.whole for column in columns], dtype=bool),
+        None if plain else Schema(columns, np.dtype(object)),
+        names,
+        np.array([kind == "b" for kind in kinds], dtype=bool),
+    )
 
 
-def largest_float(dtype):
-    """Return the largest float64 that an integer dtype can hold: of 2**63 - 1, numpy makes 2**63.
+def _read_column(column, kind, asked, name):
+    """Return the numbers of a column of a dataframe, of shape (n_rows,), and its `_Column`.
 
-    Parameters
-    ----------
-    dtype : dtype
-        Of integers; numpy's or pandas'.
+    Of what cannot be read, both are None.
     """
-    largest = 2 ** (8 * dtype.itemsize - (dtype.kind == "i")) - 1
-    return float(largest) if int(float(largest)) == largest else np.nextafter(float(largest), 0)
-
-
-def _is_rounded_up(column):
-    """Say whether a value is too large for its dtype once it is a float."""
-    if column.dtype.kind not in "iu" or column.dtype.itemsize < 8:
-        return False
-    known = column.dropna()
-    return len(known) > 0 and int(known.max()) > largest_float(column.dtype)
-
-
-def _is_of_integers(X):
-    """Say whether a dataframe becomes an array of integers."""
-    kinds = {dtype.kind for dtype in X.dtypes}
-    return kinds in ({"i"}, {"u"}) and not X.isna().to_numpy().any()
+    is_pandas, levels = library_of(column) == "pandas", column_levels(column)
+    if levels is not None:
+        index = {level: i for i, level in enumerate(levels)}
+        # A level that is NaN is missing, too.
+        codes = [index.get(v, np.nan) for v in column_values(column)]
+        missing = np.nan if is_pandas else None
+        return np.array(codes, dtype=np.float64), _Column(object_array(levels), False, missing)
+    if kind == "M" and not asked:
+        raise _date_error(name, column_dtype(column))
+    if kind in "MO":
+        return _read_values(object_array(column_values(column)), asked, name)
+    x = column_numbers(column, kind)
+    missing = np.nan if is_pandas or not has_nulls(column) else None
+    return x, _Column(None, kind in "biu", missing)
 
 
 def _read_array(X, categorical_features):
@@ -277,7 +285,7 @@ def _read_values(values, categorical, name, recognise=True):
         levels = list(dict.fromkeys(known))
     index = {level: i for i, level in enumerate(levels)}
     codes[~lacking] = [index[v] for v in known]
-    return codes, _Column(_object_array(levels), False, missing)
+    return codes, _Column(object_array(levels), False, missing)
 
 
 def _places(values):
@@ -290,20 +298,6 @@ def _places(values):
 
 def _all_are(types, values):
     return all(isinstance(v, types) for v in values)
-
-
-def is_missing(value):
-    """Say whether a value is None, NaN, or pandas' NA or NaT."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, _NUMBERS) and value != value
-
-
-def _object_array(values):
-    """Return values as an array, also where they are sequences themselves."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = list(values)
-    return array
 
 
 def _mask(categorical_features, n_features, names):

@@ -325,10 +325,6 @@ class TableCodec:
         with np.errstate(under="ignore"):
             return X.astype(self.dtype_, copy=False)
 
-    def recode(self, T, class_index=None):
-        """Return codes as they are coded again after decoding, see :meth:`decode`."""
-        return self.encode(self.decode(T, class_index))
-
     def _check_width(self, array, name, width):
         if array.ndim != 2 or array.shape[1] != width:
             raise ValueError(

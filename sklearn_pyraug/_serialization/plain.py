@@ -70,6 +70,8 @@ class PlainValues:
         if isinstance(value, (np.generic, np.ndarray)) and value.dtype.kind in "biufUO":
             value = value.tolist()
         kind = type(value)
+        if kind.__name__ in ("Index", "RangeIndex") and kind.__module__.startswith("pandas."):
+            value, kind = list(value), list
         if value is None or kind in (bool, int, str):
             return value
         if kind is float:

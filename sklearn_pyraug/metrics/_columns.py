@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array
 
-from .._preprocessing.containers import Frame, read_frame, wrap
+from .._preprocessing.containers import check_container
 from .._preprocessing.schema import read_table
 from .._validation import add_note, column_name, no_data_in_errors
 from ._pairs import near_one
@@ -171,14 +171,8 @@ class _Table(NamedTuple):
 
 def _read(where, X, categorical_features):
     try:
-        X = wrap(X, "X")
-        if isinstance(X, Frame):
-            table, names = read_frame(X, categorical_features), X.names.tolist()
-            boolean = [c.holds(X.spec.library) == "bool" for c in X.spec.columns]
-        else:
-            table = read_table(X, categorical_features)
-            names = list(X.columns) if hasattr(X, "columns") else None
-            boolean = [dtype.kind == "b" for dtype in X.dtypes] if names else [False]
+        check_container(X, "X")
+        table = read_table(X, categorical_features)
     except ValueError as error:
         add_note(error, f"X is `{where}`.")
         raise
@@ -190,7 +184,9 @@ def _read(where, X, categorical_features):
     categorical = np.zeros(n_columns, bool) if table.categorical is None else table.categorical
     columns = [None] * n_columns if table.schema is None else table.schema.columns
     levels = [None if column is None else column.levels for column in columns]
-    return _Table(where, values, categorical | np.array(boolean), levels, names)
+    if table.boolean is not None:
+        categorical = categorical | table.boolean
+    return _Table(where, values, categorical, levels, table.names)
 
 
 def _common_names(real, synthetic):

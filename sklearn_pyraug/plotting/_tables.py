@@ -5,7 +5,7 @@ from scipy import sparse
 
 from .._evaluation.plots import draw_histogram, find_histogram, plain, principal_plane, shortened
 from .._evaluation.rows import code_tables
-from .._preprocessing.schema import is_missing
+from .._preprocessing.containers import is_missing
 from ..metrics._columns import _Table, difference
 from ._style import BESIDE, MOST_NAMES, class_style, component_names
 

@@ -1,6 +1,7 @@
 """Tests of `min_distance`, which keeps new rows away from the training rows."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sklearn_pyraug._generation import sample as _sampling
 from sklearn_pyraug._generation.fitted import FittedGenerators
 from sklearn_pyraug._generation.jobs import Execution
 from sklearn_pyraug._generation.min_distance import Guard, make_guard
-from sklearn_pyraug._generation.sample import DrawSettings, NewRows, draw
+from sklearn_pyraug._generation.sample import DrawSettings, draw
 from sklearn_pyraug._neighbors import Spacing, find_spacing
 from sklearn_pyraug.rhvae import Output, SamplerSettings
 
@@ -28,7 +29,9 @@ def spread(n, n_columns=3, seed=0):
 
 def nearest(augmenter, X, X_new):
     """Return the distances of new rows to their nearest training row."""
-    T, T_new = (augmenter._codec.encode(numbers(augmenter, rows)) for rows in (X, X_new))
+    T, T_new = (
+        augmenter._row_encoder.codec.encode(numbers(augmenter, rows)) for rows in (X, X_new)
+    )
     return root_mean_square(T_new, T).min(axis=1)
 
 
@@ -129,14 +132,18 @@ def test_what_remains_too_close_is_the_furthest_of_all_draws(monkeypatch):
         calls.append(n)
         T = np.zeros((n, 2), np.float32)
         T[:, 1] = heights[attempt, :n]
-        return NewRows(T, np.zeros(n, int), np.zeros(n, int), {})
+        return T, np.zeros(n, int), np.zeros(n, int), {}
 
     monkeypatch.setattr(_sampling, "_draw_once", draw_once)
+    codec = SimpleNamespace(
+        decode=lambda T, y_index: T.astype(float),
+        encode=lambda rows: rows.astype(np.float32),
+    )
     guard = Guard(np.zeros((1, 2), np.float32), Spacing(1.0, 1.0, 0.0), 1.0)
     generators = FittedGenerators([], {}, {0: np.arange(3)}, {}, 2, True, None, None, guard)
     settings = DrawSettings(SamplerSettings(), Output(), min_distance=1.0)
     with pytest.warns(UserWarning, match="4 of 4 new rows are closer .* drawn 11 times"):
-        rows = draw(generators, {0: 4}, settings, Execution(0), lambda T, y_index: T.copy())
+        rows = draw(generators, {0: 4}, settings, Execution(0), codec)
     assert_allclose(rows.T[:, 1], heights.max(axis=0), rtol=1e-6)
     assert calls == [4] * 11
 

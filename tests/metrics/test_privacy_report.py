@@ -144,7 +144,7 @@ def test_the_report_is_that_of_the_definition(kind):
     augmenter = quick()
     X_new, y_new = augmenter.fit_resample(data[kind], y)
     report, mask = augmenter.privacy_, augmenter.synthetic_mask_
-    T = augmenter._codec.encode(numbers(augmenter, X_new))
+    T = augmenter._row_encoder.codec.encode(numbers(augmenter, X_new))
     within = root_mean_square(T[~mask], T[~mask]) + np.diag(np.full(31, np.inf))
     threshold = np.quantile(within.min(axis=1), 0.01)
     distances = root_mean_square(T[mask], T[~mask]).min(axis=1)

@@ -312,7 +312,7 @@ def test_many_levels():
     X_res, _ = augmenter.fit_resample(X, y)
     assert X["town"].nunique() > 40
     # One code for x, one for each of twenty levels, one for all others.
-    assert augmenter._codec.n_codes_ == 22
+    assert augmenter._row_encoder.codec.n_codes_ == 22
     assert set(X_res["town"]) <= set(X["town"])
 
 
@@ -357,7 +357,7 @@ def test_networks_of_the_user_see_coded_rows():
 
     augmenter = quick(missing="keep", encoder=Encoder, decoder=decoder)
     X_res, _ = augmenter.fit_resample(X, y)
-    assert set(seen) == {augmenter._codec.n_codes_}
+    assert set(seen) == {augmenter._row_encoder.codec.n_codes_}
     assert seen[0] > X.shape[1]
     assert_series_equal(X_res.dtypes, X.dtypes)
 

@@ -21,9 +21,9 @@ def as_frame(values, like):
 
 
 def round_trip(X, categorical_features=None):
-    view, categorical, _, schema = read_table(X, categorical_features)
-    numbers = np.asarray(view, dtype=np.float64)
-    return numbers, categorical, schema, schema.values(numbers)
+    table = read_table(X, categorical_features)
+    numbers = np.asarray(table.view, dtype=np.float64)
+    return numbers, table.categorical, table.schema, table.schema.values(numbers)
 
 
 COLUMNS = {
@@ -73,10 +73,9 @@ NUMERIC = {
 @pytest.mark.parametrize("name", NUMERIC)
 def test_numeric_columns_beside_text(name):
     X = pd.DataFrame({"n": NUMERIC[name], "t": ["a", "b"] * 6})
-    view, categorical, _, schema = read_table(X)
-    assert categorical.tolist() == [False, True]
-    numbers = view.astype(np.float64).to_numpy()
-    assert_frame_equal(as_frame(schema.values(numbers), X), X)
+    table = read_table(X)
+    assert table.categorical.tolist() == [False, True]
+    assert_frame_equal(as_frame(table.schema.values(table.view), X), X)
 
 
 def test_whole_numbers_stored_as_objects_stay_whole():
@@ -86,12 +85,12 @@ def test_whole_numbers_stored_as_objects_stay_whole():
 
 
 @pytest.mark.parametrize("name", ["int", "float32", "bool", "nullable int", "nullable bool"])
-def test_frames_of_numbers_are_their_own_view(name):
+def test_frames_of_numbers_go_back_as_they_are(name):
     X = pd.DataFrame({"n": NUMERIC[name]})
-    view, categorical, _, schema = read_table(X)
-    assert view is X
-    assert schema is None
-    assert not categorical.any()
+    table = read_table(X)
+    assert table.schema is None
+    assert not table.categorical.any()
+    assert_frame_equal(as_frame(table.view, X), X)
 
 
 def test_whole_columns_are_told():
@@ -113,8 +112,7 @@ def test_levels_are_sorted_and_kept_in_full():
 def test_the_frame_is_left_alone():
     X = pd.DataFrame({"t": ["b", "a"] * 6, "x": np.arange(N)}, index=range(5, 5 + N))
     before = X.copy()
-    view, *_ = read_table(X)
-    assert list(view.columns) == ["t", "x"]
+    read_table(X)
     assert_frame_equal(X, before)
 
 
@@ -166,16 +164,16 @@ def test_list():
 @pytest.mark.parametrize("dtype", [np.float64, np.int32, bool])
 def test_arrays_of_numbers_are_their_own_view(dtype):
     X = np.arange(12).reshape(4, 3).astype(dtype)
-    view, categorical, _, schema = read_table(X, [2])
-    assert view is X
-    assert schema is None
-    assert categorical.tolist() == [False, False, True]
+    table = read_table(X, [2])
+    assert table.view is X
+    assert table.schema is None
+    assert table.categorical.tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize("X", [np.zeros((2, 2)), [[1, 2]], sparse.csr_array(np.eye(2)), "text", 3])
 def test_nothing_is_looked_at_without_need(X):
     assert read_table(X)[0] is X
-    assert read_table(X)[1:] == (None, None, None)
+    assert set(read_table(X)[1:]) == {None}
 
 
 def test_values_without_an_order_keep_that_of_their_occurrence():
@@ -320,15 +318,14 @@ def test_the_largest_integers_stay_in_their_dtype(dtype):
     """Beside floats, 2**63 - 1 became 2**63, which no int64 can hold."""
     largest = np.iinfo(dtype.lower()).max
     X = pd.DataFrame({"n": pd.Series([largest, 5] * 6, dtype=dtype), "x": np.arange(N) / 2})
-    _, _, _, values = round_trip(X)
-    back = as_frame(values, X)
+    back = as_frame(read_table(X).view, X)
     assert largest - 2048 < int(back["n"].max()) <= largest
     assert back["n"].min() == 5
 
 
 def test_integers_alone_stay_exact():
     X = pd.DataFrame({"n": [2**63 - 1, 5], "m": [2**62 + 1, 0]})
-    assert read_table(X)[0] is X
+    assert read_table(X).view.tolist() == X.to_numpy().tolist()
 
 
 @pytest.mark.slow
@@ -340,7 +337,7 @@ sys.modules["pandas"] = None
 import numpy as np
 from sklearn_pyraug._preprocessing.schema import read_table
 X = np.array([["b", 1], ["a", None]], dtype=object)
-view, _, _, schema = read_table(X, [0])
-assert schema.values(view)[:, 0].tolist() == ["b", "a"]
+table = read_table(X, [0])
+assert table.schema.values(table.view)[:, 0].tolist() == ["b", "a"]
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -48,7 +48,7 @@ LAYERS = [
 ]
 ESTIMATORS = {"_augmenter", "_base", "_classifier", "_embedder"}
 # Optional, and slow to import: an `import sklearn_pyraug` pays for none of them.
-LAZY = {"matplotlib", "narwhals", "pandas", "PIL", "nibabel", "polars", "pyarrow"}
+LAZY = {"matplotlib", "pandas", "PIL", "nibabel", "polars", "pyarrow"}
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for path in sorted(ROOT.rglob("*.py"))

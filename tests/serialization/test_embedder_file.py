@@ -138,7 +138,7 @@ MALFORMED_EMBEDDERS = {
     "state/_n_features_out": 10**12,
     "state/history_": None,
     "state/sample_shape_": [2, 2],
-    "state/_row_shape": [10**9],
+    "state/_row_encoder/shape": [10**9],
     "parameters/encoder": "os.system",
     "architecture/encoder": {"network": "encoder"},
     "state/_generators/trained": [],

@@ -86,14 +86,6 @@ VALUES = {
         [
             pd.Timestamp("2020-01-02 03:04:05.678"),
             pd.Interval(0, 1.5, closed="both"),
-            pd.CategoricalDtype(["b", "a"], ordered=True),
-            pd.CategoricalDtype(pd.IntervalIndex.from_breaks([0.0, 1.0, 2.0])),
-            pd.CategoricalDtype(),
-            pd.StringDtype("python"),
-            pd.Series(["a"]).dtype,
-            pd.UInt32Dtype(),
-            pd.BooleanDtype(),
-            pd.SparseDtype(float, 0.0),
         ],
     ),
 }

@@ -1,0 +1,295 @@
+"""Templates: how new rows and labels are made like the user's own, and templates as plain data."""
+
+import importlib
+import sys
+from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from .containers import (
+    COLUMNS,
+    TABLES,
+    as_table,
+    column_at,
+    column_dtype,
+    column_kind,
+    column_levels,
+    column_names,
+    kind_of,
+    library_of,
+    object_array,
+    unpacked,
+)
+from .dtypes import dtype_state, make_dtype
+
+__all__ = ["ColumnState", "Template", "TemplateState", "template_from_state", "template_state"]
+
+_SPARSE = ("csr_matrix", "csc_matrix", "csr_array", "csc_array")
+# Of a decimal of pyarrow; polars 1 has 38 where a Decimal does not say how many.
+_MAX_DIGITS = 76
+
+
+class Template:
+    """What new rows and labels are made like: an empty container of the user's kind.
+
+    Parameters
+    ----------
+    container : object
+        Empty. Or its :class:`TemplateState`, where a model was loaded in an environment that has
+        not the library.
+    """
+
+    def __init__(self, container):
+        self._container = container
+
+    @classmethod
+    def of(cls, X):
+        """Return the template of rows or labels in any container; None for arrays."""
+        library = library_of(X)
+        if library == "pandas":
+            return cls(X.iloc[:0])
+        if library == "pyarrow":
+            kind = kind_of(X, library)
+            table = as_table(X, kind).unify_dictionaries().slice(0, 0)
+            return cls(unpacked(table.replace_schema_metadata(None), kind))
+        if library == "polars":
+            return cls(X.head(0))
+        if sparse.issparse(X):
+            return cls(type(X)((0, 1), dtype=X.dtype))
+        return cls([]) if isinstance(X, list) else None
+
+    def new_rows(self, values):
+        """Return values in a container of the user's kind.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_columns), or (n_rows,) for labels
+
+        Returns
+        -------
+        rows : object
+
+        Raises
+        ------
+        ImportError
+            If the library is not installed.
+        """
+        if isinstance(self._container, TemplateState):
+            self._container = _empty_container(self._container)
+        empty = self._container
+        library = library_of(empty)
+        if library == "pandas":
+            pd = sys.modules["pandas"]
+            if empty.ndim == 1:
+                return pd.Series(values, dtype=empty.dtype, name=empty.name)
+            return pd.DataFrame(values, columns=empty.columns).astype(empty.dtypes)
+        if library is not None:
+            kind = kind_of(empty, library)
+            values = values if values.ndim == 2 else values[:, None]
+            make = _polars_table if library == "polars" else _arrow_table
+            return unpacked(make(as_table(empty, kind), values), kind)
+        return values.tolist() if isinstance(empty, list) else type(empty)(values)
+
+
+def _polars_table(table, values):
+    pl = sys.modules["polars"]
+    columns = {}
+    for j, (name, dtype) in enumerate(table.schema.items()):
+        kind = column_kind(table.to_series(j))
+        numbers, nulls = _new_values(values[:, j], kind, dtype, str(dtype).lower())
+        column = pl.Series(name, numbers, dtype=dtype)
+        columns[name] = column if nulls is None else column.set(pl.Series(nulls), None)
+    # A dict, as a list gives unnamed columns names.
+    return pl.DataFrame(columns)
+
+
+def _arrow_table(table, values):
+    pa = sys.modules["pyarrow"]
+    columns = []
+    for j, field in enumerate(table.schema):
+        dtype, kind = field.type, column_kind(table.column(j))
+        levels = column_levels(table.column(j))
+        numbers, nulls = _new_values(values[:, j], kind, dtype, str(dtype))
+        if levels is None:
+            columns.append(pa.array(numbers, type=dtype, mask=nulls))
+            continue
+        # All levels, and not only those that occur among the new rows.
+        index = {level: i for i, level in enumerate(levels)} | {None: None}
+        codes = pa.array([index[v] for v in numbers], type=dtype.index_type)
+        levels = pa.array(levels, type=dtype.value_type)
+        columns.append(pa.DictionaryArray.from_arrays(codes, levels, ordered=dtype.ordered))
+    return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def _new_values(values, kind, dtype, name):
+    """Return values as a library takes them, and a mask of nulls or None.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows,)
+        Numbers, or objects of which None is a null.
+    kind : str
+    dtype : polars.DataType or pyarrow.DataType
+    name : str
+        Its name, which is numpy's where the kind is one of numbers.
+    """
+    if kind not in "MO":
+        nulls = np.equal(values, None) if values.dtype == object else np.zeros(len(values), bool)
+        numpy_name = {"boolean": "bool", "halffloat": "float16", "float": "float32"}
+        numbers = np.where(nulls, 0, values)
+        numbers = numbers.astype(numpy_name.get(name, name.replace("double", "float64")))
+        return numbers, nulls if nulls.any() else None
+    values = values.tolist()
+    if name.startswith("decimal"):
+        # A float may have rounded the largest one up to one more digit.
+        digits = min(dtype.precision or 38, _MAX_DIGITS)
+        top = Decimal((0, (9,) * digits, -dtype.scale))
+        values = [None if v is None else min(max(v, top.copy_negate()), top) for v in values]
+    return values, None
+
+
+class ColumnState(NamedTuple):
+    """A column of a template, as plain data.
+
+    Attributes
+    ----------
+    name : object
+    dtype : tuple
+        Its name and what it is made of: numbers, text and tuples of them.
+    levels : ndarray of object, or None
+        The levels that it declares, in their order.
+    nullable : bool
+        Whether a schema of pyarrow allows nulls.
+    """
+
+    name: object
+    dtype: object
+    levels: np.ndarray | None = None
+    nullable: bool = True
+
+
+class TemplateState(NamedTuple):
+    """A template, as plain data.
+
+    Attributes
+    ----------
+    kind : str
+        Library and class, such as ``"polars.DataFrame"``.
+    columns : tuple of ColumnState
+    names : ColumnState or None
+        The name and the dtype of the index of a dataframe of pandas.
+    """
+
+    kind: str
+    columns: tuple[ColumnState, ...] = ()
+    names: ColumnState | None = None
+
+
+def template_state(template):
+    """Return a :class:`Template` as plain data.
+
+    Raises
+    ------
+    ValueError
+        If a column has a dtype that cannot be made from its name.
+    """
+    empty, names = template._container, None
+    library = library_of(empty)
+    if isinstance(empty, TemplateState):
+        return empty
+    if library is None:
+        return TemplateState(type(empty).__name__)
+    if library == "pandas":
+        kind = "pandas.DataFrame" if empty.ndim == 2 else "pandas.Series"
+        table = empty if empty.ndim == 2 else empty.to_frame(empty.name)
+        labels = list(table.columns) if empty.ndim == 2 else [empty.name]
+        if empty.ndim == 2:
+            if table.columns.nlevels > 1:
+                raise ValueError("The dataframe has several levels of column names. Join them.")
+            names = ColumnState(table.columns.name, _known_state(table.columns.dtype))
+    else:
+        kind = kind_of(empty, library)
+        table = as_table(empty, kind)
+        labels = column_names(table)
+    nullable = [True] * len(labels)
+    if library == "pyarrow":
+        nullable = [field.nullable for field in table.schema]
+    columns = []
+    for j, label in enumerate(labels):
+        column = column_at(table, j)
+        dtype, levels = _known_state(column_dtype(column)), column_levels(column)
+        levels = None if levels is None else object_array(levels)
+        columns.append(ColumnState(label, dtype, levels, nullable[j]))
+    return TemplateState(kind, tuple(columns), names)
+
+
+def _known_state(dtype):
+    state = dtype_state(dtype)
+    if state is None:
+        raise ValueError(
+            f"The dtype {dtype} is none that a model file can hold. Convert such columns."
+        )
+    return state
+
+
+def template_from_state(state):
+    """Return the :class:`Template` that plain data describe.
+
+    Nothing but dtypes of known names is made. Where the library is not installed, only
+    :meth:`Template.new_rows` asks for it.
+
+    Raises
+    ------
+    ValueError
+        If the state is not one that :func:`template_state` returns.
+    """
+    try:
+        return Template(_empty_container(state))
+    except ImportError:
+        return Template(state)
+
+
+def _empty_container(state):
+    if state.kind == "list":
+        return []
+    if state.kind in _SPARSE:
+        return getattr(sparse, state.kind)((0, 1))
+    library, _, name = state.kind.partition(".")
+    if state.kind not in (*TABLES, *COLUMNS, "pandas.DataFrame", "pandas.Series"):
+        raise ValueError(f"{state.kind!r} is no container that is known")
+    try:
+        module = importlib.import_module(library)
+    except ImportError as error:
+        raise ImportError(
+            f"The augmenter was fitted on a table of {library}, which is not installed here, and "
+            f"new rows come as such a table. Install it: pip install {library}"
+        ) from error
+    dtypes = [make_dtype(c.dtype, library, c.levels) for c in state.columns]
+    labels = [c.name for c in state.columns]
+    if library == "pandas":
+        if name == "Series":
+            return module.Series([], dtype=dtypes[0], name=labels[0])
+        index = module.Index(
+            labels, dtype=make_dtype(state.names.dtype, library), name=state.names.name
+        )
+        frame = module.DataFrame({j: module.Series([], dtype=d) for j, d in enumerate(dtypes)})
+        frame.columns = index
+        return frame
+    if library == "polars":
+        schema = dict(zip(labels, dtypes, strict=True))
+        return unpacked(module.DataFrame(schema=schema), state.kind)
+    fields = [
+        module.field(c.name, dtype, nullable=c.nullable)
+        for c, dtype in zip(state.columns, dtypes, strict=True)
+    ]
+    columns = []
+    for c, dtype in zip(state.columns, dtypes, strict=True):
+        if c.levels is None:
+            columns.append(module.array([], type=dtype))
+            continue
+        codes = module.array([], type=dtype.index_type)
+        levels = module.array(c.levels, type=dtype.value_type)
+        columns.append(module.DictionaryArray.from_arrays(codes, levels, ordered=dtype.ordered))
+    return unpacked(module.Table.from_arrays(columns, schema=module.schema(fields)), state.kind)
