@@ -17,7 +17,7 @@ _PANELS = {
 _UNBOUNDED = ("energy_error", "step_size")
 _CURVES = "autocorrelation"
 # What the samplers that adapt their step size adapt it towards; "auto" is the first or none.
-_TARGETS = {"auto": 0.8, "hmc": 0.8, "random_walk": 0.3}
+_TARGETS = {"auto": 0.8, "hmc": 0.8, "HMC": 0.8, "random_walk": 0.3, "RandomWalk": 0.3}
 
 
 class ChainDiagnosticsDisplay(Display):
@@ -94,7 +94,7 @@ class ChainDiagnosticsDisplay(Display):
             Its ``sampler_info_`` holds a dict by label.
         target_acceptance : float, "auto" or None, default="auto"
             Acceptance rate to mark. ``"auto"``: 0.8 of ``sampler="hmc"``, 0.3 of
-            ``"random_walk"``, none of other samplers and of a fixed ``mcmc_step_size``.
+            ``"random_walk"``, none of other samplers and of a fixed ``step_size``.
         ax : matplotlib Axes or array of them, default=None
             Where to draw: an axes of a grid of subplots, which is parted, or one a quantity. None
             makes a new figure.
@@ -235,8 +235,9 @@ def _number(value, name):
 
 def _target(augmenter, infos):
     """Return the acceptance that an augmenter's sampler adapts its step size to, or None."""
-    if getattr(augmenter, "mcmc_step_size", None) is not None:
+    sampler = getattr(augmenter, "sampler", None)
+    if getattr(sampler, "step_size", None) is not None:
         return None
     if all(info.get("acceptance_rate") == 1 for info in infos.values()):
         return None  # independent draws, whatever "auto" has come to
-    return _TARGETS.get(getattr(augmenter, "sampler", None))
+    return _TARGETS.get(sampler if isinstance(sampler, str) else type(sampler).__name__)

@@ -180,13 +180,13 @@ def test_a_volume_is_drawn_as_its_middle_slice_and_odd_channels_as_the_first(sha
 
 def test_the_augmenter_says_where_channels_are_and_signals_are_tables():
     augmenter, rng = Augmenter(), np.random.default_rng(0)
-    augmenter.sample_shape_, augmenter.channels = (3, 4, 5), "none"
+    augmenter.sample_shape_, augmenter.channels_ = (3, 4, 5), "none"
     augmenter.sample = lambda n: (rng.random((2 * n, 3, 4, 5)), np.repeat([0, 1], n))
     X = rng.random((2, 60))
     display = SyntheticSamplesDisplay.from_estimator(augmenter, X, [0, 1])
     assert_array_equal(display.real[0], X[:1].reshape(1, 3, 4, 5)[:, 1])
     augmenter.sample = lambda n: (rng.random((2 * n, 60)), np.repeat([0, 1], n))
-    for augmenter.sample_shape_, augmenter.channels in [((60,), "auto"), ((2, 30), "first")]:
+    for augmenter.sample_shape_, augmenter.channels_ in [((60,), "auto"), ((2, 30), "first")]:
         assert SyntheticSamplesDisplay.from_estimator(augmenter, X, [0, 1]).kind == "marginals"
 
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
-from sklearn_pyraug import HMC, RHVAEAugmenter
+from sklearn_pyraug import HMC, RandomWalk, RHVAEAugmenter
 from sklearn_pyraug.plotting import ChainDiagnosticsDisplay
 
 pytest.importorskip("matplotlib")
@@ -19,8 +19,8 @@ INFOS = {
 }
 
 
-def drawn(infos=INFOS, sampler="hmc", mcmc_step_size=None):
-    return SimpleNamespace(sampler_info_=infos, sampler=sampler, mcmc_step_size=mcmc_step_size)
+def drawn(infos=INFOS, sampler="hmc"):
+    return SimpleNamespace(sampler_info_=infos, sampler=sampler)
 
 
 def target_of(display):
@@ -47,17 +47,19 @@ def test_bars_are_the_numbers_of_each_class():
 
 
 @pytest.mark.parametrize(
-    ("sampler", "mcmc_step_size", "expected"),
+    ("sampler", "expected"),
     [
-        ("hmc", None, 0.8),
-        ("auto", None, 0.8),
-        ("random_walk", None, 0.3),
-        ("posterior", None, None),
-        ("hmc", 0.1, None),
+        ("hmc", 0.8),
+        ("auto", 0.8),
+        ("random_walk", 0.3),
+        ("posterior", None),
+        (HMC(step_size=0.1), None),
+        (HMC(), 0.8),
+        (RandomWalk(), 0.3),
     ],
 )
-def test_the_target_is_that_of_the_sampler(sampler, mcmc_step_size, expected):
-    display = ChainDiagnosticsDisplay.from_estimator(drawn(INFOS, sampler, mcmc_step_size))
+def test_the_target_is_that_of_the_sampler(sampler, expected):
+    display = ChainDiagnosticsDisplay.from_estimator(drawn(INFOS, sampler))
     assert target_of(display) == expected
 
 
