@@ -1,6 +1,7 @@
 """Files of arrays: npy and npz of numpy, pt of PyTorch. No code in them is ever run."""
 
 import io
+import sys
 import zipfile
 from math import prod
 
@@ -87,9 +88,23 @@ def read_pt(handle, n_bytes, max_pixels):
     for member in members:
         if member.filename.endswith("data.pkl") and member.file_size > _MAX_PT_PICKLE:
             raise BadFile("holds more than one tensor")
+        # torch.load of versions before 2.6 runs TorchScript.
+        if member.filename.endswith("constants.pkl"):
+            raise BadFile("holds a TorchScript program, not one tensor")
+    handle.seek(0)
+    # torch.load takes a zip file after other bytes for one of the formats before PyTorch 1.6.
+    if handle.read(4) != b"PK\x03\x04":
+        raise BadFile("does not begin as a file of torch.save does")
     handle.seek(0)
     try:
+        with zipfile.ZipFile(handle) as archive:
+            orders = [archive.read(m) for m in members if m.filename.endswith("byteorder")]
+        if any(order != sys.byteorder.encode() for order in orders):
+            raise BadFile("is of a machine with another order of bytes")
+        handle.seek(0)
         tensor = torch.load(handle, map_location="cpu", weights_only=True)
+    except BadFile:
+        raise
     except Exception as error:
         # Its own message goes on to recommend weights_only=False.
         raise BadFile("holds something else than one tensor, or is damaged") from error
@@ -97,6 +112,10 @@ def read_pt(handle, n_bytes, max_pixels):
         raise BadFile(f"holds a {type(tensor).__name__}, not one tensor")
     if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
         raise BadFile("holds a sparse, quantized or empty (meta) tensor")
+    # Earlier versions of torch believe the size that is declared, and read beyond what is stored.
+    stored = [member.file_size for member in members if "/data/" in member.filename]
+    if tensor.untyped_storage().nbytes() > min(stored, default=0):
+        raise BadFile("declares more values than it stores")
     # A view may repeat one stored value any number of times.
     check_extent(tensor.shape, max_pixels)
     tensor = tensor.detach().resolve_conj().resolve_neg()

@@ -8,6 +8,7 @@ import re
 import socket
 import stat
 import struct
+import sys
 import time
 import tracemalloc
 import warnings
@@ -265,7 +266,20 @@ FILES = {
     ),
     "overread.pt": (
         lambda: changed_pt(b"K\x04tq", b"J\x00\x00\x00\x20tq"),
-        "something else than one tensor",
+        # torch.load says so itself only in later versions.
+        "something else than one tensor|declares more values than it stores",
+    ),
+    "torchscript.pt": (
+        lambda: npz_of({"archive/constants.pkl": b""}, method=zipfile.ZIP_STORED),
+        "holds a TorchScript program",
+    ),
+    "after_other_bytes.pt": (
+        lambda: b"0000" + pt_of(torch.ones(2, 2)),
+        "does not begin as a file of torch.save",
+    ),
+    "other_order.pt": (
+        lambda: npz_of({"archive/byteorder": b"other"}, method=zipfile.ZIP_STORED),
+        "another order of bytes",
     ),
     "complex.pt": (lambda: pt_of(torch.ones(2, 2, dtype=torch.complex64)), "not real numbers"),
     "infinite.pt": (lambda: pt_of(torch.full((2, 2), torch.inf)), "4 values that are not finite"),
@@ -621,6 +635,8 @@ def test_lists_with_names_outside_the_folder(name, tmp_path):
     ]
     end = "" if name == "labels.csv" else ",True,x"
     head = "file,label" if name == "labels.csv" else "file,label,synthetic,origin"
+    if sys.version_info < (3, 11):  # whose csv module refuses the whole file
+        lines.remove("a/nul\0.png")
     text = "\n".join([head, *(f"{line},cat{end}" for line in lines), "a/good1.png"])
     (root / name).write_text(text)
     folder = load_quietly(root)
@@ -633,7 +649,8 @@ def test_lists_with_names_outside_the_folder(name, tmp_path):
     assert reasons["link/good0.png"] == ["leads out of the folder"]
     assert reasons["a/good0.png"] == [f"listed twice in {name}"]
     assert reasons["a/missing.png"] == ["cannot be opened (no such file)"]
-    assert reasons["a/nul\0.png"] == ["cannot be opened (embedded null byte)"]
+    if sys.version_info >= (3, 11):
+        assert reasons["a/nul\0.png"] == ["cannot be opened (embedded null byte)"]
     assert "of no known format" in reasons["a/notes.txt"][0]
     assert "of no known format" in reasons[""][0]
     if name == "labels.csv":
