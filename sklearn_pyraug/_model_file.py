@@ -5,7 +5,6 @@ What the estimators hold is told by the annotations here and by those of its cla
 """
 
 import warnings
-from contextlib import contextmanager
 from math import prod
 from typing import NamedTuple
 
@@ -100,7 +99,7 @@ _MAX_BYTES_A_ROW = 2**26
 
 
 class OtherKindError(ValueError):
-    """A sound file, which another class has written.
+    """A file that another class has written.
 
     Attributes
     ----------
@@ -241,42 +240,27 @@ class ModelFileMixin:
                 raise TypeError(f"{name} is in the file: set it with set_params after loading.")
         estimator = cls(**parameters)
         estimator._validate_params()
-        kind = cls._file_kind
         meta, tensors = read_archive(path)
-        with _damage_named(path, kind):
-            head = StateReader({}).value({n: meta.get(n) for n in _Head._fields}, _Head, "its head")
-        if head.kind in _KINDS and head.kind != kind:
-            raise OtherKindError(
-                f"`path` is '{path}', which {_KINDS[head.kind]}.save has written, not "
-                f"{_KINDS[kind]}.save; read it with {_KINDS[head.kind]}.load.",
-                head.kind,
-            )
-        with _damage_named(path, kind):
-            _require(head.kind == kind, "its kind is not known")
-            _require(head.model_version == _MODEL_VERSION, "its model version is not known")
-            _require(set(head.networks) <= set(NETWORKS), "it asks for networks that are not known")
-        _check_given(path, head.networks, own)
-        with _damage_named(path, kind):
-            plain = PlainValues(_COMPONENTS, networks=own)
-            nodes = meta["parameters"]
-            data = {n: plain.value(v, f"parameters.{n}") for n, v in nodes.items()}
-            names = set(_DATA_PARAMETERS) & set(cls._get_param_names())
-            odd = (data.keys() ^ names) - {"sampling_strategy"} | (data.keys() - names)
-            _require(not odd, "its parameters are not those that are data")
-            estimator.set_params(**data)
-            estimator._validate_params()
-            _read_state(estimator, meta, tensors, own, plain)
-        _warn_of_changes(path, head, names - data.keys())
+        try:
+            head = _read_head(path, meta, cls._file_kind, own)
+            left_out = _read(estimator, head, meta, tensors, own)
+        except (NetworksError, OtherKindError):
+            raise
+        except Exception as error:
+            # Any kind may come from values that do not fit together.
+            raise ValueError(
+                f"`path` is '{path}', which is no model file or a damaged one "
+                f"({str(error)[:300]}); give a file that {_KINDS[cls._file_kind]}.save has "
+                "written, copied whole."
+            ) from error
+        _warn_of_changes(path, head, left_out)
         return estimator
 
 
 def _document(estimator):
     """Return the content of a file: plain JSON, and tensors by name."""
     kind, generators = estimator._file_kind, estimator._generators
-    source = estimator if kind == "augmenter" else estimator._augmenter()
-    encoder = estimator._row_encoder
-    settings = resolve(source, encoder.codec, encoder.layout, estimator._n_rows)
-    architecture = seen_architecture(settings.fit.architecture, generators.projection)
+    architecture = seen_architecture(_settings(estimator).fit.architecture, generators.projection)
     own = own_networks(architecture)
     plain = PlainValues(_COMPONENTS, networks=own)
     writer = StateWriter(_adapters(architecture), plain)
@@ -303,50 +287,62 @@ def _document(estimator):
     return meta, writer.tensors
 
 
-def _read_state(estimator, meta, tensors, own, plain):
-    reader = StateReader(tensors, None, plain)
-    architecture = reader.value(meta["architecture"], Architecture, "architecture")
+def _settings(e):
+    source = e if e._file_kind == "augmenter" else e._augmenter()
+    return resolve(source, e._row_encoder.codec, e._row_encoder.layout, e._n_rows)
+
+
+def _read_head(path, meta, kind, own):
+    """Return the head of a file; raise if it is of another kind or asks for other networks."""
+    head = StateReader({}).value({n: meta.get(n) for n in _Head._fields}, _Head, "its head")
+    if head.kind in _KINDS and head.kind != kind:
+        raise OtherKindError(
+            f"`path` is '{path}', which {_KINDS[head.kind]}.save has written, not "
+            f"{_KINDS[kind]}.save; read it with {_KINDS[head.kind]}.load.",
+            head.kind,
+        )
+    _require(head.kind == kind, "its kind is not known")
+    _require(head.model_version == _MODEL_VERSION, "its model version is not known")
+    _require(set(head.networks) <= set(NETWORKS), "it asks for networks that are not known")
+    for name in set(head.networks) - own.keys():
+        raise NetworksError(
+            f"{name}=None, but the model in '{path}' was trained with one of your own. Pass the "
+            f"same: load(path, {name}=...)."
+        )
+    for name in own.keys() - set(head.networks):
+        raise NetworksError(
+            f"{name}={own[name]!r} was given, but the model in '{path}' was trained without one. "
+            f"Leave {name} out."
+        )
+    return head
+
+
+def _read(estimator, head, meta, tensors, own):
+    """Set an estimator's parameters and fitted attributes; return parameters that are missing."""
+    plain, kind = PlainValues(_COMPONENTS, networks=own), head.kind
+    parameters = meta["parameters"].items()
+    parameters = {n: plain.value(v, f"parameters.{n}") for n, v in parameters}
+    names = set(_DATA_PARAMETERS) & set(estimator._get_param_names())
+    left_out = names - parameters.keys()
+    sound = parameters.keys() <= names and left_out <= {"sampling_strategy"}
+    _require(sound, "its parameters are not those that are data")
+    estimator.set_params(**parameters)
+    estimator._validate_params()
+
+    architecture = StateReader({}, None, plain).value(
+        meta["architecture"], Architecture, "networks"
+    )
     _require(own_networks(architecture) == own, "its networks are not those that it asks for")
     reader = StateReader(tensors, _adapters(architecture), plain)
     state = meta["state"]
-    fitted = _FITTED[estimator._file_kind] | {n: h for n, h in _OPTIONAL.items() if n in state}
+    fitted = _FITTED[kind] | {n: h for n, h in _OPTIONAL.items() if n in state}
     _require(state.keys() == fitted.keys(), "its attributes are not those of its kind")
     for name, hint in fitted.items():
         setattr(estimator, name, reader.value(state[name], hint, f"state.{name}"))
     _require(not tensors, "nothing refers to some of its tensors")
     _check(estimator, architecture)
-
-
-@contextmanager
-def _damage_named(path, kind):
-    """Turn whatever a damaged document leads to into one ValueError.
-
-    Any kind of exception may come from values that do not fit together.
-    """
-    try:
-        yield
-    except NetworksError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"`path` is '{path}', which is no model file or a damaged one ({str(error)[:300]}); "
-            f"give a file that {_KINDS[kind]}.save has written, copied whole."
-        ) from error
-
-
-def _check_given(path, needed, own):
-    """Raise ValueError unless the networks passed are those that are needed."""
-    for name in needed:
-        if name not in own:
-            raise ValueError(
-                f"{name}=None, but the model in '{path}' was trained with one of your own. Pass "
-                f"the same: load(path, {name}=...)."
-            )
-    for name in own.keys() - set(needed):
-        raise ValueError(
-            f"{name}={own[name]!r} was given, but the model in '{path}' was trained without one. "
-            f"Leave {name} out."
-        )
+    _settings(estimator)  # raises if the parameters do not fit the data
+    return left_out
 
 
 def _warn_of_changes(path, head, left_out):
@@ -384,7 +380,7 @@ def _require(condition, what):
 
 
 def _check(e, architecture):
-    """Compare the parts of what was read, and hand one row out."""
+    """Compare the parts of what was read, and hand rows out from the middle and the ends."""
     encoder, generators, n = e._row_encoder, e._generators, e.n_features_in_
     codec, layout = encoder.codec, encoder.layout
     _require(e._n_rows >= 1, f"the number of rows is {e._n_rows}")
@@ -398,9 +394,10 @@ def _check(e, architecture):
         _require(sides and layout.channels in CHANNELS, "the shape of an image is none")
     for shape in (e.sample_shape_, encoder.shape):
         _require(shape is None or prod(shape) == n, "a row's shape and the columns differ")
-    row = codec.decode(np.zeros((1, codec.n_codes_), np.float32), np.zeros(1, np.intp))
-    _require(row.shape == (1, n), "the codec makes rows of another width")
-    _require(codec.encode(row).shape[1] == codec.n_codes_, "the codec makes codes of another width")
+    T = np.float32([[0.0], [-1e30], [1e30]]) * np.ones(codec.n_codes_, np.float32)
+    rows = codec.decode(T)
+    sound = rows.shape == (3, n) and np.isfinite(codec.encode(rows)).all()
+    _require(sound, "the codec does not read what it writes")
     if e._file_kind == "embedder":
         _check_embedder(e)
         return
@@ -411,8 +408,8 @@ def _check(e, architecture):
         _require(schema.dtype.itemsize * n <= _MAX_BYTES_A_ROW, "a row's text is too long")
     _require(len(e._label_encoder.values) == len(e.classes_), "labels and classes differ")
     try:
-        encoder.new_rows(row)
-        e._label_encoder.decode(np.zeros(1, np.intp))
+        encoder.new_rows(rows)
+        e._label_encoder.decode(np.zeros(3, np.intp))
     except ImportError:
         pass  # It takes a library to tell; `sample` asks for it.
 
