@@ -56,7 +56,6 @@ class PlainValues:
             "float": lambda content, read: _FLOATS[content],
             "tuple": lambda content, read: tuple(read(_typed(content, list))),
             "dict": lambda content, read: {read(k): read(v) for k, v in _typed(content, list)},
-            "dtype": lambda content, read: _dtype(content),
             "decimal": lambda content, read: Decimal(_typed(content, str)),
             "date": lambda content, read: date.fromisoformat(content),
             "random_state": lambda content, read: _random_state(*read(content)),
@@ -90,8 +89,6 @@ class PlainValues:
         if kind is dict:
             pairs = [[self.state(v, f"{where}.{k}") for v in (k, value[k])] for k in value]
             return "dict", pairs
-        if isinstance(value, np.dtype) and value.kind in "biufOM":
-            return "dtype", value.str
         if kind is Decimal:
             return "decimal", str(value)
         if kind is date:
@@ -141,13 +138,6 @@ def _typed(value, kind):
     if not isinstance(value, kind):
         raise ValueError(f"{shown(value)} is no {kind.__name__}")
     return value
-
-
-def _dtype(text):
-    dtype = np.dtype(_typed(text, str))
-    if dtype.str != text or dtype.kind not in "biufOM":
-        raise ValueError(f"the dtype {shown(text)} is not known")
-    return dtype
 
 
 def _random_state(key, position, has_gauss, gauss):
