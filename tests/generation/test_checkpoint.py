@@ -14,7 +14,7 @@ from shared import quick, table
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_pyraug import Checkpoint, _base
+from sklearn_pyraug import Checkpoint, _augmenter
 from sklearn_pyraug._generation import checkpoint as _checkpoint
 from sklearn_pyraug._generation.cache import digest
 from sklearn_pyraug._serialization.archive import read_archive, write_archive
@@ -162,7 +162,7 @@ def test_a_finished_training_is_not_repeated(tmp_path, monkeypatch):
 def test_without_a_random_state_the_seed_is_that_of_the_folder(tmp_path, monkeypatch):
     fresh = iter([5, 6])
     undisturbed = augmenter("residual", random_state=5).fit(*data("residual"))
-    monkeypatch.setattr(_base, "root_seed", lambda random_state: next(fresh))
+    monkeypatch.setattr(_augmenter, "root_seed", lambda random_state: next(fresh))
     assert kill("residual", tmp_path, 3, monkeypatch, random_state=None)
     went_on = augmenter("residual", tmp_path, random_state=None).fit(*data("residual"))
     np.testing.assert_array_equal(

@@ -78,8 +78,8 @@ def pretended(monkeypatch):
             (with_references, "draw_from_references"),
         ]:
             monkeypatch.setattr(module, name, on_cpu(getattr(module, name), draws.take))
-        monkeypatch.setattr("sklearn_pyraug._base.check_device", lambda name: "cuda")
-        monkeypatch.setattr("sklearn_pyraug._base.available_device", lambda name: "cuda")
+        monkeypatch.setattr("sklearn_pyraug._augmenter.check_device", lambda name: "cuda")
+        monkeypatch.setattr("sklearn_pyraug._augmenter.available_device", lambda name: "cuda")
         return draws
 
     return pretend

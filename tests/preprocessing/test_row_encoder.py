@@ -10,7 +10,7 @@ from scipy import sparse
 from shared import quick
 
 import sklearn_pyraug
-from sklearn_pyraug import _base
+from sklearn_pyraug import _augmenter
 from sklearn_pyraug._preprocessing.table_codec import TableCodec
 
 RNG = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def calls(monkeypatch):
         monkeypatch.setattr(owner, name, counted)
 
     for name in ("resolve", "check_device"):
-        count(_base, name)
+        count(_augmenter, name)
     for cls in (sparse.csr_matrix, sparse.csc_matrix):
         count(cls, "toarray")
     for name in ("encode", "decode"):

@@ -24,7 +24,6 @@ LAYERS = [
     {"_evaluation"},
     {
         "_augmenter",
-        "_base",
         "_classifier",
         "_embedder",
         "_latent_tools",
@@ -46,7 +45,7 @@ LAYERS = [
         "_version",
     },
 ]
-ESTIMATORS = {"_augmenter", "_base", "_classifier", "_embedder"}
+ESTIMATORS = {"_augmenter", "_classifier", "_embedder"}
 # Optional, and slow to import: an `import sklearn_pyraug` pays for none of them.
 LAZY = {"matplotlib", "pandas", "PIL", "nibabel", "polars", "pyarrow"}
 MODULES = {
