@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.decomposition import PCA
 
 __all__ = ["Projection", "fit_projection"]
 
@@ -50,17 +51,12 @@ def fit_projection(T):
     projection : Projection or None
         None where the rows do not differ.
     """
-    mean = T.mean(axis=0, dtype=np.float64)
-    centred = T - mean
-    # The Gram matrix is small where the table is wide.
-    values, vectors = np.linalg.eigh(centred @ centred.T)
-    deviation = np.sqrt(np.clip(values, 0.0, None))
-    kept = deviation > _RANK_TOLERANCE * deviation[-1]
-    if not deviation[-1] > 0:
+    if not np.ptp(T, axis=0).any():
         return None
-    basis = (vectors[:, kept].T @ centred) / deviation[kept, None]
-    # An eigenvector's sign is arbitrary: fix it, so that results do not depend on the library.
-    basis *= np.sign(basis[np.arange(len(basis)), np.abs(basis).argmax(axis=1)])[:, None]
-    basis = basis[::-1]
-    scale = float(np.sqrt(np.mean((centred @ basis.T) ** 2)))
-    return Projection(mean.astype(np.float32), basis.astype(np.float32), scale)
+    pca = PCA(svd_solver="full").fit(T.astype(np.float64))
+    deviation = pca.singular_values_
+    kept = deviation > _RANK_TOLERANCE * deviation[0]
+    basis = pca.components_[kept].astype(np.float32)
+    # The mean square of the scores, over rows and components.
+    scale = float(np.sqrt(np.sum(deviation[kept] ** 2) / (len(T) * len(basis))))
+    return Projection(pca.mean_.astype(np.float32), basis, scale)
