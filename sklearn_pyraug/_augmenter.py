@@ -1,6 +1,7 @@
 """The augmenter: validation, training, drawing, and the rows and labels that come back."""
 
 from contextlib import contextmanager
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,6 @@ from ._preprocessing.label_encoder import LabelEncoder
 from ._preprocessing.row_encoder import RowEncoder, read_rows
 from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
-from ._repr_html import FittedHTMLMixin
 from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
 from ._strategy import n_new_rows, requested_rows
 from ._validation import available_device, check_device, no_data_in_errors
@@ -37,6 +37,9 @@ from .metrics._privacy import privacy_report, warn_of_near_copies
 from .rhvae import check_networks
 
 __all__ = ["RHVAEAugmenter"]
+
+# Of the table that a notebook shows.
+_HTML_HEADER = ("class", "rows", "epochs", "best epoch", "new rows")
 
 
 class _Training(NamedTuple):
@@ -64,7 +67,6 @@ class _Training(NamedTuple):
 class RHVAEAugmenter(
     LatentToolsMixin,
     ModelFileMixin,
-    FittedHTMLMixin,
     ComponentParametersMixin,
     CallbackSupportMixin,
     BaseOverSampler,
@@ -557,6 +559,15 @@ class RHVAEAugmenter(
         self.privacy_ = privacy_report(draws.T, T, draws.y_index, labels, spacing)
         warn_of_near_copies(self.privacy_)
 
+    def _repr_html_inner(self):
+        return super()._repr_html_inner() + fitted_html(self)
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] += fitted_html(self)
+        return bundle
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
@@ -577,3 +588,46 @@ def _as_it_was(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def fitted_html(augmenter):
+    """Return a table of the classes of a fitted augmenter, or nothing before `fit`.
+
+    It has no colours of its own, so that it suits light and dark pages.
+
+    Parameters
+    ----------
+    augmenter : RHVAEAugmenter
+
+    Returns
+    -------
+    html : str
+    """
+    if not hasattr(augmenter, "classes_"):
+        return ""
+    class_rows = augmenter._generators.class_rows
+    drawn = hasattr(augmenter, "synthetic_mask_")
+    lines = []
+    for k, label in enumerate(augmenter.classes_.tolist()):
+        record = augmenter.history_.get(label)
+        new = augmenter.sampling_strategy_[label] if drawn else ""
+        cells = (
+            label,
+            len(class_rows[k]) if k in class_rows else "not trained",
+            augmenter.n_epochs_.get(label, ""),
+            record.best_epoch if record is not None else "",
+            new,
+        )
+        lines.append("".join(f"<td>{escape(str(cell))}</td>" for cell in cells))
+    n_classes = len(augmenter.classes_)
+    summary = (
+        f"Fitted to {n_classes} classes of {augmenter._n_rows} rows and "
+        f"{augmenter.n_features_in_} columns, decoder {augmenter.decoder_}, likelihood "
+        f"{augmenter.likelihood_}, on {augmenter.device_}"
+    )
+    header = "".join(f"<th>{name}</th>" for name in _HTML_HEADER)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return (
+        f"<details><summary>{escape(summary)}</summary><table><thead><tr>{header}</tr></thead>"
+        f"<tbody>{body}</tbody></table></details>"
+    )

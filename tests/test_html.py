@@ -7,7 +7,7 @@ import pytest
 import sklearn
 from shared import quick, table
 
-from sklearn_pyraug._repr_html import fitted_html
+from sklearn_pyraug._augmenter import fitted_html
 
 
 class Cells(HTMLParser):

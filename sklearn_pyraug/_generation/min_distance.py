@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._neighbors import STRAY, Spacing, closest, find_spacing, is_below
+from ..metrics._neighbors import STRAY, Spacing, closest, find_spacing, is_below
 
 __all__ = ["CopyGuard", "Guard", "limited", "make_guard"]
 

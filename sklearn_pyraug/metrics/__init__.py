@@ -1,6 +1,5 @@
 """Measures of how good, how varied and how private synthetic rows are."""
 
-from .._neighbors import Spacing
 from ._authenticity import (
     TrainingProximity,
     authenticity,
@@ -15,6 +14,7 @@ from ._distances import (
     memorization_share,
     precision_recall_density_coverage,
 )
+from ._neighbors import Spacing
 from ._privacy import PrivacyCounts, PrivacyReport
 from ._two_samples import TwoSampleResult, classifier_two_sample_test
 from ._utility import TrainOnSynthetic, train_on_synthetic

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
-from .._neighbors import closest, closest_other
 from .._validation import check_share
+from ._neighbors import closest, closest_other
 from ._pairs import check_sets, check_two_rows, rescale
 
 __all__ = [

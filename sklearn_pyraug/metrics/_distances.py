@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._neighbors import closest, closest_other
 from .._preprocessing.arithmetic import times_power
+from ._neighbors import closest, closest_other
 from ._pairs import check_sets, check_two_rows, near_one, rescale, squared_distances, standardize
 
 

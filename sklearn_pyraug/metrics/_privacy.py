@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._neighbors import (
+from ._neighbors import (
     QUANTILE,
     STRAY,
     Spacing,

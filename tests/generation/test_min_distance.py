@@ -15,7 +15,7 @@ from sklearn_pyraug._generation.fitted import FittedGenerators
 from sklearn_pyraug._generation.jobs import Execution
 from sklearn_pyraug._generation.min_distance import Guard, make_guard
 from sklearn_pyraug._generation.sample import DrawSettings, draw
-from sklearn_pyraug._neighbors import Spacing, find_spacing
+from sklearn_pyraug.metrics._neighbors import Spacing, find_spacing
 from sklearn_pyraug.rhvae import Output, SamplerSettings
 
 # Draws that stay where they start: the codes move little, and little of a difference is taken.

@@ -7,9 +7,9 @@ import pytest
 from shared import kinds, numbers, quick, root_mean_square, table
 from sklearn.datasets import load_iris
 
-from sklearn_pyraug import LearnedMetric, RHVAEAugmenter, Transfer, _neighbors
-from sklearn_pyraug._neighbors import Spacing
-from sklearn_pyraug.metrics import PrivacyCounts, PrivacyReport
+from sklearn_pyraug import LearnedMetric, RHVAEAugmenter, Transfer
+from sklearn_pyraug.metrics import PrivacyCounts, PrivacyReport, _neighbors
+from sklearn_pyraug.metrics._neighbors import Spacing
 from sklearn_pyraug.metrics._privacy import privacy_report
 
 # Draws that stay where they start: the codes move little, and little of a difference is taken.

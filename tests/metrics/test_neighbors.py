@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 
-from sklearn_pyraug import _neighbors
-from sklearn_pyraug._neighbors import Spacing, closest, closest_other, find_spacing
+from sklearn_pyraug.metrics import _neighbors
+from sklearn_pyraug.metrics._neighbors import Spacing, closest, closest_other, find_spacing
 
 
 def spread(n, n_columns=3, seed=0):
