@@ -1,12 +1,10 @@
 """Tables as csv, parquet or npz files.
 
-A csv or parquet file has one column a feature, one for the target, and, where rows are marked, a
-column ``synthetic`` of True and False. An npz file has the arrays ``X``, ``y`` and, where rows
-are marked, ``synthetic``.
+A csv or parquet file has one column per feature, one for the target and, if synthetic rows are
+marked, a boolean column ``synthetic``. An npz file has the arrays ``X``, ``y`` and, if synthetic
+rows are marked, ``synthetic``.
 """
 
-import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +23,14 @@ def load_table(path, target="target"):
     path : str or path-like
         File whose name ends in ``.csv``, ``.parquet`` or ``.npz``.
     target : str, default="target"
-        Name of the target's column in a csv or parquet file. An npz file keeps its target in
-        ``y``, and this parameter is not looked at.
+        Name of the target's column in a csv or parquet file. Ignored for an npz file, whose
+        target is the array ``y``.
 
     Returns
     -------
     X : DataFrame of shape (n_samples, n_features) or ndarray of shape (n_samples, ...)
-        Features: a DataFrame from csv and parquet, an array from npz. A column ``synthetic``
-        that holds only True and False is the mark of `save_table`, not a feature, and is left
+        Features: a DataFrame from csv and parquet, an array from npz. A boolean
+        column ``synthetic`` is the mark that `save_table` writes, not a feature, and is left
         out.
     y : Series or ndarray of shape (n_samples,)
         Target.
@@ -42,19 +40,19 @@ def load_table(path, target="target"):
     FileNotFoundError
         If there is no such file.
     ImportError
-        If pandas is not installed and the file is no npz, or pyarrow is not and it is parquet.
+        If pandas is missing for a csv or parquet file, or pyarrow for a parquet file.
     ValueError
-        If the suffix is unknown, the file is damaged or empty, the target is missing, or one of
-        its values is.
+        If the suffix is unknown, the file is damaged or empty, or the target or one of its
+        values is missing.
 
     See Also
     --------
-    save_table : The way there.
-    load_synthetic_mask : The mark that tells synthetic rows.
+    save_table : Write such a file.
+    load_synthetic_mask : Read which rows are synthetic.
 
     Notes
     -----
-    No code from the file is run: arrays of Python objects in an npz file are refused.
+    No code from the file is run: arrays of Python objects in an npz file are an error.
 
     Examples
     --------
@@ -73,18 +71,17 @@ def load_table(path, target="target"):
     path, suffix = _check_path(path, must_exist=True)
     if suffix == ".npz":
         arrays = _read_npz(path)
-        for key in ("X", "y"):
-            if key not in arrays:
-                raise ValueError(
-                    f"`path` is '{path}', which has no array {key!r} but {_shown(arrays)}; "
-                    "store the features as X and the target as y."
-                )
+        if missing := {"X", "y"} - set(arrays):
+            raise ValueError(
+                f"`path` is '{path}', which has no array {min(missing)!r} but {_shown(arrays)}; "
+                "store the features as X and the target as y."
+            )
         return arrays["X"], arrays["y"]
 
     frame = _read_frame(path, suffix)
     if target not in frame.columns:
         raise ValueError(
-            f"`target` is {target!r}, which is no column of '{path}'; the columns are "
+            f"`target` is {target!r}, which is not a column of '{path}'; the columns are "
             f"{_shown(frame.columns)}."
         )
     y = frame[target]
@@ -92,14 +89,14 @@ def load_table(path, target="target"):
     if n_missing:
         raise ValueError(
             f"`target` is {target!r}, where {n_missing} of {len(y)} values in '{path}' are "
-            "missing (empty, or a word like NA that pandas reads so); drop or fill those rows."
+            "missing (empty, or a word such as NA); drop or fill those rows."
         )
     left_out = [target, _MASK] if _has_mask(frame) and target != _MASK else [target]
     return frame.drop(columns=left_out), y
 
 
 def load_synthetic_mask(path):
-    """Read which rows of a file of `save_table` are synthetic.
+    """Read which rows of a file written by `save_table` are synthetic.
 
     Parameters
     ----------
@@ -116,13 +113,13 @@ def load_synthetic_mask(path):
     FileNotFoundError
         If there is no such file.
     ImportError
-        If pandas is not installed and the file is no npz, or pyarrow is not and it is parquet.
+        If pandas is missing for a csv or parquet file, or pyarrow for a parquet file.
     ValueError
-        If the suffix is unknown, the file is damaged or empty, or its rows are not marked.
+        If the suffix is unknown, the file is damaged or empty, or synthetic rows are not marked.
 
     See Also
     --------
-    save_table : Writes the mark.
+    save_table : Write such a file.
 
     Examples
     --------
@@ -144,7 +141,7 @@ def load_synthetic_mask(path):
     if mask is None or mask.dtype != np.bool_:
         raise ValueError(
             f"`path` is '{path}', which has no column or array {_MASK!r} of True and False; "
-            "save it by save_table with a synthetic_mask."
+            "save it with save_table and a synthetic_mask."
         )
     return mask
 
@@ -155,10 +152,10 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     Parameters
     ----------
     path : str or path-like
-        Where the file shall be; the name ends in ``.csv``, ``.parquet`` or ``.npz``.
+        Path of the file, whose name ends in ``.csv``, ``.parquet`` or ``.npz``.
     X : DataFrame or array-like of shape (n_samples, n_features)
         Features. In csv and parquet an array's columns are named ``x0``, ``x1``, ...; an npz
-        file takes arrays of more axes too, and keeps no column names.
+        file also takes arrays with more axes, and does not keep column names.
     y : array-like of shape (n_samples,)
         Target.
     synthetic_mask : array-like of shape (n_samples,), dtype bool, default=None
@@ -166,26 +163,26 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     target : str, default="target"
         Name of the target's column in a csv or parquet file.
     overwrite : bool, default=False
-        Whether a file already at `path` may be replaced.
+        Whether to replace a file that exists at `path`.
 
     Raises
     ------
     FileExistsError
         If `path` exists and `overwrite` is False.
     ImportError
-        If pandas is not installed and the file is no npz, or pyarrow is not and it is parquet.
+        If pandas is missing for a csv or parquet file, or pyarrow for a parquet file.
     ValueError
-        If the suffix is unknown, the lengths or axes do not fit, a feature bears the name of
-        the target or of the mark, or a parquet or npz file would have to hold Python objects.
+        If the suffix is unknown, the lengths or axes do not fit, a feature has the name of
+        the target or ``synthetic``, or a parquet or npz file would have to hold Python objects.
 
     See Also
     --------
-    load_table : The way back.
+    load_table : Read such a file.
 
     Notes
     -----
-    Numbers and strings come back from csv exactly. An index, categories and dates do not: csv
-    knows none of them. Parquet keeps categories and dates, but no index.
+    Numbers and strings are read back from csv exactly, but csv does not keep an index, categories
+    or dates. Parquet keeps categories and dates, but not an index.
 
     Examples
     --------
@@ -207,7 +204,7 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     if X.ndim < 2 or y.ndim != 1 or len(X) != len(y):
         raise ValueError(
             f"`X` has shape {X.shape} and `y` has shape {y.shape}; give a dense array or "
-            "DataFrame of shape (n_samples, ...) and one target a row."
+            "DataFrame of shape (n_samples, ...) and one target per row."
         )
     if synthetic_mask is not None:
         synthetic_mask = np.asarray(synthetic_mask)
@@ -216,13 +213,12 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
                 f"`synthetic_mask` has dtype {synthetic_mask.dtype} and shape "
                 f"{synthetic_mask.shape}; give one True or False for each of {len(y)} rows."
             )
-    # Encoded in full before the file is opened, so that what cannot be written touches nothing.
-    if suffix == ".npz":
-        payload = _encode_npz(X, y, synthetic_mask)
-    else:
-        payload = _encode_frame(_to_frame(X, y, synthetic_mask, target, suffix), suffix)
     with atomic_write(path, overwrite=overwrite) as handle:
-        handle.write(payload)
+        if suffix == ".npz":
+            marks = {} if synthetic_mask is None else {_MASK: synthetic_mask}
+            np.savez_compressed(handle, X=_plain_array("X", X), y=_plain_array("y", y), **marks)
+        else:
+            _write_frame(handle, _to_frame(X, y, synthetic_mask, target, suffix), suffix)
 
 
 def _check_path(path, *, must_exist):
@@ -232,12 +228,12 @@ def _check_path(path, *, must_exist):
     if suffix not in _SUFFIXES:
         raise ValueError(f"`path` is '{path}'; use a name that ends in .csv, .parquet or .npz.")
     if must_exist and not path.is_file():
-        raise FileNotFoundError(f"`path` is '{path}', where there is no file; check the name.")
+        raise FileNotFoundError(f"`path` is '{path}', but there is no file; check the name.")
     return path, suffix
 
 
 def _shown(names):
-    """List at most ten names in words."""
+    """Return at most ten names as a text."""
     names = [repr(str(name)) for name in names]
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     return (", ".join(names[:10]) or "none") + more
@@ -252,17 +248,10 @@ def _import_pandas(suffix):
     except ImportError as error:
         extra = "sklearn-pyraug[parquet]" if suffix == ".parquet" else "pandas"
         raise ImportError(
-            f"`path` is a {suffix[1:]} file, which needs a package that is missing ({error}); "
-            f"install it with `pip install {extra}`, or use an .npz file."
+            f"`path` is a {suffix[1:]} file, which needs a package that is not installed "
+            f"({error}); install it with `pip install {extra}`, or use an .npz file."
         ) from error
     return pandas
-
-
-def _arrow_error():
-    """Return the base class of pyarrow's errors."""
-    from pyarrow.lib import ArrowException
-
-    return ArrowException
 
 
 def _has_mask(frame):
@@ -272,44 +261,42 @@ def _has_mask(frame):
 def _read_frame(path, suffix):
     """Read a csv or parquet file of at least one row into a DataFrame."""
     pandas = _import_pandas(suffix)
-    damage = (ValueError, OSError, TypeError, KeyError, RuntimeError)
     if suffix == ".parquet":
-        damage += (_arrow_error(),)
         what, read, options = "one written by pandas", pandas.read_parquet, {"engine": "pyarrow"}
     else:
         what, read = "one of comma-separated columns with a header line, in UTF-8", pandas.read_csv
-        # The default parser may miss a float's last bit before pandas 3.1, which deprecates the
-        # option.
+        # Before pandas 3.1, which deprecates the option, floats may differ in their last bit.
         exact = tuple(map(int, pandas.__version__.split(".")[:2])) >= (3, 1)
         options = {} if exact else {"float_precision": "round_trip"}
-    # Opened here: a file that may not be opened is then no damaged one.
+    # Opened here: the error of a file that cannot be opened is not one of a damaged file.
     with open(path, "rb") as handle:
         try:
             frame = read(handle, **options)
-        # What csv's and parquet's readers raise on damaged files goes by all these names.
-        except damage as error:
+        # The readers raise errors of many types for damaged files.
+        except Exception as error:
             raise ValueError(
-                f"`path` is '{path}', which is no readable {suffix[1:]} file ({error}); give "
+                f"`path` is '{path}', which is not a readable {suffix[1:]} file ({error}); give "
                 f"{what}."
             ) from None
     if frame.empty:
-        raise ValueError(f"`path` is '{path}', which has no rows; give a file with some.")
+        raise ValueError(f"`path` is '{path}', which has no rows; give a file with at least one.")
     return frame
 
 
 def _read_npz(path):
-    """Read the arrays of an npz file into a dict, refusing pickled objects."""
-    try:
-        # Opened here: numpy forgets to close what it opened and could not read.
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    # A lone .npy file under this name loads as an array, which is no context manager.
-    # What numpy says of a damaged header shows the bytes that stand there.
-    except (ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile):
-        raise ValueError(
-            f"`path` is '{path}', which is no readable npz file of plain arrays; write one by "
-            "save_table or numpy.savez, without Python objects."
-        ) from None
+    """Read the arrays of an npz file into a dict; raise if they are pickled objects."""
+    # Opened here: numpy does not close what it opened and could not read.
+    with open(path, "rb") as handle:
+        try:
+            # A npy file under this name is loaded as an array, which is not a context manager.
+            with np.load(handle, allow_pickle=False) as archive:
+                return dict(archive)
+        # numpy's own message shows the bytes of a damaged header.
+        except Exception:
+            raise ValueError(
+                f"`path` is '{path}', which is not a readable npz file of plain arrays; write one "
+                "with save_table or numpy.savez, without Python objects."
+            ) from None
 
 
 def _to_frame(X, y, synthetic_mask, target, suffix):
@@ -327,26 +314,25 @@ def _to_frame(X, y, synthetic_mask, target, suffix):
     taken = sorted({target, _MASK} & set(frame.columns))
     if taken or target == _MASK:
         raise ValueError(
-            f"`X` has columns or `target` the name {taken[0] if taken else target!r}; rename: "
-            f"{_MASK!r} is kept for the mark and {target!r} for the target."
+            f"`X` has a column, or `target` is, {taken[0] if taken else target!r}; rename it: the "
+            f"file needs {_MASK!r} for the mark and {target!r} for the target."
         )
-    # By position, whatever the index of either says.
+    # By position, ignoring the index of y.
     frame[target] = getattr(y, "array", y)
     if synthetic_mask is not None:
         frame[_MASK] = synthetic_mask
     return frame
 
 
-def _encode_frame(frame, suffix):
-    """Return a DataFrame as the bytes of a csv or parquet file."""
+def _write_frame(handle, frame, suffix):
+    """Write a DataFrame as a csv or parquet file."""
     if suffix == ".csv":
-        return frame.to_csv(index=False, lineterminator="\n").encode("utf-8")
-    buffer = io.BytesIO()
+        frame.to_csv(handle, mode="wb", index=False, lineterminator="\n")
+        return
     try:
-        frame.to_parquet(buffer, engine="pyarrow", index=False)
-    # pyarrow's errors, on columns of several types among others. They show values: the columns
-    # alone are named.
-    except (TypeError, ValueError, _arrow_error()):
+        payload = frame.to_parquet(engine="pyarrow", index=False)
+    # pyarrow's errors show values; this one names only the columns.
+    except Exception:
         mixed = [
             name
             for j, name in enumerate(frame.columns)
@@ -354,20 +340,10 @@ def _encode_frame(frame, suffix):
         ]
         where = f", because of the columns {_shown(mixed)}" if mixed else ""
         raise ValueError(
-            f"`X` or `y` cannot be kept in a parquet file{where}; give columns of one type and of "
-            "different names, or use .csv."
+            f"`X` or `y` cannot be written to a parquet file{where}; give columns of one type and "
+            "of different names, or use .csv."
         ) from None
-    return buffer.getvalue()
-
-
-def _encode_npz(X, y, synthetic_mask):
-    """Return the table as npz bytes."""
-    arrays = {"X": _plain_array("X", X), "y": _plain_array("y", y)}
-    if synthetic_mask is not None:
-        arrays[_MASK] = synthetic_mask
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
+    handle.write(payload)
 
 
 def _plain_array(name, values):

@@ -182,7 +182,7 @@ def test_a_terminal_shows_a_progress_bar(patients, monkeypatch, capsys):
     [
         (["patients.csv", "-o", "o.csv"], 2, "--target is missing; name the column"),
         (["absent.csv", "--target", "t", "-o", "o.csv"], 1, "which does not exist; check the name"),
-        (["patients.csv", "--target", "t", "-o", "o.csv"], 1, "'t', which is no column of"),
+        (["patients.csv", "--target", "t", "-o", "o.csv"], 1, "'t', which is not a column of"),
         (["patients.csv", "--target", "diagnosis", "-o", "o.xlsx"], 2, "ends in .csv, .parquet"),
         (["patients.csv", "--target", "diagnosis", "-o", "o"], 2, "ends in .csv, .parquet, .npz"),
         (["patients.csv", "--target", "diagnosis", "-o", "no/o.csv"], 1, "there is no folder 'no'"),
@@ -195,7 +195,7 @@ def test_a_terminal_shows_a_progress_bar(patients, monkeypatch, capsys):
             "--drop is 'weight', which is no column of INPUT; the columns are 'age'",
         ),
         (["notes.txt", "--target", "t", "-o", "o.csv"], 2, "give a folder or a file that ends in"),
-        (["broken.npz", "-o", "o.npz"], 1, "no readable npz file"),
+        (["broken.npz", "-o", "o.npz"], 1, "not a readable npz file"),
         (["one.csv", "--target", "diagnosis", "-o", "o.csv"], 1, "at least 2 classes"),
     ],
 )

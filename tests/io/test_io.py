@@ -67,8 +67,8 @@ def test_parquet_keeps_categories_dates_and_small_types(tmp_path):
 @pytest.mark.parametrize(
     ("frame", "match"),
     [
-        ({"mixed": [1, "a", 2.0]}, "cannot be kept in a parquet file"),
-        ({"complex": [1j, 2j, 3j]}, "cannot be kept in a parquet file"),
+        ({"mixed": [1, "a", 2.0]}, "cannot be written to a parquet file"),
+        ({"complex": [1j, 2j, 3j]}, "cannot be written to a parquet file"),
     ],
 )
 def test_what_parquet_cannot_hold_is_refused(frame, match, tmp_path):
@@ -221,7 +221,7 @@ def test_damaged_npz_is_refused(tmp_path):
     np.save(tmp_path / "lone.npy", np.eye(2))
     for content in (b"", whole[:100], b"no zip file", (tmp_path / "lone.npy").read_bytes()):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="no readable npz file"):
+        with pytest.raises(ValueError, match="not a readable npz file"):
             load_table(path)
 
 
@@ -234,11 +234,11 @@ def test_pickles_are_not_opened(tmp_path):
 @pytest.mark.parametrize(
     ("name", "X", "y", "keywords", "match"),
     [
-        ("t.csv", np.eye(2), [0], {}, "one target a row"),
+        ("t.csv", np.eye(2), [0], {}, "one target per row"),
         ("t.csv", np.zeros(2), [0, 1], {}, "`X` has shape"),
         ("t.csv", np.zeros((2, 3, 3)), [0, 1], {}, "use .npz"),
-        ("t.csv", np.eye(2), [0, 1], {"target": "x1"}, "'x1'; rename"),
-        ("t.csv", np.eye(2), [0, 1], {"target": "synthetic"}, "'synthetic'; rename"),
+        ("t.csv", np.eye(2), [0, 1], {"target": "x1"}, "'x1'; rename it"),
+        ("t.csv", np.eye(2), [0, 1], {"target": "synthetic"}, "'synthetic'; rename it"),
         ("t.npz", np.array([[0, "a"]], dtype=object), [0], {}, "`X` holds Python objects"),
         ("t.npz", np.eye(2), [0, 1], {"synthetic_mask": [0, 1]}, "`synthetic_mask` has dtype"),
         ("t.npz", np.eye(2), [0, 1], {"synthetic_mask": [True]}, r"shape \(1,\)"),
@@ -251,7 +251,7 @@ def test_tables_that_do_not_fit_are_refused(name, X, y, keywords, match, tmp_pat
 
 
 def test_a_feature_named_like_the_mark_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="'synthetic'; rename"):
+    with pytest.raises(ValueError, match="'synthetic'; rename it"):
         save_table(tmp_path / "t.csv", pd.DataFrame({"synthetic": [1.0]}), [0])
 
 
