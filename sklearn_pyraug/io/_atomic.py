@@ -1,4 +1,4 @@
-"""Files that take their name only once they are complete."""
+"""Writing files atomically."""
 
 import os
 import secrets
@@ -8,23 +8,23 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path, *, overwrite=True):
-    """Open a file that takes its name only once it is complete.
+    """Open a file that gets its name only once it is complete.
 
     The bytes go to a temporary name in the same folder, which replaces `path` when the block
-    ends without an exception and is removed otherwise, so that no reader ever meets half a
-    file and a failed write leaves the file that was there.
+    ends without an exception and is removed otherwise, so that no reader ever sees half a
+    file and a failed write keeps the file that was there.
 
     Parameters
     ----------
     path : str or path-like
-        Where the file shall be. Its folder must exist.
+        Path of the file. Its folder must exist.
     overwrite : bool, default=True
-        Whether a file already there may be replaced.
+        Whether to replace a file that exists.
 
     Yields
     ------
     handle : binary file object
-        Open for writing.
+        Open for writing and reading.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def atomic_write(path, *, overwrite=True):
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     # open() and not tempfile: its files are private to their owner, whatever the umask says,
     # and would stay so under the final name.
-    handle = open(temporary, "xb")
+    handle = open(temporary, "x+b")
     try:
         with handle:
             yield handle

@@ -13,7 +13,7 @@ import numpy as np
 
 from ._atomic import atomic_write
 from ._guards import open_inside, printable
-from ._image_files import FORMATS, encode_image, fit_row, import_readers
+from ._image_files import FORMATS, fit_row, import_readers, write_image
 from ._image_folder import ImageFolder
 from ._listing import MANIFEST, MANIFEST_COLUMNS
 from ._picture import COLOUR, GREY, VOLUME
@@ -235,7 +235,7 @@ def _write(folder, row, kind, plan, like):
             source = plan.source
             affine, header = (None, None) if source is None else (source.affine, source.header)
             fitted = fit_row(row, kind, plan.format)
-            handle.write(encode_image(fitted, kind, plan.format, affine, header))
+            write_image(handle, fitted, kind, plan.format, affine, header)
     os.replace(part, path)
 
 

@@ -1,48 +1,43 @@
 """The formats of images and volumes: one reader, one writer and the dtypes of each."""
 
 import warnings
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from ._array_files import encode_npy, encode_npz, encode_pt, read_npy, read_npz, read_pt
+from ._array_files import read_npy, read_npz, read_pt, write_npz, write_pt
 from ._guards import BadFile, open_inside, why
-from ._nifti_files import encode_nifti, import_nibabel, read_nifti
+from ._nifti_files import import_nibabel, read_nifti, write_nifti
 from ._picture import COLOUR, GREY, VOLUME, interpret, plain_array
-from ._pillow_files import encode_pillow, import_pillow, read_pillow
+from ._pillow_files import import_pillow, read_pillow, write_pillow
 
-_SUFFIXES = {
-    ".png": "png",
-    ".jpg": "jpg",
-    ".jpeg": "jpg",
-    ".bmp": "bmp",
-    ".tif": "tif",
-    ".tiff": "tif",
-    ".npy": "npy",
-    ".npz": "npz",
-    ".pt": "pt",
-    ".nii": "nii",
-    ".nii.gz": "nii.gz",
-}
-FORMATS = tuple(dict.fromkeys(_SUFFIXES.values()))
 _PILLOW = ("png", "jpg", "bmp", "tif")
-_ARRAYS = ("npy", "npz", "pt")
+_NIFTI = ("nii", "nii.gz")
+_READERS = {
+    **{format: partial(read_pillow, format=format) for format in _PILLOW},
+    "npy": read_npy,
+    "npz": read_npz,
+    "pt": read_pt,
+    **{format: partial(read_nifti, packed=format == "nii.gz") for format in _NIFTI},
+}
+_ARRAY_WRITERS = {"npy": np.save, "npz": write_npz, "pt": write_pt}
+FORMATS = tuple(_READERS)
+_SUFFIXES = {"jpeg": "jpg", "tiff": "tif", **{format: format for format in FORMATS}}
 
-_READERS = {"npy": read_npy, "npz": read_npz, "pt": read_pt}
-_ENCODERS = {"npy": encode_npy, "npz": encode_npz, "pt": encode_pt}
-_NIFTI_DTYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "u8", "i8", "f8")
-# The dtypes that a format holds, narrow ones first, by what is shown.
+_BYTES = {GREY: ("u1",), COLOUR: ("u1",)}
+_TIF_DTYPES = ("u1", "u2", "i4", "f4")
+_NIFTI_DTYPES = dict.fromkeys(
+    (GREY, VOLUME), ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "u8", "i8", "f8")
+)
+# The dtypes that a format has, narrow ones first, by kind of picture.
 _DTYPES = {
     "png": {GREY: ("u1", "u2"), COLOUR: ("u1",)},
-    "jpg": {GREY: ("u1",), COLOUR: ("u1",)},
-    "bmp": {GREY: ("u1",), COLOUR: ("u1",)},
-    "tif": {
-        GREY: ("u1", "u2", "i4", "f4"),
-        COLOUR: ("u1",),
-        VOLUME: ("u1", "u2", "i4", "f4"),
-    },
-    "nii": {GREY: _NIFTI_DTYPES, VOLUME: _NIFTI_DTYPES},
-    "nii.gz": {GREY: _NIFTI_DTYPES, VOLUME: _NIFTI_DTYPES},
+    "jpg": _BYTES,
+    "bmp": _BYTES,
+    "tif": {GREY: _TIF_DTYPES, COLOUR: ("u1",), VOLUME: _TIF_DTYPES},
+    "nii": _NIFTI_DTYPES,
+    "nii.gz": _NIFTI_DTYPES,
 }
 
 
@@ -80,7 +75,7 @@ class Source(NamedTuple):
 
 
 def format_of(name):
-    """Return the format that a file's name stands for, or None.
+    """Return the format of a file by the suffix of its name, or None.
 
     Examples
     --------
@@ -89,17 +84,14 @@ def format_of(name):
     ('nii.gz', None)
     """
     name = name.lower()
-    for suffix, format in _SUFFIXES.items():
-        if name.endswith(suffix):
-            return format
-    return None
+    return next((format for end, format in _SUFFIXES.items() if name.endswith(f".{end}")), None)
 
 
 def import_readers(formats):
     """Raise ImportError with the remedy if a package for one of the formats is missing."""
-    if any(format in _PILLOW for format in formats):
+    if not formats.isdisjoint(_PILLOW):
         import_pillow()
-    if any(format in ("nii", "nii.gz") for format in formats):
+    if not formats.isdisjoint(_NIFTI):
         import_nibabel()
 
 
@@ -112,7 +104,7 @@ def read_image(root, file, max_pixels):
     file : str
         Posix name relative to `root`, of a known format.
     max_pixels : int
-        Larger images are refused before any pixel is decoded.
+        Larger images raise BadFile before any pixel is decoded.
 
     Returns
     -------
@@ -124,7 +116,7 @@ def read_image(root, file, max_pixels):
     Raises
     ------
     BadFile
-        If the file cannot be taken, whatever the reason.
+        If the file cannot be read, whatever the reason.
     """
     handle, stamp = open_inside(root, file)
     with handle:
@@ -132,23 +124,15 @@ def read_image(root, file, max_pixels):
             raise BadFile("is empty")
         try:
             with warnings.catch_warnings():
-                # Readers warn of what they mend; what they cannot mend is an error.
+                # Readers warn of what they repair; what they cannot repair is an error.
                 warnings.simplefilter("ignore")
-                picture = _decode(handle, stamp[0], max_pixels, format_of(file))
+                picture = _READERS[format_of(file)](handle, stamp[0], max_pixels)
                 return picture._replace(array=plain_array(picture.array)), stamp
         except BadFile:
             raise
-        # A hostile file may bring a reader to raise anything, memory and recursion included.
+        # A hostile file can make a reader raise any error, also of memory and recursion.
         except Exception as error:
             raise BadFile(f"cannot be read ({why(error)})") from error
-
-
-def _decode(handle, n_bytes, max_pixels, format):
-    if format in _PILLOW:
-        return read_pillow(handle, n_bytes, max_pixels, format)
-    if format in _ARRAYS:
-        return _READERS[format](handle, n_bytes, max_pixels)
-    return read_nifti(handle, n_bytes, max_pixels, packed=format == "nii.gz")
 
 
 def fit_row(row, kind, format):
@@ -176,7 +160,7 @@ def fit_row(row, kind, format):
     """
     if not _keeps_kind(row.shape, kind, format):
         return None
-    if format in _ARRAYS:
+    if format in _ARRAY_WRITERS:
         return row
     dtypes = [np.dtype(name) for name in _DTYPES[format].get(kind, ())]
     if row.dtype in dtypes:
@@ -190,30 +174,31 @@ def fit_row(row, kind, format):
 
 
 def _within(row, dtype):
-    """Tell whether all values lie where a cast to a dtype, and the comparison, are sound."""
+    """Return True if a cast to a dtype, and the comparison after it, are safe for all values."""
     low, high = row.min().item(), row.max().item()
     if dtype.kind in "iu":
         return np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max
     info = np.finfo(dtype)
-    # Beyond this, not every integer is a float.
+    # Beyond this, floats do not hold every integer.
     limit = 2 ** (info.nmant + 1) if row.dtype.kind in "iu" else info.max
     return -limit <= low and high <= limit
 
 
 def _keeps_kind(shape, kind, format):
-    """Tell whether a file of this shape would be read again as what it is."""
-    if format in _ARRAYS:
+    """Return True if a file of this shape would be read as the same kind of picture."""
+    if format in _ARRAY_WRITERS:
         return interpret(shape) == (kind, shape) and (kind != COLOUR or shape[0] == 3)
     if kind == VOLUME:
         return shape[0] > 1 if format == "tif" else shape[-1] > 1
     return True
 
 
-def encode_image(row, kind, format, affine=None, header=None):
-    """Return a row as the bytes of a file.
+def write_image(handle, row, kind, format, affine=None, header=None):
+    """Write a row as a file.
 
     Parameters
     ----------
+    handle : binary file object
     row : ndarray of shape (H, W), (3, H, W) or (D, H, W)
         As `fit_row` returned it.
     kind : {"grey", "colour", "volume"}
@@ -222,13 +207,10 @@ def encode_image(row, kind, format, affine=None, header=None):
         For NIfTI.
     header : nibabel header or None
         For NIfTI.
-
-    Returns
-    -------
-    payload : bytes
     """
     if format in _PILLOW:
-        return encode_pillow(row, kind, format)
-    if format in _ARRAYS:
-        return _ENCODERS[format](row)
-    return encode_nifti(row, affine, header, packed=format == "nii.gz")
+        write_pillow(handle, row, kind, format)
+    elif format in _NIFTI:
+        write_nifti(handle, row, affine, header, packed=format == "nii.gz")
+    else:
+        _ARRAY_WRITERS[format](handle, row)

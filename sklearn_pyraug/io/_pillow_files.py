@@ -1,6 +1,5 @@
 """Images in the formats of Pillow: png, jpg, bmp, and tif of one or several pages."""
 
-import io
 import warnings
 
 import numpy as np
@@ -9,22 +8,23 @@ from ._guards import BadFile, check_extent
 from ._picture import COLOUR, GREY, VOLUME, Picture
 
 _NAMES = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "tif": "TIFF"}
-# Each page costs a look, and pages of one pixel would come by the million.
+# Each page takes time to read, and a small file may declare millions of them.
 _MAX_PAGES = 2048
 _AS_GREY = ("1", "L", "LA", "La")
 _AS_STORED = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
-# Where the bit depth stands in a PNG file: signature, length and name of the first chunk, sizes.
+# Position of the bit depth in a PNG file: after signature, first chunk's length and name, sizes.
 _PNG_DEPTH = 24
 
 
 def import_pillow():
-    """Return the package PIL with its module Image, or raise ImportError with the remedy."""
+    """Return the package PIL with the modules used here, or raise ImportError with the remedy."""
     try:
         import PIL.Image
         import PIL.ImageOps
+        import PIL.ImageSequence
     except ImportError as error:
         raise ImportError(
-            "png, jpg, bmp and tif files need Pillow, which is missing; install it with "
+            "png, jpg, bmp and tif files need Pillow, which is not installed; install it with "
             '`pip install "sklearn-pyraug[images]"`.'
         ) from error
     return PIL
@@ -33,8 +33,8 @@ def import_pillow():
 def read_pillow(handle, n_bytes, max_pixels, format):
     """Read an image, or a tif file's pages as a volume.
 
-    The palette is applied, alpha is dropped, 1 bit becomes 0 and 255, and the orientation that
-    the EXIF data ask for is applied.
+    The palette is applied, alpha is dropped, 1 bit becomes 0 and 255, and the EXIF orientation
+    is applied.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def read_pillow(handle, n_bytes, max_pixels, format):
         Size of the file.
     max_pixels : int
     format : {"png", "jpg", "bmp", "tif"}
-        The only one that is tried.
+        No other format is tried.
 
     Returns
     -------
@@ -72,35 +72,29 @@ def read_pillow(handle, n_bytes, max_pixels, format):
         raise BadFile("has more pixels than Pillow's MAX_IMAGE_PIXELS, a safeguard") from error
 
 
-def encode_pillow(row, kind, format):
-    """Return a row as the bytes of an image file.
+def write_pillow(handle, row, kind, format):
+    """Write a row as an image file.
 
     Parameters
     ----------
+    handle : binary file object
+        Also readable: pages of tif files are linked after they are written.
     row : ndarray of shape (H, W), (3, H, W) or (D, H, W)
-        In a dtype that the format holds.
+        In a dtype that the format has.
     kind : {"grey", "colour", "volume"}
     format : {"png", "jpg", "bmp", "tif"}
-
-    Returns
-    -------
-    payload : bytes
     """
     pil = import_pillow()
     pages = row if kind == VOLUME else [np.moveaxis(row, 0, 2) if kind == COLOUR else row]
     first, *rest = [pil.Image.fromarray(np.ascontiguousarray(page)) for page in pages]
-    options = {}
+    options = {"save_all": True, "append_images": rest} if kind == VOLUME else {}
     if format == "jpg":
         options = {"quality": 95, "subsampling": 0}
-    elif kind == VOLUME:
-        options = {"save_all": True, "append_images": rest}
-    buffer = io.BytesIO()
-    first.save(buffer, format=_NAMES[format], **options)
-    return buffer.getvalue()
+    first.save(handle, format=_NAMES[format], **options)
 
 
 def _read_page(pil, image, max_pixels, deep_png=False):
-    """Return the Picture of the page that an opened image is at."""
+    """Return the Picture of the current page of an open image."""
     check_extent(image.size[::-1], max_pixels)
     image.load()
     image = pil.ImageOps.exif_transpose(image)
@@ -116,29 +110,19 @@ def _read_page(pil, image, max_pixels, deep_png=False):
 
 def _read_pages(pil, image, max_pixels):
     """Return the Picture of a tif file: an image if it has one page, a volume if more."""
-    if _has_page(image, _MAX_PAGES):
-        raise BadFile(f"has more than {_MAX_PAGES} pages")
     pages = []
     n_left = max_pixels
-    while _has_page(image, len(pages)):
-        if n_left < image.size[0] * image.size[1] and pages:
-            raise BadFile(f"has pages of more than max_pixels={max_pixels} together")
-        page = _read_page(pil, image, n_left)
-        n_left -= page.array.size
-        if pages and (page.kind, page.array.shape) != (pages[0].kind, pages[0].array.shape):
-            raise BadFile("has pages of different sizes or kinds, which are no volume")
-        pages.append(page)
+    for page in pil.ImageSequence.Iterator(image):
+        if len(pages) == _MAX_PAGES:
+            raise BadFile(f"has more than {_MAX_PAGES} pages")
+        if pages and n_left < page.size[0] * page.size[1]:
+            raise BadFile(f"has pages with more than max_pixels={max_pixels} in total")
+        pages.append(_read_page(pil, page, n_left))
+        n_left -= pages[-1].array.size
+        if (pages[-1].kind, pages[-1].array.shape) != (pages[0].kind, pages[0].array.shape):
+            raise BadFile("has pages of different sizes or kinds, which are not a volume")
     if len(pages) == 1:
         return pages[0]
     if pages[0].kind == COLOUR:
-        raise BadFile(f"has {len(pages)} pages in colour; a volume is of grey ones")
+        raise BadFile(f"has {len(pages)} pages in colour; the pages of a volume must be grey")
     return Picture(np.stack([page.array for page in pages]), VOLUME)
-
-
-def _has_page(image, number):
-    """Go to a page of an opened tif file, and tell whether there is one."""
-    try:
-        image.seek(number)
-    except EOFError:
-        return False
-    return True

@@ -945,7 +945,7 @@ def test_a_run_that_is_stopped_leaves_what_was_there(
         raise error
 
     if failing == "encode":
-        monkeypatch.setattr(writing, "encode_image", stop)
+        monkeypatch.setattr(writing, "write_image", stop)
     elif failing == "copy":
         monkeypatch.setattr(writing.shutil, "copyfileobj", stop)
     elif failing == "manifest":

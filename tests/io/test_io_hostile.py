@@ -195,23 +195,29 @@ FILES = {
         lambda: npy(np.array([Bomb("executed")], object), allow_pickle=True),
         "pickled Python objects",
     ),
-    "bare_pickle.npy": (lambda: pickle.dumps(Bomb("executed")), "is not an array of numpy's"),
-    "expression.npy": (lambda: npy_of(CODE), "header that is no description"),
+    "bare_pickle.npy": (lambda: pickle.dumps(Bomb("executed")), "is not an array in numpy's"),
+    "expression.npy": (lambda: npy_of(CODE), "or its header is damaged"),
     "expression_in_shape.npy": (
         lambda: npy_of(f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({CODE},)}}"),
-        "header that is no description",
+        "or its header is damaged",
     ),
-    "nested.npy": (lambda: npy_of("(" * 9_000), "header that is no description"),
+    "nested.npy": (lambda: npy_of("(" * 9_000), "or its header is damaged"),
     "terabytes.npy": (lambda: npy_of(header_of((10**6, 10**6))), "more than max_pixels"),
-    "promises.npy": (lambda: npy_of(header_of((9_000, 9_000)), bytes(99)), "cut off, or wrong"),
+    "promises.npy": (lambda: npy_of(header_of((9_000, 9_000)), bytes(99)), "the file is cut off"),
     "negative.npy": (lambda: npy_of(header_of((-6, -5)), bytes(30)), "holds nothing"),
     "hollow.npy": (lambda: npy(np.zeros((0, 5))), "holds nothing"),
-    "long_header.npy": (lambda: npy_of(header_of(SHAPE) + " " * 20_000), "npy header of 20"),
+    "long_header.npy": (
+        lambda: npy_of(header_of(SHAPE) + " " * 20_000),
+        "or its header is damaged",
+    ),
     "four_gigabytes.npy": (
         lambda: b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(50),
-        "npy header of 4294967295 bytes",
+        "or its header is damaged",
     ),
-    "version.npy": (lambda: b"\x93NUMPY\x09\x00" + bytes(50), r"version \(9, 0\)"),
+    "version.npy": (
+        lambda: b"\x93NUMPY\x09\x00" + bytes(50),
+        "or its header is damaged",
+    ),
     "strings.npy": (lambda: npy(np.array([["a", "b"]])), "not real numbers"),
     "complex.npy": (lambda: npy(np.ones(SHAPE, complex)), "not real numbers"),
     "fields.npy": (lambda: npy(np.ones(SHAPE, [("a", "u1")])), "not real numbers"),
@@ -236,7 +242,7 @@ FILES = {
     ),
     "cut_short.npz": (
         lambda: npz_of({"X.npy": npy_of(header_of((6_000, 5_000)), bytes(10))}),
-        "in a member of",
+        "cut off",
     ),
     "pickled.npz": (
         lambda: npz_of({"X.npy": npy(np.array([Bomb("executed")], object), allow_pickle=True)}),
@@ -251,11 +257,14 @@ FILES = {
         ),
         "cannot be read .*CRC",
     ),
-    "executes.pt": (lambda: pt_of(Bomb("executed")), "something else than one tensor"),
-    "bare_pickle.pt": (lambda: pickle.dumps(Bomb("executed")), "is not a file that torch.save"),
+    "executes.pt": (lambda: pt_of(Bomb("executed")), "something other than one tensor"),
+    "bare_pickle.pt": (
+        lambda: pickle.dumps(Bomb("executed")),
+        "written by torch.save",
+    ),
     "old_format.pt": (
         lambda: pt_of(Bomb("executed"), _use_new_zipfile_serialization=False),
-        "is not a file that torch.save",
+        "written by torch.save",
     ),
     "weights.pt": (lambda: pt_of({"w": torch.ones(2, 2)}), "holds a dict, not one tensor"),
     "sparse.pt": (lambda: pt_of(torch.eye(3).to_sparse()), "sparse, quantized or empty"),
@@ -267,7 +276,7 @@ FILES = {
     "overread.pt": (
         lambda: changed_pt(b"K\x04tq", b"J\x00\x00\x00\x20tq"),
         # torch.load says so itself only in later versions.
-        "something else than one tensor|declares more values than it stores",
+        "something other than one tensor|declares more values than it stores",
     ),
     "torchscript.pt": (
         lambda: npz_of({"archive/constants.pkl": b""}, method=zipfile.ZIP_STORED),
@@ -275,11 +284,11 @@ FILES = {
     ),
     "after_other_bytes.pt": (
         lambda: b"0000" + pt_of(torch.ones(2, 2)),
-        "does not begin as a file of torch.save",
+        "written by torch.save",
     ),
     "other_order.pt": (
         lambda: npz_of({"archive/byteorder": b"other"}, method=zipfile.ZIP_STORED),
-        "another order of bytes",
+        "another byte order",
     ),
     "complex.pt": (lambda: pt_of(torch.ones(2, 2, dtype=torch.complex64)), "not real numbers"),
     "infinite.pt": (lambda: pt_of(torch.full((2, 2), torch.inf)), "4 values that are not finite"),
@@ -289,7 +298,7 @@ FILES = {
     ),
     "bzip2.npz": (
         lambda: npz_of({"X.npy": npy(NOISE)}, method=zipfile.ZIP_BZIP2),
-        "rare compression",
+        "another method than deflate",
     ),
     "overlong.pt": (
         # The sizes of the one tensor, in the archive's own list of members.
@@ -299,7 +308,10 @@ FILES = {
         "declares more bytes than",
     ),
     "long_pickle.pt": (lambda: pt_of([str(k) for k in range(20_000)]), "more than one tensor"),
-    "bytes.pt": (lambda: pt_of(torch.ones(2, 2).to(torch.float8_e4m3fn)), "which numpy lacks"),
+    "bytes.pt": (
+        lambda: pt_of(torch.ones(2, 2).to(torch.float8_e4m3fn)),
+        "numpy does not have",
+    ),
     "extension.nii": (
         # Marked as there, of a length that no extension has.
         lambda: (
@@ -307,17 +319,17 @@ FILES = {
             + struct.pack("<4sii8s", b"\1", 7, 4, b"")
             + bytes(30)
         ),
-        "nibabel cannot make sense of",
+        "nibabel cannot read",
     ),
     "short_inside.nii.gz": (
         lambda: gzip.compress(nii_of([2, 60, 50], 2000)),
-        "has 2352: cut off, or wrong",
+        "has 2352: the file is cut off",
     ),
     "negative.nii": (lambda: nii_of([3, -6, 5, 4]), "holds nothing"),
     "negative_axes.nii": (lambda: nii_of([-3, 6, 5, 4]), "declares -3 axes"),
     "axes.nii": (lambda: nii_of([200, 6, 5, 4]), "declares 200 axes"),
     "terabytes.nii": (lambda: nii_of([3, 30_000, 30_000, 30_000]), "more than max_pixels"),
-    "promises.nii": (lambda: nii_of([3, 500, 500, 500]), "cut off, or wrong"),
+    "promises.nii": (lambda: nii_of([3, 500, 500, 500]), "the file is cut off"),
     "trailing.nii": (lambda: nii_of([2, 6, 5], 10_000), "goes on after the 382 bytes"),
     "offset.nii": (lambda: nii_of([2, 6, 5], vox_offset=1e12), "voxels at byte 1e"),
     "offset_nan.nii": (lambda: nii_of([2, 6, 5], vox_offset=np.nan), "voxels at byte nan"),
