@@ -36,7 +36,7 @@ Seeing.__init__ = RHVAEAugmenter.__init__
 
 
 def seeing(**parameters):
-    return Seeing(**quick(**parameters).get_params())
+    return Seeing(**quick(**parameters).get_params(deep=False))
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def parameters(draw, is_missing=False):
             likelihood=pick("auto", "gaussian", *() if is_missing else ("bernoulli", "binomial")),
         ),
         "sampler": pick("auto", "hmc", "posterior", "geodesic", "random_walk", "prior"),
-        "output": Transfer(residual=pick(1.0, 0.0)),
+        "output": Transfer(residual=pick(1.0, 0.0)) if has_reference else "auto",
         "shared": pick("auto", False, *[True] * has_reference),
         "augmentation_factor": pick(1.3, 1.0, 2.0),
         "sampling_strategy": pick("auto", "not minority", "all"),
@@ -93,7 +93,7 @@ def parameters(draw, is_missing=False):
         "missing": "keep" if is_missing else "error",
     }
     if drawn["sampler"] not in ("geodesic", "random_walk"):
-        drawn["metric"] = pick("learned", "posterior")
+        drawn["metric"] = pick(drawn["metric"], "posterior")
     return drawn
 
 
@@ -130,7 +130,7 @@ def assert_sound(X_new, X, value_mapping="auto"):
 def assert_sound_within_classes(X_new, y_new, X, y, augmenter):
     """Check that columns which do not vary within a class do not do so in its new rows either."""
     # The pixels of images may.
-    if augmenter.value_mapping is None or augmenter._row_encoder.codec.likelihood_ in (
+    if augmenter.columns.value_mapping is None or augmenter._row_encoder.codec.likelihood_ in (
         "bernoulli",
         "binomial",
     ):
@@ -155,7 +155,7 @@ def resampled(case):
     # Bytes, so that -0.0 and NaN count as well.
     assert X_res[:n].tobytes() == X.tobytes() == before.tobytes()
     np.testing.assert_array_equal(y_res[:n], y)
-    assert_sound(X_res[n:], X, chosen["value_mapping"])
+    assert_sound(X_res[n:], X, chosen["columns"].value_mapping)
     assert_sound_within_classes(X_res[n:], y_res[n:], X, y, augmenter)
     counts = augmenter.sampling_strategy_
     assert {k: np.count_nonzero(y_res[n:] == k) for k in counts} == counts
@@ -170,7 +170,7 @@ def sampled(case, n_samples):
     augmenter = quietly(quick(**chosen).fit, X, y)
     X_new, y_new = augmenter.sample(n_samples)
     np.testing.assert_array_equal(y_new, np.repeat(augmenter.classes_, n_samples))
-    assert_sound(X_new, X, chosen["value_mapping"])
+    assert_sound(X_new, X, chosen["columns"].value_mapping)
     assert_sound_within_classes(X_new, y_new, X, y, augmenter)
 
 
@@ -182,11 +182,9 @@ test_sample, test_sample_many = battery(sampled, cases(), st.integers(1, 20), fe
 
 _CODECS = st.fixed_dictionaries(
     {
-        "columns": Columns(
-            likelihood=st.sampled_from(["auto", "gaussian", "bernoulli", "binomial"]),
-            value_mapping=st.sampled_from(["auto", "nearest", "quantile", None]),
-            scaling=st.sampled_from(["auto", "standard", "quantile"]),
-        )
+        "likelihood": st.sampled_from(["auto", "gaussian", "bernoulli", "binomial"]),
+        "value_mapping": st.sampled_from(["auto", "nearest", "quantile", None]),
+        "scaling": st.sampled_from(["auto", "standard", "quantile"]),
     }
 )
 _SHAPES = arrays.array_shapes(min_dims=2, max_dims=2, max_side=12)

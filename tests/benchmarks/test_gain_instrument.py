@@ -266,6 +266,9 @@ def test_ours_is_given_raw_rows_and_its_rows_are_scaled_as_the_real_ones(overlap
         def __init__(self, **settings):
             given.update(settings)
 
+        def set_params(self, **settings):
+            given.update(settings)
+
         def fit_resample(self, X, y):
             given["X"] = X
             return np.concatenate([X, X[:2]]), np.concatenate([y, y[:2]])

@@ -243,14 +243,14 @@ def full_disk(monkeypatch):
     def fill():
         monkeypatch.setattr(os, "fsync", no_space)
 
-    original = RHVAEAugmenter._learn
+    original = RHVAEAugmenter._fit
 
     def learn_then_fill(self, *args, **kwargs):
         result = original(self, *args, **kwargs)
         fill()
         return result
 
-    monkeypatch.setattr(RHVAEAugmenter, "_learn", learn_then_fill)
+    monkeypatch.setattr(RHVAEAugmenter, "_fit", learn_then_fill)
 
 
 @pytest.mark.parametrize("command", ["augment", "train"])
@@ -270,7 +270,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file_or_none(
     assert old is None or output.read_bytes() == old
 
 
-@pytest.mark.parametrize("when", ["_learn", "_draw"])
+@pytest.mark.parametrize("when", ["_fit", "_draw"])
 def test_an_interrupt_leaves_nothing(when, patients, folder, monkeypatch, capsys):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt

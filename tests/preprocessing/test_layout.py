@@ -183,7 +183,7 @@ def test_tables_of_arrays():
     [
         ({"sample_shape": (10, 8)}, (8, 10), r"sample_shape=\(10, 8\), but the rows of X have the"),
         ({}, (5, 6, 7, 8), "channels='auto' cannot tell"),
-        ({"channels": "middle"}, (8, 10), "'channels' parameter"),
+        ({"sample_shape": ImageShape(channels="middle")}, (8, 10), "'channels' parameter"),
         ({}, (0, 10), r"X has the shape \(24, 0, 10\), which holds no values"),
         ({}, (2, 2, 2, 2, 2), "5 axes for an image"),
     ],
