@@ -18,7 +18,6 @@ from ._image_folder import ImageFolder
 from ._listing import MANIFEST, MANIFEST_COLUMNS
 from ._picture import COLOUR, GREY, VOLUME
 from ._plans import make_plans
-from ._provenance import match_rows
 
 
 def save_image_folder(
@@ -37,38 +36,38 @@ def save_image_folder(
     Parameters
     ----------
     path : str or path-like
-        The folder. The one around it must exist.
+        The folder. Its parent must exist.
     X : array-like of shape (n, H, W), (n, 3, H, W) or (n, D, H, W)
         Rows of finite numbers: grey images, colour images or volumes. A single channel,
-        (n, 1, H, W) or (n, 1, D, H, W), may be there too.
+        (n, 1, H, W) or (n, 1, D, H, W), is accepted too.
     y : array-like of shape (n,)
-        Labels. Their strings are the names of the subfolders, where they are safe ones.
+        Labels. Their strings are the names of the subfolders, made safe if needed.
     like : ImageFolder, default=None
         What `load_image_folder` returned: its rows are written under the names that they had
-        there, and are copied byte for byte where neither row nor file has changed since;
+        there, and are copied byte for byte if neither row nor file has changed since;
         synthetic rows get the format, affine and header of the file that they came from.
     synthetic_mask : array-like of bool of shape (n,), default=None
-        Which rows are synthetic. None: with `like`, all after its rows; else none.
+        Which rows are synthetic. If None: with `like`, all after its rows; else none.
     origins : array-like of int of shape (n,), default=None
         For each row, the row that it came from, of `like` or else of X, or -1 if none is known:
         ``origin_indices_`` of the augmenter. None: the first rows are those of `like`, in order.
     format : {"png", "jpg", "bmp", "tif", "npy", "npz", "pt", "nii", "nii.gz"}, default=None
-        For the rows that are no file of `like`. None: the format of their origin, else of the
+        Format of the rows that are not in `like`. None: the format of their origin, else of the
         first row of `like` of their class; without `like`, png for uint8 and for grey uint16
-        images, nii.gz for volumes and npy for all else. A row that the format of its origin
+        images, nii.gz for volumes and npy for all others. A row that the format of its origin
         cannot hold exactly is written as npy.
     overwrite : bool, default=False
-        Whether a folder that this function wrote may be replaced, with all that is in it.
+        Whether to replace a folder that this function wrote, with all that is in it.
 
     Raises
     ------
     FileExistsError
         If `path` is a file, or a folder that is not empty and `overwrite` is False, or one that
-        holds no manifest of this function.
+        has no manifest of this function.
     FileNotFoundError
-        If there is no folder to put it into.
+        If the parent of `path` does not exist.
     ImportError
-        If a format needs Pillow or nibabel, and that is not installed.
+        If a format needs Pillow or nibabel, which is not installed.
     OSError
         If something cannot be written.
     ValueError
@@ -77,12 +76,12 @@ def save_image_folder(
 
     See Also
     --------
-    load_image_folder : The way back.
+    load_image_folder : Read such a folder.
 
     Notes
     -----
-    All is written to a temporary folder beside `path`, which takes its name at the end: if
-    anything fails or the run is stopped, what was at `path` is still there and nothing else.
+    Files are written to a temporary folder beside `path`, which is renamed at the end: if
+    anything fails or the run is stopped, what was at `path` is kept and nothing else is left.
 
     ``manifest.csv`` has a line for each row, in the order of X, with the columns ``file``,
     ``label``, ``synthetic`` (True or False) and ``origin``, the file that a synthetic row came
@@ -125,13 +124,12 @@ def save_image_folder(
     target = _check_target(path, like, overwrite)
     X, kind = _check_rows(X, like)
     labels = _check_labels(y, len(X))
-    rows = match_rows(X, like, synthetic_mask, origins)
-    plans = make_plans(X, kind, labels, rows, like, format)
-    import_readers({plan.format for plan in plans if not plan.copied})
+    plans = make_plans(X, kind, labels, like, synthetic_mask, origins, format)
+    import_readers({plan.entry.format for plan in plans if not plan.copied})
     with _new_folder(target) as folder:
         for row, plan in zip(X, plans, strict=True):
             _write(folder, row, kind, plan, like)
-        # Last: who finds it finds all files.
+        # Last: a folder with a manifest is complete.
         with atomic_write(folder / MANIFEST) as handle:
             handle.write(_manifest(plan.entry for plan in plans))
 
@@ -142,7 +140,7 @@ def _check_target(path, like, overwrite):
     shown = printable(path)
     if like is not None:
         here, there = os.path.realpath(target), os.path.realpath(like.root)
-        # Of different drives, nothing is common.
+        # Paths on different drives have nothing in common.
         same_drive = os.path.splitdrive(here)[0] == os.path.splitdrive(there)[0]
         if same_drive and os.path.commonpath([here, there]) in (here, there):
             raise ValueError(
@@ -155,7 +153,7 @@ def _check_target(path, like, overwrite):
             "first."
         )
     if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise FileExistsError(f"`path` is '{shown}', which is no folder; choose another name.")
+        raise FileExistsError(f"`path` is '{shown}', which is not a folder; choose another name.")
     if target.is_dir() and any(target.iterdir()):
         if not overwrite:
             raise FileExistsError(
@@ -221,8 +219,8 @@ def _write(folder, row, kind, plan, like):
     """Write one file below `folder`."""
     path = folder.joinpath(*plan.entry.file.split("/"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Under a short name, because that of the temporary file is longer than the name proper,
-    # which may be as long as the system allows.
+    # Under a short name: the final one may have the greatest length that the system allows, and
+    # temporary names are longer.
     part = folder / ".part"
     with atomic_write(part) as handle:
         if plan.copied:
@@ -232,26 +230,25 @@ def _write(folder, row, kind, plan, like):
             if stamp != plan.source.stamp:
                 raise OSError(f"'{printable(plan.source.file)}' was changed while it was copied.")
         else:
-            source = plan.source
-            affine, header = (None, None) if source is None else (source.affine, source.header)
-            fitted = fit_row(row, kind, plan.format)
-            write_image(handle, fitted, kind, plan.format, affine, header)
+            format, source = plan.entry.format, plan.source or plan.entry
+            fitted = fit_row(row, kind, format)
+            write_image(handle, fitted, kind, format, source.affine, source.header)
     os.replace(part, path)
 
 
 def _manifest(entries):
     """Return the lines of ``manifest.csv`` as bytes."""
     buffer = io.StringIO(newline="")
-    # These ends of lines have both characters that need quotes within a name.
+    # With this line end, csv quotes names that contain either of its characters.
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(MANIFEST_COLUMNS)
-    writer.writerows(entries)
+    writer.writerows(entry[: len(MANIFEST_COLUMNS)] for entry in entries)
     return buffer.getvalue().encode("utf-8", errors="surrogateescape")
 
 
 @contextmanager
 def _new_folder(target):
-    """Give a temporary folder that takes the name of `target` when the block has ended well."""
+    """Yield a temporary folder that is renamed to `target` if the block raises nothing."""
     token = secrets.token_hex(4)
     temporary = target.with_name(f".{target.name[:100]}.{token}.tmp")
     old = target.with_name(f".{target.name[:100]}.{token}.old")

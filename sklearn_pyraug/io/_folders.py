@@ -3,18 +3,18 @@
 import os
 import warnings
 from collections import Counter
+from collections.abc import Iterable
 from numbers import Integral
 
 import numpy as np
 
 from ._guards import BadFile, printable
-from ._image_files import Source, format_of, import_readers, read_image
-from ._image_folder import ImageFolder, LoadReport, count_labels
+from ._image_files import import_readers, read_image
+from ._image_folder import ImageFolder, LoadReport, list_reasons
 from ._listing import list_images
-from ._picture import COLOUR, GREY, VOLUME
-from ._resizing import resize, resize_affine
+from ._picture import COLOUR, GREY, VOLUME, resize, resize_affine
 
-# So many bad files are named in an error message.
+# Number of bad files that an error message names.
 _MAX_NAMED = 10
 
 
@@ -25,21 +25,21 @@ def load_image_folder(path, *, size=None, on_error="raise", labels=None, max_pix
     ----------
     path : str or path-like
         Folder with png, jpg, bmp, tif, npy, npz, pt, nii and nii.gz files, also mixed. Labels
-        are the names of its subfolders (their own subfolders are looked into), or what a file
-        ``labels.csv`` in it says, in columns ``file`` (relative names) and ``label``, or what the
-        ``manifest.csv`` of `save_image_folder` says.
+        are the names of its subfolders (which are read with their own subfolders), or are read
+        from a file ``labels.csv`` with columns ``file`` (relative names) and ``label``, or from
+        the ``manifest.csv`` of `save_image_folder`.
     size : int or tuple of int, default=None
         Lengths of the spatial axes, (H, W) or (D, H, W), that all images are resized to; one
         number stands for all axes. None takes the smallest length of each axis in the folder,
         for which all images are held in memory at their own size first.
     on_error : {"raise", "skip"}, default="raise"
-        What to do about files that cannot be taken: raise one error that names them, or leave
-        them out with a warning, and name them in the report.
+        What to do about files that cannot be read: raise one error that names them, or skip
+        them with a warning and name them in the report.
     labels : str or path-like, default=None
-        A csv file like ``labels.csv`` somewhere else.
+        Path of a csv file like ``labels.csv`` that is not in the folder.
     max_pixels : int, default=2**28
-        Files that declare more pixels are not taken; none of these is decoded. Pillow's own
-        ``PIL.Image.MAX_IMAGE_PIXELS`` holds beside it.
+        Files that declare more pixels are errors, and are not decoded. Pillow's own
+        ``PIL.Image.MAX_IMAGE_PIXELS`` applies too.
 
     Returns
     -------
@@ -50,21 +50,21 @@ def load_image_folder(path, *, size=None, on_error="raise", labels=None, max_pix
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        If `path` is no folder.
+        If `path` is not a folder.
     ImportError
-        If the folder has images that need Pillow or nibabel, and that is not installed.
+        If the folder has images that need Pillow or nibabel, which are not installed.
     ValueError
-        If there are no labels or no images, if some cannot be taken and `on_error` is "raise",
+        If there are no labels or no images, if some cannot be read and `on_error` is "raise",
         or if there are 2-D images and volumes together.
 
     Warns
     -----
     UserWarning
-        If files are skipped; it tells how many.
+        If files are skipped, with their number.
 
     See Also
     --------
-    save_image_folder : The way there.
+    save_image_folder : Write such a folder.
 
     Notes
     -----
@@ -73,9 +73,9 @@ def load_image_folder(path, *, size=None, on_error="raise", labels=None, max_pix
     dropped, 1 bit becomes 0 and 255, and EXIF orientation is applied. The grey pages of a tif
     file, all of one size, are a volume. An array in npy, npz or pt has two axes for a grey image;
     with three, it is a colour image if the first or else the last has length 3, and a volume
-    otherwise; axes of length 1 before and behind are dropped. Of an npz file, the only array
-    counts, or that named X, image or arr_0. A NIfTI volume keeps nibabel's order of axes, so that
-    its affine fits; with all axes after the second of length 1 it is a 2-D image.
+    otherwise; leading and trailing axes of length 1 are dropped. Of an npz file, the only array
+    is read, or the one named X, image or arr_0. A NIfTI volume keeps nibabel's order of axes,
+    so that its affine fits; with all axes after the second of length 1 it is a 2-D image.
 
     X is uint8 where files have 1 or 8 bits, uint16 for grey ones of 16 bits, and otherwise as
     stored, bool as uint8; NIfTI with a scale is float32. Mixed dtypes become what
@@ -104,76 +104,63 @@ def load_image_folder(path, *, size=None, on_error="raise", labels=None, max_pix
     >>> images.X.shape, images.y.tolist(), images.files
     ((4, 8, 6), ['cat', 'cat', 'dog', 'dog'], ['cat/a.npy', 'cat/b.npy', 'dog/a.npy', 'dog/b.npy'])
     """
-    size, max_pixels = _check_parameters(size, on_error, max_pixels)
+    size = _check_parameters(size, on_error, max_pixels)
     root = _check_folder(path)
-    listing = list_images(root, None if labels is None else os.fspath(labels))
-    import_readers({format_of(entry.file) for entry in listing.entries})
+    listed, bad, ignored = list_images(root, None if labels is None else os.fspath(labels))
+    import_readers({source.format for source in listed})
 
-    report = LoadReport(root, ignored=sorted(listing.ignored))
-    entries, pictures, sources = [], [], []
-    bad = list(listing.bad)
-    for entry in listing.entries:
+    report = LoadReport(root, ignored=sorted(ignored))
+    pictures, sources = [], []
+    for source in listed:
         try:
-            picture, stamp = read_image(root, entry.file, max_pixels)
+            picture, stamp = read_image(root, source.file, max_pixels)
         except BadFile as error:
-            bad.append((entry.file, str(error)))
+            bad.append((source.file, str(error)))
             continue
-        source = Source(
-            entry.file,
-            format_of(entry.file),
-            True,
-            stamp,
-            picture.affine,
-            picture.header,
-            entry.synthetic,
-            entry.origin,
-        )
+        source = source._replace(stamp=stamp, affine=picture.affine, header=picture.header)
         if picture.note:
-            report.converted.append((entry.file, picture.note))
-        # The header is in the source, and would be held twice.
+            report.converted.append((source.file, picture.note))
+        # The header is in the source; one copy is enough.
         picture = picture._replace(affine=None, header=None)
-        if size is not None and (not isinstance(size, tuple) or len(size) == len(picture.extent)):
+        extent = (size,) * len(picture.extent) if isinstance(size, int) else size
+        if extent is not None and len(extent) == len(picture.extent):
             # At once, so that large originals are not held.
-            picture, source = _resized(picture, source, _extent(size, picture), report)
-        entries.append(entry)
+            picture, source = _resized(picture, source, extent, report)
         pictures.append(picture)
         sources.append(source)
 
     report.skipped = sorted(bad)
-    _handle_bad(path, report.skipped, on_error)
-    if not pictures:
-        _raise_empty(path, report)
+    _handle_bad(path, report, on_error, empty=not pictures)
     _check_axes(path, pictures, sources, size)
-    X, sources = _stack(pictures, sources, report)
-    y = np.array([entry.label for entry in entries])
-    report.shape, report.dtype, report.classes = X.shape, X.dtype, count_labels(y.tolist())
+    X = _stack(pictures, sources, report)
+    y = np.array([source.label for source in sources])
+    report.shape, report.dtype = X.shape, X.dtype
+    report.classes = dict(sorted(Counter(y.tolist()).items()))
     kind = max((picture.kind for picture in pictures), key=[GREY, COLOUR, VOLUME].index)
     return ImageFolder(X, y, kind, root, sources, report)
 
 
 def _check_parameters(size, on_error, max_pixels):
-    """Return `size` as an int, a tuple of int or None, and `max_pixels` as an int."""
+    """Return `size` as an int, a tuple of int or None."""
     if on_error not in ("raise", "skip"):
         raise ValueError(f"`on_error` is {on_error!r}; use 'raise' or 'skip'.")
-    if not isinstance(max_pixels, Integral) or isinstance(max_pixels, bool) or max_pixels < 1:
+    if not _is_length(max_pixels):
         raise ValueError(f"`max_pixels` is {max_pixels!r}; give a positive integer.")
     if size is None:
-        return None, int(max_pixels)
-    lengths = (size,) if isinstance(size, Integral) else size
-    try:
-        lengths = tuple(lengths)
-    except TypeError:
-        lengths = ()
-    integers = all(isinstance(s, Integral) and not isinstance(s, bool) and s > 0 for s in lengths)
-    wanted = (1,) if isinstance(size, Integral) else (2, 3)
-    if not integers or len(lengths) not in wanted:
+        return None
+    if _is_length(size):
+        return int(size)
+    lengths = tuple(size) if isinstance(size, Iterable) else ()
+    if len(lengths) not in (2, 3) or not all(map(_is_length, lengths)):
         raise ValueError(
             f"`size` is {size!r}; give one positive integer, or (H, W) for images or (D, H, W) "
             "for volumes."
         )
-    if len(lengths) == 1:
-        return int(size), int(max_pixels)
-    return tuple(int(length) for length in lengths), int(max_pixels)
+    return tuple(map(int, lengths))
+
+
+def _is_length(value):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
 
 
 def _check_folder(path):
@@ -181,46 +168,40 @@ def _check_folder(path):
     root = os.path.abspath(os.fspath(path))
     if not os.path.isdir(root):
         error = NotADirectoryError if os.path.lexists(root) else FileNotFoundError
-        raise error(f"`path` is '{printable(path)}', where there is no folder; check the name.")
+        raise error(f"`path` is '{printable(path)}', but there is no folder; check the name.")
     return root
 
 
-def _handle_bad(path, bad, on_error):
-    """Raise, or warn, if there are bad files."""
-    if not bad:
-        return
-    if on_error == "skip":
+def _handle_bad(path, report, on_error, empty):
+    """Raise, or warn, if there are bad files or no images."""
+    bad = report.skipped
+    if bad and on_error == "raise":
+        raise ValueError(
+            f"`path` is '{printable(path)}', where {len(bad)} "
+            f"{'file' if len(bad) == 1 else 'files'} cannot be read:\n{_named(bad)};\n"
+            "correct or remove them, or pass on_error='skip' to leave them out."
+        )
+    if bad:
         warnings.warn(
-            f"{len(bad)} files of '{printable(path)}' cannot be taken and are skipped; "
-            "`report.skipped` names them and tells why.",
+            f"{len(bad)} files of '{printable(path)}' cannot be read and are skipped; "
+            "`report.skipped` names them with the reasons.",
             UserWarning,
             stacklevel=3,
         )
-        return
-    raise ValueError(
-        f"`path` is '{printable(path)}', where {len(bad)} {'file' if len(bad) == 1 else 'files'} "
-        # Semicolons, because the command line shows all of it in one line.
-        f"cannot be taken:\n{_named(bad)};\nmend or remove them, or pass on_error='skip' to leave "
-        "them out."
-    )
+    if empty:
+        found = [*bad, *report.ignored]
+        rest = f" among {len(found)} other things:\n{_named(found)};\n" if found else "; "
+        raise ValueError(
+            f"`path` is '{printable(path)}', which has no image that can be read{rest}"
+            "put png, jpg, bmp, tif, npy, npz, pt, nii or nii.gz files into one subfolder for "
+            "each class."
+        )
 
 
 def _named(pairs):
-    """Return a line for each of the first pairs of name and reason."""
-    lines = [f"  {printable(file)}: {reason}" for file, reason in pairs[:_MAX_NAMED]]
-    if len(pairs) > _MAX_NAMED:
-        lines.append(f"  ... and {len(pairs) - _MAX_NAMED} more")
-    return ";\n".join(lines)
-
-
-def _raise_empty(path, report):
-    found = [*report.skipped, *report.ignored]
-    rest = f" among {len(found)} other things:\n{_named(found)};\n" if found else ""
-    raise ValueError(
-        f"`path` is '{printable(path)}', which has no image that can be read{rest or '; '}"
-        "put png, jpg, bmp, tif, npy, npz, pt, nii or nii.gz files into one subfolder for each "
-        "class."
-    )
+    """Return the first pairs of name and reason, a line each, for an error message."""
+    # Semicolons, because the command line shows all of it in one line.
+    return ";\n".join(list_reasons(pairs, _MAX_NAMED))
 
 
 def _check_axes(path, pictures, sources, size):
@@ -245,14 +226,10 @@ def _check_axes(path, pictures, sources, size):
         )
 
 
-def _extent(size, picture):
-    return size if isinstance(size, tuple) else (size,) * len(picture.extent)
-
-
 def _resized(picture, source, extent, report):
-    """Bring a picture to an extent, and the affine of its source with it."""
+    """Resize a picture, and fit the affine of its source to the new size."""
     old = picture.extent
-    if old == tuple(extent):
+    if old == extent:
         return picture, source
     report.resized.append((source.file, old))
     affine = None if source.affine is None else resize_affine(source.affine, old, extent)
@@ -263,14 +240,13 @@ def _resized(picture, source, extent, report):
 
 
 def _stack(pictures, sources, report):
-    """Return all pictures as one array X, and the sources fitted to it."""
+    """Return all pictures as one array X, and fit the sources to it in place."""
     extent = tuple(np.min([picture.extent for picture in pictures], axis=0).tolist())
     dtype = np.result_type(*{picture.array.dtype for picture in pictures})
     colour = any(picture.kind == COLOUR for picture in pictures)
     X = np.empty((len(pictures), *((3,) if colour else ()), *extent), dtype)
-    fitted = []
     for i, (picture, source) in enumerate(zip(pictures, sources, strict=True)):
-        picture, source = _resized(picture, source, extent, report)
+        picture, sources[i] = _resized(picture, source, extent, report)
         changes = []
         if colour and picture.kind == GREY:
             changes.append("grey to colour")
@@ -278,7 +254,6 @@ def _stack(pictures, sources, report):
             changes.append(f"{picture.array.dtype} to {dtype}")
         if changes:
             report.converted.append((source.file, ", ".join(changes)))
-        # A grey image is laid into all three channels.
+        # A grey image is copied into all three channels.
         X[i] = picture.array
-        fitted.append(source)
-    return X, fitted
+    return X

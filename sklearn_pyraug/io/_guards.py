@@ -19,7 +19,7 @@ _KINDS = {
 
 
 class BadFile(ValueError):
-    """A file that cannot be taken; the message says what the file is or lacks."""
+    """A file that cannot be read; the message says what is wrong with it."""
 
 
 def printable(text):

@@ -42,36 +42,42 @@ _DTYPES = {
 
 
 class Source(NamedTuple):
-    """Where a row of an `ImageFolder` comes from.
+    """The file of a row.
 
     Attributes
     ----------
     file : str
         Posix name relative to the folder.
-    format : str
-        Such as ``"png"`` or ``"nii.gz"``.
-    unchanged : bool
-        Whether the row has the size that the file has.
-    stamp : tuple of (int, int)
-        Size in bytes of the file, and when it was last changed in nanoseconds.
-    affine : ndarray of shape (4, 4) or None
-        Of a NIfTI file, fitted to the size that the row has.
-    header : nibabel header or None
-        Of a NIfTI file.
+    label : str
+        As the folder or a csv file says.
     synthetic : bool or None
-        The mark in ``manifest.csv``; None where there is none.
+        The mark in ``manifest.csv``; None if there is none.
     origin : str
         The file that a synthetic one came from, if known.
+    unchanged : bool
+        Whether the row has the size that the file has.
+    stamp : tuple of (int, int) or None
+        Size in bytes of the file, and when it was last changed in nanoseconds; None before it is
+        read.
+    affine : ndarray of shape (4, 4) or None
+        Of a NIfTI file, fitted to the size of the row.
+    header : nibabel header or None
+        Of a NIfTI file.
     """
 
     file: str
-    format: str
-    unchanged: bool
-    stamp: tuple
-    affine: object = None
-    header: object = None
+    label: str
     synthetic: object = None
     origin: str = ""
+    unchanged: bool = True
+    stamp: object = None
+    affine: object = None
+    header: object = None
+
+    @property
+    def format(self):
+        """Format, such as ``"png"`` or ``"nii.gz"``."""
+        return format_of(self.file)
 
 
 def format_of(name):

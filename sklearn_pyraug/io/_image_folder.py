@@ -1,6 +1,5 @@
-"""What `load_image_folder` returns: the rows with where they come from, and the report."""
+"""What `load_image_folder` returns: the rows with their files, and the report."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,13 +7,13 @@ import numpy as np
 from ._guards import printable
 from ._picture import COLOUR
 
-# Lists of what went well are cut off in the text, but not in the attributes.
+# Number of files of each list in the text; the attributes have all of them.
 _MAX_SHOWN = 20
 
 
 @dataclass
 class LoadReport:
-    """What `load_image_folder` read, changed and left out; ``str(report)`` tells it in words.
+    """What `load_image_folder` read, changed and left out; ``str(report)`` is a summary.
 
     Attributes
     ----------
@@ -27,17 +26,17 @@ class LoadReport:
     classes : dict of str to int
         Number of rows by label.
     skipped : list of (str, str)
-        Names of files that should have been images but could not be taken, and why.
+        Names of files that should be images but could not be read, and why.
     resized : list of (str, tuple of int)
         Names of files that had another size, and that size.
     converted : list of (str, str)
-        Names of files whose values came under another dtype or number of channels, and how.
+        Names of files whose dtype or number of channels was changed, and how.
     ignored : list of (str, str)
-        Names of what was not taken for an image, and why.
+        Names of files that are not images, and why.
 
     See Also
     --------
-    load_image_folder : Makes it, with an example.
+    load_image_folder : Returns it, with an example.
     """
 
     root: str
@@ -66,17 +65,21 @@ class LoadReport:
 
 def _section(title, pairs, n_shown):
     """Return a heading and a line for each of the first pairs; nothing if there are none."""
-    if not pairs:
-        return []
-    lines = [f"  {printable(file)}: {what}" for file, what in pairs[:n_shown]]
+    lines = list_reasons(pairs, n_shown, f" in `report.{title}`")
+    return [f"{title} ({len(pairs)}):", *lines] if pairs else []
+
+
+def list_reasons(pairs, n_shown, where=""):
+    """Return a line for each of the first pairs of name and reason, and one for the others."""
+    lines = [f"  {printable(file)}: {reason}" for file, reason in pairs[:n_shown]]
     if len(pairs) > n_shown:
-        lines.append(f"  ... and {len(pairs) - n_shown} more in `report.{title}`")
-    return [f"{title} ({len(pairs)}):", *lines]
+        lines.append(f"  ... and {len(pairs) - n_shown} more{where}")
+    return lines
 
 
 @dataclass(repr=False, eq=False)
 class ImageFolder:
-    """Images or volumes of one size, with where each comes from.
+    """Images or volumes of one size, with the file of each.
 
     Attributes
     ----------
@@ -96,8 +99,8 @@ class ImageFolder:
 
     See Also
     --------
-    load_image_folder : Makes it, with an example.
-    save_image_folder : Takes it as `like`.
+    load_image_folder : Returns it, with an example.
+    save_image_folder : Accepts it as `like`.
     """
 
     X: np.ndarray
@@ -182,8 +185,3 @@ class ImageFolder:
         return ImageFolder(
             self.X[positions], self.y[positions], self.kind, self.root, sources, self.report
         )
-
-
-def count_labels(y):
-    """Return the number of rows of each label, in the order of their names."""
-    return dict(sorted(Counter(y).items()))

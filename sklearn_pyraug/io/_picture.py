@@ -1,4 +1,4 @@
-"""One image or volume, as a file holds it."""
+"""One image or volume in memory: its kind, its dtype and its size."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class Picture(NamedTuple):
         Of shape (H, W), (3, H, W) or (D, H, W), as `kind` says.
     kind : {"grey", "colour", "volume"}
     note : str
-        What of the file is not in the array; empty where nothing is missing.
+        What was lost when the file was read; empty if nothing.
     affine : ndarray of shape (4, 4) or None
         From voxel indices to millimetres, of a NIfTI file.
     header : nibabel header or None
@@ -38,7 +38,7 @@ class Picture(NamedTuple):
 
 
 def plain_dtype(dtype):
-    """Return the dtype under which values of `dtype` are kept, or raise BadFile.
+    """Return the dtype in which values of `dtype` are stored, or raise BadFile.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def plain_dtype(dtype):
         return np.dtype(np.uint8)
     if dtype.kind not in "iuf":
         raise BadFile(f"holds values of type {dtype}, not real numbers")
-    # Extended precision is of another width on each platform.
+    # The width of extended precision depends on the platform.
     return dtype.newbyteorder("=") if dtype.itemsize <= 8 else np.dtype(np.float64)
 
 
@@ -65,10 +65,10 @@ def plain_array(array):
 
 
 def interpret(shape):
-    """Return what an array of this shape shows, and its axes without those of length 1.
+    """Return the kind of picture of this shape, and the shape without axes of length 1.
 
-    Two axes are a grey image; three are a colour image if the first has length 3, or the last
-    has, and a volume otherwise. Leading and trailing axes of length 1 are dropped.
+    Two axes are a grey image; three are a colour image if the first or the last has length 3,
+    and a volume otherwise. Leading and trailing axes of length 1 are dropped.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def interpret(shape):
     Raises
     ------
     BadFile
-        If it has less than two axes, or more than three are left.
+        If fewer than two or more than three axes are left.
 
     Examples
     --------
@@ -115,3 +115,86 @@ def from_array(array):
     if kind == COLOUR and shape[0] != 3:
         array = np.moveaxis(array, 2, 0)
     return Picture(array, kind)
+
+
+def resize(array, extent):
+    """Resize the last axes of an array by linear interpolation.
+
+    Along each axis, new pixel j lies at :math:`(j + 1/2) s - 1/2` among the old ones, where s is
+    the old length over the new. Its value is the mean of the pixels around that place, weighted
+    by a triangle of half width max(1, s): as many are averaged as the new pixel covers.
+
+    Parameters
+    ----------
+    array : ndarray of shape (..., *old extent)
+    extent : tuple of int
+        New lengths of the last ``len(extent)`` axes.
+
+    Returns
+    -------
+    resized : ndarray of shape (..., *extent)
+        In the same dtype, rounded and clipped if it is an integer dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pyraug.io._picture import resize
+    >>> resize(np.array([[0, 0, 8, 8]], dtype=np.uint8), (1, 2))
+    array([[1, 7]], dtype=uint8)
+    """
+    dtype = array.dtype
+    # A float32 holds every value of two bytes.
+    values = array.astype(np.float32 if dtype.itemsize <= 2 else np.float64)
+    for axis, length in enumerate(extent, start=array.ndim - len(extent)):
+        if values.shape[axis] != length:
+            weights = _weights(values.shape[axis], length).astype(values.dtype)
+            values = np.moveaxis(np.tensordot(weights, values, axes=(1, axis)), 0, axis)
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        values = np.rint(values)
+        # The end of a range of 64 bits is not a float: take the last float below it.
+        high = np.nextafter(np.float64(info.max), 0) if dtype.itemsize == 8 else info.max
+        values = np.clip(values, info.min, high)
+    elif dtype.itemsize < values.dtype.itemsize:
+        values = np.clip(values, array.min(), array.max())
+    return values.astype(dtype)
+
+
+def _weights(n_old, n_new):
+    """Return the matrix of shape (n_new, n_old) that resizes one axis; its rows sum to 1."""
+    scale = n_old / n_new
+    centres = (np.arange(n_new) + 0.5) * scale - 0.5
+    distance = np.abs(np.arange(n_old) - centres[:, None]) / max(1.0, scale)
+    weights = np.maximum(0.0, 1.0 - distance)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def resize_affine(affine, old, new):
+    """Return the affine of the same box with other numbers of voxels.
+
+    Parameters
+    ----------
+    affine : ndarray of shape (4, 4)
+        From old voxel indices to millimetres.
+    old, new : tuple of int of the same length, 2 or 3
+        Numbers of voxels along the first axes; the other axes are unchanged.
+
+    Returns
+    -------
+    affine : ndarray of shape (4, 4)
+        From new voxel indices to millimetres.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pyraug.io._picture import resize_affine
+    >>> np.diag(resize_affine(np.eye(4), (8, 8, 8), (4, 8, 2))).tolist()
+    [2.0, 1.0, 4.0, 1.0]
+    """
+    scale = np.ones(3)
+    scale[: len(old)] = np.divide(old, new)
+    step = np.eye(4)
+    step[:3, :3] = np.diag(scale)
+    # Box edges lie half a voxel outside the outermost centres, before and after.
+    step[:3, 3] = (scale - 1) / 2
+    return affine @ step

@@ -15,8 +15,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_pyraug.io import ImageFolder, LoadReport, load_image_folder, save_image_folder
 from sklearn_pyraug.io import _folder_writing as writing
-from sklearn_pyraug.io._names import folder_names
-from sklearn_pyraug.io._resizing import resize, resize_affine
+from sklearn_pyraug.io._picture import resize, resize_affine
+from sklearn_pyraug.io._plans import folder_names
 
 Image = pytest.importorskip("PIL.Image")
 nib = pytest.importorskip("nibabel")
@@ -553,7 +553,7 @@ def test_marks_are_kept_with_a_list_of_labels(tmp_path):
 def test_files_that_a_manifest_lacks_or_lists_in_vain(tmp_path):
     save_image_folder(tmp_path / "out", np.zeros((2, 4, 5), np.uint8), ["a", "b"])
     (tmp_path / "out/a/original_00001.png").rename(tmp_path / "out/a/added.png")
-    with pytest.raises(ValueError, match="2 files cannot be taken") as caught:
+    with pytest.raises(ValueError, match="2 files cannot be read") as caught:
         load_image_folder(tmp_path / "out")
     assert "a/added.png: not in manifest.csv" in str(caught.value)
     assert "a/original_00001.png: cannot be opened (no such file)" in str(caught.value)
@@ -752,7 +752,7 @@ def test_dtypes_that_are_widened_or_narrowed(tmp_path):
     assert load_image_folder(tmp_path / "tif").X.dtype == np.float32
     with pytest.raises(ValueError, match="cannot hold"):
         save_image_folder(tmp_path / "no", np.full((1, 4, 4), 2**40 + 1), ["a"], format="tif")
-    with pytest.raises(ValueError, match="which no format holds as such; convert X"):
+    with pytest.raises(ValueError, match="which no format can hold exactly; convert X"):
         save_image_folder(tmp_path / "no", np.full((1, 4, 5, 3), 0.5, np.float16), ["a"])
 
 

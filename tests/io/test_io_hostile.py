@@ -378,7 +378,7 @@ def write_good(folder, n=2):
 
 
 def load_quietly(root, **options):
-    with pytest.warns(UserWarning, match="cannot be taken and are skipped"):
+    with pytest.warns(UserWarning, match="cannot be read and are skipped"):
         return load_image_folder(root, on_error="skip", **options)
 
 
@@ -515,7 +515,7 @@ def test_a_folder_of_hostile_files_at_once(tmp_path, monkeypatch):
     ]
     assert not list(Path().iterdir())
 
-    with pytest.raises(ValueError, match=f"where {len(bad)} files cannot be taken") as caught:
+    with pytest.raises(ValueError, match=f"where {len(bad)} files cannot be read") as caught:
         load_image_folder(root)
     message = str(caught.value)
     assert len(message.splitlines()) == 1 + 10 + 1 + 1
@@ -590,7 +590,7 @@ def test_refused_permissions(tmp_path, monkeypatch):
 
     def refuse_to_list(path):
         if Path(path).name == "b":
-            raise PermissionError(13, "Permission denied")
+            raise PermissionError(13, "Permission denied", path)
         return listed(path)
 
     monkeypatch.setattr(guards.os, "open", refuse)
@@ -685,7 +685,7 @@ def test_lists_of_labels_that_are_none(kind, tmp_path, monkeypatch):
         path.symlink_to(tmp_path / "l.csv")
     elif kind == "field":
         path.write_text("file,label\n" + "x" * 200_000)
-        match = "no readable csv file"
+        match = "not a readable csv file"
     else:
         monkeypatch.setattr("sklearn_pyraug.io._listing._MAX_CSV_BYTES", 5)
         path.write_text("file,label\n")
