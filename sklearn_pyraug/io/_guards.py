@@ -1,13 +1,13 @@
-"""What is asked of a file before any of it is believed: where it is, what it is, how large."""
+"""Checks of a file before it is read: where it is, what it is and how large."""
 
 import os
 import stat
 from math import prod
 
-# Deflate turns at most 1032 bytes into one: who promises more lies about it.
+# Deflate packs at most 1032 bytes into one: a file that declares more is wrong.
 _DEFLATE_RATIO = 1032
-# Pictures that are worth training on compress far less; a small file that unpacks to more than
-# this many bytes, at more than that ratio, is made to fill the memory.
+# Images compress far less; a file that unpacks to more bytes than this, at a higher ratio than
+# this, is treated as a decompression bomb.
 _BOMB_BYTES, _BOMB_RATIO = 2**26, 500
 _KINDS = {
     stat.S_IFDIR: "folder",
@@ -23,7 +23,7 @@ class BadFile(ValueError):
 
 
 def printable(text):
-    r"""Return a name with what a terminal would obey, or cannot show, as escapes.
+    r"""Return a name with control characters, and others that cannot be shown, as escapes.
 
     Examples
     --------
@@ -69,15 +69,15 @@ def open_inside(root, file):
     Raises
     ------
     BadFile
-        If it leads out of the folder, is no regular file, or cannot be opened.
+        If it is outside the folder, is not a regular file, or cannot be opened.
     """
     try:
         path = os.path.realpath(place(root, file))
         top = os.path.realpath(root)
         if os.path.commonpath([path, top]) != top:
             raise BadFile("leads out of the folder")
-        # Looked at before it is opened, because opening a pipe waits for its other end and
-        # opening a device may set it going.
+        # Checked before it is opened, because opening a pipe waits for its other end and opening
+        # a device may start it.
         _check_regular(os.stat(path))
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         handle = os.fdopen(os.open(path, flags), "rb")
@@ -112,12 +112,12 @@ def check_extent(shape, max_pixels):
 
 
 def check_unpacked(n_bytes, n_packed):
-    """Raise BadFile where compressed bytes cannot, or should not, unpack to so many."""
+    """Raise BadFile if compressed bytes cannot, or should not, unpack to `n_bytes`."""
     ratio = n_bytes / max(n_packed, 1)
     if ratio > _DEFLATE_RATIO + 1 and n_bytes > 2**16:
         raise BadFile(f"declares {n_bytes} bytes, which {n_packed} compressed ones cannot hold")
     if n_bytes > _BOMB_BYTES and ratio > _BOMB_RATIO:
         raise BadFile(
             f"unpacks {n_packed} bytes to {n_bytes}, as a decompression bomb does; store it "
-            "uncompressed if it is sound"
+            "uncompressed if you trust it"
         )
