@@ -13,6 +13,7 @@ from ._sklearn_compat import HasMethods, Interval, StrOptions
 
 __all__ = [
     "COMPONENTS",
+    "DATA_COMPONENTS",
     "HMC",
     "MLP",
     "Checkpoint",
@@ -443,6 +444,9 @@ COMPONENTS = {
     "sample_shape": {"auto": ImageShape},
 }
 
+
+# What a model file may hold: all but where and how to run.
+DATA_COMPONENTS = tuple({kind for kinds in COMPONENTS.values() for kind in kinds.values()})
 
 # What "auto" becomes once one of its parameters is set; of a decoder or an output the data decide.
 _OF_AUTO = {"metric": LearnedMetric, "sampler": HMC, "encoder": MLP}

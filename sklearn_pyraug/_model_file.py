@@ -13,18 +13,7 @@ import sklearn
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from ._components import (
-    HMC,
-    MLP,
-    Columns,
-    Deformation,
-    ImageShape,
-    LearnedMetric,
-    PosteriorMetric,
-    RandomWalk,
-    Residual,
-    Transfer,
-)
+from ._components import DATA_COMPONENTS
 from ._config import resolve
 from ._generation.fitted import FittedGenerators
 from ._generation.model_state import (
@@ -57,10 +46,6 @@ _DATA_PARAMETERS = (
     "latent_dim", "lr", "max_epochs", "metric", "min_distance", "missing", "output", "patience",
     "random_state", "sample_shape", "sampler", "sampling_strategy", "shared",
     "validation_fraction",
-)  # fmt: skip
-_COMPONENTS = (
-    HMC, MLP, Columns, Deformation, ImageShape, LearnedMetric, PosteriorMetric, RandomWalk,
-    Residual, Transfer,
 )  # fmt: skip
 _COMMON = {
     "_generators": FittedGenerators,
@@ -262,7 +247,7 @@ def _document(estimator):
     kind, generators = estimator._file_kind, estimator._generators
     architecture = seen_architecture(_settings(estimator).fit.architecture, generators.projection)
     own = own_networks(architecture)
-    plain = PlainValues(_COMPONENTS, networks=own)
+    plain = PlainValues(DATA_COMPONENTS, networks=own)
     writer = StateWriter(_adapters(architecture), plain)
     parameters = {
         name: plain.state(value, f"parameters.{name}")
@@ -319,7 +304,7 @@ def _read_head(path, meta, kind, own):
 
 def _read(estimator, head, meta, tensors, own):
     """Set an estimator's parameters and fitted attributes; return parameters that are missing."""
-    plain, kind = PlainValues(_COMPONENTS, networks=own), head.kind
+    plain, kind = PlainValues(DATA_COMPONENTS, networks=own), head.kind
     parameters = meta["parameters"].items()
     parameters = {n: plain.value(v, f"parameters.{n}") for n, v in parameters}
     names = set(_DATA_PARAMETERS) & set(estimator._get_param_names())
