@@ -11,10 +11,12 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import sklearn
 from pandas.testing import assert_frame_equal
 from shared import quick, table
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
+from sklearn.utils.fixes import parse_version
 
 from sklearn_pyraug import AugmentedClassifier, RHVAEAugmenter, augmentation_gain
 from sklearn_pyraug._preprocessing.templates import (
@@ -132,6 +134,8 @@ def dictionary(X, name):
 @pytest.mark.parametrize(("library", "dtype", "values"), CASES, ids=IDS)
 def test_column_comes_back(library, dtype, values, tmp_path):
     X = make(library, x=FLOATS, v=(dtype, values), t=TEXT)
+    if getattr(X.schema["v"] if library == "polars" else None, "precision", 0) is None:
+        pytest.skip("earlier versions of polars infer no precision, and then set the largest")
     before = rows(X)
     augmenter = quick(missing="keep")
     X_res, y_res = augmenter.fit_resample(X, Y)
@@ -396,6 +400,8 @@ def test_other_estimators_take_the_tables(library):
 @LIBRARIES
 @pytest.mark.parametrize("name", ["pl String", "pa chunks", "pa Table"])
 def test_gain_takes_tables_and_labels(library, name):
+    if library == "pyarrow" and parse_version(sklearn.__version__) < parse_version("1.7"):
+        pytest.skip("scikit-learn splits tables of pyarrow from version 1.7")
     V = table((20, 10), 2)[0]
     X = make(library, a=V[:, 0], b=V[:, 1])
     settings = {"cv": 2, "n_repeats": 1, "random_state": 0}
