@@ -212,7 +212,7 @@ def _members(request, trainable, seen, weights):
 def _plan(members, settings, device):
     """Return the groups of the members, and warn where they are trained one after another."""
     architecture, flow = settings.architecture, settings.flow
-    in_turn = networks_in_turn(architecture, flow)
+    in_turn = networks_in_turn(architecture, flow.latent_dim)
     if in_turn and len(members) > 1:
         causes = "; ".join(f"{r.parameter}: {r.layer} {r.reason}" for r in in_turn)
         remedies = " ".join(dict.fromkeys(r.remedy for r in in_turn))
@@ -221,7 +221,7 @@ def _plan(members, settings, device):
             UserWarning,
             stacklevel=3,
         )
-    batch_size, n_numbers = settings.training.batch_size, n_weights(architecture, flow)
+    batch_size, n_numbers = settings.training.batch_size, n_weights(architecture, flow.latent_dim)
     if architecture.convolution is not None:
         # Few weights, but a batch of images takes memory.
         n_numbers += batch_size * architecture.n_seen
@@ -271,7 +271,7 @@ def _train_groups(groups, members, settings, execution, store):
     n_rows = max(
         sum(min(len(members[k].rows), training.batch_size) for k in g) for g in groups or [[]]
     )
-    work = n_rows * n_multiplications(settings.architecture, settings.flow)
+    work = n_rows * n_multiplications(settings.architecture, settings.flow.latent_dim)
     tasks = [
         GroupTask(
             g,

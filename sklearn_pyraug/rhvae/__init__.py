@@ -1,10 +1,17 @@
 """The generator: a stack of class-conditional Riemannian Hamiltonian VAEs, in torch only."""
 
-from .checks import check_networks, n_multiplications, n_weights, networks_in_turn
 from .generator import Generator, draw_rows, train_generator
 from .images.resolution import Resolution, coarse_extent
 from .latent import METRICS, SAMPLERS, SamplerSettings
-from .model import Architecture, FlowSettings, RHVAEStack, build_stack
+from .model import (
+    Architecture,
+    FlowSettings,
+    RHVAEStack,
+    build_stack,
+    n_multiplications,
+    n_weights,
+)
+from .networks.user import check_networks, networks_in_turn
 from .reference_generator import (
     ReferenceGenerator,
     draw_from_references,

@@ -20,17 +20,23 @@ from .likelihoods.mixed import CodeLayout
 from .metric.learned import make_metric
 from .networks.conv import (
     ConvDecoder,
-    ConvEncoder,
-    ConvMetric,
-    ConvPairEncoder,
-    ConvPairMetric,
+    ConvNet,
     ConvSettings,
+    n_conv_multiplications,
+    n_conv_weights,
 )
-from .networks.mlp import MLPDecoder, MLPEncoder, MLPMetric, takes_reference
-from .networks.reference import DeformationDecoder, PairEncoder, PairMetric, ResidualDecoder
+from .networks.mlp import MLP, Encoder, MetricNetwork, MLPDecoder, n_tril, takes_reference
+from .networks.reference import DeformationDecoder, ResidualDecoder
 from .networks.user import user_network
 
-__all__ = ["Architecture", "FlowSettings", "RHVAEStack", "build_stack"]
+__all__ = [
+    "Architecture",
+    "FlowSettings",
+    "RHVAEStack",
+    "build_stack",
+    "n_multiplications",
+    "n_weights",
+]
 
 # By name. The mixed one takes a layout after the numbers of classes and features.
 LIKELIHOODS = {
@@ -233,7 +239,7 @@ class RHVAEStack(nn.Module):
         return make_metric(c, L, mask, self.T, self.settings.regularization)
 
     def forward(self, batch):
-        """Return the ELBO terms of a batch; see :func:`.objective.elbo_terms`."""
+        """Return the ELBO terms of a batch; see :func:`.elbo.elbo_terms`."""
         from .elbo import elbo_terms
 
         return elbo_terms(self, batch)
@@ -267,18 +273,21 @@ def build_stack(architecture, settings, generators):
         On the CPU, in float32.
     """
     a, d = architecture, settings.latent_dim
-    hidden = a.hidden_layer_sizes
-    D = a.n_seen
-    pairs = a.has_reference
+    hidden, D, conv = a.hidden_layer_sizes, a.n_seen, a.convolution
     size = (len(generators), D)
     likelihood = LIKELIHOODS[a.likelihood](*size if a.layout is None else (*size, a.layout))
-    conv = a.convolution
-    if a.encoder is None and conv is not None:
-        encoder = (ConvPairEncoder if pairs else ConvEncoder)(conv, d, generators)
-    elif a.encoder is None:
-        encoder = (PairEncoder if pairs else MLPEncoder)(D, d, hidden, generators)
+
+    def net(n_outputs):
+        """Make a network that sees rows, or rows and their references."""
+        n_inputs = 2 if a.has_reference else 1
+        if conv is not None:
+            return ConvNet(conv, n_inputs, n_outputs, generators)
+        return MLP((n_inputs * D, *hidden, n_outputs), generators)
+
+    if a.encoder is None:
+        encoder = Encoder(net(2 * d))
     else:
-        encoder = user_network("encoder", a.encoder, D, d, a.sample_shape, generators)
+        encoder = user_network("encoder", a, d, generators)
     if a.decoder is None and conv is not None:
         decoder = ConvDecoder(conv, d, generators)
     elif a.decoder is None:
@@ -297,13 +306,26 @@ def build_stack(architecture, settings, generators):
             second_order=settings.second_order,
         )
     else:
-        decoder = user_network("decoder", a.decoder, D, d, a.sample_shape, generators)
-    if a.metric_network is None and conv is not None:
-        metric_network = (ConvPairMetric if pairs else ConvMetric)(conv, d, generators)
-    elif a.metric_network is None:
-        metric_network = (PairMetric if pairs else MLPMetric)(D, d, hidden, generators)
+        decoder = user_network("decoder", a, d, generators)
+    if a.metric_network is None:
+        metric_network = MetricNetwork(net(n_tril(d)))
     else:
-        metric_network = user_network(
-            "metric_network", a.metric_network, D, d, a.sample_shape, generators
-        )
+        metric_network = user_network("metric__network", a, d, generators)
     return RHVAEStack(encoder, decoder, metric_network, likelihood, len(generators), settings)
+
+
+def n_weights(architecture, latent_dim):
+    """Return a rough number of weights of one class's default networks."""
+    a, d = architecture, latent_dim
+    sizes = (a.n_seen, *a.hidden_layer_sizes)
+    trunk = sum(p * q for p, q in zip(sizes[:-1], sizes[1:], strict=True))
+    if a.convolution is not None:
+        return n_conv_weights(a.convolution, d)
+    return 3 * trunk + a.hidden_layer_sizes[-1] * (3 * d + n_tril(d))
+
+
+def n_multiplications(architecture, latent_dim):
+    """Return a rough number of multiplications by which one row passes one class's networks."""
+    if architecture.convolution is not None:
+        return n_conv_multiplications(architecture.convolution)
+    return n_weights(architecture, latent_dim)

@@ -15,14 +15,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .mlp import LOG_VAR_RANGE, Posterior, StackedLinear, lower_triangular, n_tril
+from .mlp import StackedLinear, n_tril
 
 __all__ = [
     "ConvDecoder",
-    "ConvEncoder",
-    "ConvMetric",
-    "ConvPairEncoder",
-    "ConvPairMetric",
+    "ConvNet",
     "ConvSettings",
     "n_conv_multiplications",
     "n_conv_weights",
@@ -32,7 +29,7 @@ __all__ = [
 _SMALLEST = 4
 # A stage has at most so many times the channels of the first.
 _MAX_GROWTH = 4
-# Of the leaky leaky rectified linear units. With plain ones the networks learned more slowly.
+# Of the leaky rectified linear units. With plain ones the networks learned more slowly.
 _SLOPE = 0.2
 _GAIN = math.sqrt(2.0 / (1.0 + _SLOPE**2))
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -137,19 +134,20 @@ def _images(x, settings):
     return x.transpose(0, 1).reshape(x.shape[1], len(x), settings.n_channels, *settings.shape)
 
 
-class ConvTrunk(nn.Module):
-    """From images to features: convolutions that halve the image, and leaky rectified linear units.
+class ConvNet(nn.Module):
+    """K networks from images to numbers: convolutions that halve the image, and a linear layer.
 
     Parameters
     ----------
     settings : ConvSettings
     n_inputs : int
         Images per row, each of C channels.
+    n_outputs : int
     generators : sequence of torch.Generator
         One random stream per class.
     """
 
-    def __init__(self, settings, n_inputs, generators):
+    def __init__(self, settings, n_inputs, n_outputs, generators):
         super().__init__()
         self.settings = settings
         shapes = _stages(settings.shape)
@@ -160,91 +158,15 @@ class ConvTrunk(nn.Module):
             for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
         self.strides = [_halved(s)[0] for s in shapes[:-1]]
-        self.n_features = widths[-1] * math.prod(shapes[-1])
+        self.head = StackedLinear(widths[-1] * math.prod(shapes[-1]), n_outputs, generators)
 
     def forward(self, *rows):
-        """Map rows, each of shape (K, B, D), to features of shape (K, B, n_features)."""
+        """Map rows, each of shape (K, B, D), to (K, B, n_outputs)."""
         K, B, _ = rows[0].shape
         x = torch.cat([_images(r, self.settings) for r in rows], 2).flatten(1, 2)
         for conv, stride in zip(self.convs, self.strides, strict=True):
             x = _activated(conv(x, stride))
-        return x.reshape(B, K, self.n_features).transpose(0, 1)
-
-
-class ConvEncoder(nn.Module):
-    """Encoder q(z | x) of images, with a mean and a log-variance head.
-
-    Parameters
-    ----------
-    settings : ConvSettings
-    latent_dim : int
-        Latent dimension d.
-    generators : sequence of torch.Generator
-        One random stream per class.
-    """
-
-    n_inputs = 1
-
-    def __init__(self, settings, latent_dim, generators):
-        super().__init__()
-        self.trunk = ConvTrunk(settings, self.n_inputs, generators)
-        self.head = StackedLinear(self.trunk.n_features, 2 * latent_dim, generators)
-
-    def forward(self, x, r=None):
-        """Encode x of shape (K, B, D); the reference row `r` is not used."""
-        return self._encode(x)
-
-    def _encode(self, *rows):
-        mu, log_var = self.head(self.trunk(*rows)).chunk(2, dim=-1)
-        return Posterior(mu, log_var.clamp(*LOG_VAR_RANGE))
-
-
-class ConvPairEncoder(ConvEncoder):
-    """Encoder q(z | x, r) of images: it sees x − r and r."""
-
-    n_inputs = 2
-
-    def forward(self, x, r):
-        """Encode x given r, both of shape (K, B, D), as a Posterior."""
-        return self._encode(x - r, r)
-
-
-class ConvMetric(nn.Module):
-    """Metric network of images: x to a lower-triangular L with positive diagonal.
-
-    Parameters
-    ----------
-    settings : ConvSettings
-    latent_dim : int
-        Latent dimension d.
-    generators : sequence of torch.Generator
-        One random stream per class.
-    """
-
-    n_inputs = 1
-
-    def __init__(self, settings, latent_dim, generators):
-        super().__init__()
-        self.latent_dim = latent_dim
-        self.trunk = ConvTrunk(settings, self.n_inputs, generators)
-        self.head = StackedLinear(self.trunk.n_features, n_tril(latent_dim), generators)
-
-    def forward(self, x, r=None):
-        """Map x of shape (K, B, D) to L of shape (K, B, d, d); `r` is not used."""
-        return self._factor(x)
-
-    def _factor(self, *rows):
-        return lower_triangular(self.head(self.trunk(*rows)), self.latent_dim)
-
-
-class ConvPairMetric(ConvMetric):
-    """Metric network of a pair of images."""
-
-    n_inputs = 2
-
-    def forward(self, x, r):
-        """Map x and r of shape (K, B, D) to L of shape (K, B, d, d)."""
-        return self._factor(x - r, r)
+        return self.head(x.reshape(B, K, -1).transpose(0, 1))
 
 
 class ConvDecoder(nn.Module):

@@ -2,7 +2,7 @@
 
 Every parameter carries a leading class axis, so that K small networks are evaluated by
 one batched product instead of K calls. A user's own :class:`torch.nn.Module` is stacked
-in :mod:`.user_networks`.
+in :mod:`.user`.
 
 Shapes: K classes, B rows per class, D columns, d latent dimensions.
 """
@@ -16,9 +16,9 @@ from torch import nn
 
 __all__ = [
     "MLP",
+    "Encoder",
     "MLPDecoder",
-    "MLPEncoder",
-    "MLPMetric",
+    "MetricNetwork",
     "Posterior",
     "StackedLinear",
     "lower_triangular",
@@ -54,27 +54,26 @@ def n_tril(latent_dim):
     return latent_dim * (latent_dim + 1) // 2
 
 
-def lower_triangular(entries, latent_dim):
+def lower_triangular(entries):
     """Build lower-triangular matrices with a positive diagonal from flat entries.
 
     Parameters
     ----------
-    entries : Tensor of shape (..., latent_dim * (latent_dim + 1) / 2)
-        First the `latent_dim` raw diagonal entries, which pass through a softplus
-        (shifted so that 0 becomes 1), then the strictly lower ones, row by row.
-    latent_dim : int
-        Order d of the matrices.
+    entries : Tensor of shape (..., d * (d + 1) / 2)
+        First the d raw diagonal entries, which pass through a softplus (shifted so that 0
+        becomes 1), then the strictly lower ones, row by row.
 
     Returns
     -------
-    L : Tensor of shape (..., latent_dim, latent_dim)
+    L : Tensor of shape (..., d, d)
     """
-    diagonal = nn.functional.softplus(entries[..., :latent_dim] + _UNIT_DIAGONAL)
+    d = (math.isqrt(8 * entries.shape[-1] + 1) - 1) // 2
+    diagonal = nn.functional.softplus(entries[..., :d] + _UNIT_DIAGONAL)
     L = torch.diag_embed(diagonal)
-    if latent_dim > 1:
-        row, col = torch.tril_indices(latent_dim, latent_dim, -1, device=entries.device)
+    if d > 1:
+        row, col = torch.tril_indices(d, d, -1, device=entries.device)
         strict = torch.zeros_like(L)
-        strict[..., row, col] = entries[..., latent_dim:]
+        strict[..., row, col] = entries[..., d:]
         L = L + strict
     return L
 
@@ -124,41 +123,60 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(StackedLinear(a, b, generators, _RELU_GAIN) for a, b in hidden)
         self.layers.append(StackedLinear(*last, generators, 1.0))
 
-    def forward(self, x):
-        """Map x of shape (K, B, sizes[0]) to (K, B, sizes[-1])."""
+    def forward(self, *inputs):
+        """Map inputs, side by side of shape (K, B, sizes[0]), to (K, B, sizes[-1])."""
+        x = inputs[0] if len(inputs) == 1 else torch.cat(inputs, -1)
         for layer in self.layers[:-1]:
             x = nn.functional.relu(layer(x))
         return self.layers[-1](x)
 
 
-class MLPEncoder(nn.Module):
-    """Encoder q(z | x): a perceptron with a mean head and a log-variance head.
+class Encoder(nn.Module):
+    """Encoder q(z | x), or q(z | x, r): a mean and a log-variance from x, or from x − r and r.
 
     Parameters
     ----------
-    n_features : int
-        Number of columns D.
-    latent_dim : int
-        Latent dimension d.
-    hidden_layer_sizes : tuple of int
-        Hidden units, input side first.
-    generators : sequence of torch.Generator
-        One random stream per class.
+    net : torch.nn.Module
+        From one or two inputs of shape (K, B, D) to (K, B, 2 d): :class:`MLP` or
+        :class:`.conv.ConvNet`.
     """
 
-    def __init__(self, n_features, latent_dim, hidden_layer_sizes, generators):
+    def __init__(self, net):
         super().__init__()
-        self.net = MLP((n_features, *hidden_layer_sizes, 2 * latent_dim), generators)
+        self.net = net
 
     def forward(self, x, r=None):
-        """Encode x of shape (K, B, D); the reference row `r` is not used.
+        """Encode x of shape (K, B, D), with the reference rows r if there are any.
 
         Returns
         -------
         posterior : Posterior
         """
-        mu, log_var = self.net(x).chunk(2, dim=-1)
+        mu, log_var = self.net(*inputs_of(x, r)).chunk(2, dim=-1)
         return Posterior(mu, log_var.clamp(*LOG_VAR_RANGE))
+
+
+class MetricNetwork(nn.Module):
+    """From x, or from x − r and r, to a lower-triangular L with positive diagonal, M = L Lᵀ.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        As of :class:`Encoder`, but to (K, B, d (d + 1) / 2).
+    """
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x, r=None):
+        """Map x of shape (K, B, D), with r if there is one, to L of shape (K, B, d, d)."""
+        return lower_triangular(self.net(*inputs_of(x, r)))
+
+
+def inputs_of(x, r):
+    """Return what encoder and metric network see of rows x and their references r."""
+    return (x,) if r is None else (x - r, r)
 
 
 class MLPDecoder(nn.Module):
@@ -193,31 +211,6 @@ class MLPDecoder(nn.Module):
     def forward(self, z, r=None):
         """Decode z of shape (K, B, d) to (K, B, D); the reference row `r` is not used."""
         return self.net(z)
-
-
-class MLPMetric(nn.Module):
-    """Metric network: x to a lower-triangular L with positive diagonal, M = L Lᵀ.
-
-    Parameters
-    ----------
-    n_features : int
-        Number of columns D.
-    latent_dim : int
-        Latent dimension d.
-    hidden_layer_sizes : tuple of int
-        Hidden units.
-    generators : sequence of torch.Generator
-        One random stream per class.
-    """
-
-    def __init__(self, n_features, latent_dim, hidden_layer_sizes, generators):
-        super().__init__()
-        self.latent_dim = latent_dim
-        self.net = MLP((n_features, *hidden_layer_sizes, n_tril(latent_dim)), generators)
-
-    def forward(self, x, r=None):
-        """Map x of shape (K, B, D) to L of shape (K, B, d, d); `r` is not used."""
-        return lower_triangular(self.net(x), self.latent_dim)
 
 
 def takes_reference(spec):

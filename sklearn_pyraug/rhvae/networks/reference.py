@@ -1,4 +1,4 @@
-"""Networks of a generator that starts from a real row: q(z | x, r) and p(x | r, z).
+"""Decoders of a generator that starts from a real row: p(x | r, z).
 
 The reference r is another row of x's class; z then codes how x differs from it.
 
@@ -20,64 +20,14 @@ from ..images.warp import (
     spline_field,
     warp,
 )
-from .mlp import MLP, MLPEncoder, MLPMetric, StackedLinear
+from .mlp import MLP, StackedLinear
 
-__all__ = ["DeformationDecoder", "PairEncoder", "PairMetric", "ResidualDecoder"]
+__all__ = ["DeformationDecoder", "ResidualDecoder"]
 
 # Logarithm of the largest change of exposure.
 _MAX_EXPOSURE = 0.7
 # The last layer of a reference decoder starts this much smaller than usual: near "no change".
 _SMALL = 0.1
-
-
-def _pair(x, r):
-    return torch.cat([x - r, r], -1)
-
-
-class PairEncoder(MLPEncoder):
-    """Encoder q(z | x, r): a perceptron that sees x − r and r.
-
-    Parameters
-    ----------
-    n_features : int
-        Number of columns D of x.
-    latent_dim : int
-        Latent dimension d.
-    hidden_layer_sizes : tuple of int
-        Hidden units, input side first.
-    generators : sequence of torch.Generator
-        One random stream per member of the stack.
-    """
-
-    def __init__(self, n_features, latent_dim, hidden_layer_sizes, generators):
-        super().__init__(2 * n_features, latent_dim, hidden_layer_sizes, generators)
-
-    def forward(self, x, r):
-        """Encode x given r, both of shape (K, B, D), as a Posterior."""
-        return super().forward(_pair(x, r))
-
-
-class PairMetric(MLPMetric):
-    """Metric network of a pair: (x, r) to a lower-triangular L with positive diagonal.
-
-    Parameters
-    ----------
-    n_features : int
-        Number of columns D of x.
-    latent_dim : int
-        Latent dimension d.
-    hidden_layer_sizes : tuple of int
-        Hidden units.
-    generators : sequence of torch.Generator
-        One random stream per member of the stack.
-    """
-
-    def __init__(self, n_features, latent_dim, hidden_layer_sizes, generators):
-        super().__init__(2 * n_features, latent_dim, hidden_layer_sizes, generators)
-
-    def forward(self, x, r):
-        """Map x and r of shape (K, B, D) to L of shape (K, B, d, d)."""
-        return super().forward(_pair(x, r))
 
 
 def _quieten(net):

@@ -32,7 +32,7 @@ from torch.func import functional_call, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from .mlp import LOG_VAR_RANGE, Posterior, lower_triangular, takes_reference
+from .mlp import LOG_VAR_RANGE, Posterior, lower_triangular, n_tril, takes_reference
 
 __all__ = [
     "InTurn",
@@ -42,13 +42,18 @@ __all__ = [
     "VmapStack",
     "call_alone",
     "call_side_by_side",
+    "check_networks",
     "lent_stream",
+    "networks_in_turn",
     "user_network",
     "why_in_turn",
 ]
 
 # torch's global generator is one for all threads of the process.
 _LENT = RLock()
+
+# What an architecture calls the estimator's parameters that bring a network.
+_FIELDS = {"encoder": "encoder", "decoder": "decoder", "metric__network": "metric_network"}
 
 _USE_ANOTHER_NORM = "Use GroupNorm or LayerNorm to have them side by side."
 _LEAVE_OUT = "Leave it out, or set its probability to 0, to have them side by side."
@@ -292,10 +297,14 @@ class VmapStack(nn.Module):
         Why they are evaluated one after another; None for side by side.
     seeds : list of int or None, default=None
         With `in_turn`, one per class, of what a module draws when its turn comes.
+    sample_shape : tuple of int or None, default=None
+        The shape in which a row is passed to the modules; None for flat rows.
     """
 
-    def __init__(self, modules, in_turn=None, seeds=None):
+    def __init__(self, modules, in_turn=None, seeds=None, sample_shape=None):
         super().__init__()
+        self.sample_shape = sample_shape
+        self.takes_reference = takes_reference(modules[0])
         # The architecture is kept in a list so that its own parameters stay unregistered:
         # only the stacked copies below are trained.
         self._base = [modules[0]]
@@ -322,6 +331,14 @@ class VmapStack(nn.Module):
         super().train(mode)
         self._base[0].train(mode)
         return self
+
+    def shaped(self, x):
+        """Return rows x of shape (K, B, D) in the shape in which the modules take them."""
+        return x if self.sample_shape is None else x.reshape(*x.shape[:2], *self.sample_shape)
+
+    def inputs(self, first, r=None):
+        """Return the inputs of the modules: the first, and the rows r if they take two."""
+        return (first, self.shaped(r)) if self.takes_reference else (first,)
 
     def forward(self, *inputs):
         """Evaluate all copies; each input has shape (K, B, ...)."""
@@ -359,99 +376,51 @@ def _stacked(outputs):
     return first
 
 
-def _shaped(x, sample_shape):
-    return x if sample_shape is None else x.reshape(*x.shape[:2], *sample_shape)
-
-
 class VmapEncoder(VmapStack):
-    """A user's encoder, x (B, D) or (B, *sample_shape), or (x, r), to (mu, log_var).
+    """A user's encoder: x of shape (B, D) or (B, *sample_shape), or (x, r), to (mu, log_var).
 
-    Parameters
-    ----------
-    modules : list of torch.nn.Module
-        One module per class.
-    sample_shape : tuple of int or None
-        The shape in which a row is handed to the module; None for flat rows.
-    **in_turn : dict
-        ``in_turn`` and ``seeds`` of :class:`VmapStack`.
+    See :class:`VmapStack` for the parameters.
     """
 
-    def __init__(self, modules, sample_shape=None, **in_turn):
-        super().__init__(modules, **in_turn)
-        self.sample_shape = sample_shape
-        self.takes_reference = takes_reference(modules[0])
-
     def forward(self, x, r=None):
-        """Encode x of shape (K, B, D), beside r where the modules ask for it."""
-        inputs = (x, r) if self.takes_reference else (x,)
-        mu, log_var = super().forward(*(_shaped(v, self.sample_shape) for v in inputs))
+        """Encode x of shape (K, B, D), with r if the modules take it, as a Posterior."""
+        mu, log_var = super().forward(*self.inputs(self.shaped(x), r))
         return Posterior(mu, log_var.clamp(*LOG_VAR_RANGE))
 
 
 class VmapDecoder(VmapStack):
-    """A user's decoder, z (B, d) to the likelihood's parameters (B, D), in any shape.
+    """A user's decoder: z of shape (B, d), or (z, r), to parameters (B, D), in any shape.
 
-    Parameters
-    ----------
-    modules : list of torch.nn.Module
-        One module per class; (z, r) to the same where they ask for two inputs.
-    sample_shape : tuple of int or None
-        The shape in which r is handed to the module; None for flat rows.
-    **in_turn : dict
-        ``in_turn`` and ``seeds`` of :class:`VmapStack`.
+    See :class:`VmapStack` for the parameters.
     """
-
-    def __init__(self, modules, sample_shape=None, **in_turn):
-        super().__init__(modules, **in_turn)
-        self.takes_reference = takes_reference(modules[0])
-        self.sample_shape = sample_shape
 
     def forward(self, z, r=None):
         """Decode z of shape (K, B, d) to (K, B, D)."""
-        inputs = (z, _shaped(r, self.sample_shape)) if self.takes_reference else (z,)
-        return super().forward(*inputs).flatten(2)
+        return super().forward(*self.inputs(z, r)).flatten(2)
 
 
 class VmapMetric(VmapStack):
-    """A user's metric network, x, or (x, r), to L (B, d, d), or to its flat entries.
+    """A user's metric network: x, or (x, r), to L (B, d, d), or to its flat entries.
 
-    Parameters
-    ----------
-    modules : list of torch.nn.Module
-        One module per class.
-    latent_dim : int
-        Latent dimension d.
-    sample_shape : tuple of int or None
-        The shape in which a row is handed to the module; None for flat rows.
-    **in_turn : dict
-        ``in_turn`` and ``seeds`` of :class:`VmapStack`.
+    See :class:`VmapStack` for the parameters.
     """
 
-    def __init__(self, modules, latent_dim, sample_shape=None, **in_turn):
-        super().__init__(modules, **in_turn)
-        self.latent_dim = latent_dim
-        self.sample_shape = sample_shape
-        self.takes_reference = takes_reference(modules[0])
-
     def forward(self, x, r=None):
-        """Map x of shape (K, B, D), beside r where asked for, to L of shape (K, B, d, d)."""
-        inputs = (x, r) if self.takes_reference else (x,)
-        L = super().forward(*(_shaped(v, self.sample_shape) for v in inputs))
-        return lower_triangular(L, self.latent_dim) if L.dim() == 3 else torch.tril(L)
+        """Map x of shape (K, B, D), with r if the modules take it, to L of shape (K, B, d, d)."""
+        L = super().forward(*self.inputs(self.shaped(x), r))
+        return lower_triangular(L) if L.dim() == 3 else torch.tril(L)
 
 
-def user_network(name, spec, n_features, latent_dim, sample_shape, generators):
+def user_network(parameter, architecture, latent_dim, generators):
     """Make the stack of a network that the user brought.
 
     Parameters
     ----------
-    name : {"encoder", "decoder", "metric_network"}
-    spec : torch.nn.Module, class or callable
-        See :class:`.model.Architecture`.
-    n_features, latent_dim : int
-        D and d.
-    sample_shape : tuple of int or None
-        The shape in which a row is handed to the module; None for flat rows.
+    parameter : {"encoder", "decoder", "metric__network"}
+        The estimator's parameter that brought it, for messages.
+    architecture : Architecture
+    latent_dim : int
+        d.
     generators : sequence of torch.Generator
         One stream per class.
 
@@ -464,17 +433,17 @@ def user_network(name, spec, n_features, latent_dim, sample_shape, generators):
     ValueError
         If modules cannot be made: the message names the parameter.
     """
-    D, d = n_features, latent_dim
-    modules = _make_modules(name, spec, (d, D) if name == "decoder" else (D, d), generators)
-    row = torch.full((2, *((D,) if sample_shape is None else sample_shape)), 0.5)
-    first = torch.zeros(2, d) if name == "decoder" else row
+    D, d, shape = architecture.n_seen, latent_dim, architecture.sample_shape
+    is_decoder = parameter == "decoder"
+    spec = getattr(architecture, _FIELDS[parameter])
+    modules = _make_modules(parameter, spec, (d, D) if is_decoder else (D, d), generators)
+    row = torch.full((2, *((D,) if shape is None else shape)), 0.5)
+    first = torch.zeros(2, d) if is_decoder else row
     inputs = (first, row) if takes_reference(modules[0]) else (first,)
-    why = {"in_turn": why_in_turn(modules[0], name, inputs, by_input=name == "decoder")}
-    if why["in_turn"] is not None:
-        why["seeds"] = [_draw_seed(g) for g in generators]
-    if name == "metric_network":
-        return VmapMetric(modules, d, sample_shape, **why)
-    return (VmapDecoder if name == "decoder" else VmapEncoder)(modules, sample_shape, **why)
+    in_turn = why_in_turn(modules[0], parameter, inputs, by_input=is_decoder)
+    seeds = None if in_turn is None else [_draw_seed(g) for g in generators]
+    stacks = {"encoder": VmapEncoder, "decoder": VmapDecoder, "metric__network": VmapMetric}
+    return stacks[parameter](modules, in_turn, seeds, shape)
 
 
 def _draw_seed(generator):
@@ -504,3 +473,133 @@ def _make_modules(name, spec, arguments, generators):
             )
         modules.append(module)
     return modules
+
+
+def _own_networks(architecture, latent_dim):
+    """Return by parameter the networks that the user brought, as stacks of one copy."""
+    specs = {name: getattr(architecture, field) for name, field in _FIELDS.items()}
+    stream = [torch.Generator().manual_seed(0)]
+    return {
+        name: user_network(name, architecture, latent_dim, stream)
+        for name, spec in specs.items()
+        if spec is not None and not isinstance(spec, str)
+    }
+
+
+def networks_in_turn(architecture, latent_dim):
+    """Find the user's networks whose copies are evaluated one after another.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        One that :func:`check_networks` accepts.
+    latent_dim : int
+        d.
+
+    Returns
+    -------
+    reasons : list of InTurn
+        Empty if all can be evaluated side by side.
+    """
+    networks = _own_networks(architecture, latent_dim).values()
+    return [network.in_turn for network in networks if network.in_turn is not None]
+
+
+def check_networks(architecture, flow):
+    """Evaluate the networks that the user brought on two rows and compare shapes.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    flow : FlowSettings
+
+    Raises
+    ------
+    ValueError
+        If a network cannot be evaluated, returns a wrong shape, takes a reference row although
+        there is none, or cannot be differentiated as often as the flow needs: the message names
+        the parameter, what was received and what is needed.
+    """
+    d, D = flow.latent_dim, architecture.n_features
+    x, z = torch.full((1, 2, D), 0.5), torch.zeros(1, 2, d)
+    for name, network in _own_networks(architecture, d).items():
+        if network.takes_reference and not architecture.has_reference:
+            raise ValueError(_unexpected_reference(name, getattr(architecture, _FIELDS[name])))
+        if name == "encoder":
+            _check_encoder(network, x, d)
+        elif name == "decoder":
+            theta = _outputs(name, network, z, x, f"{(2, D)}, in any shape")
+            theta = theta.flatten(2) if torch.is_tensor(theta) and theta.dim() > 2 else theta
+            hint = f"One row of X has {D} values: make its last layer fit."
+            _check_shape(name, theta, [(2, D)], hint)
+            if flow.n_leapfrog and flow.second_order:
+                _check_twice_differentiable(network, z, x, flow.n_leapfrog)
+        else:
+            needed = [(2, d, d), (2, n_tril(d))]
+            L = _outputs(name, network, network.shaped(x), x, f"{needed[0]} or {needed[1]}")
+            hint = f"Return lower-triangular matrices of order {d}, or their {n_tril(d)} entries."
+            _check_shape(name, L, needed, hint)
+
+
+def _unexpected_reference(name, spec):
+    if name == "decoder":
+        return (
+            f"decoder={spec!r} made a module that takes two inputs, (z, r), which its maker does "
+            "not announce. Set the factory's attribute takes_reference = True, or pass the module "
+            "or its class."
+        )
+    return (
+        f"{name}={spec!r} takes two inputs, a row and its reference row, but the decoder has no "
+        f"reference row. Use one that has, such as 'residual', or give the {name} one input."
+    )
+
+
+def _outputs(name, network, first, r, needed):
+    """Evaluate the user's copies as they are, before anything is made of the output."""
+    try:
+        with torch.no_grad():
+            return VmapStack.forward(network, *network.inputs(first, r))
+    except Exception as error:
+        raise ValueError(
+            f"{name} could not be evaluated on a batch of shape {tuple(first.shape[1:])}: "
+            f"{type(error).__name__}: {error}. It must map it to {needed}."
+        ) from error
+
+
+def _check_shape(name, output, shapes, hint, part="an output"):
+    shape = tuple(output.shape[1:]) if torch.is_tensor(output) else None
+    if shape not in shapes:
+        found = f"of shape {shape}" if shape is not None else f"of type {type(output).__name__}"
+        needed = " or ".join(map(str, shapes))
+        raise ValueError(
+            f"{name} returned {part} {found} for two rows, where {needed} is needed. {hint}"
+        )
+
+
+def _check_encoder(encoder, x, d):
+    needed = f"(mu, log_var), each of shape {(2, d)}"
+    posterior = _outputs("encoder", encoder, encoder.shaped(x), x, needed)
+    if not isinstance(posterior, (tuple, list)) or len(posterior) != 2:
+        raise ValueError(
+            f"encoder returned {type(posterior).__name__}, where a tuple {needed}, is needed."
+        )
+    for part, value in zip(("a mean", "a log-variance"), posterior, strict=True):
+        _check_shape("encoder", value, [(2, d)], f"It must have latent_dim={d} columns.", part)
+
+
+@torch.enable_grad()
+def _check_twice_differentiable(decoder, z, r, n_leapfrog):
+    """Differentiate as the flow does: with respect to z, and that with respect to the weights."""
+    z = z.clone().requires_grad_()
+    try:
+        (g,) = torch.autograd.grad(
+            decoder(z, r).square().sum(), z, create_graph=True, allow_unused=True
+        )
+        if g is not None and g.requires_grad:
+            leaves = [z, *(p for p in decoder.parameters() if p.requires_grad)]
+            torch.autograd.grad(g.square().sum(), leaves, allow_unused=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"decoder cannot be differentiated twice, as n_leapfrog={n_leapfrog} requires: "
+            f"{error}. Use other layers, or n_leapfrog=0."
+        ) from error
