@@ -479,15 +479,15 @@ def raises(*args):
         ({"encoder": Raises()}, ["encoder", "RuntimeError", "out of coffee"]),
         ({"encoder": Encoder, "sample_shape": (2, 2)}, ["encoder"]),
         ({"encoder": raises}, ["encoder", "RuntimeError", "out of coffee"]),
-        ({"metric__network": nn.Linear(4, 5)}, ["metric_network", r"\(2, 5\)", "3 entries"]),
-        ({"metric__network": nn.Linear(5, 3)}, ["metric_network", r"\(2, 4\)", "RuntimeError"]),
+        ({"metric__network": nn.Linear(4, 5)}, ["metric__network", r"\(2, 5\)", "3 entries"]),
+        ({"metric__network": nn.Linear(5, 3)}, ["metric__network", r"\(2, 4\)", "RuntimeError"]),
         (
             {"metric__network": nn.Sequential(nn.Linear(4, 9), nn.Unflatten(1, (3, 3)))},
-            ["metric_network", r"\(2, 3, 3\)", r"\(2, 2, 2\)"],
+            ["metric__network", r"\(2, 3, 3\)", r"\(2, 2, 2\)"],
         ),
-        ({"metric__network": nn.Flatten(0)}, ["metric_network"]),
-        ({"metric__network": Encoder(3)}, ["metric_network", "tuple"]),
-        ({"metric__network": raises}, ["metric_network", "RuntimeError", "out of coffee"]),
+        ({"metric__network": nn.Flatten(0)}, ["metric__network"]),
+        ({"metric__network": Encoder(3)}, ["metric__network", "tuple"]),
+        ({"metric__network": raises}, ["metric__network", "RuntimeError", "out of coffee"]),
     ],
     ids=lambda v: next(iter(v)) + " " + type(next(iter(v.values()))).__name__
     if isinstance(v, dict)

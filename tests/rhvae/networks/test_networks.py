@@ -43,7 +43,7 @@ class TwoHeads(nn.Module):
 def test_lower_triangular_is_a_cholesky_factor(order, random_seed):
     """A lower-triangular L with a positive diagonal is the Cholesky factor of L Lᵀ."""
     entries = 0.5 * draw(random_seed, K, B, n_tril(order)).double()
-    L = lower_triangular(entries, order)
+    L = lower_triangular(entries)
     assert L.shape == (K, B, order, order)
     assert (L.diagonal(dim1=-2, dim2=-1) > 0).all()
     assert (L == torch.tril(L)).all()
@@ -51,11 +51,11 @@ def test_lower_triangular_is_a_cholesky_factor(order, random_seed):
 
 
 def test_lower_triangular_of_zeros_is_the_identity():
-    torch.testing.assert_close(lower_triangular(torch.zeros(6), 3), torch.eye(3))
+    torch.testing.assert_close(lower_triangular(torch.zeros(6)), torch.eye(3))
 
 
 def test_lower_triangular_orders_the_entries_row_by_row():
-    L = lower_triangular(torch.arange(6.0), 3)
+    L = lower_triangular(torch.arange(6.0))
     assert [L[1, 0], L[2, 0], L[2, 1]] == [3.0, 4.0, 5.0]
 
 

@@ -11,8 +11,8 @@ from torch import nn
 from sklearn_pyraug import Columns, LearnedMetric
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
 from sklearn_pyraug.rhvae.likelihoods.mixed import Block, CodeLayout
-from sklearn_pyraug.rhvae.networks.mlp import MLPEncoder, MLPMetric, takes_reference
-from sklearn_pyraug.rhvae.networks.reference import DeformationDecoder, PairEncoder, PairMetric
+from sklearn_pyraug.rhvae.networks.mlp import MLP, Encoder, MetricNetwork, takes_reference
+from sklearn_pyraug.rhvae.networks.reference import DeformationDecoder
 
 K, B, d = 2, 5, 3
 # Two numbers, the second with an indicator, a binary column, and three levels.
@@ -51,24 +51,18 @@ def silence(net):
 # --- what the encoder and the metric see ---------------------------------------------------
 
 
-def test_pair_networks_have_the_shapes_of_the_others():
-    x, r = draw(0, K, B, 4), draw(1, K, B, 4)
-    posterior = PairEncoder(4, d, (6, 5), streams(0)).double()(x, r)
-    assert posterior.mu.shape == posterior.log_var.shape == (K, B, d)
-    L = PairMetric(4, d, (6, 5), streams(0)).double()(x, r)
-    assert L.shape == (K, B, d, d)
-    assert (L.triu(1) == 0.0).all()
-    assert (L.diagonal(dim1=-2, dim2=-1) > 0.0).all()
-
-
-def test_pair_networks_see_the_difference_and_the_reference():
+def test_networks_see_the_difference_and_the_reference():
     x, r = draw(0, K, B, 4), draw(1, K, B, 4)
     both = torch.cat([x - r, r], -1)
-    pair, plain = PairEncoder(4, d, (6,), streams(0)), MLPEncoder(8, d, (6,), streams(0))
-    for got, truth in zip(pair.double()(x, r), plain.double()(both), strict=True):
+    encoder = Encoder(MLP((8, 6, 2 * d), streams(0))).double()
+    for got, truth in zip(encoder(x, r), encoder(both), strict=True):
+        assert got.shape == (K, B, d)
         assert torch.equal(got, truth)
-    pair, plain = PairMetric(4, d, (6,), streams(0)), MLPMetric(8, d, (6,), streams(0))
-    assert torch.equal(pair.double()(x, r), plain.double()(both))
+    metric = MetricNetwork(MLP((8, 6, d * (d + 1) // 2), streams(0))).double()
+    L = metric(x, r)
+    assert torch.equal(L, metric(both))
+    assert (L.triu(1) == 0.0).all()
+    assert (L.diagonal(dim1=-2, dim2=-1) > 0.0).all()
 
 
 # --- the residual decoder ------------------------------------------------------------------
@@ -139,7 +133,7 @@ def deformation(shape, n_channels, seed=0, likelihood="isotropic"):
 @pytest.mark.parametrize(("shape", "n_channels"), IMAGES)
 @pytest.mark.parametrize("likelihood", ["isotropic", "bernoulli"])
 def test_without_parameters_the_mean_is_the_reference_image(shape, n_channels, likelihood):
-    stack = deformation(shape, n_channels, columns=Columns(likelihood=likelihood))
+    stack = deformation(shape, n_channels, likelihood=likelihood)
     silence(stack.decoder.net)
     r, z = uniform(0, K, B, math.prod(shape)), draw(1, K, B, d)
     got = stack.likelihood.mean(stack.decode(z, r))
@@ -319,13 +313,13 @@ def test_decoder_of_the_user_that_takes_a_reference(decoder, output):
 
 def test_networks_of_the_user_that_take_a_reference():
     X, y = table()
-    networks = {"decoder": Nudge, "encoder": PairwiseEncoder, "metric_network": PairwiseMetric}
+    metric = LearnedMetric(n_leapfrog=2, network=PairwiseMetric)
     for sampler in ("posterior", "hmc"):
-        augmenter = quick(sampler=sampler, metric=LearnedMetric(n_leapfrog=2), **networks).fit(X, y)
-        assert np.isfinite(augmenter.sample(5)[0]).all()
+        augmenter = quick(sampler=sampler, metric=metric, decoder=Nudge, encoder=PairwiseEncoder)
+        assert np.isfinite(augmenter.fit(X, y).sample(5)[0]).all()
     # They may be combined with the package's decoders, and with encoders that see x alone.
     for decoder in ("residual", Nudge):
-        for encoder in (None, PairwiseEncoder):
+        for encoder in ("mlp", PairwiseEncoder):
             augmenter = quick(
                 decoder=decoder, encoder=encoder, metric=LearnedMetric(network=PairwiseMetric)
             )
@@ -335,14 +329,15 @@ def test_networks_of_the_user_that_take_a_reference():
 def test_networks_of_the_user_are_given_images(monkeypatch):
     monkeypatch.setattr(Nudge, "shapes", ())
     X, y = table(n_features=12)
-    networks = {"decoder": Nudge, "encoder": PairwiseEncoder, "metric_network": PairwiseMetric}
+    metric = LearnedMetric(network=PairwiseMetric)
+    networks = {"decoder": Nudge, "encoder": PairwiseEncoder, "metric": metric}
     augmenter = quick(sample_shape=(3, 4), output="mean", **networks).fit(X, y)
     assert augmenter.sample(2)[0].shape == (6, 12)
     assert set(Nudge.shapes) == {(3, 4)}
 
 
 @pytest.mark.parametrize(
-    "networks", [{"encoder": PairwiseEncoder}, {"metric_network": PairwiseMetric}], ids=str
+    "networks", [{"encoder": PairwiseEncoder}, {"metric__network": PairwiseMetric}], ids=str
 )
 @pytest.mark.parametrize("decoder", ["direct", Plain])
 def test_a_network_that_asks_for_a_reference_where_there_is_none(networks, decoder):
@@ -351,7 +346,7 @@ def test_a_network_that_asks_for_a_reference_where_there_is_none(networks, decod
     name, spec = next(iter(networks.items()))
     match = rf"{name}=<class .*{spec.__name__}.* two inputs.*decoder has no reference.*'residual'"
     with pytest.raises(ValueError, match=match):
-        quick(decoder=decoder, **networks).fit(X, y)
+        quick(decoder=decoder, metric=LearnedMetric()).set_params(**networks).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -360,11 +355,11 @@ def test_a_network_that_asks_for_a_reference_where_there_is_none(networks, decod
         ({"decoder": Nudge(2, 5)}, r"decoder could not be evaluated on a batch"),
         ({"decoder": "residual", "encoder": PairwiseEncoder(5, 2)}, "encoder could not"),
         ({"decoder": "residual", "encoder": PairwiseEncoder(4, 3)}, r"\(2, 3\).*latent_dim=2"),
-        ({"decoder": "residual", "metric_network": PairwiseMetric(4, 3)}, r"\(2, 6\)"),
+        ({"decoder": "residual", "metric__network": PairwiseMetric(4, 3)}, r"\(2, 6\)"),
     ],
     ids=str,
 )
 def test_networks_with_a_reference_that_do_not_fit(networks, match):
     X, y = table()
     with pytest.raises(ValueError, match=match):
-        quick(**networks).fit(X, y)
+        quick(metric=LearnedMetric()).set_params(**networks).fit(X, y)

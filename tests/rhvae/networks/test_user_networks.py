@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 from shared import quick, table
 from torch import nn
 
-from sklearn_pyraug import LearnedMetric
+from sklearn_pyraug import Columns, LearnedMetric
 from sklearn_pyraug._generation.fit import plan_groups
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack, networks_in_turn
 from sklearn_pyraug.rhvae.networks.mlp import n_tril
@@ -302,8 +302,7 @@ def test_networks_shape_rows_and_outputs(why, random_seed):
     assert decoder(draw(random_seed, K, B, d)).shape == (K, B, 4)
     image_metric = VmapMetric(
         different(lambda: nn.Sequential(nn.Conv2d(1, 1, 2), nn.Flatten(), nn.Linear(2, n_tril(d)))),
-        d,
-        (1, 2, 3),
+        sample_shape=(1, 2, 3),
         **why,
     )
     L = image_metric(draw(random_seed, K, B, D))
@@ -569,15 +568,19 @@ ROWS, IMAGES = table((12, 9, 8)), images()
 NETWORKS = {
     "batch norm": (
         ROWS,
-        {"encoder": NormedEncoder, "decoder": normed, "metric_network": normed_metric},
+        {
+            "encoder": NormedEncoder,
+            "decoder": normed,
+            "metric": LearnedMetric(network=normed_metric),
+        },
     ),
     "batch norm, images": (
         IMAGES,
         {
             "encoder": NormedImageEncoder,
             "decoder": normed,
-            "metric_network": normed_image_metric,
-            "likelihood": "gaussian",
+            "metric": LearnedMetric(network=normed_image_metric),
+            "columns": Columns(likelihood="gaussian"),
         },
     ),
     "batch norm, residual": (
@@ -585,14 +588,13 @@ NETWORKS = {
         {
             "encoder": NormedEncoder,
             "decoder": "residual",
-            "metric_network": normed_metric,
+            "metric": LearnedMetric(network=normed_metric, n_leapfrog=3),
             "shared": False,
-            "n_leapfrog": 3,
         },
     ),
     "batch norm, own reference": (
         ROWS,
-        {"encoder": NormedEncoder, "decoder": PairDecoder, "n_leapfrog": 3},
+        {"encoder": NormedEncoder, "decoder": PairDecoder, "metric": LearnedMetric(n_leapfrog=3)},
     ),
     "dropout": (ROWS, {"decoder": dropping}),
     "branches": (ROWS, {"decoder": Branching}),
@@ -640,9 +642,11 @@ def test_every_generator_has_a_stack_of_its_own(data, networks):
         stack = group.generator.stack
         assert stack.n_classes == 1
         assert not stack.training
-        for name in networks.keys() & {"encoder", "decoder", "metric_network"}:
+        own = {name: networks.get(name) for name in ("encoder", "decoder")}
+        own["metric_network"] = getattr(networks.get("metric"), "network", None)
+        for name, spec in own.items():
             network = getattr(stack, name)
-            if not isinstance(networks[name], str):
+            if spec is not None and not isinstance(spec, str):
                 assert isinstance(network, VmapStack)
                 assert not network._base[0].training
         for buffer_name, b in stack.named_buffers():
@@ -705,10 +709,11 @@ def test_the_warning_names_parameter_and_layer():
 
 
 def test_one_warning_for_all_networks():
-    (message,) = caught(encoder=NormedEncoder, decoder=dropping, metric_network=normed_metric)
+    metric = LearnedMetric(network=normed_metric)
+    (message,) = caught(encoder=NormedEncoder, decoder=dropping, metric=metric)
     for part in (
         "encoder: the layer 'net.1' (BatchNorm1d) keeps running statistics; decoder: the layer",
-        "; metric_network: the layer '1' (BatchNorm1d) keeps running statistics, so classes",
+        "; metric__network: the layer '1' (BatchNorm1d) keeps running statistics, so classes",
     ):
         assert part in message
     assert message.count("Use GroupNorm or LayerNorm") == 1
@@ -720,7 +725,7 @@ def test_a_network_that_can_be_stacked_beside_one_that_cannot():
     networks = {"encoder": TwoHeads, "decoder": normed}
     augmenter = quick(**networks).fit(X, y)
     architecture = Architecture(4, hidden_layer_sizes=(8,), **networks)
-    (why,) = networks_in_turn(architecture, FlowSettings(latent_dim=2))
+    (why,) = networks_in_turn(architecture, 2)
     assert why.parameter == "decoder"
     stack = augmenter._generators.trained[0].generator.stack
     assert stack.encoder.in_turn is None
@@ -730,7 +735,7 @@ def test_a_network_that_can_be_stacked_beside_one_that_cannot():
 
 def test_networks_in_turn_of_the_package_there_are_none():
     for decoder in (None, "residual"):
-        assert networks_in_turn(Architecture(D, decoder=decoder), FlowSettings()) == []
+        assert networks_in_turn(Architecture(D, decoder=decoder), 2) == []
 
 
 @ignored
