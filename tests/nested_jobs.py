@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from skorch.callbacks import Callback
 
+from sklearn_pyraug import MLP
 from sklearn_pyraug.pipeline import make_pipeline
 
 
@@ -65,7 +66,7 @@ def main(folder, backend):
             scores = cross_val_score(model, X, y, cv=2, n_jobs=n_jobs)
             search = GridSearchCV(model, grid, cv=2, n_jobs=n_jobs).fit(X, y)
             # Wide enough for torch to use several threads, if it is let.
-            model = make_model(wide, n_jobs, hidden_layer_sizes=(900, 900), max_epochs=1)
+            model = make_model(wide, n_jobs, encoder=MLP((900, 900)), max_epochs=1)
             cross_val_score(model, X, y, cv=2, n_jobs=n_jobs)
         result[n_jobs] = {
             "scores": [*scores, *search.cv_results_["mean_test_score"]],

@@ -17,7 +17,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_pyraug import MLP, AugmentedClassifier, RHVAEEmbedder, augmentation_gain
-from sklearn_pyraug.cli import evaluate as _cli_evaluate
 from sklearn_pyraug.cli import main as cli
 from sklearn_pyraug.io import load_table, save_table
 from sklearn_pyraug.metrics import (
@@ -316,9 +315,6 @@ def test_a_file_of_several_types_names_the_column(tmp_path):
 def test_of_the_command_line(tmp_path, monkeypatch):
     """Text among numbers, an identifier, infinities and dates: told with columns and counts."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        _cli_evaluate, "make_classifiers", lambda random_state: {"linear": LogisticRegression()}
-    )
     frames = {
         "mixed": in_frame(NAME),
         "names": pd.DataFrame({"name": [f"{NAME} {i}" for i in range(30)], "b": X[:, 0]}),
@@ -327,7 +323,7 @@ def test_of_the_command_line(tmp_path, monkeypatch):
         "dates": pd.DataFrame({"day": pd.date_range(DATE, periods=30), "b": X[:, 0]}),
     }
     pd.DataFrame(X, columns=list("abc")).assign(kind=Y).to_csv("good.csv", index=False)
-    options = ["--set", "max_epochs=2", "--set", "hidden_layer_sizes=8", "--device", "cpu"]
+    options = ["--set", "max_epochs=2", "--set", "encoder__hidden_layer_sizes=8", "--device", "cpu"]
     for name, frame in frames.items():
         frame.assign(kind=Y).to_csv(f"{name}.csv", index=False)
         for command in (

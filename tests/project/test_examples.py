@@ -204,7 +204,7 @@ def test_reading_the_report(tmp_path):
     text, picture = run("plot_reading_the_report.py", tmp_path)
     assert "106 synthetic rows, 106 training rows, 72 rows held out, 3 classes." in text
     proximity = re.search(
-        r"training proximity: default ([\d.]+), bolder ([\d.]+), y", text
+        r"training proximity: default ([\d.]+), bolder ([\d.]+), b", text
     ).groups()
     assert float(proximity[1]) < float(proximity[0])
     assert "keep the new rows further from the training rows" in text

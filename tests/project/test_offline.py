@@ -90,7 +90,7 @@ def test_the_command_line(tmp_path):
     )
     assert "a connection was asked for" in blocked.stderr
     command = [sys.executable, "-m", "sklearn_pyraug", "augment", "in.npz", "-o", "out.npz"]
-    options = ["--set", "max_epochs=2", "--set", "hidden_layer_sizes=8", "--device", "cpu"]
+    options = ["--set", "max_epochs=2", "--set", "encoder__hidden_layer_sizes=8", "--device", "cpu"]
     done = subprocess.run(
         [*command, *options],
         env=environment,

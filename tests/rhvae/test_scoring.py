@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal
 
-from sklearn_pyraug import LearnedMetric
 from sklearn_pyraug.rhvae import (
     Architecture,
     FlowSettings,
@@ -152,7 +151,7 @@ def test_scores_are_the_exact_log_likelihoods(random_seed):
 @pytest.mark.slow
 def test_through_the_flow_the_scores_converge_to_them(random_seed):
     models, n = linear_models(2, random_seed), 300
-    generator = direct(models, metric=LearnedMetric(n_leapfrog=2))
+    generator = direct(models, n_leapfrog=2)
     x = torch.cat([b + draw(random_seed + k, 5, D) for k, (_, b) in enumerate(models)])
     truth = torch.stack([density(*model, x) for model in models])
     single = torch.stack([score_rows(generator, x, stream(s), n_importance=1) for s in range(n)])
