@@ -521,3 +521,11 @@ def test_scores_tell_a_digit_from_the_others(digits, capsys):
         print(f"\none-class detectors of digits: mean AUC {np.mean(auc):.4f}, least {min(auc):.4f}")
     assert np.mean(auc) > 0.95
     assert min(auc) > 0.85
+
+
+def test_gaps_where_the_training_rows_have_none_are_counted():
+    X, y = table()
+    augmenter = quick(missing="keep").fit(X, y)
+    X[:2, 1] = np.nan
+    with pytest.raises(ValueError, match=r"2 row\(s\) of X have values missing"):
+        augmenter.encode(X, y)

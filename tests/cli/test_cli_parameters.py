@@ -402,3 +402,16 @@ def test_files_that_are_none_of_pyraugs(content, match, parameters_of, tmp_path,
     (tmp_path / "x.json").write_text(content)
     assert cli.main(["augment", "rows.npz", "-o", "o.npz", "--pyraug-config", "x.json"]) == 1
     assert match in capsys.readouterr().err
+
+
+def test_a_config_file_is_a_table_of_options(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.json").write_text("[1]")
+    assert cli.main(["augment", "rows.npz", "-o", "o.npz", "--config", "run.json"]) == 1
+    assert "which holds no table of options" in capsys.readouterr().err
+
+
+def test_lists_and_tables_of_a_config_file(parameters_of, tmp_path):
+    (tmp_path / "run.json").write_text('{"strategy": {"a": 5, "b": 5, "1": 5}}')
+    expected = {"sampling_strategy": {"a": 5, "b": 5, "1": 5}, "random_state": 0, "verbose": 0}
+    assert parameters_of("--config", "run.json") == expected

@@ -465,3 +465,18 @@ def test_evaluate_refuses_what_cannot_be_compared(frame, options, match, folder,
     pd.DataFrame(frame).to_csv("new.csv", index=False)
     arguments = ["evaluate", "real.csv", "new.csv", "--target", "kind", *options]
     assert match in failure(capsys, 1, *arguments)
+
+
+def test_a_folder_named_like_a_table_is_refused(patients, capsys):
+    os.mkdir("folder.csv")
+    arguments = ["augment", "patients.csv", "--target", "diagnosis", "-o", "folder.csv"]
+    assert "which is a folder; name a file" in failure(capsys, 2, *arguments)
+
+
+def test_gaps_of_an_array_are_kept_and_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    X = np.random.default_rng(0).normal(size=(24, 3))
+    X[::5, 1] = np.nan
+    np.savez("rows.npz", X=X, y=np.arange(24) % 2)
+    run("augment", "rows.npz", "-o", "more.npz", *QUICK)
+    assert "5 missing values are kept" in capsys.readouterr().err

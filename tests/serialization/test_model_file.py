@@ -774,3 +774,25 @@ def test_nothing_is_warned_of(path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         reload(fitted("images"), path)
+
+
+def test_categories_of_intervals_come_back_and_of_time_zones_are_refused(path):
+    values, y = table()
+    X = pd.DataFrame({"a": values[:, 0], "b": pd.cut(values[:, 1], 3)})
+    augmenter = quick().fit(X, y)
+    augmenter.save(path)
+    new = RHVAEAugmenter.load(path).sample(2)[0]
+    assert_frame_equal(new, augmenter.sample(2)[0])
+    days = pd.Series(pd.date_range("2020-01-01", periods=len(y), tz="Europe/Paris"))
+    X["b"] = days.iloc[np.arange(len(y)) % 3].reset_index(drop=True).astype("category")
+    augmenter = quick().fit(X, y)
+    with pytest.raises(ValueError, match="time zone Europe/Paris"):
+        augmenter.save(path, overwrite=True)
+
+
+def test_column_names_of_several_levels_are_named(path):
+    X, y = table()
+    names = pd.MultiIndex.from_product([["a", "b"], ["c", "d"]])
+    augmenter = quick().fit(pd.DataFrame(X, columns=names), y)
+    with pytest.raises(ValueError, match="several levels of column names. Join them"):
+        augmenter.save(path)
