@@ -333,7 +333,7 @@ class RHVAEAugmenter(
 
     @classmethod
     def as_published(cls, **parameters):
-        """Return the generator of the papers [1]_ [2]_, one for each label.
+        """Return the generator of the papers that the class refers to, one for each label.
 
         A direct decoder, the learned metric with its Hamiltonian flow in training, Hamiltonian
         Monte Carlo on the metric's volume, and the mean of p(x | z) as the new row.
