@@ -468,11 +468,15 @@ def component(name, value):
 
     Raises
     ------
-    InvalidParameterError
-        If a parameter of the component is invalid.
+    ValueError
+        If a parameter of the component is invalid, or the value is its class.
     """
     if isinstance(value, str) and value in COMPONENTS.get(name, ()):
         return COMPONENTS[name][value]()
+    if isinstance(value, type) and issubclass(value, BaseEstimator):
+        raise ValueError(
+            f"{name}={value.__name__} is a class. Pass an instance, {name}={value.__name__}()."
+        )
     if isinstance(value, BaseEstimator):
         value._validate_params()
     elif name == "checkpoint" and value is not None:

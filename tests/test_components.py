@@ -100,6 +100,14 @@ def test_invalid_parameters_of_components_are_named_before_training():
         quick(sampler=HMC(n_steps=0)).fit(X, y)
 
 
+@pytest.mark.parametrize("parameters", [{"encoder": MLP}, {"decoder": Residual}], ids=str)
+def test_a_class_in_place_of_its_instance_is_named(parameters):
+    ((name, kind),) = parameters.items()
+    match = rf"{name}={kind.__name__} is a class. Pass an instance, {name}={kind.__name__}\(\)"
+    with pytest.raises(ValueError, match=match):
+        quick(**parameters).fit(*table((14, 10)))
+
+
 def test_as_published_is_the_papers_generator_one_for_each_label():
     X, y = table((14, 10))
     augmenter = RHVAEAugmenter.as_published(max_epochs=2, random_state=0, device="cpu")
