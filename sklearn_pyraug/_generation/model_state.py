@@ -262,11 +262,12 @@ def _check_group(group, g, K, architecture, trained):
 
 def _check_latent(latent, n, N, d):
     metric = latent.metric
-    shapes = {"c": (n, N, d), "mask": (n, N), "offset": (n, 1, N)}
+    shapes = {"c": (n, N, d), "offset": (n, 1, N)}
     if isinstance(metric, Metric):
-        shapes |= {"M": (n, N, d * d), "T": (n, 1, 1), "slope": (n, N, d + 1)}
+        shapes |= {"mask": (n, N), "M": (n, N, d * d), "T": (n, 1, 1), "slope": (n, N, d + 1)}
     else:
-        shapes |= {"precision": (n, N, d), "rho": (n, 1, 1), "slope": (n, N, 2 * d)}
+        shapes |= {"precision": (n, N, d), "share": (n, N), "rho": (n, 1, 1)}
+        shapes |= {"M": (n, N, d), "slope": (n, N, 2 * d)}
     tensors = [(getattr(metric, name), shape) for name, shape in shapes.items()]
     tensors += [(latent.c, (n, N, d)), (latent.log_var, (n, N, d))]
     sound = all(_is(tensor, shape, "float") for tensor, shape in tensors)

@@ -253,7 +253,7 @@ def draw_rows(generator, counts, settings, streams, *, device="cpu", noisy=False
     rows : list of Tensor of float32, each of shape (counts[k], n_features)
         Coded rows, on the CPU.
     origins : list of Tensor of int64, each of shape (counts[k],)
-        Index, among the rows of the class, of the row from whose code each chain started.
+        Index, among the rows of the class, of the row to whose code each draw belongs.
     info : dict of str to Tensor of shape (n_classes,)
         Diagnostics of the draws, see :func:`.latent.sample_latent`.
     """
@@ -264,7 +264,7 @@ def draw_rows(generator, counts, settings, streams, *, device="cpu", noisy=False
         in_rounds(n, len(o), g, w)
         for n, o, g, w in zip(counts, generator.origins, streams["mcmc"], weights, strict=True)
     ]
-    z, info = sample_latent(latent, starts, streams["mcmc"], settings)
+    z, starts, info = sample_latent(latent, starts, streams["mcmc"], settings)
     rows = [[] for _ in counts]
     for first in range(0, max(*counts, 1), _CHUNK):
         chunk = [v[first : first + _CHUNK] for v in z]

@@ -68,7 +68,7 @@ class SamplerSettings(NamedTuple):
     step_size: float | None = None
 
 
-def make_latent(kind, posterior, L, mask, stack):
+def make_latent(kind, posterior, L, mask, stack, share=None):
     """Build the metric around given codes.
 
     Parameters
@@ -77,12 +77,15 @@ def make_latent(kind, posterior, L, mask, stack):
         The RHVAE's, or the one made of the posteriors' covariances.
     posterior : Posterior
         Of the rows whose codes are the centroids, of shape (K, N, d).
-    L : Tensor of shape (K, N, d, d)
+    L : Tensor of shape (K, N, d, d) or None
         The metric network's output; not used by ``"posterior"``.
     mask : Tensor of shape (K, N)
         1 for a centroid, 0 for padding.
     stack : RHVAEStack
         With the temperature and the regularisation; both may follow from the codes.
+    share : Tensor of shape (K, N) or None, default=None
+        In proportion to the shares of the codes in the density of ``"posterior"``; 0 leaves a
+        code out. None for equal shares.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def make_latent(kind, posterior, L, mask, stack):
             log_precision = -log_var.mean(-1)
             scale = torch.where(mask.bool(), log_precision, torch.nan).nanmedian().exp()
             lam = auto_regularization(d, float(scale))
-        metric = make_posterior_metric(mu, log_var, mask, lam)
+        metric = make_posterior_metric(mu, log_var, mask, lam, share)
     else:
         metric = make_metric(mu, L, mask, T, lam)
         if auto_lam:
@@ -122,6 +125,8 @@ def sample_latent(latent, start, generators, settings):
     Returns
     -------
     z : list of Tensor, each of shape (n_k, d)
+    start : list of Tensor of int64, each of shape (n_k,)
+        The centroids that the draws belong to: those at which they started.
     info : dict of str to Tensor of shape (K,)
         ``acceptance_rate``, ``divergence_rate`` and ``step_size``; of ``"hmc"``
         ``energy_error``, and of ``"hmc"`` and ``"random_walk"`` ``autocorrelation`` of shape
@@ -144,7 +149,7 @@ def sample_latent(latent, start, generators, settings):
         for parts, new in zip(z, drawn, strict=True):
             parts.append(new)
     counts = torch.tensor([[float(len(new)) for new in parts] for parts in z])
-    return [torch.cat(parts) for parts in z], _merge(infos, counts)
+    return [torch.cat(parts) for parts in z], list(start), _merge(infos, counts)
 
 
 def _merge(infos, counts):

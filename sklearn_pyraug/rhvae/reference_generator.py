@@ -355,7 +355,7 @@ def draw_from_references(
         _choose_pairs(generator, m, k, n, g)
         for m, k, n, g in zip(members, labels, counts, streams["mcmc"], strict=True)
     ]
-    z, info = sample_latent(latent, start, streams["mcmc"], settings)
+    z, start, info = sample_latent(latent, start, streams["mcmc"], settings)
     rows, references = [], []
     for j, (k, m) in enumerate(zip(labels, members, strict=True)):
         all_rows = generator.references[m]

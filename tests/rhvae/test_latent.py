@@ -128,7 +128,10 @@ def test_map_reaches_every_tensor(kind):
 
 def draws(latent, start, seed=0, **settings):
     settings = SamplerSettings(**{"n_steps": 6, "n_leapfrog": 3} | settings)
-    return sample_latent(latent, start, [stream(seed + k) for k in range(len(start))], settings)
+    streams = [stream(seed + k) for k in range(len(start))]
+    z, own, info = sample_latent(latent, start, streams, settings)
+    assert all(torch.equal(a, b) for a, b in zip(own, start, strict=True))
+    return z, info
 
 
 @pytest.mark.parametrize(("sampler", "metric"), WAYS)

@@ -134,7 +134,7 @@ def _posterior_target(metric):
         return posterior_log_volume_gradient(z, local_posterior(z, metric), metric)
 
     # The narrowest direction of a typical posterior, scaled as the kernel is.
-    deviation = torch.where(metric.mask.unsqueeze(-1).bool(), metric.precision, torch.nan).rsqrt()
+    deviation = torch.where(metric.share.unsqueeze(-1) > 0.0, metric.precision, torch.nan).rsqrt()
     scale = metric.rho * deviation.nanmean(1, keepdim=True).amin(-1, keepdim=True)
     return Target(log_density_and_gradient, gradient, scale)
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from sklearn_pyraug.rhvae.metric.posterior import (
-    auto_width,
     local_posterior,
     make_posterior_metric,
     posterior_log_volume,
@@ -15,7 +14,7 @@ from sklearn_pyraug.rhvae.metric.posterior import (
 from sklearn_pyraug.rhvae.samplers import metric_log_density, metric_target, sample_hmc
 
 K, C, N, D = 2, 4, 5, 3  # classes, points, centroids, latent dimensions
-LAM, TAU = 0.1, 0.05
+LAM = 0.1
 REACH = 4.0  # of the support, in units of ρ posterior standard deviations
 
 
@@ -27,43 +26,45 @@ def draw(seed, *shape):
     return torch.randn(*shape, generator=stream(seed), dtype=torch.float64)
 
 
-def some_metric(seed, n_centroids=N, d=D, tau=TAU, rho=None):
+def some_metric(seed, n_centroids=N, d=D, rho=None):
     mu, log_var = draw(seed, K, n_centroids, d), draw(seed + 100, K, n_centroids, d) - 1.0
     mask = torch.ones(K, n_centroids, dtype=torch.float64)
-    return make_posterior_metric(mu, log_var, mask, LAM, tau, rho), log_var
+    share = draw(seed + 200, K, n_centroids).square()
+    share[0, 1] = 0.0
+    return make_posterior_metric(mu, log_var, mask, LAM, share, rho), log_var, share
 
 
-def naive_metric(z, k, metric, log_var):
+def naive_metric(z, k, metric, log_var, share):
     """Compute equation 7 of the paper for one point z of class k, with full matrices."""
-    eye = torch.eye(len(z), dtype=z.dtype)
-    total = metric.lam * torch.exp(-metric.tau * z.norm() ** 2) * eye
-    for i in range(metric.c.shape[1]):
-        if metric.mask[k, i]:
-            precision = torch.linalg.inv(torch.diag(log_var[k, i].exp()))
-            difference = z - metric.c[k, i]
-            square = difference @ precision @ difference
-            total = total + precision * torch.exp(-square / metric.rho[k, 0, 0] ** 2)
+    d = len(z)
+    total = metric.lam * torch.eye(d, dtype=z.dtype)
+    taking_part = share[k].nonzero().flatten()
+    for i in taking_part:
+        precision = torch.linalg.inv(torch.diag(log_var[k, i].exp()))
+        difference = z - metric.c[k, i]
+        square = difference @ precision @ difference
+        a = (len(taking_part) * share[k, i] / share[k].sum()) ** (2.0 / d)
+        total = total + a * precision * torch.exp(-square / metric.rho[k, 0, 0] ** 2)
     return total
 
 
 def test_metric_is_the_sum_formula(random_seed):
-    metric, log_var = some_metric(random_seed)
+    metric, log_var, share = some_metric(random_seed)
     z = draw(random_seed + 1, K, C, D)
     local = local_posterior(z, metric)
     for k in range(K):
         for j in range(C):
-            truth = naive_metric(z[k, j], k, metric, log_var)
+            truth = naive_metric(z[k, j], k, metric, log_var, share)
             torch.testing.assert_close(torch.diag(local.g[k, j]), truth)
             torch.testing.assert_close(posterior_log_volume(local)[k, j], 0.5 * torch.logdet(truth))
 
 
-@pytest.mark.parametrize("tau", [0.0, TAU])
 @pytest.mark.parametrize("d", [1, 2, 3])
-def test_gradient_against_autograd(random_seed, d, tau):
-    metric, log_var = some_metric(random_seed, d=d, tau=tau)
+def test_gradient_against_autograd(random_seed, d):
+    metric, log_var, share = some_metric(random_seed, d=d)
     z = draw(random_seed + 1, K, C, d).requires_grad_()
     total = sum(
-        0.5 * torch.logdet(naive_metric(z[k, j], k, metric, log_var))
+        0.5 * torch.logdet(naive_metric(z[k, j], k, metric, log_var, share))
         for k in range(K)
         for j in range(C)
     )
@@ -77,13 +78,12 @@ def test_gradient_against_autograd(random_seed, d, tau):
 
 
 def test_padding_changes_nothing(random_seed):
-    metric, log_var = some_metric(random_seed)
-    n, mask = 2, metric.mask.clone()
+    metric, log_var, share = some_metric(random_seed)
+    n, mask = 2, torch.ones_like(share)
     mask[0, n:] = 0.0
-    padded = make_posterior_metric(metric.c, log_var, mask, LAM, TAU)
-    alone = make_posterior_metric(metric.c[:1, :n], log_var[:1, :n], mask[:1, :n], LAM, TAU)
+    padded = make_posterior_metric(metric.c, log_var, mask, LAM)
+    alone = make_posterior_metric(metric.c[:1, :n], log_var[:1, :n], mask[:1, :n], LAM)
     z = draw(random_seed + 1, K, C, D)
-    torch.testing.assert_close(padded.rho[:1], alone.rho)
     for got, truth in zip(
         metric_log_density(padded)(z), metric_log_density(alone)(z[:1]), strict=True
     ):
@@ -92,25 +92,11 @@ def test_padding_changes_nothing(random_seed):
     assert (local_posterior(z, padded).w[0, :, n:] == 0.0).all()
 
 
-def test_width_is_the_largest_distance_to_a_nearest_neighbour():
-    c = torch.tensor([[0.0, 1.0, 3.0, 10.0], [0.0, 2.0, 2.0, 0.0]]).unsqueeze(-1)
-    mask = torch.ones(2, 4)
-    assert auto_width(c, mask).flatten().tolist() == [7.0, 2.0]
-    mask[0, 3] = 0.0
-    assert auto_width(c, mask).flatten().tolist() == [2.0, 2.0]
-
-
-@pytest.mark.parametrize("codes", [[0.5], [0.5, 0.5]])
-def test_one_code_alone_has_a_width(codes):
-    c = torch.tensor(codes).view(1, -1, 1)
-    assert auto_width(c, torch.ones(1, len(codes))).item() == 1.0
-
-
 def test_width_and_regularization_per_class():
     mu, log_var, mask = draw(0, K, N, D), draw(1, K, N, D), torch.ones(K, N).double()
     z = draw(2, K, C, D)
     both = torch.tensor([0.7, 1.9], dtype=torch.float64).view(K, 1, 1)
-    together = local_posterior(z, make_posterior_metric(mu, log_var, mask, 0.1 * both, 0.0, both))
+    together = local_posterior(z, make_posterior_metric(mu, log_var, mask, 0.1 * both, rho=both))
     for k, value in enumerate((0.7, 1.9)):
         alone = make_posterior_metric(mu, log_var, mask, 0.1 * value, rho=value)
         torch.testing.assert_close(together.g[k], local_posterior(z, alone).g[k])
@@ -137,9 +123,8 @@ def test_float32_suffices_for_precise_posteriors(random_seed):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("tau", [0.0, TAU])
-def test_non_finite_points_have_no_density(bad, tau):
-    metric, _ = some_metric(0, tau=tau)
+def test_non_finite_points_have_no_density(bad):
+    metric, *_ = some_metric(0)
     z = metric.c[:, :C] + 0.1
     good = metric_log_density(metric)(z)[0]
     z[0, 1, 2] = bad
@@ -160,11 +145,10 @@ def test_edge_of_the_support():
         assert torch.isfinite(metric_log_density(metric)(z)[0]).tolist() == [[True, False]]
 
 
-def test_far_from_all_centroids_the_metric_is_its_decaying_floor():
-    metric, _ = some_metric(0)
-    z = torch.full((K, 1, D), 8.0, dtype=torch.float64)
-    truth = LAM * math.exp(-TAU * 8.0**2 * D)
-    torch.testing.assert_close(local_posterior(z, metric).g, torch.full_like(z, truth))
+def test_far_from_all_centroids_the_metric_is_its_floor():
+    metric, *_ = some_metric(0)
+    z = torch.full((K, 1, D), 30.0, dtype=torch.float64)
+    torch.testing.assert_close(local_posterior(z, metric).g, torch.full_like(z, LAM))
 
 
 # --- HMC on it -----------------------------------------------------------------------------
@@ -213,7 +197,7 @@ def test_step_size_follows_the_posteriors_widths(random_seed):
 
 
 def test_draws_of_a_class_do_not_depend_on_the_other_classes(random_seed):
-    metric, log_var = some_metric(random_seed)
+    metric, log_var, share = some_metric(random_seed)
     draws = []
     for n_other in (0, 60):
         z, info = sample_hmc(
@@ -225,7 +209,8 @@ def test_draws_of_a_class_do_not_depend_on_the_other_classes(random_seed):
         )
         assert [len(x) for x in z] == [40, n_other]
         draws.append((z[0], info["step_size"][0], info["acceptance_rate"][0]))
-    alone = make_posterior_metric(metric.c[:1], log_var[:1], metric.mask[:1], LAM, TAU)
+    mask = torch.ones(1, N, dtype=torch.float64)
+    alone = make_posterior_metric(metric.c[:1], log_var[:1], mask, LAM, share[:1])
     z, info = sample_hmc(alone, [spread(40, N)], [stream(1)], n_steps=12, n_leapfrog=4)
     draws.append((z[0], info["step_size"][0], info["acceptance_rate"][0]))
     for other in draws[1:]:
