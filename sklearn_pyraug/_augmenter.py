@@ -562,6 +562,12 @@ class RHVAEAugmenter(
     def _repr_html_inner(self):
         return super()._repr_html_inner() + fitted_html(self)
 
+    def _get_fitted_attr_html(self, doc_link=""):
+        shown = super()._get_fitted_attr_html(doc_link)
+        # Names of groups may be those of patients.
+        shown.pop("groups_", None)
+        return shown
+
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
         if "text/html" in bundle:

@@ -7,6 +7,7 @@ import pytest
 import sklearn
 from shared import quick, table
 
+from sklearn_pyraug import make_pipeline
 from sklearn_pyraug._augmenter import fitted_html
 
 
@@ -80,3 +81,15 @@ def test_a_notebook_shows_it_with_the_parameters(display):
         assert augmenter._repr_html_().endswith(fitted_html(augmenter))
         assert "max_epochs" in bundle["text/html"]
         assert bundle["text/html"].count("Fitted to 3 classes") == 1
+
+
+def test_the_names_of_groups_are_not_shown():
+    """They may be those of patients: scikit-learn lists every fitted attribute."""
+    X, y = table()
+    augmenter = quick()
+    augmenter.fit_resample(X, y, groups=np.array(["Quillfeather", "Ursula"])[np.arange(len(y)) % 2])
+    assert len(augmenter.groups_)
+    for shown in (augmenter, make_pipeline(augmenter)):
+        html = shown._repr_html_()
+        assert "Quillfeather" not in html
+        assert "Ursula" not in html

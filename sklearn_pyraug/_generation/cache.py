@@ -28,6 +28,7 @@ import torch
 from sklearn.utils.validation import check_memory
 
 from .._version import __version__
+from ..io._guards import why
 from .checkpoint import CheckpointFolder
 
 __all__ = ["TrainingStore", "cached", "check_cache", "digest", "train_cached", "with_keys"]
@@ -70,7 +71,16 @@ def check_cache(memory, random_state):
             stacklevel=2,
         )
         return None
-    return check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
+    try:
+        return check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
+    except OSError as error:
+        warnings.warn(
+            f"`memory` is {os.fspath(memory)!r}, where no folder can be made ({why(error)}): "
+            "nothing is kept. Name a folder that you can write to.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return None
 
 
 class TrainingStore(NamedTuple):
@@ -184,17 +194,48 @@ def cached(memory, key, function, *arguments):
     function : callable
     *arguments : object
     """
-    call = memory.cache(_call, ignore=["arguments"])
-    return pickle.loads(call(key, function.__qualname__, (function, *arguments)))
+    call = _Call(function, arguments)
+    try:
+        return pickle.loads(memory.cache(_run, ignore=["call"])(key, function.__qualname__, call))
+    except Exception as error:
+        if call.began and not call.returned:
+            raise  # The function's own error.
+        warnings.warn(
+            f"`memory` could not be read or written ({why(error)}): what it was to hold is "
+            "computed and not kept. Free space, delete the folder, or name another.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return call.returned[0] if call.returned else function(*arguments)
 
 
-def _call(key, name, arguments):
+class _Call:
+    """A function with its arguments, of which joblib can print nothing: they hold rows.
+
+    Attributes
+    ----------
+    began : bool
+        Whether the function was called.
+    returned : list
+        What it has returned, if it has.
+    """
+
+    def __init__(self, function, arguments):
+        self.function, self.arguments = function, arguments
+        self.began, self.returned = False, []
+
+    def __repr__(self):
+        return ""
+
+
+def _run(key, name, call):
     """Call; the result is pickled, as joblib reads networks in five times the time.
 
     A Memory with a `mmap_mode` would also return arrays that cannot be written to.
     """
-    function, *arguments = arguments
-    return pickle.dumps(function(*arguments))
+    call.began = True
+    call.returned.append(call.function(*call.arguments))
+    return pickle.dumps(call.returned[0])
 
 
 def library_versions():

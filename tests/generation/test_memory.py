@@ -236,6 +236,50 @@ def test_a_bad_memory_is_refused_before_training(counted):
     assert counted["train"] == 0
 
 
+def broken_disk(*args, **kwargs):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("method", ["dump_item", "store_cached_func_code"])
+def test_a_cache_that_fails_costs_a_warning(method, tmp_path, counted, monkeypatch):
+    X, y = table()
+    expected = quick().fit_resample(X, y)[0]
+    counted["train"] = 0
+    memory = joblib.Memory(tmp_path, verbose=0)
+    monkeypatch.setattr(memory.store_backend, method, broken_disk)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        np.testing.assert_array_equal(quick(memory=memory).fit_resample(X, y)[0], expected)
+    assert counted["train"] == 1
+    assert caught
+
+
+def test_a_folder_that_cannot_be_made_costs_a_warning(tmp_path, counted):
+    X, y = table()
+    (tmp_path / "file").write_text("")
+    with pytest.warns(UserWarning, match="`memory` is .*Name a folder that you can write to"):
+        quick(memory=tmp_path / "file" / "cache").fit(X, y)
+    assert counted["train"] == 1
+
+
+def test_a_damaged_entry_is_made_again_and_shows_no_row(tmp_path, capfd):
+    """joblib prints the arguments of a call where it cannot read the result."""
+    X, y = table()
+    X[:, 0] = 31337 + np.arange(len(X))
+    settings = {"columns": Columns(scaling="standard")}
+    expected = quick(memory=tmp_path, **settings).fit_resample(X, y)[0]
+    for path in tmp_path.rglob("output.pkl"):
+        path.write_bytes(path.read_bytes()[:100])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        again = quick(memory=joblib.Memory(tmp_path, verbose=50), **settings).fit_resample(X, y)[0]
+    np.testing.assert_array_equal(again, expected)
+    said = "".join(capfd.readouterr()) + "".join(str(w.message) for w in caught)
+    assert "Calling" in said
+    assert "tensor" not in said
+    assert "array" not in said
+
+
 def test_no_word_is_printed(tmp_path, capfd):
     X, y = table()
     with warnings.catch_warnings():

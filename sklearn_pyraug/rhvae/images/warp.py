@@ -201,12 +201,16 @@ def resample_once(images, positions):
         images = images.unsqueeze(2).expand(-1, -1, 2, -1)
         positions = torch.cat([torch.zeros_like(positions), positions], -1)
         return resample_once(images, positions)
+    # Torch's backward pass on the CPU writes outside of its memory at a position that is NaN: read
+    # elsewhere, and made NaN again below.
+    missing = positions.isnan()
+    positions = positions.masked_fill(missing, 0.0)
     side = torch.tensor(images.shape[2:], dtype=positions.dtype, device=positions.device) - 1
-    grid = (positions * (2.0 / side) - 1.0).flip(-1)
+    grid = (positions * (2.0 / side.clamp_min(1.0)) - 1.0).flip(-1)
     # Torch wants the positions in the form of an image; this one has one row.
     grid = grid.view(len(images), *[1] * (n - 1), -1, n)
     values = F.grid_sample(images, grid, "bilinear", "border", align_corners=True)
-    return values.flatten(2)
+    return values.flatten(2).masked_fill(missing.any(-1).unsqueeze(1), torch.nan)
 
 
 def jacobian_determinant(parameters, grid):

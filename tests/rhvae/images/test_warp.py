@@ -15,6 +15,7 @@ from sklearn_pyraug.rhvae.images.warp import (
     n_control_points,
     n_warp_parameters,
     resample,
+    resample_once,
     spline_field,
     warp,
 )
@@ -251,13 +252,16 @@ def test_resample_beyond_the_border_has_no_slope():
     assert (slope == 0.0).all()
 
 
+@pytest.mark.parametrize("read", [resample, resample_once])
 @pytest.mark.parametrize("shape", [(6,), (4, 5), (3, 4, 3)])
-def test_positions_that_are_no_numbers_give_values_that_are_none(shape):
-    """They were an index out of bounds, where a loss that is not finite is taken back."""
+def test_positions_that_are_no_numbers_give_values_that_are_none(shape, read):
+    """They were an index out of bounds, and in the backward pass the end of the process."""
     positions = torch.ones(1, 4, len(shape))
     positions[0, 0, 0], positions[0, 1], positions[0, 2] = torch.nan, torch.inf, -torch.inf
     images = torch.rand(1, 2, *shape, generator=stream(0))
-    values = resample(images, positions)
+    moving = positions.repeat(1, 50, 1).requires_grad_()
+    read(images, moving).sum().backward()
+    values = read(images, positions)
     assert torch.isnan(values[..., 0]).all()
     assert torch.equal(values[..., 1], images.flatten(2)[..., -1])
     assert torch.equal(values[..., 2], images.flatten(2)[..., 0])
