@@ -127,8 +127,10 @@ class RHVAEAugmenter(
         Dimension of the latent space: more dimensions express more ways in which rows differ and
         need more rows. ``"auto"`` is 10, or less where there are fewer columns or rows.
     metric : {"auto", "learned", "posterior"}, LearnedMetric or PosteriorMetric, default="auto"
-        What makes the latent space Riemannian, and with it how far new rows stray: the RHVAE's
-        learned metric (``"auto"``), or one made of the posterior covariances, without a flow.
+        What makes the latent space Riemannian, and with it how far new rows stray: one made of
+        the posterior covariances, or the RHVAE's learned metric, from a network that the
+        Hamiltonian flow trains. ``"auto"``: the former for ``"residual"`` and ``"deformation"``,
+        else the latter.
     shared : bool or "auto", default="auto"
         Whether one generator learns from the pairs of all classes, so that small classes borrow
         from others, or each class has its own. ``"auto"``: shared where there is a reference row.

@@ -27,6 +27,7 @@ __all__ = [
     "Residual",
     "Transfer",
     "component",
+    "metric_of",
 ]
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -58,9 +59,9 @@ class LearnedMetric(BaseEstimator):
         as the encoder is.
     max_centroids : int or None, default=1000
         Most codes per generator that make up the metric; None for all.
-    n_leapfrog : int or "auto", default="auto"
-        Leapfrog steps K of the flow in training; 0 trains a plain VAE, and the metric is then
-        the untrained network's. ``"auto"`` is 3 for the direct decoder and for your own, else 0.
+    n_leapfrog : int, default=3
+        Leapfrog steps K of the flow in training, at least 1: without a flow the network would
+        learn nothing.
     leapfrog_step : float, default=0.01
         Step size ε of the flow.
     beta_zero : float, default=0.3
@@ -88,7 +89,7 @@ class LearnedMetric(BaseEstimator):
         "regularization": [_POSITIVE, StrOptions({"auto"})],
         "network": [HasMethods("forward"), callable, None],
         "max_centroids": [_COUNT, None],
-        "n_leapfrog": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "n_leapfrog": [_COUNT],
         "leapfrog_step": [_POSITIVE],
         "beta_zero": [Interval(Real, 0, 1, closed="right")],
     }
@@ -100,7 +101,7 @@ class LearnedMetric(BaseEstimator):
         regularization=0.01,
         network=None,
         max_centroids=1000,
-        n_leapfrog="auto",
+        n_leapfrog=3,
         leapfrog_step=0.01,
         beta_zero=0.3,
     ):
@@ -449,7 +450,23 @@ COMPONENTS = {
 DATA_COMPONENTS = tuple({kind for kinds in COMPONENTS.values() for kind in kinds.values()})
 
 # What "auto" becomes once one of its parameters is set; of a decoder or an output the data decide.
-_OF_AUTO = {"metric": LearnedMetric, "sampler": HMC, "encoder": MLP}
+_OF_AUTO = {"sampler": HMC, "encoder": MLP}
+
+
+def metric_of(metric, decoder, parameters=()):
+    """Return the metric that is meant, given the values of both parameters.
+
+    ``"auto"`` is the posteriors' metric for decoders that start from a reference row, and the
+    learned one for the direct decoder, for the user's own, and where `parameters` that are to be
+    set are the learned metric's alone.
+    """
+    if not isinstance(metric, str) or metric != "auto":
+        return metric
+    named = isinstance(decoder, str) and decoder != "direct"
+    if isinstance(decoder, (Residual, Deformation)) or named:
+        if set(parameters) <= set(PosteriorMetric._get_param_names()):
+            return "posterior"
+    return "learned"
 
 
 def component(name, value):
@@ -496,8 +513,9 @@ class ComponentParametersMixin:
         ----------
         **params : dict
             A value that stands for a component, such as ``"hmc"`` or a folder of checkpoints, is
-            replaced by that component before one of its parameters is set; ``"auto"`` becomes
-            :class:`LearnedMetric`, :class:`HMC` or :class:`MLP`.
+            replaced by that component before one of its parameters is set. ``"auto"`` becomes
+            :class:`HMC`, :class:`MLP`, or the metric of the decoder that has the parameters:
+            :class:`PosteriorMetric` where new rows start from real ones, or :class:`LearnedMetric`.
 
         Returns
         -------
@@ -508,11 +526,16 @@ class ComponentParametersMixin:
         ValueError
             If there is no such parameter, or the value has no parameters of its own.
         """
-        nested = {key.partition("__")[0]: key for key in params if "__" in key}
-        for name, key in nested.items():
+        nested = {}
+        for name, _, inner in (key.partition("__") for key in params if "__" in key):
+            nested.setdefault(name, []).append(inner.partition("__")[0])
+        for name, inner in nested.items():
             if name not in self._get_param_names():
                 continue
             value = params.get(name, getattr(self, name))
+            if name == "metric":
+                decoder = params.get("decoder", getattr(self, "decoder", "direct"))
+                value = metric_of(value, decoder, inner)
             if isinstance(value, str) and value == "auto" and name in _OF_AUTO:
                 value = _OF_AUTO[name]()
             value = component(name, value)
@@ -520,8 +543,8 @@ class ComponentParametersMixin:
                 known = sorted({cls.__name__ for cls in COMPONENTS.get(name, {}).values()})
                 remedy = f"Pass {' or '.join(f'{name}={cls}()' for cls in known)}." if known else ""
                 raise ValueError(
-                    f"{key} cannot be set, because {name}={value!r} has no parameters of its own. "
-                    f"{remedy}".strip()
+                    f"{name}__{inner[0]} cannot be set, because {name}={value!r} has no parameters "
+                    f"of its own. {remedy}".strip()
                 )
             params[name] = value
         return super().set_params(**params)

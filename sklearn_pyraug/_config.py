@@ -20,6 +20,7 @@ from ._components import (
     Residual,
     Transfer,
     component,
+    metric_of,
 )
 from ._generation.sample import DrawSettings
 from ._sklearn_compat import HasMethods, Interval, StrOptions
@@ -193,14 +194,13 @@ def resolve(estimator, codec, layout, n_rows):
     settings : Settings
     """
     kind = decoder_kind(estimator, layout)
-    metric = component("metric", "learned" if estimator.metric == "auto" else estimator.metric)
+    metric = component("metric", metric_of(estimator.metric, estimator.decoder))
     architecture = _architecture(estimator, codec, metric, kind, layout, n_rows)
     reference = architecture.has_reference
     fit = FitSettings(
         architecture,
         _flow(estimator.latent_dim, metric, codec, kind, n_rows, architecture.width is not None),
         _training(estimator, architecture.n_seen),
-        "learned" if isinstance(metric, LearnedMetric) else "posterior",
         _n_neighbors(estimator, kind),
         float(estimator.validation_fraction),
         metric.max_centroids,
@@ -276,13 +276,12 @@ def _flow(latent_dim, metric, codec, kind, n_rows, convolutional):
             regularization=fixed_lam,
             second_order=second_order,
             rescale=(False, lam == "auto"),
+            metric="posterior",
         )
-    T, n_leapfrog = metric.temperature, metric.n_leapfrog
-    if n_leapfrog == "auto":
-        n_leapfrog = 3 if kind in ("direct", "custom") else 0
+    T = metric.temperature
     return FlowSettings(
         int(d),
-        int(n_leapfrog),
+        int(metric.n_leapfrog),
         float(metric.leapfrog_step),
         float(metric.beta_zero),
         1.0 if T == "auto" else float(T),

@@ -886,7 +886,7 @@ def test_silence(capsys, verbose):
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"metric": LearnedMetric(n_leapfrog=0)},
+        {"metric": "posterior"},
         {"metric": LearnedMetric(n_leapfrog=5, leapfrog_step=0.1)},
         {"metric": LearnedMetric(beta_zero=1.0)},
         {"latent_dim": 1},

@@ -250,7 +250,7 @@ NAN = float("nan")
         ("latent_dim", 0),
         ("latent_dim", -1),
         ("latent_dim", 2.5),
-        ("metric__n_leapfrog", -1),
+        ("metric__n_leapfrog", 0),
         ("metric__n_leapfrog", 1.5),
         ("metric__leapfrog_step", 0),
         ("metric__leapfrog_step", -0.1),

@@ -6,6 +6,7 @@ from shared import quick, table
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
+from torch import nn
 
 from sklearn_pyraug import (
     HMC,
@@ -17,7 +18,6 @@ from sklearn_pyraug import (
     LearnedMetric,
     Pipeline,
     PosteriorMetric,
-    RandomWalk,
     Residual,
     RHVAEAugmenter,
     RHVAEEmbedder,
@@ -46,7 +46,7 @@ def test_a_grid_reaches_inside():
     [
         ("metric", "learned", LearnedMetric()),
         ("metric", "posterior", PosteriorMetric()),
-        ("sampler", "random_walk", RandomWalk()),
+        ("sampler", "hmc", HMC()),
         ("encoder", "mlp", MLP()),
         ("decoder", "residual", Residual()),
         ("output", "transfer", Transfer()),
@@ -61,6 +61,21 @@ def test_a_string_stands_for_its_defaults(name, text, component):
         for value in (text, component)
     )
     assert_array_equal(by_text.fit_resample(X, y)[0], by_object.fit_resample(X, y)[0])
+
+
+def test_auto_is_the_metric_of_the_decoder():
+    augmenter = RHVAEAugmenter().set_params(metric__max_centroids=9)
+    assert repr(augmenter.metric) == "PosteriorMetric(max_centroids=9)"
+    for decoder in ("direct", nn.Linear(2, 4)):
+        augmenter = RHVAEAugmenter().set_params(decoder=decoder, metric__max_centroids=9)
+        assert repr(augmenter.metric) == "LearnedMetric(max_centroids=9)"
+    augmenter = RHVAEAugmenter().set_params(metric__max_centroids=9, metric__temperature=2.0)
+    assert repr(augmenter.metric) == "LearnedMetric(max_centroids=9, temperature=2.0)"
+    with pytest.raises(ValueError, match="Invalid parameter 'temperature' for .*PosteriorMetric"):
+        RHVAEAugmenter(metric="posterior").set_params(metric__temperature=2.0)
+    assert repr(RHVAEEmbedder().set_params(metric__n_leapfrog=2).metric) == (
+        "LearnedMetric(n_leapfrog=2)"
+    )
 
 
 def test_parameters_of_what_a_string_stands_for_can_be_set():

@@ -87,7 +87,7 @@ def parameters(draw, is_missing=False):
             temperature=pick(1.0, "auto", 0.01),
             regularization=pick(0.01, "auto"),
             max_centroids=pick(20, 3),
-            n_leapfrog=pick("auto", "auto", "auto", 1),
+            n_leapfrog=pick(3, 1),
         ),
         "validation_fraction": pick(0.0, 0.3),
         "missing": "keep" if is_missing else "error",

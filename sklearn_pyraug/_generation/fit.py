@@ -221,7 +221,7 @@ def _plan(members, settings, device):
             UserWarning,
             stacklevel=3,
         )
-    batch_size, n_numbers = settings.training.batch_size, n_weights(architecture, flow.latent_dim)
+    batch_size, n_numbers = settings.training.batch_size, n_weights(architecture, flow)
     if architecture.convolution is not None:
         # Few weights, but a batch of images takes memory.
         n_numbers += batch_size * architecture.n_seen
@@ -271,7 +271,7 @@ def _train_groups(groups, members, settings, execution, store):
     n_rows = max(
         sum(min(len(members[k].rows), training.batch_size) for k in g) for g in groups or [[]]
     )
-    work = n_rows * n_multiplications(settings.architecture, settings.flow.latent_dim)
+    work = n_rows * n_multiplications(settings.architecture, settings.flow)
     tasks = [
         GroupTask(
             g,

@@ -225,6 +225,8 @@ def _check_group(group, g, K, architecture, trained):
     settings = generator.stack.settings
     sound = n == len(members) == len(group.history) == generator.stack.n_classes > 0
     _require(sound and settings.latent_dim == d, "the members of a generator")
+    learned = isinstance(generator.latent.metric, Metric)
+    _require(learned == settings.learns_metric, "the metric and the networks")
     _check_latent(generator.latent, n, N, d)
     if generator.references is None:
         rows = [g.class_rows.get(m, range(N)) for m in members]

@@ -135,7 +135,7 @@ def _furthest_first(c, n_kept, generator, row_weight=None):
 
 
 @torch.no_grad()
-def exact_latent(stack, rows, max_centroids, generators, kind="learned", weights=None):
+def exact_latent(stack, rows, max_centroids, generators, weights=None):
     """Compute the centroids of all rows in one pass with the final weights.
 
     Parameters
@@ -147,8 +147,6 @@ def exact_latent(stack, rows, max_centroids, generators, kind="learned", weights
         latent space, so that the cost of sampling stays linear in n.
     generators : sequence of torch.Generator
         CPU streams for the thinning.
-    kind : {"learned", "posterior"}, default="learned"
-        See :func:`.latent.make_latent`.
     weights : list of Tensor of float64, each of shape (n_k,), or None
         Weights of the rows, for the thinning.
 
@@ -166,8 +164,9 @@ def exact_latent(stack, rows, max_centroids, generators, kind="learned", weights
         posterior = stack.encode(x)
         codes.append(posterior.mu)
         log_vars.append(posterior.log_var)
-        factors.append(stack.metric_network(x))
-    c, log_var, L = (torch.cat(parts, 1) for parts in (codes, log_vars, factors))
+        if stack.metric_network is not None:
+            factors.append(stack.metric_network(x))
+    c, log_var = torch.cat(codes, 1), torch.cat(log_vars, 1)
     origins = [torch.arange(len(r)) for r in rows]
     if max_centroids is not None:
         origins = [
@@ -185,7 +184,8 @@ def exact_latent(stack, rows, max_centroids, generators, kind="learned", weights
 
     mask = chosen(torch.ones_like(c[..., 0]))
     posterior = Posterior(chosen(c), chosen(log_var))
-    return make_latent(kind, posterior, chosen(L), mask, stack), origins
+    L = chosen(torch.cat(factors, 1)) if factors else None
+    return make_latent(posterior, L, mask, stack), origins
 
 
 def train_generator(data, settings, streams, *, device="cpu", description="RHVAE", store=None):
@@ -224,9 +224,7 @@ def train_generator(data, settings, streams, *, device="cpu", description="RHVAE
     )
     rows = [own.rows for own in data]
     weights = weights_of([own.weights for own in data], rows)
-    latent, origins = exact_latent(
-        stack, rows, settings.max_centroids, streams["split"], settings.metric, weights
-    )
+    latent, origins = exact_latent(stack, rows, settings.max_centroids, streams["split"], weights)
     if weights is not None:
         weights = [w[o] for w, o in zip(weights, origins, strict=True)]
     return Training(Generator(stack, latent, origins, weights), history, interrupted)

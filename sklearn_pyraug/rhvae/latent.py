@@ -68,17 +68,15 @@ class SamplerSettings(NamedTuple):
     step_size: float | None = None
 
 
-def make_latent(kind, posterior, L, mask, stack, share=None):
+def make_latent(posterior, L, mask, stack, share=None):
     """Build the metric around given codes.
 
     Parameters
     ----------
-    kind : {"learned", "posterior"}
-        The RHVAE's, or the one made of the posteriors' covariances.
     posterior : Posterior
         Of the rows whose codes are the centroids, of shape (K, N, d).
     L : Tensor of shape (K, N, d, d) or None
-        The metric network's output; not used by ``"posterior"``.
+        The metric network's output; None makes the metric of the posteriors' covariances.
     mask : Tensor of shape (K, N)
         1 for a centroid, 0 for padding.
     stack : RHVAEStack
@@ -96,7 +94,7 @@ def make_latent(kind, posterior, L, mask, stack, share=None):
     auto_T, auto_lam = stack.settings.rescale
     if auto_T:
         T = auto_temperature(mu, mask)
-    if kind == "posterior":
+    if L is None:
         if auto_lam:
             log_precision = -log_var.mean(-1)
             scale = torch.where(mask.bool(), log_precision, torch.nan).nanmedian().exp()

@@ -72,6 +72,8 @@ class FlowSettings(NamedTuple):
         differentiated. The objective itself stays exact.
     rescale : (bool, bool)
         Whether T and λ are set anew after training, from the codes' own distances.
+    metric : {"learned", "posterior"}
+        The metric of the flow and of the latent space.
     """
 
     latent_dim: int = 10
@@ -83,6 +85,12 @@ class FlowSettings(NamedTuple):
     n_fixed_point: int = 2
     second_order: bool = True
     rescale: tuple[bool, bool] = (False, False)
+    metric: str = "learned"
+
+    @property
+    def learns_metric(self):
+        """Whether there is a metric network: only where the flow trains it."""
+        return self.metric == "learned" and self.n_leapfrog > 0
 
 
 class Architecture(NamedTuple):
@@ -165,10 +173,11 @@ class RHVAEStack(nn.Module):
 
     Parameters
     ----------
-    encoder, decoder, metric_network : torch.nn.Module
-        ``encoder(x, r) -> Posterior``, ``decoder(z, r) -> theta``,
-        ``metric_network(x, r) -> L``. `r` is an optional reference row of the same class; the
-        direct decoder ignores it.
+    encoder, decoder : torch.nn.Module
+        ``encoder(x, r) -> Posterior``, ``decoder(z, r) -> theta``. `r` is an optional reference
+        row of the same class; the direct decoder ignores it.
+    metric_network : torch.nn.Module or None
+        ``metric_network(x, r) -> L``; None where no flow trains one.
     likelihood : torch.nn.Module
         A member of :mod:`~sklearn_pyraug.rhvae.likelihoods`.
     n_classes : int
@@ -307,25 +316,28 @@ def build_stack(architecture, settings, generators):
         )
     else:
         decoder = user_network("decoder", a, d, generators)
-    if a.metric_network is None:
+    if not settings.learns_metric:
+        metric_network = None
+    elif a.metric_network is None:
         metric_network = MetricNetwork(net(n_tril(d)))
     else:
         metric_network = user_network("metric__network", a, d, generators)
     return RHVAEStack(encoder, decoder, metric_network, likelihood, len(generators), settings)
 
 
-def n_weights(architecture, latent_dim):
+def n_weights(architecture, settings):
     """Return a rough number of weights of one class's default networks."""
-    a, d = architecture, latent_dim
+    a, d = architecture, settings.latent_dim
     sizes = (a.n_seen, *a.hidden_layer_sizes)
     trunk = sum(p * q for p, q in zip(sizes[:-1], sizes[1:], strict=True))
     if a.convolution is not None:
         return n_conv_weights(a.convolution, d)
-    return 3 * trunk + a.hidden_layer_sizes[-1] * (3 * d + n_tril(d))
+    n, last = 2 * trunk, a.hidden_layer_sizes[-1]
+    return n + 3 * d * last + (trunk + n_tril(d) * last) * settings.learns_metric
 
 
-def n_multiplications(architecture, latent_dim):
+def n_multiplications(architecture, settings):
     """Return a rough number of multiplications by which one row passes one class's networks."""
     if architecture.convolution is not None:
         return n_conv_multiplications(architecture.convolution)
-    return n_weights(architecture, latent_dim)
+    return n_weights(architecture, settings)

@@ -210,7 +210,7 @@ def _make_pairs(rows, labels, n_neighbors, generator, max_pairs, weight=None):
 
 
 @torch.no_grad()
-def _latent_of_pairs(stack, rows, pairs, kind):
+def _latent_of_pairs(stack, rows, pairs):
     x = [r[p[:, 0]] for r, p in zip(rows, pairs, strict=True)]
     b = [r[p[:, 1]] for r, p in zip(rows, pairs, strict=True)]
     (x, mask), (b, _) = padded(x), padded(b)
@@ -219,10 +219,10 @@ def _latent_of_pairs(stack, rows, pairs, kind):
     for first in range(0, x.shape[1], step):
         part = slice(first, first + step)
         posteriors.append(stack.encode(x[:, part], b[:, part]))
-        factors.append(stack.metric_network(x[:, part], b[:, part]))
+        if stack.metric_network is not None:
+            factors.append(stack.metric_network(x[:, part], b[:, part]))
     posterior = Posterior(*(torch.cat(p, 1) for p in zip(*posteriors, strict=True)))
-    L = torch.cat(factors, 1)
-    return make_latent(kind, posterior, L, mask, stack)
+    return make_latent(posterior, torch.cat(factors, 1) if factors else None, mask, stack)
 
 
 def _split(rows, labels, fraction, generator, n_neighbors, weight=None, groups=None):
@@ -304,7 +304,7 @@ def train_reference_generator(
         _make_pairs(x, y, n_neighbors, g, settings.max_centroids, w)
         for x, y, g, w in zip(rows, labels, streams["split"], each, strict=True)
     ]
-    latent = _latent_of_pairs(stack, rows, pairs, settings.metric)
+    latent = _latent_of_pairs(stack, rows, pairs)
     generator = ReferenceGenerator(stack, latent, rows, labels, pairs, resolution, fine, weights)
     return Training(generator, history, interrupted)
 

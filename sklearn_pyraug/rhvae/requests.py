@@ -52,8 +52,6 @@ class FitSettings(NamedTuple):
     architecture : Architecture
     flow : FlowSettings
     training : TrainingSettings
-    metric : {"learned", "posterior"}
-        See :func:`.latent.make_latent`.
     n_neighbors : int or None
         With reference rows, a row's references are its so many nearest rows of its class; None
         for all.
@@ -66,7 +64,6 @@ class FitSettings(NamedTuple):
     architecture: Architecture
     flow: FlowSettings
     training: TrainingSettings
-    metric: str = "learned"
     n_neighbors: int | None = None
     validation_fraction: float = 0.0
     max_centroids: int | None = None

@@ -95,7 +95,7 @@ def test_fit_and_fit_resample_share_a_training(tmp_path, counted):
         {"latent_dim": 3},
         {"validation_fraction": 0.3},
         {"decoder": Residual(n_neighbors=3)},
-        {"metric": "posterior"},
+        {"metric": "learned"},
         {"metric": LearnedMetric(max_centroids=5)},
         {"columns": Columns(scaling="quantile")},
     ],

@@ -46,7 +46,7 @@ def some_parts(seed=0, **flow):
 
 def some_latent(kind="learned", seed=0, **flow):
     posterior, L, mask, stack = some_parts(seed, **flow)
-    return make_latent(kind, posterior, L, mask, stack)
+    return make_latent(posterior, L if kind == "learned" else None, mask, stack)
 
 
 # --- the metric ----------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def some_latent(kind="learned", seed=0, **flow):
 
 def test_learned_metric_is_that_of_the_settings():
     posterior, L, mask, stack = some_parts(temperature=0.7, regularization=0.03)
-    latent = make_latent("learned", posterior, L, mask, stack)
+    latent = make_latent(posterior, L, mask, stack)
     truth = make_metric(posterior.mu, L, mask, torch.full((K, 1, 1), 0.7), 0.03)
     assert isinstance(latent.metric, Metric)
     for name, value in truth._asdict().items():
@@ -65,7 +65,7 @@ def test_learned_metric_is_that_of_the_settings():
 
 def test_posterior_metric_is_that_of_the_covariances():
     posterior, L, mask, stack = some_parts(regularization=0.03)
-    latent = make_latent("posterior", posterior, L, mask, stack)
+    latent = make_latent(posterior, None, mask, stack)
     truth = make_posterior_metric(*posterior, mask, 0.03)
     assert isinstance(latent.metric, PosteriorMetric)
     for name, value in truth._asdict().items():
@@ -76,7 +76,7 @@ def test_posterior_metric_is_that_of_the_covariances():
 @pytest.mark.parametrize("auto_lam", [False, True])
 def test_scales_of_the_learned_metric_follow_from_the_codes(auto_T, auto_lam, random_seed):
     posterior, L, mask, stack = some_parts(random_seed, rescale=(auto_T, auto_lam))
-    metric = make_latent("learned", posterior, L, mask, stack).metric
+    metric = make_latent(posterior, L, mask, stack).metric
     T = auto_temperature(posterior.mu, mask) if auto_T else torch.ones(K, 1, 1)
     torch.testing.assert_close(metric.T, T)
     scale = metric_scale((L @ L.mT).flatten(2), mask).median()
@@ -90,7 +90,7 @@ def test_scales_of_the_learned_metric_follow_from_the_codes(auto_T, auto_lam, ra
 
 def test_regularization_of_the_posterior_metric_follows_from_the_covariances(random_seed):
     posterior, L, mask, stack = some_parts(random_seed, rescale=(False, True))
-    metric = make_latent("posterior", posterior, L, mask, stack).metric
+    metric = make_latent(posterior, None, mask, stack).metric
     # det(Σ)^(−1/d) of every code, and padding is none.
     scales = torch.exp(-posterior.log_var.mean(-1))[mask.bool()].sort().values
     assert float(metric.lam) == pytest.approx(
@@ -106,8 +106,9 @@ def test_padding_does_not_count():
     wild_L = L.clone()
     wild_L[1, 4:] *= 100.0
     for kind in METRICS:
-        got = make_latent(kind, wild, wild_L, mask, stack).metric
-        truth = make_latent(kind, posterior, L, mask, stack).metric
+        is_learned = kind == "learned"
+        got = make_latent(wild, wild_L if is_learned else None, mask, stack).metric
+        truth = make_latent(posterior, L if is_learned else None, mask, stack).metric
         torch.testing.assert_close(torch.as_tensor(got.lam), torch.as_tensor(truth.lam))
         width = "T" if kind == "learned" else "rho"
         torch.testing.assert_close(getattr(got, width), getattr(truth, width))
@@ -172,7 +173,7 @@ def test_draws_start_from_their_codes(sampler, metric):
     """Codes that lie far apart are told from each other; the prior knows none."""
     posterior, L, mask, stack = some_parts()
     far = Posterior(30.0 * posterior.mu, posterior.log_var)
-    latent = make_latent(metric, far, L, mask, stack)
+    latent = make_latent(far, L if metric == "learned" else None, mask, stack)
     start = [torch.tensor([3, 0, 3, 6]), torch.tensor([2, 1])]
     # Of small steps: the kernel of the posterior's covariances is as wide as codes are apart.
     z, _ = draws(latent, start, sampler=sampler, step_size=0.02)

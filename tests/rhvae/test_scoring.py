@@ -133,7 +133,7 @@ def with_references(models, rows, labels, **flow):
         _make_pairs(x, y, None, g, None)
         for x, y, g in zip(rows, labels, streams(len(rows)), strict=True)
     ]
-    latent = _latent_of_pairs(stack, rows, pairs, "learned")
+    latent = _latent_of_pairs(stack, rows, pairs)
     return ReferenceGenerator(stack, latent, rows, labels, pairs)
 
 
@@ -282,7 +282,7 @@ def untrained(kind):
     pairs = [
         _make_pairs(x, y, None, g, None) for x, y, g in zip(rows, labels, streams(2), strict=True)
     ]
-    latent = _latent_of_pairs(stack, rows, pairs, "learned")
+    latent = _latent_of_pairs(stack, rows, pairs)
     generator = ReferenceGenerator(stack, latent, rows, labels, pairs)
     return partial(score_from_references, generator, [0, 1], n_importance=20), stack
 

@@ -55,7 +55,7 @@ def untrained(*, silent, seed=0, n_members=1, spread=True, likelihood="gaussian"
     pairs = [
         _make_pairs(x, y, None, g, None) for x, y, g in zip(rows, labels, s["split"], strict=True)
     ]
-    latent = _latent_of_pairs(stack, rows, pairs, "learned")
+    latent = _latent_of_pairs(stack, rows, pairs)
     if not spread:
         # Draws from the posterior are then the codes themselves.
         latent = latent._replace(log_var=torch.full_like(latent.log_var, -80.0))
@@ -194,7 +194,7 @@ def test_a_gap_is_no_value(random_seed):
     with torch.no_grad():
         stack.decoder.net.layers[-1].weight.zero_()
     pairs = [_make_pairs(rows, labels, None, s["split"][0], None)]
-    latent = _latent_of_pairs(stack, [rows], pairs, "learned")
+    latent = _latent_of_pairs(stack, [rows], pairs)
     generator = ReferenceGenerator(stack, latent, [rows], [labels], pairs)
     x, r = draw(generator, n=200, seed=random_seed, transfer=WHOLE)
     a, b = rows[pairs[0].T]
@@ -375,11 +375,10 @@ def two_classes():
 
 
 @pytest.mark.parametrize("n_leapfrog", [0, 2])
-@pytest.mark.parametrize("metric", ["learned", "posterior"])
-def test_training_on_pairs(n_leapfrog, metric):
+def test_training_on_pairs(n_leapfrog):
     rows, labels = two_classes()
     generator, history, interrupted = train(
-        [rows], [labels], n_leapfrog=n_leapfrog, metric=metric, validation_fraction=0.2
+        [rows], [labels], n_leapfrog=n_leapfrog, validation_fraction=0.2
     )
     assert interrupted is None
     (record,) = history

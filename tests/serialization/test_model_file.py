@@ -171,7 +171,7 @@ CASES = {
         {"decoder": "direct", "metric": PosteriorMetric(regularization="auto")},
     ),
     "random walk": (*table(), {"decoder": "direct", "sampler": "random_walk"}),
-    "geodesic": (*table(), {"sampler": "geodesic"}),
+    "geodesic": (*table(), {"sampler": "geodesic", "metric": "learned"}),
     "prior": (*table(), {"sampler": "prior", "decoder": Residual(n_neighbors=3)}),
     "per class": (*table(), {"shared": False}),
     "small class": (*SMALL_CLASS, {"decoder": "direct"}),

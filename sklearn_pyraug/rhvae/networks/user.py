@@ -601,5 +601,5 @@ def _check_twice_differentiable(decoder, z, r, n_leapfrog):
     except RuntimeError as error:
         raise ValueError(
             f"decoder cannot be differentiated twice, as n_leapfrog={n_leapfrog} requires: "
-            f"{error}. Use other layers, or n_leapfrog=0."
+            f"{error}. Use other layers, or metric='posterior'."
         ) from error

@@ -60,8 +60,8 @@ class StackNet(NeuralNet):
     valid : Batch or None
         Held-out rows with fixed noise; a class without any has an empty mask.
     metric_rows : tuple of Tensor, or None
-        Training rows and their references, (x, mask, r) or (x, mask), from which the metric of
-        the held-out ELBO is built.
+        Training rows and their references, (x, mask, r) or (x, mask), from which the learned
+        metric of the held-out ELBO is built.
     patience : int or None
     **kwargs : dict
         Parameters of :class:`skorch.NeuralNet`.
@@ -227,7 +227,9 @@ class StackNet(NeuralNet):
         if self.valid is None:
             return np.full((2, len(self.active_)), np.nan)
         self._set_training(False)
-        batch = self.valid._replace(metric=self.module_.metric(*self.metric_rows))
+        batch = self.valid
+        if self.metric_rows is not None:
+            batch = batch._replace(metric=self.module_.metric(*self.metric_rows))
         elbo_terms = self.module_(batch)
         terms = torch.stack([_mean_loss(v, batch) for v in (elbo_terms.elbo, elbo_terms.log_p_x)])
         return torch.where(batch.mask.sum(1) > 0, terms, torch.nan).cpu().double().numpy()
@@ -265,7 +267,8 @@ class StackNet(NeuralNet):
                     if getattr(self.valid, name) is not None
                 }
             )
-            self.metric_rows = tuple(t[index] for t in self.metric_rows)
+            if self.metric_rows is not None:
+                self.metric_rows = tuple(t[index] for t in self.metric_rows)
 
     def fit_loop(self, X, y=None, epochs=None, **kwargs):
         """Run skorch's loop until all classes have stopped.
@@ -333,7 +336,8 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         weights = [r.valid_weight for r in rows]
         held_out = [r.valid for r in rows]
         valid = fixed_batch(held_out, streams["split"], d, device, references, weights)
-        rows_of_metric = metric_rows(rows, streams["split"], device)
+        if stack.metric_network is not None:
+            rows_of_metric = metric_rows(rows, streams["split"], device)
     callbacks = list(settings.callbacks or [])
     kept = {"batch_size": settings.batch_size, "device": str(device)}
     if store is not None:

@@ -6,7 +6,6 @@ import torch
 from numpy.testing import assert_array_equal
 from shared import arrays, quick
 
-from sklearn_pyraug import LearnedMetric
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack, n_weights
 from sklearn_pyraug.rhvae.networks.conv import (
     ConvDecoder,
@@ -117,7 +116,7 @@ def test_weights_and_work_are_about_right(shape, decoder):
     flow = FlowSettings(10, second_order=False)
     stack = build_stack(architecture, flow, streams(1))
     n = sum(p.numel() for p in stack.parameters())
-    assert 0.5 < n_weights(architecture, flow.latent_dim) / n < 2
+    assert 0.5 < n_weights(architecture, flow) / n < 2
     # More than a multiplication per weight of a convolution, for it serves many pixels.
     assert n_conv_multiplications(architecture.convolution) > 5 * sum(
         p.numel() for p in stack.encoder.net.convs.parameters()
@@ -142,21 +141,17 @@ def stack_of(augmenter):
 
 @pytest.mark.parametrize("shape", [(8, 9), (3, 8, 9), (5, 6, 7), (2, 5, 6, 7)], ids=str)
 @pytest.mark.parametrize("decoder", ["direct", "deformation"])
-@pytest.mark.parametrize("n_leapfrog", [0, 2])
-def test_convolutional_networks(decoder, shape, n_leapfrog):
+@pytest.mark.parametrize("metric", ["learned", "posterior"])
+def test_convolutional_networks(decoder, shape, metric):
     X, y = arrays(shape)
-    augmenter = quick(
-        encoder="conv",
-        decoder=decoder,
-        metric=LearnedMetric(n_leapfrog=n_leapfrog),
-        augmentation_factor=2,
-    )
+    augmenter = quick(encoder="conv", decoder=decoder, metric=metric, augmentation_factor=2)
     X_new, _ = augmenter.fit_resample(X, y)
     assert X_new.shape == (48, *shape)
     assert np.isfinite(X_new).all()
     stack = stack_of(augmenter)
     assert isinstance(stack.encoder.net, ConvNet)
-    assert isinstance(stack.metric_network.net, ConvNet)
+    if metric == "learned":
+        assert isinstance(stack.metric_network.net, ConvNet)
     assert isinstance(stack.decoder, ConvDecoder) == (decoder == "direct")
     assert all(np.isfinite(h.train_loss).all() for h in augmenter.history_.values())
 
@@ -178,8 +173,7 @@ def test_which_networks_are_the_default():
     assert isinstance(net(X, y, encoder="mlp"), MLP)
     assert isinstance(net(X, y, decoder="direct"), MLP)
     large, y = arrays((101, 102), n=8)
-    metric = LearnedMetric(n_leapfrog=0)
-    assert isinstance(net(large, y, decoder="direct", metric=metric), ConvNet)
+    assert isinstance(net(large, y, decoder="direct", metric="posterior"), ConvNet)
 
 
 @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
