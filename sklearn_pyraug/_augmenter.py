@@ -134,12 +134,12 @@ class RHVAEAugmenter(
     shared : bool or "auto", default="auto"
         Whether one generator learns from the pairs of all classes, so that small classes borrow
         from others, or each class has its own. ``"auto"``: shared where there is a reference row.
-    sampler : {"auto", "hmc", "posterior", "geodesic", "random_walk", "prior"}, HMC or \
-            RandomWalk, default="auto"
+    sampler : {"auto", "hmc", "independent_mh", "posterior", "geodesic", "random_walk", "prior"}, \
+            HMC, IndependentMH or RandomWalk, default="auto"
         **Drawing.** Where z comes from: Hamiltonian Monte Carlo on the metric's volume (the
-        papers'), the spread of the encoder's posterior about a code, a point of the geodesic
-        between neighbouring codes, a Riemannian random walk, or N(0, I). ``"auto"``:
-        ``"posterior"`` with a reference row, else ``"hmc"``.
+        papers'), a cheaper chain on that of ``metric="posterior"``, the spread of the encoder's
+        posterior about a code, a point of the geodesic between neighbouring codes, a Riemannian
+        random walk, or N(0, I). ``"auto"``: ``"posterior"`` with a reference row, else ``"hmc"``.
     output : {"auto", "mean", "draw", "transfer"} or Transfer, default="auto"
         What a new row is: the mean of p(x | z), a draw from it, or a reference row to which a
         share of what distinguishes two other rows is transferred. ``"auto"``: ``"transfer"`` for

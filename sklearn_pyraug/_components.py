@@ -21,6 +21,7 @@ __all__ = [
     "ComponentParametersMixin",
     "Deformation",
     "ImageShape",
+    "IndependentMH",
     "LearnedMetric",
     "PosteriorMetric",
     "RandomWalk",
@@ -196,6 +197,43 @@ class HMC(BaseEstimator):
         self.n_steps = n_steps
         self.n_leapfrog = n_leapfrog
         self.step_size = step_size
+
+
+class IndependentMH(BaseEstimator):
+    """Draw codes from the volume of the posteriors' metric, by corrected draws from the posteriors.
+
+    Metropolis-Hastings [1]_ with the target √det G(z) of ``metric="posterior"``, and independent
+    proposals: a code and its posterior spread. A draw costs as many evaluations of the metric as
+    there are steps. Value of the parameter `sampler`; the string ``"independent_mh"`` stands for
+    its defaults.
+
+    Parameters
+    ----------
+    n_steps : int, default=4
+        Steps of each chain. ``sampler_info_`` has the share of proposals that were accepted: the
+        smaller it is, the more steps are needed.
+
+    See Also
+    --------
+    HMC : For any metric.
+    PosteriorMetric : The metric that it needs.
+
+    References
+    ----------
+    .. [1] L. Tierney, "Markov Chains for Exploring Posterior Distributions", Annals of
+       Statistics 22(4), 1994, section 2.3.3.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import IndependentMH, RHVAEAugmenter
+    >>> RHVAEAugmenter(metric="posterior", sampler=IndependentMH(n_steps=8)).sampler
+    IndependentMH(n_steps=8)
+    """
+
+    _parameter_constraints: dict = {"n_steps": [_COUNT]}
+
+    def __init__(self, *, n_steps=4):
+        self.n_steps = n_steps
 
 
 class RandomWalk(BaseEstimator):
@@ -437,7 +475,7 @@ class Checkpoint(BaseEstimator):
 # By parameter of the estimators, the strings that stand for a component's defaults.
 COMPONENTS = {
     "metric": {"learned": LearnedMetric, "posterior": PosteriorMetric},
-    "sampler": {"hmc": HMC, "random_walk": RandomWalk},
+    "sampler": {"hmc": HMC, "independent_mh": IndependentMH, "random_walk": RandomWalk},
     "encoder": {"mlp": MLP},
     "decoder": {"residual": Residual, "deformation": Deformation},
     "output": {"transfer": Transfer},

@@ -8,12 +8,14 @@ from typing import NamedTuple
 from skorch.callbacks import Callback
 
 from ._components import (
+    COMPONENTS,
     HMC,
     MLP,
     Checkpoint,
     Columns,
     Deformation,
     ImageShape,
+    IndependentMH,
     LearnedMetric,
     PosteriorMetric,
     RandomWalk,
@@ -74,7 +76,7 @@ PARAMETER_CONSTRAINTS = {
     "latent_dim": [_COUNT, StrOptions({"auto"})],
     "metric": [StrOptions({"auto", *METRICS}), LearnedMetric, PosteriorMetric],
     "shared": ["boolean", StrOptions({"auto"})],
-    "sampler": [StrOptions({"auto", *SAMPLERS}), HMC, RandomWalk],
+    "sampler": [StrOptions({"auto", *SAMPLERS}), HMC, IndependentMH, RandomWalk],
     "output": [StrOptions({"auto", "mean", "draw", "transfer"}), Transfer],
     "min_distance": [_POSITIVE, StrOptions({"auto"}), None],
     "max_epochs": [_COUNT],
@@ -325,13 +327,13 @@ def _sampler(estimator, metric, reference):
         name = {"auto": "posterior" if reference else "hmc"}.get(sampler, sampler)
         sampler = HMC()
     else:
-        name = "hmc" if isinstance(sampler, HMC) else "random_walk"
-    if name in ("geodesic", "random_walk") and isinstance(metric, PosteriorMetric):
+        name = next(n for n, c in COMPONENTS["sampler"].items() if isinstance(sampler, c))
+    if name == "independent_mh" and not isinstance(metric, PosteriorMetric):
         raise ValueError(
-            f"sampler={name!r} follows the learned metric, but metric='posterior'. Use "
-            "metric='learned', or sampler='hmc' or 'posterior'."
+            "sampler='independent_mh' draws from the posterior covariances, but metric='learned'. "
+            "Use metric='posterior', or sampler='hmc'."
         )
-    step_size = sampler.step_size
+    step_size = getattr(sampler, "step_size", None)
     return SamplerSettings(
         name,
         int(sampler.n_steps),

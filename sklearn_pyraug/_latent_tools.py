@@ -264,11 +264,11 @@ class LatentToolsMixin:
         return scores
 
     def log_volume(self, z, label):
-        """Return log √det G⁻¹(z) of the metric of a class.
+        """Return the logarithm of the density from which the metric of a class draws codes.
 
-        The samplers ``"hmc"`` of the learned metric draw from a density in proportion to
-        √det G⁻¹(z) [1]_: it is large near the codes of training rows. With
-        ``metric="posterior"`` G itself is large there, and the value small.
+        With the learned metric it is the volume √det G⁻¹(z) [1]_, with that of the posterior
+        covariances √det G(z) [2]_. Both are large near the codes of training rows, and not
+        normalised.
 
         Parameters
         ----------
@@ -295,6 +295,9 @@ class LatentToolsMixin:
         .. [1] C. Chadebec et al., "Data Augmentation in High Dimensional Low Sample Size Setting
            Using a Geometry-Based Variational Autoencoder", arXiv 2105.00026, 2021, section 4.
 
+        .. [2] C. Chadebec, S. Allassonnière, "A Geometric Perspective on Variational
+           Autoencoders", arXiv 2209.07370, 2022, section 4.5.
+
         Examples
         --------
         >>> from sklearn.datasets import load_iris
@@ -308,7 +311,7 @@ class LatentToolsMixin:
         check_is_fitted(self, "classes_")
         model = self._model(self._class_index(label))
         z = model.tensor(check_codes(z, model.latent_dim))
-        return log_volume(model.member, z).double().numpy()
+        return log_volume(model.member, model.index, z).double().numpy()
 
     @no_data_in_errors()
     def interpolate(self, x0, x1, label, *, n_steps=10, kind="geodesic"):
@@ -316,12 +319,13 @@ class LatentToolsMixin:
 
         The length of a curve z(t) from the one code to the other is
 
-        ∫ (ż(t)ᵀ G(z(t)) ż(t))^½ dt, t from 0 to 1,
+        ∫ (ż(t)ᵀ g(z(t)) ż(t))^½ dt, t from 0 to 1,
 
-        with the class's metric G [1]_. The geodesic is found by minimising the energy
-        ∫ ż(t)ᵀ G(z(t)) ż(t) dt of a curve of 65 points, from the straight line on and from a chain
-        of codes on: the shorter one counts. It is never longer than the straight line, and
-        may be a local minimum.
+        where g is G of the class's learned metric [1]_, and G / det(G)^(2/d) of the metric of
+        posterior covariances: either is small where codes are, so that short curves keep to them.
+        The geodesic is found by minimising the energy ∫ ż(t)ᵀ g(z(t)) ż(t) dt of a curve of 65
+        points, from the straight line on and from a chain of codes on: the shorter one counts. It
+        is never longer than the straight line, and may be a local minimum.
 
         Parameters
         ----------
@@ -384,7 +388,9 @@ class LatentToolsMixin:
         ]
         reference = model.rows(T[0]) if model.has_reference else None
         codes, _ = model.encode(np.concatenate(T), reference)
-        points, length = connect(model.member, codes[:1], codes[1:], int(n_steps), kind)
+        points, length = connect(
+            model.member, model.index, codes[:1], codes[1:], int(n_steps), kind
+        )
         X = self._rows_of(model.decode(points[0], reference), model.index)
         return Interpolation(X, points[0].double().numpy(), float(length[0]))
 

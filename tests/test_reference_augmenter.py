@@ -15,7 +15,7 @@ from torch import nn
 
 from sklearn_pyraug import MLP, Columns, Deformation, LearnedMetric, Residual, Transfer
 from sklearn_pyraug._generation import fit as _parallel
-from sklearn_pyraug.rhvae import SAMPLERS
+from sklearn_pyraug.rhvae import METRICS, SAMPLERS
 
 
 def wide_table(sizes=(12, 9), n_features=80, seed=0):
@@ -349,13 +349,9 @@ REFUSED = {
         {"decoder": "deformation", "sample_shape": (4, 1, 1)},
         r"decoder='deformation' .* sample_shape \(4, 1, 1\)",
     ),
-    "geodesic": (
-        {"sampler": "geodesic", "metric": "posterior"},
-        "sampler='geodesic' follows the learned metric, but metric='posterior'. Use",
-    ),
-    "random walk": (
-        {"sampler": "random_walk", "metric": "posterior", "decoder": "direct"},
-        "sampler='random_walk' follows the learned metric, but metric='posterior'. Use",
+    "chains of the posterior metric": (
+        {"sampler": "independent_mh", "metric": "learned"},
+        "sampler='independent_mh' draws from the posterior covariances, but metric='learned'. Use",
     ),
     "scale": (
         {"output": Transfer(scale=(1.0, 0.5))},
@@ -388,9 +384,8 @@ def test_an_error_leaves_the_last_fit_usable():
 # --- choices -------------------------------------------------------------------------------
 
 
-# The other two follow the learned metric, and are refused with another, see above.
-WAYS = [(s, "learned") for s in SAMPLERS]
-WAYS += [(s, "posterior") for s in SAMPLERS if s not in ("geodesic", "random_walk")]
+# That of independent proposals draws from the posterior covariances, and is refused, see above.
+WAYS = [(s, m) for s in SAMPLERS for m in METRICS if m == "posterior" or s != "independent_mh"]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,6 @@ import copy
 import torch
 
 from .metric.geodesics import Geodesic, chains, geodesic, point_at
-from .metric.learned import Metric, local_metric
-from .metric.posterior import local_posterior, posterior_log_volume
 
 __all__ = [
     "code_references",
@@ -175,29 +173,25 @@ def decode_codes(member, z, r=None, *, device="cpu"):
 
 
 @torch.no_grad()
-def log_volume(member, z):
-    """Return log √det G⁻¹(z), shape (n,).
+def log_volume(member, label, z):
+    """Return the logarithm of the density that a label's metric has at z, shape (n,).
+
+    log √det G⁻¹(z) of the learned metric and log √det G(z) of the posteriors'.
 
     Parameters
     ----------
     member : Generator or ReferenceGenerator
         Of one member.
+    label : int
     z : Tensor of shape (n, d)
     """
-    metric, parts = member.latent.metric, []
-    for part in z.split(_CHUNK):
-        if isinstance(metric, Metric):
-            parts.append(0.5 * local_metric(part[None], metric).log_det_inv[0])
-        else:
-            parts.append(-posterior_log_volume(local_posterior(part[None], metric))[0])
-    return torch.cat(parts)
+    metric = member.latent_of(label).metric
+    return torch.cat([metric.at(part[None]).log_density()[0] for part in z.split(_CHUNK)])
 
 
 def _shortest(z0, z1, metric):
     """Return the shorter of two curves: from the straight line on, and from a chain of codes on."""
     curves = geodesic(z0[None], z1[None], metric, _N_POINTS, _N_ITER)
-    if not isinstance(metric, Metric):
-        return curves
     start = chains(z0, z1, metric, _N_START).unsqueeze(0)
     chained = geodesic(z0[None], z1[None], metric, _N_POINTS, _N_ITER, start)
     shorter = chained.length < curves.length
@@ -209,13 +203,15 @@ def _shortest(z0, z1, metric):
     )
 
 
-def connect(member, z0, z1, n_points, kind):
+def connect(member, label, z0, z1, n_points, kind):
     """Connect pairs of codes, by geodesics or by straight lines.
 
     Parameters
     ----------
     member : Generator or ReferenceGenerator
         Of one member.
+    label : int
+        Whose metric measures the curves.
     z0, z1 : Tensor of shape (n_pairs, d)
     n_points : int
         Points wanted, both ends included.
@@ -226,14 +222,9 @@ def connect(member, z0, z1, n_points, kind):
     points : Tensor of shape (n_pairs, n_points, d)
         At equal distances: as the metric measures them on a geodesic, Euclidean on a line.
     length : Tensor of shape (n_pairs,)
-        Of the curves, ∫ (ż(t)ᵀ G(z(t)) ż(t))^½ dt, see :mod:`.geodesics`.
+        Of the curves, ∫ (ż(t)ᵀ g(z(t)) ż(t))^½ dt, see :mod:`.geodesics`.
     """
-    metric = member.latent.metric
-    if not isinstance(metric, Metric):
-
-        def metric(z, posterior_metric=metric):
-            return torch.diag_embed(local_posterior(z, posterior_metric).g.reciprocal())
-
+    metric = member.latent_of(label).metric
     share = torch.linspace(0.0, 1.0, n_points, dtype=z0.dtype)
     if kind == "linear":
         # The very line that a geodesic is not longer than.

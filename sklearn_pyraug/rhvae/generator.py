@@ -61,6 +61,10 @@ class Generator(NamedTuple):
         """Return the reference rows of given codes: None."""
         return None
 
+    def latent_of(self, label):
+        """Return the codes and the metric of a class of a single member."""
+        return self.latent
+
     def member(self, position, dtype=torch.float64):
         """Return the generator of one member alone, see :func:`.coding.member_of`."""
         return member_of(self, position, dtype)
@@ -148,7 +152,7 @@ def exact_latent(stack, rows, max_centroids, generators, weights=None):
     generators : sequence of torch.Generator
         CPU streams for the thinning.
     weights : list of Tensor of float64, each of shape (n_k,), or None
-        Weights of the rows, for the thinning.
+        Weights of the rows, for the thinning and for their shares in ``"posterior"``.
 
     Returns
     -------
@@ -185,7 +189,11 @@ def exact_latent(stack, rows, max_centroids, generators, weights=None):
     mask = chosen(torch.ones_like(c[..., 0]))
     posterior = Posterior(chosen(c), chosen(log_var))
     L = chosen(torch.cat(factors, 1)) if factors else None
-    return make_latent(posterior, L, mask, stack), origins
+    share = None
+    if weights is not None:
+        own = [w[o] for w, o in zip(weights, origins, strict=True)]
+        share = torch.nn.utils.rnn.pad_sequence(own, batch_first=True)
+    return make_latent(posterior, L, mask, stack, share), origins
 
 
 def train_generator(data, settings, streams, *, device="cpu", description="RHVAE", store=None):

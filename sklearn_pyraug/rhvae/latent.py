@@ -13,6 +13,7 @@ from .metric.scales import auto_regularization, auto_temperature, metric_scale
 from .samplers import (
     sample_geodesic,
     sample_hmc,
+    sample_independent_mh,
     sample_posterior,
     sample_prior,
     sample_random_walk,
@@ -23,7 +24,7 @@ __all__ = ["METRICS", "SAMPLERS", "Latent", "SamplerSettings", "make_latent", "s
 # Draws per class that are worked on at once.
 _CHUNK = 2048
 
-SAMPLERS = ("hmc", "posterior", "geodesic", "random_walk", "prior")
+SAMPLERS = ("hmc", "independent_mh", "posterior", "geodesic", "random_walk", "prior")
 METRICS = ("learned", "posterior")
 
 
@@ -53,7 +54,8 @@ class SamplerSettings(NamedTuple):
 
     Attributes
     ----------
-    sampler : {"hmc", "posterior", "geodesic", "random_walk", "prior"}
+    sampler : {"hmc", "independent_mh", "posterior", "geodesic", "random_walk", "prior"}
+        ``"independent_mh"`` is for the metric of posterior covariances alone.
     n_steps : int
         Steps of each chain, adaptation included.
     n_leapfrog : int
@@ -124,30 +126,26 @@ def sample_latent(latent, start, generators, settings):
     -------
     z : list of Tensor, each of shape (n_k, d)
     start : list of Tensor of int64, each of shape (n_k,)
-        The centroids that the draws belong to: those at which they started.
+        The centroids that the draws belong to: those at which they started, and of
+        ``"independent_mh"`` those from which they were proposed at last.
     info : dict of str to Tensor of shape (K,)
         ``acceptance_rate``, ``divergence_rate`` and ``step_size``; of ``"hmc"``
-        ``energy_error``, and of ``"hmc"`` and ``"random_walk"`` ``autocorrelation`` of shape
-        (K, n_lags + 1). The last is that of chains of the first chunk; what is not known of a
-        member, as it draws nothing, is not a number.
-
-    Raises
-    ------
-    ValueError
-        If the sampler needs the learned metric and the metric is another.
+        ``energy_error``, and of ``"hmc"``, ``"independent_mh"`` and ``"random_walk"``
+        ``autocorrelation`` of shape (K, n_lags + 1). The last is that of chains of the first
+        chunk; what is not known of a member, as it draws nothing, is not a number.
     """
-    z, infos = [[] for _ in start], []
+    z, own, infos = [[] for _ in start], [[] for _ in start], []
     # A class that has run out of starts draws nothing more: what it draws depends on its own
     # count, not on how many chunks another class needs.
     for first in range(0, max(1, *map(len, start)), _CHUNK):
-        drawn, info = _sample_chunk(
-            latent, [s[first : first + _CHUNK] for s in start], generators, settings
-        )
+        chunk = [s[first : first + _CHUNK] for s in start]
+        drawn, *ends, info = _sample_chunk(latent, chunk, generators, settings)
         infos.append(info)
-        for parts, new in zip(z, drawn, strict=True):
-            parts.append(new)
+        for k, (new, at) in enumerate(zip(drawn, ends[0] if ends else chunk, strict=True)):
+            z[k].append(new)
+            own[k].append(at)
     counts = torch.tensor([[float(len(new)) for new in parts] for parts in z])
-    return [torch.cat(parts) for parts in z], list(start), _merge(infos, counts)
+    return [torch.cat(v) for v in z], [torch.cat(v) for v in own], _merge(infos, counts)
 
 
 def _merge(infos, counts):
@@ -184,11 +182,6 @@ def _merge(infos, counts):
 
 def _sample_chunk(latent, start, generators, settings):
     name = settings.sampler
-    if name in ("geodesic", "random_walk") and not isinstance(latent.metric, Metric):
-        raise ValueError(
-            f"sampler={name!r} follows the learned metric, but metric='posterior'. "
-            "Use metric='learned', or sampler='hmc' or 'posterior'."
-        )
     if name == "hmc":
         return sample_hmc(
             latent.metric,
@@ -198,6 +191,8 @@ def _sample_chunk(latent, start, generators, settings):
             n_leapfrog=settings.n_leapfrog,
             step_size=settings.step_size,
         )
+    if name == "independent_mh":
+        return sample_independent_mh(latent.metric, start, generators, n_steps=settings.n_steps)
     if name == "posterior":
         return sample_posterior(latent.c, latent.log_var, start, generators)
     if name == "geodesic":

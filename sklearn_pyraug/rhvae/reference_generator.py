@@ -119,6 +119,10 @@ class ReferenceGenerator(NamedTuple):
         """
         return self.references[0][code_references(self, label, z)]
 
+    def latent_of(self, label):
+        """Return the codes and the metric of a class of a single member."""
+        return self.latent
+
     def member(self, position, dtype=torch.float64):
         """Return the generator of one member alone, see :func:`.coding.member_of`."""
         own = member_of(self, position, dtype)

@@ -1,20 +1,18 @@
-"""Geodesics of the learned metric between two points, by minimising a curve's energy.
+"""Geodesics of a metric between two points, by minimising a curve's energy.
 
 A curve through the points x₀ = z₀, x₁, …, x_S = z₁ has the energy
 
-E = S Σₛ δₛᵀ G(mₛ) δₛ,  δₛ = xₛ₊₁ − xₛ,  mₛ = (xₛ + xₛ₊₁) / 2,
+E = S Σₛ δₛᵀ g(mₛ) δₛ,  δₛ = xₛ₊₁ − xₛ,  mₛ = (xₛ + xₛ₊₁) / 2,
 
-which is at least the square of its length Σₛ (δₛᵀ G(mₛ) δₛ)^½, and equal to it where the
+which is at least the square of its length Σₛ (δₛᵀ g(mₛ) δₛ)^½, and equal to it where the
 segments are equally long: the curves of least energy are geodesics at constant speed. With
-uₛ = G(mₛ) δₛ the energy's gradient by δₛ is 2 S uₛ and, as G = (Σᵢ Mᵢ wᵢ + λI)⁻¹, that by mₛ is
-(2 S / T²) Σᵢ wᵢ (uₛᵀ Mᵢ uₛ)(mₛ − cᵢ).
+uₛ = g(mₛ) δₛ the energy's gradient by δₛ is 2 S uₛ and, with u held fixed, that by mₛ is
+−S ∂(uₛᵀ g⁻¹(mₛ) uₛ).
 
-Any other metric may be given as a callable z -> G⁻¹(z), whose derivative autograd takes: with u
-held fixed, the gradient by mₛ is −S ∂(uₛᵀ G⁻¹(mₛ) uₛ).
-
-The gradient is preconditioned by the energy's second derivative at fixed G, a chain of
+The gradient is preconditioned by the energy's second derivative at fixed g, a chain of
 matrix springs. Its inverse takes no factorisation along the chain, but two cumulative sums
-over the springs' compliances, which are the G⁻¹(mₛ) themselves.
+over the springs' compliances, which are the g⁻¹(mₛ) themselves. The tensor g of a metric, its
+inverse and derivative: :mod:`.metric`.
 
 Shapes: K classes, P pairs per class, n points on a curve, S = n − 1 segments, N centroids per
 class, d latent dimensions.
@@ -25,8 +23,6 @@ from typing import NamedTuple
 import torch
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
-
-from .learned import Metric, apply, centroid_weights, inverse_metric, outer, pull
 
 __all__ = [
     "Geodesic",
@@ -77,63 +73,44 @@ class _Springs(NamedTuple):
 
     Attributes
     ----------
-    mid, u : Tensor of shape (n_classes, n_pairs * n_segments, latent_dim)
-        mₛ and uₛ.
-    w : Tensor of shape (n_classes, n_pairs * n_segments, n_centroids), or None
-        wᵢ(mₛ); None where the metric is a callable.
-    G_inv : Tensor of shape (n_classes, n_pairs, n_segments, latent_dim, latent_dim)
-        G⁻¹(mₛ).
+    local : LearnedPoint, PosteriorPoint or the like
+        The metric at mₛ, points of shape (n_classes, n_pairs * n_segments, latent_dim).
+    u : Tensor of shape (n_classes, n_pairs * n_segments, latent_dim)
+        uₛ.
     square : Tensor of shape (n_classes, n_pairs, n_segments)
-        δₛᵀ G(mₛ) δₛ; not a number where G⁻¹ could not be factorised.
+        δₛᵀ g(mₛ) δₛ; not a number where g⁻¹ could not be factorised.
     """
 
-    mid: torch.Tensor
+    local: NamedTuple
     u: torch.Tensor
-    w: torch.Tensor
-    G_inv: torch.Tensor
     square: torch.Tensor
+
+    @property
+    def compliance(self):
+        """g⁻¹(mₛ), of shape (n_classes, n_pairs, n_segments, latent_dim, latent_dim)."""
+        return self.local.inverse().unflatten(1, self.square.shape[1:])
 
 
 def _springs(points, metric):
     delta = (points[:, :, 1:] - points[:, :, :-1]).flatten(1, 2)
     mid = (0.5 * (points[:, :, 1:] + points[:, :, :-1])).flatten(1, 2)
-    if isinstance(metric, Metric):
-        w = centroid_weights(mid, metric)
-        G_inv = inverse_metric(mid, metric, w)
-    else:
-        w, G_inv = None, metric(mid)
-    factor, failure = torch.linalg.cholesky_ex(G_inv)
-    u = torch.cholesky_solve(delta.unsqueeze(-1), factor).squeeze(-1)
-    square = torch.where(failure == 0, (u * delta).sum(-1), torch.nan)
+    local = metric.at(mid)
+    u = local.lower(delta)
     shape = (points.shape[1], points.shape[2] - 1)
-    return _Springs(mid, u, w, G_inv.unflatten(1, shape), square.unflatten(1, shape))
+    return _Springs(local, u, (u * delta).sum(-1).unflatten(1, shape))
 
 
 def _energy(springs):
     return springs.square.shape[-1] * springs.square.sum(-1)
 
 
-def _gradient(springs, metric):
-    n_pairs, n_segments = springs.square.shape[1:]
-    by_delta = 2.0 * n_segments * springs.u
-    if isinstance(metric, Metric):
-        strain = springs.w * torch.bmm(outer(springs.u, springs.u), metric.M.mT)
-        by_mid = -2.0 * n_segments * pull(springs.mid, strain, metric)[0]
-    else:
-        by_mid = -n_segments * _callable_gradient(springs, metric)
-    shape = (n_pairs, n_segments)
+def _gradient(springs):
+    shape = springs.square.shape[1:]
+    by_delta = 2.0 * shape[1] * springs.u
+    by_mid = -shape[1] * springs.local.form_gradient(springs.u)
     left = (0.5 * by_mid + by_delta).unflatten(1, shape)
     right = (0.5 * by_mid - by_delta).unflatten(1, shape)
     return left[:, :, :-1] + right[:, :, 1:]
-
-
-@torch.enable_grad()
-def _callable_gradient(springs, metric):
-    """Return the gradient by m of uᵀ G⁻¹(m) u, of the shape of m, where G⁻¹ is a callable."""
-    mid = springs.mid.detach().requires_grad_()
-    form = (springs.u.detach() * apply(metric(mid), springs.u.detach())).sum()
-    # A constant metric does not depend on m at all.
-    return torch.autograd.grad(form, mid)[0] if form.requires_grad else torch.zeros_like(mid)
 
 
 def curve_energy(points, metric):
@@ -142,7 +119,7 @@ def curve_energy(points, metric):
     Parameters
     ----------
     points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
-    metric : Metric or callable
+    metric : Metric or PosteriorMetric
     """
     return _energy(_springs(points, metric))
 
@@ -153,13 +130,13 @@ def energy_gradient(points, metric):
     Parameters
     ----------
     points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
-    metric : Metric or callable
+    metric : Metric or PosteriorMetric
 
     Returns
     -------
     gradient : Tensor of shape (n_classes, n_pairs, n_points - 2, latent_dim)
     """
-    return _gradient(_springs(points, metric), metric)
+    return _gradient(_springs(points, metric))
 
 
 def curve_lengths(points, metric):
@@ -168,7 +145,7 @@ def curve_lengths(points, metric):
     Parameters
     ----------
     points : Tensor of shape (n_classes, n_pairs, n_points, latent_dim)
-    metric : Metric or callable
+    metric : Metric or PosteriorMetric
 
     Returns
     -------
@@ -231,27 +208,27 @@ def _evenly(curves, metric, n_points):
     return points
 
 
-def _precondition(gradient, G_inv):
-    """Return (second derivative of E at fixed G)⁻¹ gradient, for the inner points.
+def _precondition(gradient, compliance):
+    """Return (second derivative of E at fixed g)⁻¹ gradient, for the inner points.
 
-    The force fₛ of a spring is its extension's G(mₛ)-multiple; at an inner point the forces
-    differ by the gradient, and the extensions G⁻¹(mₛ) fₛ sum up to nothing.
+    The force fₛ of a spring is its extension's g(mₛ)-multiple; at an inner point the forces
+    differ by the gradient, and the extensions g⁻¹(mₛ) fₛ sum up to nothing.
     """
-    n_segments = G_inv.shape[2]
+    n_segments = compliance.shape[2]
     jumps = torch.nn.functional.pad(gradient, (0, 0, 1, 0)).cumsum(2) / (2.0 * n_segments)
-    total = torch.linalg.cholesky_ex(G_inv.sum(2))[0]
-    load = torch.matmul(G_inv, jumps.unsqueeze(-1)).sum(2)
+    total = torch.linalg.cholesky_ex(compliance.sum(2))[0]
+    load = torch.matmul(compliance, jumps.unsqueeze(-1)).sum(2)
     force = torch.cholesky_solve(load, total).squeeze(-1).unsqueeze(2) - jumps
-    return torch.matmul(G_inv, force.unsqueeze(-1)).squeeze(-1).cumsum(2)[:, :, :-1]
+    return torch.matmul(compliance, force.unsqueeze(-1)).squeeze(-1).cumsum(2)[:, :, :-1]
 
 
 def _descend(points, metric, n_iter):
     """Lower the energy of curves by preconditioned gradient steps; never raises it."""
     springs = _springs(points, metric)
-    energy, gradient, G_inv = _energy(springs), _gradient(springs, metric), springs.G_inv
+    energy, gradient, compliance = _energy(springs), _gradient(springs), springs.compliance
     step = torch.ones_like(energy)
     for _ in range(n_iter):
-        direction = _precondition(gradient, G_inv)
+        direction = _precondition(gradient, compliance)
         trial = points.clone()
         trial[:, :, 1:-1] -= step[..., None, None] * direction
         springs = _springs(trial, metric)
@@ -262,8 +239,8 @@ def _descend(points, metric, n_iter):
         pick = better[..., None, None]
         points = torch.where(pick, trial, points)
         energy = torch.where(better, trial_energy, energy)
-        gradient = torch.where(pick, _gradient(springs, metric), gradient)
-        G_inv = torch.where(pick.unsqueeze(-1), springs.G_inv, G_inv)
+        gradient = torch.where(pick, _gradient(springs), gradient)
+        compliance = torch.where(pick.unsqueeze(-1), springs.compliance, compliance)
         step = torch.where(better, (_GROW * step).clamp_max(1.0), _SHRINK * step)
     return points, energy
 
@@ -295,9 +272,7 @@ def geodesic(z0, z1, metric, n_points=17, n_iter=20, start=None):
     Parameters
     ----------
     z0, z1 : Tensor of shape (n_classes, n_pairs, latent_dim)
-    metric : Metric or callable
-        A callable maps points of shape (n_classes, n_points, latent_dim) to G⁻¹ there, of shape
-        (n_classes, n_points, latent_dim, latent_dim).
+    metric : Metric or PosteriorMetric
     n_points : int, default=17
         Points on a curve, both ends included; at least 2.
     n_iter : int, default=20
@@ -311,8 +286,7 @@ def geodesic(z0, z1, metric, n_points=17, n_iter=20, start=None):
         that are not numbers.
     """
     n_classes, _, d = z0.shape
-    width = max(metric.c.shape[1], d * d) if isinstance(metric, Metric) else d * d
-    per_pair = n_classes * _FINE * (n_points - 1) * width
+    per_pair = n_classes * _FINE * (n_points - 1) * max(metric.c.shape[1], d * d)
     size = max(1, _CHUNK // per_pair)
     ends = z0.split(size, 1), z1.split(size, 1)
     starts = [None] * len(ends[0]) if start is None else start.split(size, 1)
@@ -333,7 +307,7 @@ def chains(z0, z1, metric, n_points):
     Parameters
     ----------
     z0, z1 : Tensor of shape (n_pairs, latent_dim)
-    metric : Metric
+    metric : Metric or PosteriorMetric
         Of one class.
     n_points : int
         Points of a chain, at equal Euclidean distances.

@@ -15,15 +15,17 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import threshold
 
+from .scales import inside_support
+
 __all__ = [
     "Kick",
+    "LearnedPoint",
     "LocalMetric",
     "Metric",
     "apply",
     "centroid_weights",
     "inverse_metric",
     "local_metric",
-    "log_volume_gradient",
     "make_metric",
     "outer",
     "potential_gradient",
@@ -71,6 +73,74 @@ class Metric(NamedTuple):
     lam: float
     slope: torch.Tensor
     offset: torch.Tensor
+
+    @property
+    def scale(self):
+        """The length on which the density changes, T."""
+        return self.T
+
+    def at(self, z):
+        """Return the :class:`LearnedPoint` of z of shape (n_classes, n_points, latent_dim)."""
+        w = centroid_weights(z, self)
+        G_inv = inverse_metric(z, self, w)
+        return LearnedPoint(self, z, w, G_inv, *torch.linalg.cholesky_ex(G_inv))
+
+
+class LearnedPoint(NamedTuple):
+    """The learned metric at points z, as samplers and curves ask for it; see :mod:`.metric`.
+
+    The density is √det G⁻¹(z), and curves are measured by G(z).
+
+    Attributes
+    ----------
+    metric : Metric
+    z : Tensor of shape (n_classes, n_points, latent_dim)
+    w : Tensor of shape (n_classes, n_points, n_centroids)
+        Weights wᵢ(z).
+    G_inv, L : Tensor of shape (n_classes, n_points, latent_dim, latent_dim)
+        Inverse metric and its Cholesky factor.
+    failure : Tensor of int, shape (n_classes, n_points)
+        Not 0 where G⁻¹ could not be factorised (a non-finite z).
+    """
+
+    metric: Metric
+    z: torch.Tensor
+    w: torch.Tensor
+    G_inv: torch.Tensor
+    L: torch.Tensor
+    failure: torch.Tensor
+
+    def log_density(self):
+        """Return log √det G⁻¹(z), not a number where G⁻¹ cannot be factorised."""
+        volume = self.L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return torch.where(self.failure == 0, volume, torch.nan)
+
+    def log_target(self):
+        """Return log √det G⁻¹(z), −∞ outside of the support."""
+        return torch.where(inside_support(self.w), self.log_density(), -torch.inf)
+
+    def gradient(self):
+        """Return the gradient of log √det G⁻¹(z): −(1/T²) Σᵢ wᵢ tr(G Mᵢ) (z − cᵢ)."""
+        trace = torch.bmm(torch.cholesky_inverse(self.L).flatten(2), self.metric.M.mT)
+        return pull(self.z, self.w * trace, self.metric)[0]
+
+    def factor(self):
+        """Return the Cholesky factor L of G⁻¹(z) and log det L."""
+        return self.L, self.log_density()
+
+    def inverse(self):
+        """Return G⁻¹(z)."""
+        return self.G_inv
+
+    def lower(self, v):
+        """Return G(z) v, not a number where G⁻¹ cannot be factorised."""
+        u = torch.cholesky_solve(v.unsqueeze(-1), self.L).squeeze(-1)
+        return torch.where((self.failure == 0).unsqueeze(-1), u, torch.nan)
+
+    def form_gradient(self, u):
+        """Return the gradient of uᵀ G⁻¹(z) u: −(2/T²) Σᵢ wᵢ (uᵀ Mᵢ u) (z − cᵢ)."""
+        strain = self.w * torch.bmm(outer(u, u), self.metric.M.mT)
+        return 2.0 * pull(self.z, strain, self.metric)[0]
 
 
 class LocalMetric(NamedTuple):
@@ -177,15 +247,13 @@ def outer(a, b):
     return (a.unsqueeze(-1) * b.unsqueeze(-2)).flatten(-2)
 
 
-def local_metric(z, metric, with_log_det=True):
+def local_metric(z, metric):
     """Evaluate the metric at z through one Cholesky factorisation.
 
     Parameters
     ----------
     z : Tensor of shape (n_classes, n_points, latent_dim)
     metric : Metric
-    with_log_det : bool, default=True
-        False leaves `log_det_inv` out (None).
 
     Returns
     -------
@@ -196,11 +264,9 @@ def local_metric(z, metric, with_log_det=True):
     w = centroid_weights(z, metric)
     G_inv = inverse_metric(z, metric, w)
     factor, info = torch.linalg.cholesky_ex(G_inv)
-    log_det_inv = None
-    if with_log_det:
-        log_det_inv = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        # A failed factorisation (non-finite G⁻¹) must not pass for a number.
-        log_det_inv = torch.where(info == 0, log_det_inv, torch.nan)
+    log_det_inv = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    # A failed factorisation (non-finite G⁻¹) must not pass for a number.
+    log_det_inv = torch.where(info == 0, log_det_inv, torch.nan)
     eye = _identity(z.shape[-1], z.dtype, z.device)
     # RC = I takes half the time of CR = I.
     R = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False, left=False)
@@ -240,11 +306,3 @@ def potential_gradient(z, rho, local, metric):
     u = local.w * excess
     gradient, slope_total = pull(z, u, metric)
     return gradient, Kick(z, rho, excess, u, slope_total)
-
-
-def log_volume_gradient(z, local, metric):
-    """Gradient by z of log √det G⁻¹(z), shape (n_classes, n_points, latent_dim).
-
-    −(1/T²) Σᵢ wᵢ tr(G Mᵢ) (z − cᵢ)
-    """
-    return pull(z, local.w * local.trace, metric)[0]

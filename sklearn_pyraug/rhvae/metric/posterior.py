@@ -24,16 +24,11 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import threshold
 
-__all__ = [
-    "LocalPosterior",
-    "PosteriorMetric",
-    "local_posterior",
-    "make_posterior_metric",
-    "posterior_log_volume",
-    "posterior_log_volume_gradient",
-]
+from .scales import inside_support
 
-# As in geometry: smaller weights are set to 0, because subnormal numbers are slow.
+__all__ = ["PosteriorMetric", "PosteriorPoint", "make_posterior_metric"]
+
+# As in the learned metric: smaller weights are set to 0, because subnormal numbers are slow.
 _MIN_LOG_WEIGHT = -60.0
 _MIN_WEIGHT = 1.001 * math.exp(_MIN_LOG_WEIGHT)
 
@@ -70,20 +65,96 @@ class PosteriorMetric(NamedTuple):
     slope: torch.Tensor
     offset: torch.Tensor
 
+    @property
+    def mask(self):
+        """1 for a code that takes part, 0 for another; shape (n_classes, n_centroids)."""
+        return (self.share > 0.0).to(self.share)
 
-class LocalPosterior(NamedTuple):
-    """What the metric is at points z.
+    @property
+    def scale(self):
+        """The length on which the density changes: ρ typical deviations, in the narrowest axis."""
+        deviation = torch.where(self.share.unsqueeze(-1) > 0.0, self.precision.rsqrt(), torch.nan)
+        return self.rho * deviation.nanmean(1, keepdim=True).amin(-1, keepdim=True)
+
+    def at(self, z):
+        """Return the :class:`PosteriorPoint` of z of shape (n_classes, n_points, latent_dim)."""
+        log_w = torch.baddbmm(self.offset, torch.cat([2.0 * z, z.square()], -1), self.slope.mT)
+        # Rounding may lift a weight beside its centroid above 1 where the precision is high.
+        w = threshold(log_w.clamp(_MIN_LOG_WEIGHT, 0.0).exp(), _MIN_WEIGHT, 0.0)
+        return PosteriorPoint(self, z, w, torch.bmm(w, self.M) + self.lam)
+
+
+class PosteriorPoint(NamedTuple):
+    """The metric at points z, as samplers and curves ask for it; see :mod:`.metric`.
+
+    The density is √det G(z). Curves are measured by g = G / det(G)^(2/d): a step counts in the
+    posterior standard deviations that it takes, and the more the thinner the codes are, as
+    √det g = 1 / √det G. (G itself is small far from all codes: its shortest curves avoid them.)
 
     Attributes
     ----------
+    metric : PosteriorMetric
+    z : Tensor of shape (n_classes, n_points, latent_dim)
     w : Tensor of shape (n_classes, n_points, n_centroids)
         Weights wᵢ(z).
-    g : Tensor of shape (n_classes, n_points, latent_dim)
+    G : Tensor of shape (n_classes, n_points, latent_dim)
         The diagonal of G(z).
     """
 
+    metric: PosteriorMetric
+    z: torch.Tensor
     w: torch.Tensor
-    g: torch.Tensor
+    G: torch.Tensor
+
+    def log_density(self):
+        """Return log √det G(z), not finite where z is not."""
+        return 0.5 * self.G.log().sum(-1)
+
+    def log_target(self):
+        """Return log √det G(z), −∞ outside of the support."""
+        return torch.where(inside_support(self.w), self.log_density(), -torch.inf)
+
+    def log_excess(self):
+        """Return log √det G(z) − log Σᵢ pᵢ N(z; cᵢ, Σᵢ), but for a constant; −∞ off the support.
+
+        It is the same everywhere where codes lie far apart, ρ = √d and λ is small.
+        """
+        share, precision, rho = self.metric.share, self.metric.precision, self.metric.rho
+        log_peak = share.log() + 0.5 * precision.log().sum(-1)
+        log_mixture = log_peak.unsqueeze(1) + 0.5 * rho.square() * self.w.log()
+        return self.log_target() - log_mixture.logsumexp(-1)
+
+    def gradient(self):
+        """Return the gradient: −(1/ρ²) Σᵢ wᵢ tr(G⁻¹ aᵢ Σᵢ⁻¹) Σᵢ⁻¹ (z − cᵢ)."""
+        return self._pull(0.5 / self.G)
+
+    def factor(self):
+        """Return the Cholesky factor L of G⁻¹(z) and log det L."""
+        return torch.diag_embed(self.G.rsqrt()), -self.log_density()
+
+    def inverse(self):
+        """Return g⁻¹(z) = det(G)^(2/d) G⁻¹."""
+        return torch.diag_embed(self._inverse())
+
+    def lower(self, v):
+        """Return g(z) v."""
+        return v / self._inverse()
+
+    def form_gradient(self, u):
+        """Return the gradient of uᵀ g⁻¹(z) u."""
+        parts = u.square() * self._inverse()
+        return self._pull((parts.mean(-1, keepdim=True) * 2.0 - parts) / self.G)
+
+    def _inverse(self):
+        # The square of the geometric mean of G's diagonal, in logarithms.
+        log_G = self.G.log()
+        return torch.exp(2.0 * log_G.mean(-1, keepdim=True) - log_G)
+
+    def _pull(self, v):
+        """Return Σₐ vₐ ∇Gₐ(z), with v of the shape of z."""
+        u = self.w * torch.bmm(v, self.metric.M.mT)
+        pull, stiffness = torch.bmm(u, self.metric.slope).chunk(2, -1)
+        return 2.0 * (pull + stiffness * self.z)
 
 
 def make_posterior_metric(mu, log_var, mask, lam, share=None, rho=None):
@@ -120,41 +191,3 @@ def make_posterior_metric(mu, log_var, mask, lam, share=None, rho=None):
     slope = torch.cat([scaled * mu, -scaled], -1)
     offset = torch.where(share > 0.0, -(scaled * mu.square()).sum(-1), -torch.inf)
     return PosteriorMetric(mu, precision, share, rho, lam, M, slope, offset.unsqueeze(1))
-
-
-def local_posterior(z, metric):
-    """Evaluate the metric at z of shape (n_classes, n_points, latent_dim).
-
-    Returns
-    -------
-    local : LocalPosterior
-    """
-    log_w = torch.baddbmm(metric.offset, torch.cat([2.0 * z, z.square()], -1), metric.slope.mT)
-    # Rounding may lift a weight beside its centroid above 1 where the precision is high.
-    w = threshold(log_w.clamp(_MIN_LOG_WEIGHT, 0.0).exp(), _MIN_WEIGHT, 0.0)
-    return LocalPosterior(w, torch.bmm(w, metric.M) + metric.lam)
-
-
-def posterior_log_volume(local):
-    """Return log √det G(z) = ½ Σₐ log gₐ(z), shape (n_classes, n_points).
-
-    It is not finite where z is not: the caller treats the point as one of infinite energy.
-    """
-    return 0.5 * local.g.log().sum(-1)
-
-
-def posterior_log_volume_gradient(z, local, metric):
-    """Gradient by z of log √det G(z), shape (n_classes, n_points, latent_dim).
-
-    −(1/ρ²) Σᵢ wᵢ tr(G⁻¹ aᵢ Σᵢ⁻¹) Σᵢ⁻¹ (z − cᵢ)
-
-    Parameters
-    ----------
-    z : Tensor of shape (n_classes, n_points, latent_dim)
-    local : LocalPosterior
-        The metric at z.
-    metric : PosteriorMetric
-    """
-    u = local.w * torch.bmm(local.g.reciprocal(), metric.M.mT)
-    pull, stiffness = torch.bmm(u, metric.slope).chunk(2, -1)
-    return pull + stiffness * z

@@ -12,6 +12,7 @@ __all__ = [
     "auto_regularization",
     "auto_temperature",
     "distinct_distances",
+    "inside_support",
     "metric_scale",
 ]
 
@@ -21,6 +22,15 @@ REACH = 4.0
 # Codes nearer to each other than this share of the class's diameter are one code: two equal
 # rows may differ in the last bits of their codes.
 _COINCIDENT = 1e-5
+
+
+def inside_support(w):
+    """Return where a centroid is near enough, by its weight; shape (n_classes, n_points).
+
+    `w` has the shape (n_classes, n_points, n_centroids); at a point that is not finite the
+    weights are not numbers, and it is outside.
+    """
+    return w.amax(-1) > math.exp(-(REACH**2))
 
 
 def distinct_distances(c, mask):

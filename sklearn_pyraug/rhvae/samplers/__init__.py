@@ -4,14 +4,13 @@ from .geodesic import sample_geodesic
 from .hmc import (
     HMCInfo,
     HMCState,
-    Target,
     hmc_init,
     hmc_step,
     metric_log_density,
-    metric_target,
     n_adaptation_steps,
     sample_hmc,
 )
+from .independent_mh import sample_independent_mh
 from .posterior import sample_posterior
 from .prior import sample_prior
 from .random_walk import WalkInfo, WalkState, sample_random_walk, walk_point, walk_step
@@ -19,16 +18,15 @@ from .random_walk import WalkInfo, WalkState, sample_random_walk, walk_point, wa
 __all__ = [
     "HMCInfo",
     "HMCState",
-    "Target",
     "WalkInfo",
     "WalkState",
     "hmc_init",
     "hmc_step",
     "metric_log_density",
-    "metric_target",
     "n_adaptation_steps",
     "sample_geodesic",
     "sample_hmc",
+    "sample_independent_mh",
     "sample_posterior",
     "sample_prior",
     "sample_random_walk",

@@ -1,7 +1,7 @@
 """Points on the geodesics between neighbouring codes.
 
-Chadebec and Allassonnière (arXiv 2103.13751) sample along geodesic paths in the latent space
-of the learned metric. Here the paths are those between a row's code and its nearest other
+Chadebec and Allassonnière (arXiv 2103.13751) sample along geodesic paths in the latent space.
+Here the paths are those between a row's code and its nearest other
 codes: what SMOTE does on straight lines between rows, along the curves that stay where the
 metric has seen data.
 """
@@ -51,9 +51,7 @@ def sample_geodesic(metric, start, generators, *, n_neighbors=5, n_points=17, n_
 
     Parameters
     ----------
-    metric : Metric
-        The learned metric. (Geodesics of the metric of the posterior covariances, which is
-        large at the codes, would avoid them.)
+    metric : Metric or PosteriorMetric
     start : sequence of Tensor of int64, each of shape (n_chains_k,)
         For every class the indices i of the centroids.
     generators : sequence of torch.Generator

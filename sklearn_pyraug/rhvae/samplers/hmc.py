@@ -10,35 +10,23 @@ deviations wide), beyond which the energy counts as infinite.
 Shapes: K classes, C chains per class, N centroids per class, d latent dimensions.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from ..metric.learned import local_metric, log_volume_gradient
-from ..metric.posterior import (
-    PosteriorMetric,
-    local_posterior,
-    posterior_log_volume,
-    posterior_log_volume_gradient,
-)
-from ..metric.scales import REACH
 from .adaptation import dual_averaging_init, dual_averaging_update
 from .diagnostics import Trace
 
 __all__ = [
     "HMCInfo",
     "HMCState",
-    "Target",
     "centroids_at",
     "chain_weights",
     "draw_per_class",
     "hmc_init",
     "hmc_step",
-    "inside_support",
     "metric_log_density",
-    "metric_target",
     "n_adaptation_steps",
     "sample_hmc",
 ]
@@ -47,25 +35,6 @@ __all__ = [
 _MAX_ADAPTATION = 30
 # An energy error beyond this is called a divergence (Stan's threshold).
 _DIVERGENCE = 1000.0
-
-
-class Target(NamedTuple):
-    """A density on the latent space, as the sampler needs it.
-
-    Attributes
-    ----------
-    log_density_and_gradient : callable
-        Takes z of shape (n_classes, n_chains, latent_dim), returns tensors of shapes
-        (n_classes, n_chains) and (n_classes, n_chains, latent_dim).
-    gradient : callable
-        The gradient alone.
-    scale : Tensor of shape (n_classes, 1, 1)
-        The length on which the density changes, in latent units.
-    """
-
-    log_density_and_gradient: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-    gradient: Callable[[torch.Tensor], torch.Tensor]
-    scale: torch.Tensor
 
 
 class HMCState(NamedTuple):
@@ -102,45 +71,8 @@ class HMCInfo(NamedTuple):
     energy_error: torch.Tensor
 
 
-def inside_support(w):
-    """Tell which points have a centroid near enough, by its weight; shape (n_classes, n_points).
-
-    `w` has the shape (n_classes, n_points, n_centroids); at a point that is not finite the
-    weights are not numbers, and it is outside.
-    """
-    return w.amax(-1) > float(torch.exp(torch.tensor(-(REACH**2))))
-
-
-def _learned_target(metric):
-    def log_density_and_gradient(z):
-        local = local_metric(z, metric)
-        log_density = torch.where(inside_support(local.w), 0.5 * local.log_det_inv, -torch.inf)
-        return log_density, log_volume_gradient(z, local, metric)
-
-    def gradient(z):
-        return log_volume_gradient(z, local_metric(z, metric, with_log_det=False), metric)
-
-    return Target(log_density_and_gradient, gradient, metric.T)
-
-
-def _posterior_target(metric):
-    def log_density_and_gradient(z):
-        local = local_posterior(z, metric)
-        log_density = posterior_log_volume(local)
-        log_density = torch.where(inside_support(local.w), log_density, -torch.inf)
-        return log_density, posterior_log_volume_gradient(z, local, metric)
-
-    def gradient(z):
-        return posterior_log_volume_gradient(z, local_posterior(z, metric), metric)
-
-    # The narrowest direction of a typical posterior, scaled as the kernel is.
-    deviation = torch.where(metric.share.unsqueeze(-1) > 0.0, metric.precision, torch.nan).rsqrt()
-    scale = metric.rho * deviation.nanmean(1, keepdim=True).amin(-1, keepdim=True)
-    return Target(log_density_and_gradient, gradient, scale)
-
-
-def metric_target(metric):
-    """Return the density from which a metric's points are drawn, with the bounded support.
+def metric_log_density(metric):
+    """Return z -> (log density, its gradient) of a metric, with the bounded support.
 
     Parameters
     ----------
@@ -148,17 +80,16 @@ def metric_target(metric):
 
     Returns
     -------
-    target : Target
-        log √det G⁻¹(z) for the learned metric, log √det G(z) for the posteriors' one.
+    log_density_and_gradient : callable
+        Takes z of shape (n_classes, n_chains, latent_dim), returns tensors of shapes
+        (n_classes, n_chains) and (n_classes, n_chains, latent_dim).
     """
-    if isinstance(metric, PosteriorMetric):
-        return _posterior_target(metric)
-    return _learned_target(metric)
 
+    def log_density_and_gradient(z):
+        local = metric.at(z)
+        return local.log_target(), local.gradient()
 
-def metric_log_density(metric):
-    """Return z -> (log density, its gradient) of :func:`metric_target`."""
-    return metric_target(metric).log_density_and_gradient
+    return log_density_and_gradient
 
 
 def hmc_init(z, log_density_and_gradient):
@@ -295,11 +226,11 @@ def sample_hmc(
     d = c.shape[-1]
     counts = [len(s) for s in start]
     weight = chain_weights(counts).to(c)
-    target = metric_target(metric)
-    state = hmc_init(centroids_at(c, start), target.log_density_and_gradient)
+    target = metric_log_density(metric)
+    state = hmc_init(centroids_at(c, start), target)
     adapt = 0 if step_size is not None else n_adaptation_steps(n_steps)
     # 0.3 of the length on which the density changes is a fair first guess.
-    eps = 0.3 * target.scale if step_size is None else torch.full_like(target.scale, step_size)
+    eps = 0.3 * metric.scale if step_size is None else torch.full_like(metric.scale, step_size)
     tuner = dual_averaging_init(eps)
     acceptance = torch.zeros(c.shape[0], dtype=c.dtype, device=c.device)
     divergence = torch.zeros_like(acceptance)
@@ -314,8 +245,8 @@ def sample_hmc(
             log_uniform,
             eps,
             n_leapfrog,
-            target.log_density_and_gradient,
-            target.gradient,
+            target,
+            lambda z: metric.at(z).gradient(),
         )
         mean_acceptance = (info.acceptance * weight).sum(1)
         if step < adapt:

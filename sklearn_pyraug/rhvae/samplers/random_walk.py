@@ -20,11 +20,9 @@ from typing import NamedTuple
 
 import torch
 
-from ..metric.learned import centroid_weights, inverse_metric
-from ..metric.posterior import PosteriorMetric, local_posterior, posterior_log_volume
 from .adaptation import dual_averaging_init, dual_averaging_update
 from .diagnostics import Trace
-from .hmc import centroids_at, chain_weights, draw_per_class, inside_support
+from .hmc import centroids_at, chain_weights, draw_per_class
 
 __all__ = ["WalkInfo", "WalkState", "sample_random_walk", "walk_point", "walk_step"]
 
@@ -75,17 +73,8 @@ def walk_point(z, metric):
     -------
     state : WalkState
     """
-    if isinstance(metric, PosteriorMetric):
-        local = local_posterior(z, metric)
-        w, volume = local.w, posterior_log_volume(local)
-        factor, log_det_factor = torch.diag_embed(local.g.rsqrt()), -volume
-    else:
-        w = centroid_weights(z, metric)
-        factor, failure = torch.linalg.cholesky_ex(inverse_metric(z, metric, w))
-        volume = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        volume = log_det_factor = torch.where(failure == 0, volume, torch.nan)
-    log_density = torch.where(inside_support(w), volume, -torch.inf)
-    return WalkState(z, log_density, factor, log_det_factor)
+    local = metric.at(z)
+    return WalkState(z, local.log_target(), *local.factor())
 
 
 def walk_step(state, noise, log_uniform, step_size, metric):
@@ -166,8 +155,9 @@ def sample_random_walk(
     weight = chain_weights(counts).to(c)
     state = walk_point(centroids_at(c, start), metric)
     adapt = 0 if step_size is not None else max(1, n_steps // 2)
-    # The kernel's width over the metric's: the density changes on the first, L has the second.
-    width = metric.rho if isinstance(metric, PosteriorMetric) else metric.T
+    # The length on which the density changes, in units of L at the codes.
+    log_unit = (state.log_det_factor * weight).sum(1).div(c.shape[-1]).view(-1, 1, 1)
+    width = metric.scale * torch.exp(-log_unit)
     sigma = 0.3 * width if step_size is None else torch.full_like(width, step_size)
     tuner = dual_averaging_init(sigma)
     acceptance = c.new_zeros(c.shape[0])

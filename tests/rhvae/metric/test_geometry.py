@@ -7,7 +7,6 @@ from sklearn_pyraug.rhvae.metric.learned import (
     apply,
     inverse_metric,
     local_metric,
-    log_volume_gradient,
     make_metric,
     potential_gradient,
 )
@@ -84,16 +83,6 @@ def test_potential_gradient_against_autograd(random_seed, d):
     assert relative_error(got, truth) < 1e-6
 
 
-@pytest.mark.parametrize("d", [1, 2, 3])
-def test_log_volume_gradient_against_autograd(random_seed, d):
-    metric, L = some_metric(random_seed, d=d)
-    z = draw(random_seed + 1, K, C, d)
-    truth = naive_gradient(
-        lambda z, k, j: 0.5 * torch.logdet(naive_inverse_metric(z, k, metric, L)), z
-    )
-    assert relative_error(log_volume_gradient(z, local_metric(z, metric), metric), truth) < 1e-6
-
-
 def test_gradient_by_momentum_against_autograd(random_seed):
     """The kinetic energy ½ ρᵀ G⁻¹ ρ has the gradient G⁻¹ ρ by ρ."""
     metric, L = some_metric(random_seed)
@@ -134,9 +123,6 @@ def test_padding_changes_nothing(random_seed):
     torch.testing.assert_close(
         potential_gradient(z, rho, padded, together)[0][:1],
         potential_gradient(z[:1], rho[:1], alone, short)[0],
-    )
-    torch.testing.assert_close(
-        log_volume_gradient(z, padded, together)[:1], log_volume_gradient(z[:1], alone, short)
     )
     unpadded = local_metric(z, full)
     torch.testing.assert_close(padded.G_inv[1], unpadded.G_inv[1])
