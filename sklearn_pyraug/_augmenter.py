@@ -26,7 +26,8 @@ from ._generation.sample import draw
 from ._latent_tools import LatentToolsMixin
 from ._metadata import check_weighted_classes, read_metadata
 from ._model_file import ModelFileMixin
-from ._preprocessing.label_encoder import LabelEncoder
+from ._preprocessing.containers import as_labels
+from ._preprocessing.label_encoder import LabelEncoder, distinct_labels
 from ._preprocessing.row_encoder import RowEncoder, read_rows
 from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
@@ -55,6 +56,8 @@ class _Training(NamedTuple):
     settings : Settings
     root : int
         Root seed.
+    n_rows : int
+        Rows of X, those that were not learned from included.
     """
 
     T: np.ndarray
@@ -62,6 +65,7 @@ class _Training(NamedTuple):
     groups: np.ndarray | None
     settings: Settings
     root: int
+    n_rows: int
 
 
 class RHVAEAugmenter(
@@ -446,7 +450,7 @@ class RHVAEAugmenter(
             training = self._fit(X, y, sample_weight, groups)
             n_new = dict(enumerate(self.sampling_strategy_.values()))
             draws = self._draw(n_new, training.root, training.settings, self.device_)
-            self._report(draws, training, len(y))
+            self._report(draws, training)
             X_new = self._row_encoder.new_rows(draws.X)
             X_resampled = self._row_encoder.append(X, X_new)
             return X_resampled, self._label_encoder.append(y, draws.y_index)
@@ -485,20 +489,21 @@ class RHVAEAugmenter(
 
     def _fit(self, X, y, sample_weight, groups, every_class=False):
         """Train the classes that get new rows, or every class."""
+        groups = None if groups is None else as_labels(groups, "groups")
         metadata = read_metadata(X, sample_weight, groups)
         rows = read_rows(X, self, reset=True)
         label_encoder, y_index = LabelEncoder.fit(y)
         check_consistent_length(rows.values, y_index)
         classes = label_encoder.classes
-        labels, y = classes.tolist(), classes[y_index]
-        n_new = n_new_rows(self.sampling_strategy, self.augmentation_factor, y)
+        labels, n = classes.tolist(), len(y_index)
+        n_new = n_new_rows(self.sampling_strategy, self.augmentation_factor, classes, y_index)
         grown = [k for k, n in enumerate(n_new.values()) if every_class or n]
-        check_weighted_classes(metadata.sample_weight, y, classes[grown])
+        check_weighted_classes(metadata.sample_weight, y_index, classes, grown)
         device = check_device(self.device)
-        learned, y_index, weights, own_groups = metadata.learned(
-            np.arange(len(y)), y_index, *metadata
-        )
-        if len(learned) < len(y):
+        learned, y_index, weights, own_groups = metadata.learned(np.arange(n), y_index, *metadata)
+        if own_groups is not None:
+            own_groups = distinct_labels(own_groups)[2]
+        if len(learned) < n:
             rows = rows.take(learned)
         layout = rows.layout(*image_shape_of(self))
         shape = None if layout is None else layout.shape
@@ -533,7 +538,7 @@ class RHVAEAugmenter(
         }
         if interrupted is not None:
             raise interrupted
-        return _Training(T, learned, metadata.groups, settings, root)
+        return _Training(T, learned, metadata.groups, settings, root, n)
 
     def _draw(self, n_new, root, settings, device):
         """Draw rows of classes, by index; return :class:`.NewRows`."""
@@ -545,9 +550,9 @@ class RHVAEAugmenter(
         self.sampler_info_ = {labels[k]: i for k, i in sorted(rows.info.items())}
         return rows
 
-    def _report(self, draws, training, n):
-        """Keep what is known of the rows that `fit_resample` returns, of which n are the user's."""
-        T, n_new = training.T, len(draws.T)
+    def _report(self, draws, training):
+        """Keep what is known of the rows that `fit_resample` returns."""
+        T, n, n_new = training.T, training.n_rows, len(draws.T)
         differences = draws.T.astype(np.float64) - T[draws.origins]
         self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(n_new, bool)]
         self.origin_indices_ = np.r_[np.arange(n), training.learned[draws.origins]]

@@ -8,7 +8,7 @@ from numbers import Real
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
-from sklearn.utils import InputTags, assert_all_finite, get_tags
+from sklearn.utils import InputTags, get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -75,12 +75,17 @@ def _augmenter_takes_sample_weight(augmenter):
 
 def _check_target(y):
     """Return the target as an array of shape (n_samples,); refuse what is not a class label."""
-    assert_all_finite(y, input_name="y")
+    if y.dtype == object and not all(isinstance(v, str) for v in y.flat):
+        kinds = ", ".join(sorted({type(v).__name__ for v in y.flat}))
+        raise ValueError(
+            f"Unknown label type: y holds values of the types {kinds}, and classifiers take "
+            "numbers, booleans or text. Pass y as text, such as y.astype(str)."
+        )
     target_type = type_of_target(y, input_name="y")
     if target_type == "multilabel-indicator" or target_type.endswith("multioutput"):
         raise ValueError(
-            "Multilabel and multioutput targets are not supported. "
-            f"The target y is of type {target_type!r}: pass one label for each row, or wrap the "
+            f"Multilabel and multioutput targets are not supported. y has {y.shape[1]} columns. "
+            f"Pass one column, of one label for each row (these are {target_type}), or wrap the "
             "AugmentedClassifier in sklearn.multioutput.MultiOutputClassifier."
         )
     y = column_or_1d(y, warn=True)

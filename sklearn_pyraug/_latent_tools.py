@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._generation.class_model import check_codes, class_index, class_model
-from ._preprocessing.label_encoder import read_labels
+from ._preprocessing.label_encoder import distinct_labels, read_labels
 from ._preprocessing.row_encoder import as_rows, one_row
 from ._random import attempt_seed, root_seed
 from ._validation import available_device, no_data_in_errors
@@ -408,8 +408,8 @@ class LatentToolsMixin:
             raise ValueError(
                 f"y has the shape {y.shape} for {n_rows} rows of X. Pass one label per row."
             )
-        labels, position = np.unique(y, return_inverse=True)
-        return np.array([self._class_index(label, "y") for label in labels])[position]
+        labels, _, position = distinct_labels(y)
+        return np.array([self._class_index(v, "y") for v in labels.tolist()])[position]
 
     def _rows_of(self, T, k):
         """Return coded rows of class k as the user's rows."""

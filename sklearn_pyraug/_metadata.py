@@ -52,7 +52,8 @@ def read_metadata(X, sample_weight, groups):
     ----------
     X : object
         Rows.
-    sample_weight, groups : array-like of shape (n_samples,), or None
+    sample_weight : array-like of shape (n_samples,), or None
+    groups : ndarray of shape (n_samples,), or None
 
     Returns
     -------
@@ -126,12 +127,11 @@ def _check_length(name, values, X):
 
 
 def check_groups(groups, X):
-    """Return the groups of rows as an array.
+    """Return the groups of rows; raise unless there is one label for each row.
 
     Parameters
     ----------
-    groups : array-like of shape (n_samples,)
-        One label for each row, all of a kind that can be sorted.
+    groups : ndarray of shape (n_samples,)
     X : object
         Rows, of which there must be as many.
 
@@ -142,37 +142,28 @@ def check_groups(groups, X):
     Raises
     ------
     ValueError
-        If they are not one label for each row, or if one is missing.
+        If they are not one label for each row.
     """
-    groups = check_array(
-        groups, ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="groups"
-    )
     if groups.ndim != 1:
         raise ValueError(
             f"groups must have one dimension, got shape {groups.shape}: pass one label for each "
             "row of X."
         )
     _check_length("groups", groups, X)
-    try:
-        np.unique(groups)
-    except TypeError:
-        kinds = ", ".join(sorted({type(v).__name__ for v in groups.tolist()}))
-        raise ValueError(
-            f"groups must be labels of one kind, got values of the types {kinds}: pass numbers "
-            "alone or text alone, with a label of its own for a row whose group is not known."
-        ) from None
     return groups
 
 
-def check_weighted_classes(sample_weight, y, labels):
+def check_weighted_classes(sample_weight, y_index, classes, wanted):
     """Check that some rows of certain classes can be learned from.
 
     Parameters
     ----------
     sample_weight : ndarray of shape (n_samples,) or None
-    y : ndarray of shape (n_samples,)
-    labels : list
-        The classes that are to have a generator.
+    y_index : ndarray of int of shape (n_samples,)
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    wanted : list of int
+        Indices of the classes that are to have a generator.
 
     Raises
     ------
@@ -181,13 +172,12 @@ def check_weighted_classes(sample_weight, y, labels):
     """
     if sample_weight is None:
         return
-    present = y[sample_weight > 0]
-    lacking = [k for k in np.asarray(labels, dtype=y.dtype).tolist() if not np.any(present == k)]
-    if lacking:
+    lacking = np.setdiff1d(wanted, y_index[sample_weight > 0])
+    if len(lacking):
         raise ValueError(
-            f"sample_weight is zero for all rows of the classes {lacking}, which are to have new "
-            "rows: give a positive weight to some of their rows, or name only other classes in a "
-            "dict as sampling_strategy of fit_resample."
+            f"sample_weight is zero for all rows of the classes {classes[lacking].tolist()}, which "
+            "are to have new rows: give a positive weight to some of their rows, or name only "
+            "other classes in a dict as sampling_strategy of fit_resample."
         )
 
 

@@ -11,7 +11,7 @@ from sklearn_pyraug._validation import check_n_classes
 _STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
 
 
-def n_new_rows(sampling_strategy, augmentation_factor, y):
+def n_new_rows(sampling_strategy, augmentation_factor, classes, y_index):
     """Count the rows to generate for each class.
 
     Parameters
@@ -26,19 +26,21 @@ def n_new_rows(sampling_strategy, augmentation_factor, y):
         1 is plain imbalanced-learn. The numbers of a dict or a callable are exact, and the factor
         is ignored.
 
-    y : array-like of shape (n_samples,)
-        Class labels.
+    classes : ndarray of shape (n_classes,)
+        The distinct labels.
+
+    y_index : ndarray of int of shape (n_samples,)
+        For each row, the position of its label.
 
     Returns
     -------
     n_new : dict
-        The number of new rows of every class of `y`, 0 included. The keys are the elements of
-        ``np.unique(y)``, in that order.
+        The number of new rows of every class, 0 included, by label in the order of `classes`.
 
     Raises
     ------
     ValueError
-        If `y` holds a single class, or if the strategy or the factor cannot be met.
+        If there is a single class, or if the strategy or the factor cannot be met.
 
     TypeError
         If the strategy is, or a callable returns, none of the types above.
@@ -51,23 +53,24 @@ def n_new_rows(sampling_strategy, augmentation_factor, y):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sklearn_pyraug._strategy import n_new_rows
-    >>> n_new_rows("auto", 1.0, ["a"] * 2 + ["b"] * 5) == {"a": 3, "b": 0}
+    >>> classes, y_index = np.array(["a", "b"]), np.repeat([0, 1], [2, 5])
+    >>> n_new_rows("auto", 1.0, classes, y_index) == {"a": 3, "b": 0}
     True
-    >>> n_new_rows("auto", 2.0, ["a"] * 2 + ["b"] * 5) == {"a": 8, "b": 5}
+    >>> n_new_rows("auto", 2.0, classes, y_index) == {"a": 8, "b": 5}
     True
     """
-    classes = check_n_classes(y)
-    codes, counts = np.unique(np.asarray(y), return_inverse=True, return_counts=True)[1:]
-    # imbalanced-learn sees class indices, not labels: it cannot tell the type of a target that
-    # comes as an object array of numbers.
+    check_n_classes(classes)
+    counts = np.bincount(y_index)
+    # imbalanced-learn sees class indices, not labels, whose types it might not know.
     if isinstance(sampling_strategy, (str, Real)):
-        extra = _extra_rows_of_rule(sampling_strategy, codes)
+        extra = _extra_rows_of_rule(sampling_strategy, y_index)
         targets = _grow(counts + extra, augmentation_factor)
         new = [target - int(n) for target, n in zip(targets, counts, strict=True)]
     else:
-        wanted = _wanted_rows(sampling_strategy, y, classes, counts)
-        extra = check_sampling_strategy(wanted, codes, "over-sampling")
+        wanted = _wanted_rows(sampling_strategy, classes[y_index], classes, counts)
+        extra = check_sampling_strategy(wanted, y_index, "over-sampling")
         new = [int(extra.get(k, 0)) for k in range(classes.size)]
     return dict(zip(classes, new, strict=True))
 

@@ -239,32 +239,25 @@ def available_device(device):
     return found
 
 
-def check_n_classes(y):
-    """Return the classes of `y`; raise unless there are at least two.
+def check_n_classes(classes):
+    """Raise unless there are at least two classes.
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,)
-        Class labels.
-
-    Returns
-    -------
     classes : ndarray of shape (n_classes,)
-        The sorted distinct labels.
+        The distinct labels.
 
     Raises
     ------
     ValueError
-        If `y` holds fewer than two classes.
+        If there are fewer than two.
     """
-    classes = np.unique(np.asarray(y))
     if classes.size < 2:
         found = f"1 class (label {classes.tolist()[0]!r})" if classes.size else "0 classes"
         raise ValueError(
             f"y needs at least 2 classes to be balanced against each other, got {found}. "
             "Pass rows of at least one more class."
         )
-    return classes
 
 
 def check_sample_shape(sample_shape, n_features, row_shape=None):

@@ -350,7 +350,9 @@ def test_refuses_an_augmenter_that_loses_the_real_rows(data, augmenter, match):
 
 def test_refuses_one_hot_targets(data):
     X, y = data
-    with pytest.raises(ValueError, match=r"not supported\. The target y is of type 'multilabel-"):
+    with pytest.raises(
+        ValueError, match=r"not supported\. y has 2 columns\. .*\(these are multilabel-"
+    ):
         AugmentedClassifier(SMOTE(), LogisticRegression()).fit(X, np.column_stack([y, 1 - y]))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_pyraug._strategy import n_new_rows
+from sklearn_pyraug import _strategy
 
 SIZES = {"a": 10, "b": 25, "c": 40}
 
@@ -12,6 +12,10 @@ SIZES = {"a": 10, "b": 25, "c": 40}
 def target(sizes=None, dtype=None):
     y = np.repeat(list((sizes or SIZES).keys()), list((sizes or SIZES).values()))
     return np.random.default_rng(0).permutation(y).astype(dtype or y.dtype)
+
+
+def n_new_rows(strategy, factor, y):
+    return _strategy.n_new_rows(strategy, factor, *np.unique(np.asarray(y), return_inverse=True))
 
 
 @pytest.mark.parametrize(

@@ -135,22 +135,17 @@ def test_absent_cuda_index_is_named(machine):
 # check_n_classes
 
 
-@pytest.mark.parametrize("y", [[2, 0, 2, 1], np.array(["b", "a"]), np.array(["b", "a"], object)])
-def test_classes_come_sorted(y):
-    np.testing.assert_array_equal(check_n_classes(y), sorted(set(y)))
-
-
 @pytest.mark.parametrize(
-    ("y", "found"),
+    ("classes", "found"),
     [
-        ([3, 3], r"1 class \(label 3\)"),
+        (np.array([3]), r"1 class \(label 3\)"),
         (np.array(["x"]), r"1 class \(label 'x'\)"),
-        ([], "0 classes"),
+        (np.array([]), "0 classes"),
     ],
 )
-def test_too_few_classes_are_counted(y, found):
+def test_too_few_classes_are_counted(classes, found):
     with pytest.raises(ValueError, match=rf"at least 2 classes .*, got {found}\. Pass"):
-        check_n_classes(y)
+        check_n_classes(classes)
 
 
 # check_sample_shape and check_hidden_layer_sizes

@@ -13,6 +13,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import pairwise_distances
 from sklearn.model_selection import StratifiedKFold
 
+from .._preprocessing.label_encoder import distinct_labels
 from ..metrics import (
     authenticity,
     classifier_two_sample_test,
@@ -113,7 +114,7 @@ def compare(
 
 def check_labels(labels, known, name, where):
     """Raise ValueError if a label is not among those that are known."""
-    unknown = [label for label in np.unique(labels).tolist() if label not in known]
+    unknown = [label for label in distinct_labels(labels)[0].tolist() if label not in known]
     if unknown:
         raise ValueError(
             f"`{name}` has the label {unknown[0]!r}, which {where} does not have; leave out its "

@@ -10,11 +10,10 @@ from sklearn.model_selection import RepeatedStratifiedKFold, check_cv, cross_val
 from sklearn.pipeline import Pipeline
 from sklearn.utils import indexable
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from .._augmenter import RHVAEAugmenter
 from .._classifier import AugmentedClassifier, _tags_or_none
-from .._preprocessing.containers import as_labels
+from .._preprocessing.label_encoder import classifier_labels, distinct_labels
 from .._random import root_seed
 from .._validation import add_note, check_count, check_share, no_data_in_errors
 from .results import AugmentationGain
@@ -155,7 +154,7 @@ def augmentation_gain(
     augmented, plain = _both(estimator, augmenter, root)
     _check_settings(n_repeats, scoring, confidence_level)
     scorer = check_scoring(estimator, scoring=scoring)
-    X, y, groups = indexable(X, column_or_1d(as_labels(y)), groups)
+    X, y, groups = indexable(X, classifier_labels(y), groups)
     splits = _splits(X, y, groups, cv, n_repeats, root)
 
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
@@ -264,7 +263,8 @@ def _check_settings(n_repeats, scoring, confidence_level):
 def _splits(X, y, groups, cv, n_repeats, root):
     """Return the splits as a list of pairs of index arrays, the same for both estimators."""
     check_classification_targets(y)
-    labels, counts = np.unique(y, return_counts=True)
+    labels, _, y_index = distinct_labels(y)
+    counts = np.bincount(y_index)
     if len(labels) < 2:
         raise ValueError(
             f"y has {len(labels)} class in {len(y)} rows: pass rows of at least two classes."

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import column_or_1d
 
-from .._preprocessing.containers import as_labels
+from .._preprocessing.label_encoder import distinct_labels, read_labels
 from .._random import root_seed
 from .._validation import check_count, no_data_in_errors
 from .compare import check_labels, compare, make_line
@@ -142,7 +141,8 @@ def augmentation_report(
     seed = root_seed(random_state)
     check_count("n_permutations", n_permutations, least=0)
     augmenter = _fitted(augmenter, X, y)
-    labels, counts = np.unique(column_or_1d(as_labels(y)), return_counts=True)
+    labels, _, y_index = distinct_labels(read_labels(y))
+    counts = np.bincount(y_index)
     known = np.asarray(augmenter.classes_).tolist()
     check_labels(labels, known, "y", "the augmenter's `classes_`")
     X_new, y_new = _drawn(augmenter, dict(zip(labels.tolist(), counts.tolist(), strict=True)))
@@ -202,6 +202,7 @@ def _privacy_lines(augmenter):
     lines = []
     for label, counts in [(ALL, report), *report.by_label.items()]:
         if counts.n_rows:
+            label = label if isinstance(label, (str, int, float)) else str(label)
             # Where no row was measured, these shares are blank.
             n_measured = counts.n_measured or float("nan")
             shares = {

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import column_or_1d
 
-from .._preprocessing.containers import as_labels, take
+from .._preprocessing.containers import take
 from .._preprocessing.images import flat_rows
+from .._preprocessing.label_encoder import classifier_labels
 from ..metrics._columns import _read
 from ..metrics._pairs import standardize
 
@@ -55,7 +55,7 @@ def read_rows(X, y, name):
     ValueError
         If X and y differ in length, or are empty.
     """
-    y = column_or_1d(as_labels(y))
+    y = classifier_labels(y)
     X = X.toarray() if issparse(X) else X
     X = flat_rows(X if hasattr(X, "shape") else np.asarray(X))[0]
     if len(X.shape) != 2 or X.shape[0] != len(y) or not len(y):

@@ -171,8 +171,9 @@ def class_index(generators, labels, label, name="label"):
     ValueError
         If the label is unknown, or its class has no generator.
     """
-    label = label.item() if isinstance(label, np.generic) else label
-    if np.ndim(label) or label not in labels:
+    if isinstance(label, np.generic) and label.dtype.kind in "biufU":
+        label = label.item()
+    if isinstance(label, (list, np.ndarray)) or label not in labels:
         raise ValueError(
             f"{name} names the class {label!r}, which was not in y. Use labels of y: {labels}."
         )

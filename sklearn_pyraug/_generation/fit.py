@@ -63,7 +63,7 @@ class FitRequest(NamedTuple):
         Indices of the classes that are to have a generator; these have rows.
     sample_weight : ndarray of shape (n_samples,), or None
         Positive; in proportion to them rows are learned from and drawn.
-    groups : ndarray of shape (n_samples,), or None
+    groups : ndarray of int of shape (n_samples,), or None
         Rows of one group are held out together or not at all.
     shared : bool
         Whether one generator learns from the pairs of all classes; else each has its own.
@@ -194,8 +194,7 @@ def _members(request, trainable, seen, weights):
     -------
     members : dict of int to TrainingData
     """
-    groups = request.groups
-    group = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    group = request.groups
     everything = TrainingData(
         torch.from_numpy(np.ascontiguousarray(seen, dtype=np.float32)),
         torch.from_numpy(request.y_index.astype(np.int64)),

@@ -31,6 +31,7 @@ __all__ = [
     "largest_float",
     "library_of",
     "object_array",
+    "of_series",
     "stack",
     "take",
     "unpacked",
@@ -38,17 +39,22 @@ __all__ = [
 
 TABLES = ("polars.DataFrame", "pyarrow.Table")
 COLUMNS = ("polars.Series", "pyarrow.ChunkedArray", "pyarrow.Array")
-_LIBRARIES = ("pandas", "polars", "pyarrow")
+# Of frames that are computed elsewhere: the method that brings them here.
+_ELSEWHERE = ("toPandas", "to_pandas")
 
 
 def library_of(value):
     """Return "pandas", "polars" or "pyarrow" where a value is of one of them, else None.
 
-    Of pandas, dataframes and series alone are containers.
+    Of pandas, dataframes, series, indices and arrays are containers, subclasses included.
     """
+    pd = sys.modules.get("pandas")
+    if pd is not None:
+        kinds = pd.DataFrame, pd.Series, pd.Index, pd.api.extensions.ExtensionArray
+        if isinstance(value, kinds):
+            return "pandas"
     roots = {cls.__module__.split(".")[0] for cls in type(value).__mro__}
-    library = next((library for library in _LIBRARIES if library in roots), None)
-    return library if library != "pandas" or hasattr(value, "iloc") else None
+    return next((library for library in ("polars", "pyarrow") if library in roots), None)
 
 
 def kind_of(value, library):
@@ -61,20 +67,37 @@ def kind_of(value, library):
 
 
 def check_container(value, where):
-    """Raise if a value is of polars or pyarrow, and neither a table nor a column of labels.
+    """Raise if a value is of a library of tables, and neither a table nor a column of labels.
 
     Parameters
     ----------
     value : object
-    where : {"X", "y"}
-        Its name. A single column is no table, but may be labels.
+    where : str
+        Its name. A single column is no table, and may be labels where the name is not "X".
+
+    Raises
+    ------
+    ValueError
+        With the way to such a table. Frames that are computed elsewhere, as those of dask, are
+        refused, too.
     """
-    library = library_of(value)
-    if library in (None, "pandas"):
+    library, name = library_of(value), type(value).__name__
+    if library == "pandas":
+        return
+    if library is None:
+        methods = _ELSEWHERE if hasattr(value, "columns") else ()
+        method = next((m for m in methods if hasattr(value, m)), None)
+        if hasattr(value, "__dask_graph__") and value.__dask_graph__() is not None:
+            method = "compute"
+        if method:
+            module = type(value).__module__.split(".")[0]
+            raise ValueError(
+                f"{where} is a {module}.{name}, whose values are not in memory. Pass "
+                f"{where}.{method}()."
+            )
         return
     if kind_of(value, library) in (TABLES if where == "X" else TABLES + COLUMNS):
         return
-    name = type(value).__name__
     remedy = {
         "LazyFrame": f"Pass {where}.collect().",
         "Series": f"Pass {where}.to_frame().",
@@ -213,73 +236,102 @@ def largest_float(dtype):
 
 def object_array(values):
     """Return values as an array of shape (n,), also where they are sequences themselves."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = list(values)
-    return array
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
-def as_labels(y):
-    """Return labels of pandas, polars or pyarrow as an array, and others as they are.
-
-    No value is cast: integers stay integers also where pandas could hold missing ones.
+def as_labels(y, name="y"):
+    """Return labels of any container as an array; no value is cast.
 
     Parameters
     ----------
     y : object
+        One label for each row, or one-hot labels of two axes.
+    name : str, default="y"
+        For messages.
 
     Returns
     -------
-    y : ndarray of shape (n_samples,) or (n_samples, n_columns), or object
+    labels : ndarray of shape (n_samples,) or (n_samples, n_columns)
+        Booleans, numbers or text, or the container's own values as objects.
 
     Raises
     ------
     ValueError
-        If a label is missing, or a table of polars or pyarrow has several columns.
+        If a label is missing or infinite; the message counts them.
     """
-    check_container(y, "y")
+    check_container(y, name)
     library = library_of(y)
-    if library is None:
-        is_object = isinstance(y, np.ndarray) and y.dtype == object and y.ndim == 1
-        return _plain(y) if is_object else y
-    n_columns = y.shape[1] if len(getattr(y, "shape", ())) == 2 else 1
-    if n_columns != 1:
-        if library == "pandas":
-            return y.to_numpy()
-        raise ValueError(f"y has {n_columns} columns. Pass one column, of class labels.")
-    column = column_at(y, 0) if len(getattr(y, "shape", ())) == 2 else y
-    kind = column_kind(column)
-    if library == "pandas" and isinstance(column.dtype, np.dtype) and kind != "O":
-        return column.to_numpy()
-    if library != "pandas" and kind not in "MO" and not has_nulls(column):
-        return np.asarray(_series(column).to_numpy())
-    return _plain(object_array(column_values(column)))
+    if library is not None and len(getattr(y, "shape", ())) == 2:
+        # A frame may be sparse, or of several dtypes.
+        columns = [_label_array(column_at(y, j)) for j in range(y.shape[1])]
+        labels = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+    elif library is None and sparse.issparse(y):
+        labels = y.toarray()
+    else:
+        labels = _label_array(y)
+    if labels.dtype == object:
+        labels = _plain(labels) if labels.ndim == 1 else labels
+        lacking = np.array([is_missing(v) for v in labels.flat], dtype=bool)
+    else:
+        lacking = np.isnan(labels) if labels.dtype.kind in "fc" else np.zeros(1, bool)
+    if lacking.any():
+        raise ValueError(
+            f"{name} holds {int(lacking.sum())} missing label(s). Leave out these rows, or give "
+            "them a label of their own."
+        )
+    if labels.dtype.kind == "f" and np.isinf(labels).any():
+        raise ValueError(
+            f"{name} holds {int(np.isinf(labels).sum())} label(s) of infinity. Leave out these "
+            "rows, or give them a label of their own."
+        )
+    return labels
+
+
+def _label_array(y):
+    """Return a column of labels as an array, of objects where numpy would cast values."""
+    library = library_of(y)
+    if library == "pandas":
+        is_plain = isinstance(y.dtype, np.dtype) and y.dtype.kind in "biuf"
+        return y.to_numpy() if is_plain else object_array(list(y))
+    if library is not None:
+        if column_kind(y) not in "MO" and not has_nulls(y):
+            return np.asarray(_series(y).to_numpy())
+        return object_array(column_values(y))
+    if isinstance(y, np.ma.MaskedArray):
+        return np.where(np.ma.getmaskarray(y), None, np.asarray(y, dtype=object))
+    if hasattr(y, "__array__") or not isinstance(y, (list, tuple)):
+        y = np.asarray(y)
+        if y.dtype.kind in "biufcU" or y.ndim != 1:
+            return y
+        return object_array(y.tolist() if y.dtype.kind == "V" else list(y))
+    if any(isinstance(v, (list, np.ndarray)) for v in y):
+        return np.asarray(y)
+    values = object_array(y)
+    return np.asarray(y) if values.size and all(isinstance(v, str) for v in values) else values
 
 
 def _plain(values):
-    """Return objects as an array of bools, ints or floats where all are; no one may be missing."""
-    n_missing = sum(map(is_missing, values))
-    if n_missing:
-        raise ValueError(
-            f"y holds {n_missing} missing label(s). Leave out these rows, or give them a label of "
-            "their own."
-        )
-    kinds = {
-        "bool"
-        if isinstance(v, (bool, np.bool_))
-        else "int"
-        if isinstance(v, Integral)
-        else "float"
-        if isinstance(v, Real)
-        else "other"
-        for v in values
-    }
-    return np.array(values.tolist()) if len(kinds) == 1 and "other" not in kinds else values
+    """Return objects as an array of bools, ints or floats where all of them are."""
+    if any(isinstance(v, np.timedelta64) for v in values):  # an integer to Python
+        return values
+    for kind in (bool, np.bool_), Integral, (float, np.floating):
+        if all(isinstance(v, kind) for v in values):
+            break
+        if any(isinstance(v, kind) for v in values):
+            return values
+    else:
+        return values
+    plain = np.array(values.tolist())
+    # Of integers of more than 64 bits numpy may make floats.
+    return values if kind is Integral and plain.dtype.kind == "f" else plain
 
 
 def is_missing(value):
     """Return whether a value is None, NaN, or pandas' NA or NaT."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return bool(np.isnat(value))
     return isinstance(value, (Real, Decimal)) and value != value
 
 
@@ -302,8 +354,10 @@ def take(X, rows):
     rows : ndarray of int of shape (n,)
     """
     library = library_of(X)
-    if library == "pandas":
+    if hasattr(X, "iloc"):
         return X.iloc[rows]
+    if isinstance(X, (list, tuple)):
+        return [X[i] for i in rows]
     if library == "pyarrow":
         return X.take(rows)
     if sparse.issparse(X):
@@ -326,7 +380,11 @@ def stack(X, new):
     """
     library = library_of(X)
     if library == "pandas":
-        return sys.modules["pandas"].concat([X, new], ignore_index=True)
+        pd = sys.modules["pandas"]
+        if X.ndim == 2:
+            return pd.concat([X, new], ignore_index=True).__finalize__(X)
+        both = pd.concat([pd.Series(X), pd.Series(new)], ignore_index=True)
+        return of_series(both, X)
     if library == "polars":
         return sys.modules["polars"].concat([X, new])
     if library == "pyarrow":
@@ -335,11 +393,19 @@ def stack(X, new):
         both = pa.concat_tables(both).unify_dictionaries()
         return unpacked(both, kind)
     if isinstance(X, list):
-        return [*(list(row) if isinstance(row, (list, tuple)) else row for row in X), *new]
+        return [*(list(row) if isinstance(row, list) else row for row in X), *new]
     if sparse.issparse(X):
         # The type, because older SciPys stack sparse arrays into a sparse matrix.
         return type(X)(sparse.vstack([X, new], format=X.format))
     return np.concatenate([np.asarray(X), new])
+
+
+def of_series(values, like):
+    """Return a series of pandas as a column of the kind of another: series, index or array."""
+    pd = sys.modules["pandas"]
+    if isinstance(like, pd.Series):
+        return like._constructor(values, name=like.name).__finalize__(like)
+    return pd.Index(values, name=like.name) if isinstance(like, pd.Index) else values.array
 
 
 def as_table(value, kind):

@@ -1,15 +1,17 @@
 """Labels of any container as class indices, and back: by position, never through a cast."""
 
+from decimal import Decimal
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
-from imblearn.utils import check_target_type
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import assert_all_finite, column_or_1d
+from scipy import sparse
+from sklearn.utils.validation import column_or_1d
 
 from .containers import (
     as_labels,
     column_at,
+    column_names,
     column_values,
     library_of,
     object_array,
@@ -18,36 +20,128 @@ from .containers import (
 )
 from .templates import Template
 
-__all__ = ["LabelEncoder", "read_labels"]
+__all__ = ["LabelEncoder", "classifier_labels", "distinct_labels", "read_labels"]
+
+# The target of a regression: more numbers than this, fewer rows for each than this, and at least
+# this share of them in one row alone.
+_MANY_LABELS, _FEW_ROWS, _SHARE_OF_SINGLE_ROWS = 20, 10, 0.2
 
 
-def read_labels(y):
+def read_labels(y, name="y"):
     """Return labels as an array of shape (n_samples,).
 
     Parameters
     ----------
     y : object
         Labels in any container; of shape (n_samples, n_classes) where they are one-hot.
+    name : str, default="y"
+        For messages.
 
     Returns
     -------
     labels : ndarray of shape (n_samples,)
-        The user's own values; of one-hot labels the position of the one.
+        The user's own values; of one-hot labels the name of the column of the one, or its
+        position where columns have no names.
 
     Raises
     ------
     ValueError
-        If there is no label for each row, or if they are not those of classes.
+        If there is no label for each row, if one is missing, or if they are not those of classes.
     """
-    if y is None:
+    labels = as_labels(y, name)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        return _of_one_hot(labels, column_names(y), name)
+    return column_or_1d(labels)
+
+
+def classifier_labels(y, name="y"):
+    """Return labels as :func:`read_labels` does, as text where classifiers would refuse them.
+
+    scikit-learn's take numbers, booleans and text.
+
+    Parameters
+    ----------
+    y : object
+    name : str, default="y"
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+    """
+    labels = read_labels(y, name)
+    if labels.dtype != object or all(isinstance(v, str) for v in labels):
+        return labels
+    classes, _, y_index = distinct_labels(labels)
+    return np.array([str(v) for v in classes])[y_index]
+
+
+def _of_one_hot(Y, names, name):
+    is_one_hot = np.isin(Y, (0, 1)).all() and (np.sum(Y == 1, axis=1) == 1).all()
+    if not is_one_hot:
         raise ValueError(
-            "This augmenter requires y to be passed, but the target y is None. Pass class labels."
+            f"Multilabel and multioutput targets are not supported. {name} has {Y.shape[1]} "
+            "columns. Pass one column of class labels, or one-hot labels, with a single 1 in each "
+            "row."
         )
-    y = as_labels(y)
-    assert_all_finite(y if hasattr(y, "dtype") else np.asarray(y), input_name="y")
-    check_classification_targets(y)
-    labels, is_one_hot = check_target_type(y, indicate_one_vs_all=True)
-    return np.asarray(labels) if is_one_hot else column_or_1d(labels)
+    position = np.argmax(Y == 1, axis=1)
+    return position if names is None else object_array(names)[position]
+
+
+def distinct_labels(labels):
+    """Return the distinct values of labels, sorted.
+
+    Values that have no order are sorted by their types and by what they print.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+    first : ndarray of int of shape (n_classes,)
+        Position of the first of each.
+    y_index : ndarray of int of shape (n_samples,)
+    """
+    if labels.dtype != object:
+        return np.unique(labels, return_index=True, return_inverse=True)
+    try:
+        values = list(dict.fromkeys(labels))
+    except TypeError:
+        kinds = sorted({type(v).__name__ for v in labels})
+        raise ValueError(
+            f"Labels of the types {', '.join(kinds)} cannot be told apart. Pass numbers, text, or "
+            "other values that can be keys of a dict."
+        ) from None
+    try:
+        values.sort()
+    except TypeError:
+        values.sort(key=lambda v: (type(v).__name__, repr(v)))
+    index = {value: k for k, value in enumerate(values)}
+    y_index = np.array([index[v] for v in labels], dtype=np.intp)
+    return object_array(values), np.unique(y_index, return_index=True)[1], y_index
+
+
+def _check_classes(classes, y_index):
+    """Raise if distinct values are those of the target of a regression."""
+    values = classes.tolist()
+    fractional = classes.dtype.kind == "f" and not (classes == np.rint(classes)).all()
+    many = len(values) > _MANY_LABELS and all(_is_amount(v) for v in values)
+    if many:
+        single = np.mean(np.bincount(y_index) == 1)
+        many = len(y_index) < _FEW_ROWS * len(values) and single >= _SHARE_OF_SINGLE_ROWS
+    if fractional or many:
+        raise ValueError(
+            f"Unknown label type: continuous. y holds {len(values)} different "
+            f"{'numbers, not all of them whole,' if fractional else 'values'} in {len(y_index)} "
+            "rows, as the target of a regression does. Pass class labels: intervals of y, such as "
+            "pandas.cut(y, 3), or y as text if the values are names of classes."
+        )
+
+
+def _is_amount(value):
+    """Say whether a label is a number, a date or a time."""
+    return isinstance(value, (Real, Decimal)) or hasattr(value, "day") or hasattr(value, "days")
 
 
 class LabelEncoder(NamedTuple):
@@ -83,7 +177,8 @@ class LabelEncoder(NamedTuple):
             Class of each row.
         """
         y, labels = _flat(y), read_labels(y)
-        classes, first, y_index = np.unique(labels, return_index=True, return_inverse=True)
+        classes, first, y_index = distinct_labels(labels)
+        _check_classes(classes, y_index)
         return cls(classes, Template.of(y), _values(take(y, first))), y_index
 
     def decode(self, y_index):
@@ -98,6 +193,10 @@ class LabelEncoder(NamedTuple):
 
 def _flat(y):
     """Return a column of an array as an array of one axis, and anything else as it is."""
+    if isinstance(y, tuple):
+        return list(y)
+    if hasattr(y, "to_flat_index"):
+        return y.to_flat_index()
     return y.ravel() if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1 else y
 
 
@@ -105,6 +204,11 @@ def _values(y):
     """Return the values of a container of labels as an array, none of them cast."""
     if isinstance(y, np.ndarray):
         return y
-    if library_of(y) is None or getattr(y, "ndim", 1) == 2 and hasattr(y, "iloc"):
+    if sparse.issparse(y):
+        return y.toarray()
+    if library_of(y) is None:
         return object_array(y) if isinstance(y, list) else np.asarray(y)
-    return object_array(column_values(column_at(y, 0) if len(getattr(y, "shape", ())) == 2 else y))
+    if len(getattr(y, "shape", ())) == 2:
+        columns = [object_array(column_values(column_at(y, j))) for j in range(y.shape[1])]
+        return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+    return object_array(column_values(y))

@@ -20,6 +20,7 @@ from .containers import (
     kind_of,
     library_of,
     object_array,
+    of_series,
     unpacked,
 )
 from .dtypes import dtype_state, make_dtype
@@ -27,6 +28,7 @@ from .dtypes import dtype_state, make_dtype
 __all__ = ["ColumnState", "Template", "TemplateState", "template_from_state", "template_state"]
 
 _SPARSE = ("csr_matrix", "csc_matrix", "csr_array", "csc_array")
+_PANDAS = ("pandas.DataFrame", "pandas.Series", "pandas.Index", "pandas.array")
 # Of a decimal of pyarrow; polars 1 has 38 where a Decimal does not say how many.
 _MAX_DIGITS = 76
 
@@ -49,7 +51,7 @@ class Template:
         """Return the template of rows or labels in any container; None for arrays."""
         library = library_of(X)
         if library == "pandas":
-            return cls(X.iloc[:0])
+            return cls(X.iloc[:0] if hasattr(X, "iloc") else X[:0])
         if library == "pyarrow":
             kind = kind_of(X, library)
             table = as_table(X, kind).unify_dictionaries().slice(0, 0)
@@ -83,8 +85,9 @@ class Template:
         if library == "pandas":
             pd = sys.modules["pandas"]
             if empty.ndim == 1:
-                return pd.Series(values, dtype=empty.dtype, name=empty.name)
-            return pd.DataFrame(values, columns=empty.columns).astype(empty.dtypes)
+                return of_series(pd.Series(values, dtype=empty.dtype), empty)
+            rows = pd.DataFrame(values, columns=empty.columns).astype(empty.dtypes)
+            return empty._constructor(rows).__finalize__(empty)
         if library is not None:
             kind = kind_of(empty, library)
             values = values if values.ndim == 2 else values[:, None]
@@ -201,11 +204,19 @@ def template_state(template):
     if isinstance(empty, TemplateState):
         return empty
     if library is None:
-        return TemplateState(type(empty).__name__)
+        kind = type(empty).__name__
+        if kind not in (*_SPARSE, "list"):
+            raise ValueError(f"A {kind} is none that a model file can hold. Pass a csr_array.")
+        return TemplateState(kind)
     if library == "pandas":
-        kind = "pandas.DataFrame" if empty.ndim == 2 else "pandas.Series"
-        table = empty if empty.ndim == 2 else empty.to_frame(empty.name)
-        labels = list(table.columns) if empty.ndim == 2 else [empty.name]
+        kind, table = "pandas.DataFrame", empty
+        if empty.ndim == 1:
+            pd = sys.modules["pandas"]
+            kind = "Series" if hasattr(empty, "iloc") else "Index" if hasattr(empty, "name") else ""
+            kind = f"pandas.{kind or 'array'}"
+            name = getattr(empty, "name", None)
+            table = pd.Series(empty, name=name).to_frame(name)
+        labels = list(table.columns) if empty.ndim == 2 else [name]
         if empty.ndim == 2:
             if table.columns.nlevels > 1:
                 raise ValueError("The dataframe has several levels of column names. Join them.")
@@ -258,7 +269,7 @@ def _empty_container(state):
     if state.kind in _SPARSE:
         return getattr(sparse, state.kind)((0, 1))
     library, _, name = state.kind.partition(".")
-    if state.kind not in (*TABLES, *COLUMNS, "pandas.DataFrame", "pandas.Series"):
+    if state.kind not in (*TABLES, *COLUMNS, *_PANDAS):
         raise ValueError(f"{state.kind!r} is no container that is known")
     try:
         module = importlib.import_module(library)
@@ -270,8 +281,9 @@ def _empty_container(state):
     dtypes = [make_dtype(c.dtype, library, c.levels) for c in state.columns]
     labels = [c.name for c in state.columns]
     if library == "pandas":
-        if name == "Series":
-            return module.Series([], dtype=dtypes[0], name=labels[0])
+        if name != "DataFrame":
+            series = module.Series([], dtype=dtypes[0], name=labels[0])
+            return {"Series": series, "Index": module.Index(series), "array": series.array}[name]
         index = module.Index(
             labels, dtype=make_dtype(state.names.dtype, library), name=state.names.name
         )

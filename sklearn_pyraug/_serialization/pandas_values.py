@@ -26,6 +26,10 @@ def describe_pandas(value):
         return "Missing", [name]
     if name == "Interval":
         return name, [value.left, value.right, value.closed]
+    if name == "Period":
+        return name, [value.ordinal, value.freqstr]
+    if name == "Timedelta":
+        return name, [value.value, value.unit]
     if name != "Timestamp":
         return None
     if value.tz is not None:
@@ -50,6 +54,10 @@ def make_pandas(name, arguments):
         return {"NAType": pd.NA, "NaTType": pd.NaT}[arguments[0]]
     if name == "Interval":
         return pd.Interval(*arguments)
+    if name == "Period":
+        return pd.Period(ordinal=arguments[0], freq=arguments[1])
+    if name == "Timedelta":
+        return pd.Timedelta(arguments[0], "ns").as_unit(arguments[1])
     if name == "Timestamp":
         return pd.Timestamp(arguments[0]).as_unit(arguments[1])
     raise ValueError(f"pandas has no value {name!r} that is known")

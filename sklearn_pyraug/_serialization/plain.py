@@ -7,7 +7,7 @@ the kind and holds the content.
 
 import math
 import reprlib
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import numpy as np
@@ -58,6 +58,8 @@ class PlainValues:
             "dict": lambda content, read: {read(k): read(v) for k, v in _typed(content, list)},
             "decimal": lambda content, read: Decimal(_typed(content, str)),
             "date": lambda content, read: date.fromisoformat(content),
+            "datetime": lambda content, read: datetime.fromisoformat(content),
+            "datetime64": lambda content, read: np.datetime64(*_typed(content, list)),
             "random_state": lambda content, read: _random_state(*read(content)),
             "pandas": lambda content, read: make_pandas(content[0], read(content[1])),
             "network": lambda content, read: self._networks[content],
@@ -93,6 +95,10 @@ class PlainValues:
             return "decimal", str(value)
         if kind is date:
             return "date", value.isoformat()
+        if kind is datetime and value.tzinfo is None:
+            return "datetime", value.isoformat()
+        if kind is np.datetime64:
+            return "datetime64", [str(value), np.datetime_data(value.dtype)[0]]
         if kind is np.random.RandomState:
             state = value.get_state(legacy=False)
             if state["bit_generator"] == "MT19937":

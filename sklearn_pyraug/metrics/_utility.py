@@ -7,9 +7,8 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
-from .._preprocessing.containers import as_labels
+from .._preprocessing.label_encoder import classifier_labels
 from .._validation import no_data_in_errors
 
 __all__ = ["TrainOnSynthetic", "check_classifier", "train_on_synthetic"]
@@ -153,7 +152,7 @@ def check_classifier(classifier):
 
 def _check_labelled(which, X, y, y_real=None):
     """Return rows as they are and labels of shape (n,), if they suit each other and `y_real`."""
-    y = column_or_1d(as_labels(y))
+    y = classifier_labels(y)
     X = X if hasattr(X, "shape") else np.asarray(X)
     if len(X.shape) != 2 or X.shape[0] != len(y) or not len(y):
         raise ValueError(

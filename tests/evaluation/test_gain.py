@@ -547,7 +547,7 @@ def test_errors(estimator, arguments, error, message, data, recorded):
     ("change", "message"),
     [
         (lambda y: y + np.linspace(0, 0.5, 120), "continuous"),
-        (lambda y: np.column_stack([y, y]), "1d array"),
+        (lambda y: np.column_stack([y, y]), "y has 2 columns. Pass one column"),
         (lambda y: 0 * y, "y has 1 class in 120 rows: pass"),
         (lambda y: y[:-1], "inconsistent numbers of samples"),
     ],

@@ -112,7 +112,7 @@ LONG = [900000000000207008] * 20 + [900000000000441003] * 20
         (pd.Series(Y, dtype=object), [0, 1]),
         (np.array(Y == 1, dtype=object), [False, True]),
         (np.eye(2, dtype=np.int8)[Y], [0, 1]),
-        (pd.get_dummies(pd.Series(list("ab"))[Y], dtype=int), [0, 1]),
+        (pd.get_dummies(pd.Series(list("ab"))[Y], dtype=int), ["a", "b"]),
     ],
     ids=["Int64", "boolean", "category of bool", "objects", "object bools", "one-hot", "dummies"],
 )
