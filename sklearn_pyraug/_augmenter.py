@@ -33,6 +33,7 @@ from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
 from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
 from ._strategy import n_new_rows, requested_rows
+from ._torch_state import torch_defaults
 from ._validation import available_device, check_device, no_data_in_errors
 from .metrics._privacy import privacy_report, warn_of_near_copies
 from .rhvae import check_networks
@@ -372,6 +373,7 @@ class RHVAEAugmenter(
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     @no_data_in_errors()
+    @torch_defaults()
     def fit(self, X, y, *, sample_weight=None, groups=None):
         """Train a generator for every class.
 
@@ -411,6 +413,7 @@ class RHVAEAugmenter(
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     @no_data_in_errors()
+    @torch_defaults()
     def fit_resample(self, X, y, *, sample_weight=None, groups=None):
         """Train the classes that are to grow, and return the data with the new rows.
 
@@ -455,6 +458,7 @@ class RHVAEAugmenter(
             X_resampled = self._row_encoder.append(X, X_new)
             return X_resampled, self._label_encoder.append(y, draws.y_index)
 
+    @torch_defaults()
     def sample(self, n_samples):
         """Draw new rows from the trained generators.
 

@@ -26,6 +26,7 @@ from ._sklearn_compat import (
     fit_task,
     with_callbacks,
 )
+from ._torch_state import torch_defaults
 from ._validation import (
     available_device,
     check_device,
@@ -185,6 +186,7 @@ class RHVAEEmbedder(
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     @no_data_in_errors()
+    @torch_defaults()
     def fit(self, X, y=None):
         """Train a generator on the rows.
 
@@ -238,6 +240,7 @@ class RHVAEEmbedder(
         self.device_ = device
 
     @no_data_in_errors()
+    @torch_defaults()
     def transform(self, X):
         """Return the codes of rows.
 
@@ -264,6 +267,7 @@ class RHVAEEmbedder(
         return Z.astype(rows.values.dtype, copy=False)
 
     @no_data_in_errors()
+    @torch_defaults()
     def inverse_transform(self, X):
         """Return the rows of codes: the means of p(x | z).
 

@@ -10,6 +10,7 @@ from ._generation.class_model import check_codes, class_index, class_model
 from ._preprocessing.label_encoder import distinct_labels, read_labels
 from ._preprocessing.row_encoder import as_rows, one_row
 from ._random import attempt_seed, root_seed
+from ._torch_state import torch_defaults
 from ._validation import available_device, no_data_in_errors
 from .rhvae.coding import connect, log_volume
 
@@ -56,6 +57,7 @@ class LatentToolsMixin:
     """The methods of :class:`~sklearn_pyraug.RHVAEAugmenter` that show its latent spaces."""
 
     @no_data_in_errors()
+    @torch_defaults()
     def encode(self, X, y, *, return_log_var=False):
         """Return the codes of rows: the means of q(z | x) under the generators of their classes.
 
@@ -120,6 +122,7 @@ class LatentToolsMixin:
         return tuple(codes) if return_log_var else codes[0]
 
     @no_data_in_errors()
+    @torch_defaults()
     def decode(self, z, label, reference=None):
         """Return the rows of codes of one class: the means of p(x | z), or of p(x | z, r).
 
@@ -183,6 +186,7 @@ class LatentToolsMixin:
         return self._rows_of(model.decode(model.tensor(z), reference), model.index)
 
     @no_data_in_errors()
+    @torch_defaults()
     def score_samples(self, X, y=None, *, n_importance=100, random_state=None):
         """Estimate how likely rows are: log p(x | class), in nats per row.
 
@@ -263,6 +267,7 @@ class LatentToolsMixin:
             scores[own] = self._model(k).score(T[own], int(n_importance), root)
         return scores
 
+    @torch_defaults()
     def log_volume(self, z, label):
         """Return the logarithm of the density from which the metric of a class draws codes.
 
@@ -314,6 +319,7 @@ class LatentToolsMixin:
         return log_volume(model.member, model.index, z).double().numpy()
 
     @no_data_in_errors()
+    @torch_defaults()
     def interpolate(self, x0, x1, label, *, n_steps=10, kind="geodesic"):
         """Connect two rows of a class by a curve through the latent space, and decode it.
 

@@ -31,6 +31,7 @@ from ._preprocessing.templates import Template, TemplateState, template_from_sta
 from ._serialization.archive import read_archive, write_archive
 from ._serialization.plain import PlainValues
 from ._serialization.state import Adapter, StateReader, StateWriter
+from ._torch_state import torch_defaults
 from ._version import __version__
 from .metrics import PrivacyReport
 from .rhvae import Architecture, ClassHistory, RHVAEStack
@@ -119,6 +120,7 @@ class _Head(NamedTuple):
 class ModelFileMixin:
     """The methods of both estimators that write and read model files."""
 
+    @torch_defaults()
     def save(self, path, *, overwrite=False):
         """Write what was learned, and all parameters that are data, to one file.
 
@@ -176,6 +178,7 @@ class ModelFileMixin:
         write_archive(path, meta, tensors, overwrite=overwrite)
 
     @classmethod
+    @torch_defaults()
     def load(cls, path, **parameters):
         """Return the fitted estimator of a file that :meth:`save` has written.
 

@@ -219,7 +219,7 @@ def _both(estimator, augmenter, root):
             )
         augmented = estimator
     else:
-        augmenter = RHVAEAugmenter(random_state=root) if augmenter is None else augmenter
+        augmenter = RHVAEAugmenter(random_state=root % 2**32) if augmenter is None else augmenter
         augmented = AugmentedClassifier(augmenter, estimator)
     if _holds_sampler(plain):
         raise ValueError(

@@ -1,8 +1,9 @@
-"""What is done when an accelerator's memory runs out: smaller batches, then the CPU."""
+"""What is done when an accelerator's memory runs out, and what a training is warned of."""
 
 import gc
 import warnings
 
+import numpy as np
 import torch
 
 __all__ = ["drawing_attempts", "training_attempts", "warn_of_drawing", "warn_of_training"]
@@ -106,8 +107,14 @@ def drawing_attempts(stack, device):
     yield Attempt("cpu")
 
 
+def _has_diverged(record):
+    """Say whether a training was without a loss at its end, or for half of its epochs."""
+    lacking = ~np.isfinite(record.train_loss)
+    return bool(len(lacking)) and bool(lacking[-1] or 2 * lacking.sum() >= len(lacking))
+
+
 def warn_of_training(history, training, device):
-    """Warn where a record is of another device or batch size than what was asked for.
+    """Warn where a training diverged, or had another device or batch size than asked for.
 
     Parameters
     ----------
@@ -115,6 +122,17 @@ def warn_of_training(history, training, device):
     training : TrainingSettings
     device : str
     """
+    diverged = [h for h in history if _has_diverged(h)]
+    if diverged:
+        h = max(diverged, key=lambda h: np.isnan(h.train_loss).sum())
+        warnings.warn(
+            f"The training of {len(diverged)} of {len(history)} generators diverged: the loss was "
+            f"not finite in {(~np.isfinite(h.train_loss)).sum()} of {len(h.train_loss)} epochs, "
+            f"and the weights are those after epoch {h.best_epoch} (see `history_`). New rows may "
+            f"be poor. Use a smaller lr than {training.lr:g}; networks of your own may divide by zero.",
+            UserWarning,
+            stacklevel=2,
+        )
     fewer = [h.batch_size for h in history if h.batch_size != training.batch_size]
     n_moved = sum(h.device != device for h in history)
     outcomes, remedies = [], []

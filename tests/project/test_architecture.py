@@ -39,6 +39,7 @@ LAYERS = [
         "_random",
         "_sklearn_compat",
         "_strategy",
+        "_torch_state",
         "_validation",
         "_version",
     },

@@ -1,0 +1,104 @@
+"""What the user has set in torch changes no result, and is not changed."""
+
+from threading import Thread
+
+import numpy as np
+import pytest
+import torch
+from shared import arrays, quick, table
+
+from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
+from sklearn_pyraug._torch_state import torch_defaults
+
+
+def results(path):
+    """Return what all methods that compute make of a table and of images."""
+    found = []
+    for parameters, (X, y) in (
+        ({}, table()),
+        ({"decoder": "direct"}, table()),
+        ({}, arrays((8, 8))),
+    ):
+        augmenter = quick(**parameters).fit(X, y)
+        z = augmenter.encode(X, y)
+        pair = X[y == 0][:2]
+        found += [
+            quick(**parameters).fit_resample(X, y)[0],
+            augmenter.sample(2)[0],
+            z,
+            augmenter.decode(z[:2], 0),
+            augmenter.score_samples(X[:2], y[:2], n_importance=2),
+            augmenter.log_volume(z[:2], 0),
+            augmenter.interpolate(*pair, 0, n_steps=3).X,
+        ]
+        augmenter.save(path, overwrite=True)
+        found.append(RHVAEAugmenter.load(path).sample(1)[0])
+    embedder = RHVAEEmbedder(max_epochs=2, random_state=0)
+    found += [embedder.fit_transform(table()[0]), embedder.inverse_transform(np.zeros((1, 2)))]
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    return results(tmp_path_factory.mktemp("state") / "model")
+
+
+@pytest.fixture
+def restored():
+    yield
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+    torch.use_deterministic_algorithms(False)
+
+
+def state():
+    return (
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_inference_mode_enabled(),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.is_autocast_enabled("cpu"),
+    )
+
+
+SETTINGS = {
+    "dtype": lambda: torch.set_default_dtype(torch.float64),
+    "device": lambda: torch.set_default_device("meta"),
+    "deterministic": lambda: torch.use_deterministic_algorithms(True),
+    "inference": torch.inference_mode,
+    "no gradients": torch.no_grad,
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+}
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_of_torch(name, expected, tmp_path):
+    context = SETTINGS[name]()
+    if context is not None:
+        context.__enter__()
+    try:
+        before = state()
+        found = results(tmp_path / "model")
+        assert state() == before
+    finally:
+        if context is not None:
+            context.__exit__(None, None, None)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.usefixtures("restored")
+def test_blocks_that_overlap_return_to_what_was_there():
+    torch.set_default_dtype(torch.float64)
+    first, second = torch_defaults(), torch_defaults()
+    first.__enter__()
+    other = Thread(target=second.__enter__)
+    other.start()
+    other.join()
+    first.__exit__(None, None, None)
+    assert torch.get_default_dtype() == torch.float32
+    second.__exit__(None, None, None)
+    assert torch.get_default_dtype() == torch.float64
