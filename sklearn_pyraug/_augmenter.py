@@ -33,8 +33,7 @@ from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
 from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
 from ._strategy import n_new_rows, requested_rows
-from ._torch_state import torch_defaults
-from ._validation import available_device, check_device, no_data_in_errors
+from ._validation import available_device, check_device, no_data_in_errors, torch_defaults
 from .metrics._privacy import privacy_report, warn_of_near_copies
 from .rhvae import check_networks
 

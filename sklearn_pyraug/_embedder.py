@@ -26,11 +26,11 @@ from ._sklearn_compat import (
     fit_task,
     with_callbacks,
 )
-from ._torch_state import torch_defaults
 from ._validation import (
     available_device,
     check_device,
     no_data_in_errors,
+    torch_defaults,
 )
 
 __all__ = ["RHVAEEmbedder"]

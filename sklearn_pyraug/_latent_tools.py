@@ -10,8 +10,7 @@ from ._generation.class_model import check_codes, class_index, class_model
 from ._preprocessing.label_encoder import distinct_labels, read_labels
 from ._preprocessing.row_encoder import as_rows, one_row
 from ._random import attempt_seed, root_seed
-from ._torch_state import torch_defaults
-from ._validation import available_device, no_data_in_errors
+from ._validation import available_device, no_data_in_errors, torch_defaults
 from .rhvae.coding import connect, log_volume
 
 __all__ = ["Interpolation", "LatentToolsMixin"]

@@ -31,7 +31,7 @@ from ._preprocessing.templates import Template, TemplateState, template_from_sta
 from ._serialization.archive import read_archive, write_archive
 from ._serialization.plain import PlainValues
 from ._serialization.state import Adapter, StateReader, StateWriter
-from ._torch_state import torch_defaults
+from ._validation import torch_defaults
 from ._version import __version__
 from .metrics import PrivacyReport
 from .rhvae import Architecture, ClassHistory, RHVAEStack

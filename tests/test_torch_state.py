@@ -8,7 +8,7 @@ import torch
 from shared import arrays, quick, table
 
 from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
-from sklearn_pyraug._torch_state import torch_defaults
+from sklearn_pyraug._validation import torch_defaults
 
 
 def results(path):

@@ -129,7 +129,8 @@ def warn_of_training(history, training, device):
             f"The training of {len(diverged)} of {len(history)} generators diverged: the loss was "
             f"not finite in {(~np.isfinite(h.train_loss)).sum()} of {len(h.train_loss)} epochs, "
             f"and the weights are those after epoch {h.best_epoch} (see `history_`). New rows may "
-            f"be poor. Use a smaller lr than {training.lr:g}; networks of your own may divide by zero.",
+            f"be poor. Use a smaller lr than {training.lr:g}; networks of your own may divide by "
+            "zero.",
             UserWarning,
             stacklevel=2,
         )

@@ -39,7 +39,6 @@ LAYERS = [
         "_random",
         "_sklearn_compat",
         "_strategy",
-        "_torch_state",
         "_validation",
         "_version",
     },
