@@ -88,6 +88,8 @@ def check_sample_weight(sample_weight, X=None):
     ValueError
         If they are not one finite number for each row, or negative, or all zero.
     """
+    if isinstance(sample_weight, np.ma.MaskedArray):
+        sample_weight = sample_weight.astype(np.float64).filled(np.nan)
     sample_weight = check_array(
         sample_weight,
         ensure_2d=False,

@@ -34,6 +34,7 @@ __all__ = [
     "of_series",
     "stack",
     "take",
+    "unmasked",
     "unpacked",
 ]
 
@@ -211,6 +212,8 @@ def column_numbers(column, kind):
         dtype = column.dtype
         if isinstance(dtype, np.dtype) and kind != "b":
             return column.to_numpy()
+        if type(dtype).__name__ == "SparseDtype" and kind in "iuf":
+            return np.asarray(column)
         x = column.to_numpy(np.float64, na_value=np.nan)
     else:
         series = _series(column)
@@ -326,6 +329,17 @@ def _plain(values):
     return values if kind is Integral and plain.dtype.kind == "f" else plain
 
 
+def unmasked(X):
+    """Return a masked array as one in which masked values are missing, and all else as it is."""
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    if not np.ma.is_masked(X):
+        return np.asarray(X)
+    if X.dtype.kind in "biuf":
+        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+    return X.astype(object).filled(None)
+
+
 def is_missing(value):
     """Return whether a value is None, NaN, or pandas' NA or NaT."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
@@ -392,6 +406,10 @@ def stack(X, new):
         both = [as_table(t, kind).unify_dictionaries() for t in (X, new)]
         both = pa.concat_tables(both).unify_dictionaries()
         return unpacked(both, kind)
+    if isinstance(X, np.ma.MaskedArray):
+        both = np.ma.concatenate([X, new])
+        both.fill_value = X.fill_value
+        return both
     if isinstance(X, list):
         return [*(list(row) if isinstance(row, list) else row for row in X), *new]
     if sparse.issparse(X):

@@ -143,7 +143,10 @@ def stack_rows(X):
             f"{' and '.join(map(str, sorted(shapes)[:2]))}. Resize them to one shape; "
             "sklearn_pyraug.io.load_image_folder does so for files."
         )
-    return X if len(shapes.pop()) < 2 else np.stack([np.asarray(row) for row in X])
+    if len(shapes.pop()) < 2:
+        return X
+    is_masked = any(isinstance(row, np.ma.MaskedArray) for row in X)
+    return np.ma.stack(X) if is_masked else np.stack([np.asarray(row) for row in X])
 
 
 def _is_nested(row):

@@ -13,7 +13,7 @@ from .._validation import (
     column_name,
     text_is_named,
 )
-from .containers import check_container, library_of, stack
+from .containers import check_container, library_of, stack, unmasked
 from .image_shape import guess_sample_shape
 from .images import (
     ImageLayout,
@@ -107,14 +107,22 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
     ValueError
         If the rows cannot be used, or their columns are not those of the training rows.
     """
-    X, shape = flat_rows(stack_rows(X))
+    check_container(X, "X")
+    X = stack_rows(X)
+    template = Template.of(X)
+    if np.ma.is_masked(X) and categories and estimator.missing == "error":
+        raise ValueError(
+            f"{name} is a masked array, of which {np.ma.count_masked(X)} values are masked. Set "
+            "missing='keep' to have missing values generated, too, or pass the array of an "
+            f"imputer that was given {name}.astype(float).filled(numpy.nan)."
+        )
+    X, shape = flat_rows(unmasked(X))
     if not reset and shape is not None and shape != estimator.sample_shape_:
         raise ValueError(
             f"The rows of {name} have the shape {shape}, but the sample_shape_ of the fit is "
             f"{estimator.sample_shape_}. Pass rows of that shape, or flat rows of "
             f"{estimator.n_features_in_} columns."
         )
-    check_container(X, "X")
     check_has_columns(X)
     table = Table(X)
     if categories:
@@ -130,7 +138,7 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
         names = getattr(estimator, "feature_names_in_", None)
         check_finite(values, names, estimator.missing)
     values = values.toarray() if sparse.issparse(values) else values
-    return Rows(values, table, Template.of(X), shape)
+    return Rows(values, table, template, shape)
 
 
 class RowEncoder(NamedTuple):
@@ -297,8 +305,11 @@ def _in_training_levels(numbers, schema, training, names):
         return numbers
     numbers = np.array(numbers)
     for j in range(numbers.shape[1]):
-        own = None if schema is None else schema.columns[j].levels
-        known = None if training is None else training.columns[j].levels
+        columns = [None if s is None else s.columns[j] for s in (schema, training)]
+        own, known = (None if c is None else c.levels for c in columns)
+        shift = np.subtract(*(0 if c is None else c.origin for c in columns), dtype=object)
+        if shift:
+            numbers[:, j] += shift
         x, where = numbers[:, j], column_name(j, names)
         present = x[~np.isnan(x)] if x.dtype.kind == "f" else x
         if own is None and known is not None and len(present):

@@ -19,15 +19,17 @@ from .containers import (
     column_values,
     has_nulls,
     is_missing,
-    largest_float,
     library_of,
     object_array,
+    unmasked,
 )
 
 __all__ = ["Schema", "Table", "read_table"]
 
 _BOOLEANS = (bool, np.bool_)
 _NUMBERS = (Real, Decimal)
+# Integers from here on may have no float64 of their own.
+_LARGEST = 2**53
 _DATES = (date, time, timedelta, np.datetime64, np.timedelta64)
 
 
@@ -44,12 +46,15 @@ class _Column(NamedTuple):
         What stands for a missing value.
     places : int or None
         Decimal places, where the values are of Python's `Decimal`.
+    origin : int
+        What is to be added to the numbers of a column of integers too large for float64.
     """
 
     levels: np.ndarray | None
     whole: bool
     missing: object
     places: int | None = None
+    origin: int = 0
 
 
 class Schema(NamedTuple):
@@ -79,13 +84,13 @@ class Schema(NamedTuple):
         values : ndarray of shape (n_rows, n_features), dtype=`dtype`
         """
         values = np.empty(X.shape, dtype=object)
-        for j, (levels, whole, missing, places) in enumerate(self.columns):
+        for j, (levels, whole, missing, places, origin) in enumerate(self.columns):
             x = X[:, j]
             known = ~np.isnan(x)
             if levels is not None:
                 values[known, j] = levels[x[known].astype(np.intp)]
             elif whole:
-                values[known, j] = [int(v) for v in x[known]]
+                values[known, j] = [origin + int(v) for v in x[known]]
             elif places is not None:
                 values[known, j] = [Decimal(f"{v:.{places}f}") for v in x[known]]
             else:
@@ -143,7 +148,7 @@ def read_table(X, categorical_features=None):
         If `categorical_features` does not fit X, or a column holds dates or what is neither
         numbers nor text nor booleans alone.
     """
-    names = column_names(X)
+    X, names = unmasked(X), column_names(X)
     if names is not None and len(X.shape) == 2:
         return _read_frame(X, names, categorical_features)
     if issparse(X):
@@ -174,17 +179,20 @@ def _read_frame(X, names, categorical_features):
             text.append(column_name(j, names))
     if text:
         raise text_error(text)
-    numbers, columns = [x for x, _ in pairs], tuple(column for _, column in pairs)
-    dtype = np.result_type(*numbers) if numbers else np.dtype(float)
-    if dtype.kind == "f":
-        numbers = [
-            np.minimum(x, largest_float(x.dtype)) if x.dtype.kind in "iu" else x for x in numbers
+    if np.result_type(*(x for x, _ in pairs)).kind == "f":
+        # Integers that are too large for it are counted from the smallest one.
+        pairs = [
+            (_exact(x, column, column_at(X, j)) if column.whole else (x, column))
+            for j, (x, column) in enumerate(pairs)
         ]
+    numbers, columns = [x for x, _ in pairs], tuple(column for _, column in pairs)
+    dtype = np.result_type(*numbers)
     view = np.array(numbers, dtype=dtype).T.reshape(X.shape)
     categorical = asked | np.array([c.levels is not None for c in columns], dtype=bool)
     # A column of numbers without None goes back as it is.
     plain = all(
-        c.missing is not None and kind not in "MO" for c, kind in zip(columns, kinds, strict=True)
+        c.missing is not None and kind not in "MO" and not c.origin
+        for c, kind in zip(columns, kinds, strict=True)
     )
     return Table(
         view,
@@ -194,6 +202,26 @@ def _read_frame(X, names, categorical_features):
         names,
         np.array([kind == "b" for kind in kinds], dtype=bool),
     )
+
+
+def _exact(x, spec, column):
+    """Return the numbers and the `_Column` of integers, counted from their smallest if need be."""
+    known = x[~np.isnan(x)] if x.dtype.kind == "f" else x
+    if spec.origin or not len(known) or max(-float(known.min()), float(known.max())) < _LARGEST:
+        return x, spec
+    return _counted(column_values(column), spec)
+
+
+def _counted(values, spec):
+    """Return integers less the smallest of them as float64, and their `_Column`."""
+    lacking = [is_missing(v) for v in values]
+    whole = [None if no else int(v) for v, no in zip(values, lacking, strict=True)]
+    origin = min(v for v in whole if v is not None)
+    span = max(v for v in whole if v is not None) - origin
+    # Of a larger range than float64 can count the largest value may not be reached.
+    top = float(span) if int(float(span)) <= span else np.nextafter(float(span), 0)
+    x = np.array([np.nan if v is None else min(float(v - origin), top) for v in whole])
+    return x, spec._replace(origin=origin)
 
 
 def _read_column(column, kind, asked, name):
@@ -264,8 +292,11 @@ def _read_values(values, categorical, name, recognise=True):
     codes = np.full(len(values), np.nan)
     if not categorical and not _all_are(_BOOLEANS, known):
         if _all_are(_NUMBERS, known):
+            spec = _Column(None, _all_are(Integral, known), missing, _places(known))
+            if spec.whole and len(known) and max(abs(int(v)) for v in known) >= _LARGEST:
+                return _counted(values, spec)
             codes[~lacking] = known.astype(np.float64)
-            return codes, _Column(None, _all_are(Integral, known), missing, _places(known))
+            return codes, spec
         for v in known:
             if isinstance(v, _DATES):
                 raise _date_error(name, type(v).__name__)

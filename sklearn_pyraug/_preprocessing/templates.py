@@ -17,6 +17,7 @@ from .containers import (
     column_kind,
     column_levels,
     column_names,
+    is_missing,
     kind_of,
     library_of,
     object_array,
@@ -60,6 +61,8 @@ class Template:
             return cls(X.head(0))
         if sparse.issparse(X):
             return cls(type(X)((0, 1), dtype=X.dtype))
+        if isinstance(X, np.ma.MaskedArray):
+            return cls(np.ma.array(np.empty(0, X.dtype), fill_value=X.fill_value))
         return cls([]) if isinstance(X, list) else None
 
     def new_rows(self, values):
@@ -93,6 +96,12 @@ class Template:
             values = values if values.ndim == 2 else values[:, None]
             make = _polars_table if library == "polars" else _arrow_table
             return unpacked(make(as_table(empty, kind), values), kind)
+        if isinstance(empty, np.ma.MaskedArray):
+            lacking = np.vectorize(is_missing, [bool])(values)
+            known = np.where(lacking, empty.fill_value, values)
+            known = np.rint(known) if empty.dtype.kind in "iu" else known
+            known = known.astype(empty.dtype)
+            return np.ma.array(known, mask=lacking, fill_value=empty.fill_value)
         return values.tolist() if isinstance(empty, list) else type(empty)(values)
 
 
@@ -205,6 +214,8 @@ def template_state(template):
         return empty
     if library is None:
         kind = type(empty).__name__
+        if isinstance(empty, np.ma.MaskedArray) and empty.dtype.kind in "biuf":
+            return TemplateState("MaskedArray", (ColumnState("", (empty.dtype.str,)),))
         if kind not in (*_SPARSE, "list"):
             raise ValueError(f"A {kind} is none that a model file can hold. Pass a csr_array.")
         return TemplateState(kind)
@@ -266,6 +277,11 @@ def template_from_state(state):
 def _empty_container(state):
     if state.kind == "list":
         return []
+    if state.kind == "MaskedArray":
+        dtype = np.dtype(state.columns[0].dtype[0])
+        if dtype.kind not in "biuf":
+            raise ValueError(f"a masked array of {dtype} is none that is known")
+        return np.ma.array(np.empty(0, dtype))
     if state.kind in _SPARSE:
         return getattr(sparse, state.kind)((0, 1))
     library, _, name = state.kind.partition(".")

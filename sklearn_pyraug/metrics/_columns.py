@@ -184,6 +184,7 @@ def _read(where, X, categorical_features):
     categorical = np.zeros(n_columns, bool) if table.categorical is None else table.categorical
     columns = [None] * n_columns if table.schema is None else table.schema.columns
     levels = [None if column is None else column.levels for column in columns]
+    values = values + [0.0 if column is None else float(column.origin) for column in columns]
     if table.boolean is not None:
         categorical = categorical | table.boolean
     return _Table(where, values, categorical, levels, table.names)
