@@ -1,12 +1,10 @@
-"""Files of arrays: npy and npz of numpy, pt of PyTorch. No code in them is ever run."""
+"""Files of arrays: npy and npz of numpy. No code in them is ever run."""
 
 import io
-import sys
 import zipfile
 from math import prod
 
 import numpy as np
-import torch
 
 from ._guards import BadFile, check_extent, check_unpacked
 from ._picture import from_array, plain_dtype
@@ -20,8 +18,6 @@ _NPY_HEADERS = {
 # The names that are looked for in an npz file of several arrays, in this order.
 _NPZ_NAMES = ("X", "image", "arr_0")
 _NPZ_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# The pickled description of a tensor takes some hundred bytes.
-_MAX_PT_PICKLE = 2**16
 
 
 def read_npy(handle, n_bytes, max_pixels, n_packed=None):
@@ -79,7 +75,7 @@ def read_npz(handle, n_bytes, max_pixels):
 
     Parameters, results and errors are those of `read_npy`.
     """
-    with _zip(handle, "an npz file") as archive:
+    with _zip(handle) as archive:
         member = _choose_member(archive.infolist())
         if member.flag_bits & 1 or member.compress_type not in _NPZ_METHODS:
             raise BadFile(
@@ -94,71 +90,17 @@ def read_npz(handle, n_bytes, max_pixels):
     return picture
 
 
-def read_pt(handle, n_bytes, max_pixels):
-    """Read one dense tensor from a file of `torch.save`.
-
-    Parameters, results and errors are those of `read_npy`.
-    """
-    # torch.load reads a zip file after other bytes as one of the formats before PyTorch 1.6.
-    if handle.read(4) != b"PK\x03\x04":
-        raise BadFile("is not a file written by torch.save of PyTorch 1.6 or later")
-    with _zip(handle, "a file written by torch.save of PyTorch 1.6 or later") as archive:
-        members = archive.infolist()
-        # torch.save does not compress: compressed members could unpack to any size.
-        if any(member.file_size != member.compress_size for member in members):
-            raise BadFile("holds compressed members, which torch.save does not write")
-        if sum(member.file_size for member in members) > n_bytes:
-            raise BadFile(f"declares more bytes than its {n_bytes}")
-        for member in members:
-            if member.filename.endswith("data.pkl") and member.file_size > _MAX_PT_PICKLE:
-                raise BadFile("holds more than one tensor")
-            # torch.load of versions before 2.6 runs TorchScript.
-            if member.filename.endswith("constants.pkl"):
-                raise BadFile("holds a TorchScript program, not one tensor")
-            if member.filename.endswith("byteorder"):
-                if archive.read(member) != sys.byteorder.encode():
-                    raise BadFile("was written on a machine with another byte order")
-    handle.seek(0)
-    try:
-        tensor = torch.load(handle, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # torch's own message recommends weights_only=False.
-        raise BadFile("holds something other than one tensor, or is damaged") from error
-    if not isinstance(tensor, torch.Tensor):
-        raise BadFile(f"holds a {type(tensor).__name__}, not one tensor")
-    if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
-        raise BadFile("holds a sparse, quantized or empty (meta) tensor")
-    # Earlier versions of torch trust the declared size, and read beyond what is stored.
-    stored = [member.file_size for member in members if "/data/" in member.filename]
-    if tensor.untyped_storage().nbytes() > min(stored, default=0):
-        raise BadFile("declares more values than it stores")
-    # A view may repeat one stored value any number of times.
-    check_extent(tensor.shape, max_pixels)
-    tensor = tensor.detach().resolve_conj().resolve_neg()
-    try:
-        array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-    except TypeError as error:
-        raise BadFile(f"holds a tensor of {tensor.dtype}, which numpy does not have") from error
-    return from_array(array)
-
-
 def write_npz(handle, row):
     """Write an array as an npz file with the one array X."""
     np.savez_compressed(handle, X=row)
 
 
-def write_pt(handle, row):
-    """Write an array as a pt file."""
-    # A copy, because a view would be saved with all of the rows around it.
-    torch.save(torch.from_numpy(np.array(row)), handle)
-
-
-def _zip(handle, what):
+def _zip(handle):
     try:
         return zipfile.ZipFile(handle)
     # Damaged files raise many errors: a wrong offset is an OSError or a ValueError.
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise BadFile(f"is not {what}, or is damaged") from error
+        raise BadFile("is not an npz file, or is damaged") from error
 
 
 def _choose_member(members):

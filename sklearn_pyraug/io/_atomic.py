@@ -1,9 +1,27 @@
-"""Writing files atomically."""
+"""Writing files and folders atomically, and removing what was left unfinished.
+
+What is being written has a temporary name and is locked. Where nobody holds the lock, the process
+was killed: the next one that writes to the same path removes what it has left.
+"""
 
 import os
+import re
 import secrets
-from contextlib import contextmanager
+import shutil
+import warnings
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+# Characters of the path's name in the temporary one. Names have at most 255 bytes.
+_MAX_NAME = 50
+# A link is not followed, and a named pipe is not waited for.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
@@ -47,20 +65,118 @@ def atomic_write(path, *, overwrite=True):
     """
     path = Path(path)
     _refuse_existing(path, overwrite)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    # open() and not tempfile: its files are private to their owner, whatever the umask says,
-    # and would stay so under the final name.
-    handle = open(temporary, "x+b")
+    remove_leftovers(path)
+    # Not by tempfile: its files are private to their owner, whatever the umask says, and would stay
+    # so under the final name.
+    temporary, held = begin(path, partial(Path.touch, exist_ok=False))
     try:
-        with handle:
+        with open(temporary, "r+b") as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        _refuse_existing(path, overwrite)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        if not _linked(temporary, path, overwrite):
+            _refuse_existing(path, overwrite)
+            os.replace(temporary, path)
+    finally:
+        end(temporary, held)
+
+
+def _linked(temporary, path, overwrite):
+    """Give a file its name if that is free, and return whether the file system could do so."""
+    try:
+        if not overwrite:
+            os.link(temporary, path)
+        return not overwrite
+    except OSError:
+        return False
+
+
+def begin(path, make):
+    """Make something beside a path under a temporary name, and lock it.
+
+    Parameters
+    ----------
+    path : Path
+    make : callable
+        ``make(temporary)`` makes a file or a folder.
+
+    Returns
+    -------
+    temporary : Path
+    held : int or None
+        Descriptor of the lock; None where the system has none.
+    """
+    while True:
+        temporary = path.with_name(f".{path.name[:_MAX_NAME]}.{secrets.token_hex(4)}.tmp")
+        make(temporary)
+        held = lock(temporary)
+        if temporary.exists():
+            return temporary, held
+        # Before it was locked, another process has taken it for a leftover.
+        release(held)
+
+
+def end(temporary, held):
+    """Remove what still has its temporary name, and release the lock."""
+    _remove(temporary)
+    release(held)
+
+
+def lock(path, wait=True):
+    """Lock a file or folder; return the descriptor, or None where that is not possible."""
+    with suppress(OSError):
+        descriptor = os.open(path, _FLAGS)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            return descriptor
+        except (OSError, AttributeError):
+            os.close(descriptor)
+    return None
+
+
+def release(held):
+    """Release a lock, if there is one."""
+    if held is not None:
+        os.close(held)
+
+
+def remove_leftovers(path):
+    """Remove what killed processes have left unfinished of a file or folder, or put it back.
+
+    A folder that was moved out of the way for one that did not take its place is put back.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    names = rf"\.{re.escape(path.name[:_MAX_NAME])}\.[0-9a-f]{{8}}\.(tmp|old)"
+    try:
+        found = [path.with_name(n) for n in os.listdir(path.parent) if re.fullmatch(names, n)]
+    except OSError:
+        return
+    for leftover in found:
+        held = lock(leftover, wait=False)
+        if held is None:
+            continue
+        moved = leftover.suffix == ".old" and len(path.name) <= _MAX_NAME
+        if moved and not os.path.lexists(path):
+            os.rename(leftover, path)
+            warnings.warn(
+                f"A run that was killed had moved '{path}' to '{leftover.name}': it is put back.",
+                UserWarning,
+                stacklevel=4,
+            )
+        else:
+            _remove(leftover)
+        release(held)
+
+
+def _remove(path):
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _refuse_existing(path, overwrite):

@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import secrets
 import shutil
 import warnings
 from contextlib import contextmanager
@@ -11,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ._atomic import atomic_write
-from ._guards import open_inside, printable
+from ._atomic import atomic_write, begin, end, lock, release, remove_leftovers
+from ._guards import open_inside, printable, why
 from ._image_files import FORMATS, fit_row, import_readers, write_image
 from ._image_folder import ImageFolder
 from ._listing import MANIFEST, MANIFEST_COLUMNS
@@ -51,7 +50,7 @@ def save_image_folder(
     origins : array-like of int of shape (n,), default=None
         For each row, the row that it came from, of `like` or else of X, or -1 if none is known:
         ``origin_indices_`` of the augmenter. None: the first rows are those of `like`, in order.
-    format : {"png", "jpg", "bmp", "tif", "npy", "npz", "pt", "nii", "nii.gz"}, default=None
+    format : {"png", "jpg", "bmp", "tif", "npy", "npz", "nii", "nii.gz"}, default=None
         Format of the rows that are not in `like`. None: the format of their origin, else of the
         first row of `like` of their class; without `like`, png for uint8 and for grey uint16
         images, nii.gz for volumes and npy for all others. A row that the format of its origin
@@ -82,6 +81,8 @@ def save_image_folder(
     -----
     Files are written to a temporary folder beside `path`, which is renamed at the end: if
     anything fails or the run is stopped, what was at `path` is kept and nothing else is left.
+    What is found at `path` then and was not there at the beginning is an error, and kept. What a
+    killed run has left is removed by the next that writes to `path`.
 
     ``manifest.csv`` has a line for each row, in the order of X, with the columns ``file``,
     ``label``, ``synthetic`` (True or False) and ``origin``, the file that a synthetic row came
@@ -121,12 +122,15 @@ def save_image_folder(
         )
     if format is not None and format not in FORMATS:
         raise ValueError(f"`format` is {format!r}; use one of {', '.join(FORMATS)}.")
-    target = _check_target(path, like, overwrite)
+    target = Path(os.path.abspath(os.fspath(path)))
+    _check_place(target, path, like)
+    remove_leftovers(target)
+    replaced = _check_free(target, path, overwrite)
     X, kind = _check_rows(X, like)
     labels = _check_labels(y, len(X))
     plans = make_plans(X, kind, labels, like, synthetic_mask, origins, format)
     import_readers({plan.entry.format for plan in plans if not plan.copied})
-    with _new_folder(target) as folder:
+    with _new_folder(target, replaced) as folder:
         for row, plan in zip(X, plans, strict=True):
             _write(folder, row, kind, plan, like)
         # Last: a folder with a manifest is complete.
@@ -134,9 +138,8 @@ def save_image_folder(
             handle.write(_manifest(plan.entry for plan in plans))
 
 
-def _check_target(path, like, overwrite):
-    """Return `path` as an absolute Path, or raise if it must not be written."""
-    target = Path(os.path.abspath(os.fspath(path)))
+def _check_place(target, path, like):
+    """Raise if `path`, in its absolute form `target`, is no place for a folder."""
     shown = printable(path)
     if like is not None:
         here, there = os.path.realpath(target), os.path.realpath(like.root)
@@ -152,20 +155,26 @@ def _check_target(path, like, overwrite):
             f"`path` is '{shown}', but there is no folder '{printable(target.parent)}'; make it "
             "first."
         )
+
+
+def _check_free(target, path, overwrite):
+    """Return the identity of the folder to be replaced or None, or raise if it must not be."""
+    shown = printable(path)
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise FileExistsError(f"`path` is '{shown}', which is not a folder; choose another name.")
-    if target.is_dir() and any(target.iterdir()):
-        if not overwrite:
-            raise FileExistsError(
-                f"`path` is '{shown}', a folder that is not empty; choose another name, or pass "
-                "overwrite=True to replace all of it."
-            )
-        if not (target / MANIFEST).is_file():
-            raise FileExistsError(
-                f"`path` is '{shown}', a folder without the {MANIFEST} of save_image_folder, "
-                "whose contents are not deleted even with overwrite=True; choose another name."
-            )
-    return target
+    if not target.is_dir() or not any(target.iterdir()):
+        return None
+    if not overwrite:
+        raise FileExistsError(
+            f"`path` is '{shown}', a folder that is not empty; choose another name, or pass "
+            "overwrite=True to replace all of it."
+        )
+    if not (target / MANIFEST).is_file():
+        raise FileExistsError(
+            f"`path` is '{shown}', a folder without the {MANIFEST} of save_image_folder, "
+            "whose contents are not deleted even with overwrite=True; choose another name."
+        )
+    return _identity(target)
 
 
 def _check_rows(X, like):
@@ -247,28 +256,63 @@ def _manifest(entries):
 
 
 @contextmanager
-def _new_folder(target):
-    """Yield a temporary folder that is renamed to `target` if the block raises nothing."""
-    token = secrets.token_hex(4)
-    temporary = target.with_name(f".{target.name[:100]}.{token}.tmp")
-    old = target.with_name(f".{target.name[:100]}.{token}.old")
+def _new_folder(target, replaced):
+    """Yield a temporary folder that is renamed to `target` if the block raises nothing.
+
+    Parameters
+    ----------
+    target : Path
+    replaced : tuple or None
+        Identity of the folder there that may be replaced. Nothing else is removed.
+    """
+    temporary, held = begin(target, Path.mkdir)
     try:
-        temporary.mkdir()
         yield temporary
-        if target.exists():
+        _put_in_place(temporary, target, replaced)
+    finally:
+        end(temporary, held)
+
+
+def _put_in_place(temporary, target, replaced):
+    """Give a folder its name; what had the name and may be replaced is removed."""
+    old, held, kept = temporary.with_suffix(".old"), lock(target), ""
+    try:
+        if replaced is not None:
             os.rename(target, old)
+            if _identity(old) != replaced:
+                os.rename(old, target)
+                raise FileExistsError("it is another folder")
+        elif target.exists():
+            # Only an empty folder goes.
+            os.rmdir(target)
         os.rename(temporary, target)
-    except BaseException:
-        if old.exists() and not target.exists():
+    except OSError as error:
+        if not os.path.lexists(target):
+            raise
+        if old.exists():
+            # Under a name that is not taken for a leftover.
+            visible = old.with_name(old.name[1:])
+            os.rename(old, visible)
+            kept = f" What was there is in '{printable(visible)}'."
+        raise FileExistsError(
+            f"`path` is '{printable(target)}', which another program has made or changed while the "
+            f"images were written ({why(error)}); choose another name.{kept}"
+        ) from error
+    finally:
+        if old.exists() and not os.path.lexists(target):
             os.rename(old, target)
-        shutil.rmtree(old, ignore_errors=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        release(held)
     shutil.rmtree(old, ignore_errors=True)
     if old.exists():
         warnings.warn(
             f"'{printable(target)}' is written, but what was there could not be removed "
             f"completely; delete '{printable(old)}'.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
+
+
+def _identity(folder):
+    """Return what tells a folder from others of its name."""
+    status = os.stat(folder, follow_symlinks=False)
+    return status.st_dev, status.st_ino

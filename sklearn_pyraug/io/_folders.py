@@ -24,7 +24,7 @@ def load_image_folder(path, *, size=None, on_error="raise", labels=None, max_pix
     Parameters
     ----------
     path : str or path-like
-        Folder with png, jpg, bmp, tif, npy, npz, pt, nii and nii.gz files, also mixed. Labels
+        Folder with png, jpg, bmp, tif, npy, npz, nii and nii.gz files, also mixed. Labels
         are the names of its subfolders (which are read with their own subfolders), or are read
         from a file ``labels.csv`` with columns ``file`` (relative names) and ``label``, or from
         the ``manifest.csv`` of `save_image_folder`.
@@ -71,7 +71,7 @@ def load_image_folder(path, *, size=None, on_error="raise", labels=None, max_pix
     X has shape (n, H, W) for grey images, (n, 3, H, W) for colour images and (n, D, H, W) for
     volumes. Where grey and colour are mixed, grey becomes colour. A palette is applied, alpha is
     dropped, 1 bit becomes 0 and 255, and EXIF orientation is applied. The grey pages of a tif
-    file, all of one size, are a volume. An array in npy, npz or pt has two axes for a grey image;
+    file, all of one size, are a volume. An array in npy or npz has two axes for a grey image;
     with three, it is a colour image if the first or else the last has length 3, and a volume
     otherwise; leading and trailing axes of length 1 are dropped. Of an npz file, the only array
     is read, or the one named X, image or arr_0. A NIfTI volume keeps nibabel's order of axes,
@@ -193,7 +193,7 @@ def _handle_bad(path, report, on_error, empty):
         rest = f" among {len(found)} other things:\n{_named(found)};\n" if found else "; "
         raise ValueError(
             f"`path` is '{printable(path)}', which has no image that can be read{rest}"
-            "put png, jpg, bmp, tif, npy, npz, pt, nii or nii.gz files into one subfolder for "
+            "put png, jpg, bmp, tif, npy, npz, nii or nii.gz files into one subfolder for "
             "each class."
         )
 

@@ -8,7 +8,7 @@ from math import prod
 _DEFLATE_RATIO = 1032
 # Images compress far less; a file that unpacks to more bytes than this, at a higher ratio than
 # this, is treated as a decompression bomb.
-_BOMB_BYTES, _BOMB_RATIO = 2**26, 500
+_BOMB_BYTES, _BOMB_RATIO = 2**26, 32
 _KINDS = {
     stat.S_IFDIR: "folder",
     stat.S_IFIFO: "named pipe",
@@ -116,7 +116,12 @@ def check_unpacked(n_bytes, n_packed):
     ratio = n_bytes / max(n_packed, 1)
     if ratio > _DEFLATE_RATIO + 1 and n_bytes > 2**16:
         raise BadFile(f"declares {n_bytes} bytes, which {n_packed} compressed ones cannot hold")
-    if n_bytes > _BOMB_BYTES and ratio > _BOMB_RATIO:
+    check_bomb(n_bytes, n_packed)
+
+
+def check_bomb(n_bytes, n_packed):
+    """Raise BadFile if a small file unpacks to much."""
+    if n_bytes > _BOMB_BYTES and n_bytes > _BOMB_RATIO * n_packed:
         raise BadFile(
             f"unpacks {n_packed} bytes to {n_bytes}, as a decompression bomb does; store it "
             "uncompressed if you trust it"

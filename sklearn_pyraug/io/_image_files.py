@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._array_files import read_npy, read_npz, read_pt, write_npz, write_pt
+from ._array_files import read_npy, read_npz, write_npz
 from ._guards import BadFile, open_inside, why
 from ._nifti_files import import_nibabel, read_nifti, write_nifti
 from ._picture import COLOUR, GREY, VOLUME, interpret, plain_array
@@ -18,10 +18,9 @@ _READERS = {
     **{format: partial(read_pillow, format=format) for format in _PILLOW},
     "npy": read_npy,
     "npz": read_npz,
-    "pt": read_pt,
     **{format: partial(read_nifti, packed=format == "nii.gz") for format in _NIFTI},
 }
-_ARRAY_WRITERS = {"npy": np.save, "npz": write_npz, "pt": write_pt}
+_ARRAY_WRITERS = {"npy": np.save, "npz": write_npz}
 FORMATS = tuple(_READERS)
 _SUFFIXES = {"jpeg": "jpg", "tiff": "tif", **{format: format for format in FORMATS}}
 

@@ -10,6 +10,7 @@ from ._image_files import FORMATS, Source, format_of
 LABELS, MANIFEST = "labels.csv", "manifest.csv"
 LABEL_COLUMNS = ("file", "label")
 MANIFEST_COLUMNS = ("file", "label", "synthetic", "origin")
+_PICKLES = (".pt", ".pth")
 # A line takes some hundred bytes: a larger file is not a list of files.
 _MAX_CSV_BYTES = 2**26
 
@@ -95,6 +96,8 @@ def _walk(root):
                 ignored.append((prefix + name, "hidden"))
             elif format_of(name):
                 images.append(prefix + name)
+            elif prefix and name.lower().endswith(_PICKLES):
+                bad.append((prefix + name, "a pickle, which may run code; save the array as npy"))
             elif prefix or name not in (LABELS, MANIFEST):
                 ignored.append((prefix + name, "not named as an image"))
     return sorted(folders), sorted(images), bad, ignored

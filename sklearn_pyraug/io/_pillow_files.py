@@ -1,10 +1,11 @@
 """Images in the formats of Pillow: png, jpg, bmp, and tif of one or several pages."""
 
 import warnings
+from math import prod
 
 import numpy as np
 
-from ._guards import BadFile, check_extent
+from ._guards import BadFile, check_bomb, check_extent
 from ._picture import COLOUR, GREY, VOLUME, Picture
 
 _NAMES = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "tif": "TIFF"}
@@ -63,9 +64,9 @@ def read_pillow(handle, n_bytes, max_pixels, format):
             warnings.simplefilter("error", pil.Image.DecompressionBombWarning)
             with pil.Image.open(handle, formats=[name]) as image:
                 if format == "tif":
-                    return _read_pages(pil, image, max_pixels)
+                    return _read_pages(pil, image, n_bytes, max_pixels)
                 deep = format == "png" and start[_PNG_DEPTH:] == b"\x10"
-                return _read_page(pil, image, max_pixels, deep_png=deep)
+                return _read_page(pil, image, n_bytes, max_pixels, deep_png=deep)
     except pil.UnidentifiedImageError as error:
         raise BadFile(f"is not a {name} file, or its header is damaged") from error
     except (pil.Image.DecompressionBombError, pil.Image.DecompressionBombWarning) as error:
@@ -93,9 +94,10 @@ def write_pillow(handle, row, kind, format):
     first.save(handle, format=_NAMES[format], **options)
 
 
-def _read_page(pil, image, max_pixels, deep_png=False):
-    """Return the Picture of the current page of an open image."""
+def _read_page(pil, image, n_bytes, max_pixels, deep_png=False):
+    """Return the Picture of the current page of an open image in a file of so many bytes."""
     check_extent(image.size[::-1], max_pixels)
+    check_bomb(3 * prod(image.size), n_bytes)
     image.load()
     image = pil.ImageOps.exif_transpose(image)
     if image.mode in _AS_GREY:
@@ -105,10 +107,11 @@ def _read_page(pil, image, max_pixels, deep_png=False):
         array = np.array(image)
         return Picture(array.astype(np.uint16) if deep_png else array, GREY)
     note = "16-bit colour, of which Pillow reads 8 bits" if deep_png else ""
-    return Picture(np.moveaxis(np.array(image.convert("RGB")), 2, 0), COLOUR, note)
+    colour = image if image.mode == "RGB" else image.convert("RGB")
+    return Picture(np.moveaxis(np.array(colour), 2, 0), COLOUR, note)
 
 
-def _read_pages(pil, image, max_pixels):
+def _read_pages(pil, image, n_bytes, max_pixels):
     """Return the Picture of a tif file: an image if it has one page, a volume if more."""
     pages = []
     n_left = max_pixels
@@ -117,7 +120,8 @@ def _read_pages(pil, image, max_pixels):
             raise BadFile(f"has more than {_MAX_PAGES} pages")
         if pages and n_left < page.size[0] * page.size[1]:
             raise BadFile(f"has pages with more than max_pixels={max_pixels} in total")
-        pages.append(_read_page(pil, page, n_left))
+        check_bomb(3 * prod(page.size) * (len(pages) + 1), n_bytes)
+        pages.append(_read_page(pil, page, n_bytes, n_left))
         n_left -= pages[-1].array.size
         if (pages[-1].kind, pages[-1].array.shape) != (pages[0].kind, pages[0].array.shape):
             raise BadFile("has pages of different sizes or kinds, which are not a volume")

@@ -4,17 +4,18 @@ import csv
 import errno
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_pyraug.io import ImageFolder, LoadReport, load_image_folder, save_image_folder
 from sklearn_pyraug.io import _folder_writing as writing
+from sklearn_pyraug.io._atomic import atomic_write
 from sklearn_pyraug.io._picture import resize, resize_affine
 from sklearn_pyraug.io._plans import folder_names
 
@@ -22,8 +23,9 @@ Image = pytest.importorskip("PIL.Image")
 nib = pytest.importorskip("nibabel")
 
 AFFINE = np.array([[-2.0, 0, 0, 90], [0, 1.5, 0.25, -126], [0, -0.25, 3.0, -72], [0, 0, 0, 1]])
-FORMATS_2D = ["png", "jpg", "bmp", "tif", "npy", "npz", "pt", "nii", "nii.gz"]
-FORMATS_3D = ["tif", "npy", "npz", "pt", "nii", "nii.gz"]
+FORMATS_2D = ["png", "jpg", "bmp", "tif", "npy", "npz", "nii", "nii.gz"]
+FORMATS_3D = ["tif", "npy", "npz", "nii", "nii.gz"]
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 
 
 def write_image(path, array):
@@ -34,8 +36,6 @@ def write_image(path, array):
         np.save(path, array)
     elif name.endswith(".npz"):
         np.savez(path, array)
-    elif name.endswith(".pt"):
-        torch.save(torch.from_numpy(array), path)
     elif name.endswith((".nii", ".nii.gz")):
         nib.save(nib.Nifti1Image(array, AFFINE), path)
     elif array.ndim == 3 and array.shape[-1] != 3:
@@ -303,21 +303,18 @@ def test_colour_of_16_bits_is_told_of(tmp_path):
     ("array", "suffix", "expected"),
     [
         (np.ones((5, 4), bool), "npy", (5, 4)),
-        (np.ones((5, 4), bool), "pt", (5, 4)),
         (np.ones((5, 4), ">i2"), "npy", (5, 4)),
         (np.ones((5, 4), ">i2"), "npz", (5, 4)),
         (np.ones((1, 1, 5, 4), np.float16), "npz", (5, 4)),
-        (np.ones((5, 4, 1), np.int64), "pt", (5, 4)),
+        (np.ones((5, 4, 1), np.int64), "npz", (5, 4)),
         (np.ones((3, 5, 4), np.float32), "npy", (3, 5, 4)),
         (np.ones((5, 4, 3), np.float32), "npz", (3, 5, 4)),
-        (np.ones((1, 6, 5, 4), np.float32), "pt", (6, 5, 4)),
+        (np.ones((1, 6, 5, 4), np.float32), "npz", (6, 5, 4)),
         (np.asfortranarray(np.arange(20.0).reshape(5, 4)), "npy", (5, 4)),
-        (np.asfortranarray(np.arange(20.0).reshape(5, 4)), "pt", (5, 4)),
+        (np.asfortranarray(np.arange(20.0).reshape(5, 4)), "npz", (5, 4)),
     ],
 )
 def test_layouts_of_arrays(array, expected, suffix, tmp_path):
-    if suffix == "pt":
-        array = array.astype(array.dtype.newbyteorder("="))
     write_image(tmp_path / "a" / f"x.{suffix}", array)
     row = read_one(tmp_path, f"x.{suffix}")
     assert row.shape == expected
@@ -326,13 +323,21 @@ def test_layouts_of_arrays(array, expected, suffix, tmp_path):
         assert_array_equal(row, array)
 
 
-def test_npz_of_several_arrays_and_tensors_of_odd_types(tmp_path):
+def test_npz_of_several_arrays(tmp_path):
     (tmp_path / "a").mkdir()
     np.savez_compressed(tmp_path / "a" / "x.npz", other=np.zeros(3), image=np.ones((5, 4)))
-    torch.save(torch.ones(5, 4, dtype=torch.bfloat16, requires_grad=True), tmp_path / "a/y.pt")
-    torch.save(torch.ones(4, 5).T, tmp_path / "a/z.pt")
     folder = load_image_folder(tmp_path)
-    assert_array_equal(folder.X, np.ones((3, 5, 4)))
+    assert_array_equal(folder.X, np.ones((1, 5, 4)))
+
+
+def test_a_pickled_tensor_is_named_and_not_read(tmp_path):
+    """torch.load, even of weights only, can be made to fill the memory."""
+    write_image(tmp_path / "a" / "x.npy", np.ones((5, 4)))
+    (tmp_path / "a/y.pt").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"a/y.pt: a pickle, which may run code; save .* as npy"):
+        load_image_folder(tmp_path)
+    with pytest.warns(UserWarning, match="cannot be read and are skipped"):
+        assert len(load_image_folder(tmp_path, on_error="skip")) == 1
 
 
 @pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
@@ -907,6 +912,93 @@ def test_overwriting(tmp_path):
     save_image_folder(out, X + 1, ["c", "d"], overwrite=True)
     assert load_image_folder(out).y.tolist() == ["c", "d"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize("appears", ["folder", "file", "link"])
+def test_what_appears_while_images_are_written_is_kept(appears, existing, tmp_path, monkeypatch):
+    """It was deleted, with whatever was in it."""
+    X, out = np.zeros((2, 4, 5), np.uint8), tmp_path / "out"
+    if existing:
+        save_image_folder(out, X, ["a", "b"])
+    manifest = writing._manifest
+
+    def meanwhile(entries):
+        if existing:
+            os.rename(out, tmp_path / "moved")
+        if appears == "folder":
+            out.mkdir()
+            (out / "precious.txt").write_text("somebody else's")
+        elif appears == "file":
+            out.write_text("somebody else's")
+        else:
+            out.symlink_to(tmp_path)
+        return manifest(entries)
+
+    monkeypatch.setattr(writing, "_manifest", meanwhile)
+    with pytest.raises(FileExistsError, match="another program has made or changed"):
+        save_image_folder(out, X + 1, ["a", "b"], overwrite=existing)
+    assert (out / "precious.txt" if appears == "folder" else out).exists()
+    assert sorted(os.listdir(tmp_path)) == (["moved", "out"] if existing else ["out"])
+
+
+def killed_while_writing(out, moved=False):
+    """Leave what SIGKILL leaves of a process that writes images."""
+    pid = os.fork()
+    if not pid:
+        if moved:
+            rename = os.rename
+            writing.os.rename = lambda *a: rename(*a) or os.kill(os.getpid(), signal.SIGKILL)
+        else:
+            writing._manifest = lambda entries: os.kill(os.getpid(), signal.SIGKILL)
+        save_image_folder(out, np.zeros((2, 4, 5)), ["a", "b"], overwrite=True)
+        os._exit(1)
+    assert os.waitpid(pid, 0)[1] == signal.SIGKILL
+
+
+@needs_fork
+def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path):
+    killed_while_writing(tmp_path / "out")
+    assert len(os.listdir(tmp_path)) == 1
+    save_image_folder(tmp_path / "out", np.zeros((1, 4, 5)), ["a"])
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@needs_fork
+def test_a_folder_that_a_killed_run_has_moved_is_put_back(tmp_path):
+    out = tmp_path / "out"
+    save_image_folder(out, np.ones((1, 4, 5)), ["mine"])
+    before = hashes(out)
+    killed_while_writing(out, moved=True)
+    assert not out.exists()
+    with (
+        pytest.warns(UserWarning, match="it is put back"),
+        pytest.raises(FileExistsError, match="overwrite=True"),
+    ):
+        save_image_folder(out, np.zeros((1, 4, 5)), ["a"])
+    assert os.listdir(tmp_path) == ["out"]
+    assert hashes(out) == before
+
+
+def test_what_another_run_is_writing_is_left_alone(tmp_path):
+    X = np.zeros((1, 4, 5))
+    with atomic_write(tmp_path / "out") as handle:
+        handle.write(b"half")
+        save_image_folder(tmp_path / "out.d", X, ["a"])
+        with atomic_write(tmp_path / "out") as other:
+            other.write(b"other")
+    assert (tmp_path / "out").read_bytes() == b"half"
+    assert sorted(os.listdir(tmp_path)) == ["out", "out.d"]
+
+
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
+    unfinished = atomic_write(tmp_path / "out", overwrite=False)
+    unfinished.__enter__().write(b"ours")
+    (tmp_path / "out").write_text("theirs")
+    with pytest.raises(FileExistsError, match="pass overwrite=True"):
+        unfinished.__exit__(None, None, None)
+    assert (tmp_path / "out").read_text() == "theirs"
+    assert os.listdir(tmp_path) == ["out"]
 
 
 def test_what_is_no_folder_of_ours_is_not_overwritten(tmp_path):
