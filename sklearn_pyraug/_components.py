@@ -118,9 +118,10 @@ class LearnedMetric(BaseEstimator):
 class PosteriorMetric(BaseEstimator):
     """Measure the latent space by how sure the encoder is, at the cost of a plain VAE [1]_.
 
-    The metric G(z) = Σᵢ Σᵢ⁻¹ exp(−(z − cᵢ)ᵀ Σᵢ⁻¹ (z − cᵢ) / ρ²) + λ I is made of the encoder's
-    means cᵢ and posterior covariances Σᵢ after training; there is no flow and no metric network.
-    Value of the parameter `metric`; the string ``"posterior"`` stands for its defaults.
+    The metric G(z) = Σᵢ aᵢ Σᵢ⁻¹ exp(−(z − cᵢ)ᵀ Σᵢ⁻¹ (z − cᵢ) / d) + λ I is made of the encoder's
+    means cᵢ and posterior covariances Σᵢ after training, in d dimensions; aᵢ is 1 for rows of equal
+    weight. There is no metric network. Codes are drawn from √det G(z). Value of the parameter
+    `metric`; the string ``"posterior"`` stands for its defaults.
 
     Parameters
     ----------
@@ -217,6 +218,12 @@ class IndependentMH(BaseEstimator):
     --------
     HMC : For any metric.
     PosteriorMetric : The metric that it needs.
+
+    Notes
+    -----
+    Where codes lie far apart the density is the posteriors' own, and all is accepted. Where ten and
+    more posteriors overlap it is much narrower, and after a few steps draws are still on the way
+    from the one to the other.
 
     References
     ----------

@@ -276,4 +276,6 @@ def _check_latent(latent, n, N, d):
     # No centroid is there where log w is −∞.
     values = [t for t, _ in tensors] + [metric.offset.exp(), torch.as_tensor(metric.lam)]
     sound = sound and all(bool(t.isfinite().all()) for t in values if t is not metric.offset)
+    if not isinstance(metric, Metric):
+        sound = sound and bool(((metric.share >= 0.0).all(-1) & (metric.share > 0.0).any(-1)).all())
     _require(sound, "the codes of a generator")

@@ -14,10 +14,11 @@ _MARGIN = 0.12  # around the codes, as a share of their range
 class LatentSpaceDisplay(Display):
     """Codes of real and of synthetic rows of one class, over a map of the metric's volume.
 
-    Make one with :meth:`from_estimator`, which draws it. The map shows log √det G⁻¹(z), the
-    density in proportion to which Hamiltonian Monte Carlo draws codes: with a learned metric
-    it is high near the codes of training rows. Codes of synthetic rows should cover those of real
-    rows and leave empty what lies far from all of them.
+    Make one with :meth:`from_estimator`, which draws it. The map shows
+    :meth:`.RHVAEAugmenter.log_volume`, the logarithm of the density in proportion to which
+    Hamiltonian Monte Carlo draws codes: it is high near the codes of training rows. Codes
+    of synthetic rows should cover those of real rows and leave empty what lies far from all of
+    them.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ class LatentSpaceDisplay(Display):
     synthetic_codes : ndarray of shape (n_synthetic, 2)
         Codes of synthetic rows, in the same plane.
     log_volume : ndarray of shape (n_grid, n_grid)
-        log √det G⁻¹ on a grid of that plane, by ordinate and abscissa.
+        log p(z) on a grid of that plane, by ordinate and abscissa.
     grid : tuple of two ndarray of shape (n_grid,)
         Abscissas and ordinates.
     label : object
@@ -190,7 +191,7 @@ class LatentSpaceDisplay(Display):
             *self.grid, self.log_volume, cmap=cmap, shading="nearest", rasterized=True
         )
         self.colorbar_ = self.figure_.colorbar(
-            self.mesh_, ax=ax, label="log volume, log √det G⁻¹(z) (nats)"
+            self.mesh_, ax=ax, label="log volume, log p(z) (nats)"
         )
         for points, marker, color, name in (
             (self.synthetic_codes, "^", COLORS[1], "synthetic rows"),

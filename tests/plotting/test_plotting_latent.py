@@ -57,7 +57,7 @@ def test_two_dimensions_are_drawn_as_they_are(rows):
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("$z_1$", "$z_2$")
     assert ax.get_title() == "Latent space of class a"
     assert ax.get_aspect() == 1
-    assert display.colorbar_.ax.get_ylabel() == "log volume, log √det G⁻¹(z) (nats)"
+    assert display.colorbar_.ax.get_ylabel() == "log volume, log p(z) (nats)"
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts == ["7 synthetic rows", "15 real rows"]
 

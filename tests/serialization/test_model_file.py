@@ -662,6 +662,7 @@ MALFORMED = {
     "unknown likelihood": _set("architecture/likelihood", "poisson"),
     "NaN weights": _tensor(WEIGHTS, lambda t: t * torch.nan),
     "infinite codes": _tensor(f"{GENERATOR}.latent.c", lambda t: t / 0.0),
+    "codes without a share": _tensor(f"{GENERATOR}.latent.metric.share", lambda t: 0.0 * t),
     "NaN in the code of columns": _tensor(
         "state._row_encoder.codec._code._columns.mean", lambda t: t * torch.nan
     ),
