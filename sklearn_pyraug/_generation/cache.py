@@ -124,10 +124,14 @@ def with_keys(tasks, settings, execution, store):
     keys = [digest((task.members, task.data, task.root, parts)) for task in tasks]
     if store.folder is not None:
         data = [(task.members, task.data) for task in tasks]
-        store.folder.claim(execution.root, {"data": digest(data)} | parts)
+        # A longer training begins as a shorter one.
+        kept = {name: part for name, part in parts.items() if name != "max_epochs"}
+        store.folder.claim(execution.root, {"data": digest(data)} | kept)
         tasks = [
-            task._replace(store=store.folder.store(i, key))
-            for i, (key, task) in enumerate(zip(keys, tasks, strict=True))
+            task._replace(
+                store=store.folder.store(i, digest((task.members, task.data, task.root, kept)))
+            )
+            for i, task in enumerate(tasks)
         ]
     return list(zip(keys, tasks, strict=True))
 

@@ -8,6 +8,7 @@ files.
 
 import json
 import logging
+import os
 import time
 import warnings
 from numbers import Integral
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .._serialization.archive import read_archive, write_archive
-from ..io._atomic import atomic_write
+from ..io._atomic import atomic_write, remove_leftovers
+from ..io._guards import open_inside, why
 from ..rhvae.training.resume import TrainingState
 
 __all__ = ["CheckpointFolder", "GroupStore"]
@@ -91,10 +93,14 @@ class CheckpointFolder:
         """
         run = _Run(root, parts)
         if self._run is None:
-            with atomic_write(self.path / _RUN, overwrite=False) as handle:
-                content = {"format": _FORMAT, "version": _VERSION, **run._asdict()}
-                handle.write(json.dumps(content, indent=1).encode())
-            self._run = run
+            content = {"format": _FORMAT, "version": _VERSION, **run._asdict()}
+            try:
+                with atomic_write(self.path / _RUN, overwrite=False) as handle:
+                    handle.write(json.dumps(content, indent=1).encode())
+                self._run = run
+            except FileExistsError:
+                # Another run has begun it meanwhile: the same training, or one that is refused.
+                self._run = self._read()
         before = self._run.parts
         other = [name for name in parts | before if parts.get(name) != before.get(name)]
         if self._run.root != root:
@@ -113,12 +119,15 @@ class CheckpointFolder:
 
     def _read(self):
         path = self.path / _RUN
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
         try:
-            if path.stat().st_size > _MAX_RUN_BYTES:
-                raise ValueError(f"it has {path.stat().st_size} bytes")
-            content = json.loads(path.read_bytes())
+            # Neither a link out of the folder nor a pipe.
+            handle, (n_bytes, _) = open_inside(self.path, _RUN)
+            with handle:
+                if n_bytes > _MAX_RUN_BYTES:
+                    raise ValueError(f"it has {n_bytes} bytes")
+                content = json.loads(handle.read(_MAX_RUN_BYTES))
             if content["format"] != _FORMAT or content["version"] != _VERSION:
                 raise ValueError(f"it is of version {content['version']!r}")
             run = _Run(content["root"], content["parts"])
@@ -128,7 +137,7 @@ class CheckpointFolder:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"checkpoint='{self.path}' has a file {_RUN} that is damaged or not of this "
-                f"package ({error}). Name another folder."
+                f"package ({why(error)}). Delete the folder if it is of no use, or name another."
             ) from None
         return run
 
@@ -150,7 +159,7 @@ class GroupStore:
         self.path = path
         self.key = key
         self.interval = interval
-        self._opened = self._written = None
+        self._written = None
 
     def read(self):
         """Return the state that is there, or None.
@@ -164,10 +173,14 @@ class GroupStore:
         ValueError
             If the file is damaged or of another training.
         """
-        self._opened, self._written = time.time(), time.monotonic()
-        if not self.path.exists():
+        self._written = time.monotonic()
+        remove_leftovers(self.path)
+        if not os.path.lexists(self.path):
             return None
-        meta, tensors = read_archive(self.path)
+        try:
+            meta, tensors = read_archive(self.path)
+        except (ValueError, OSError) as error:
+            raise self.refused(why(error)) from error
         if meta.pop("key", None) != self.key:
             raise self.refused("it is another training's")
         _logger.info("Going on from %s.", self.path)
@@ -199,12 +212,4 @@ class GroupStore:
             )
         else:
             _logger.debug("Wrote %s.", self.path)
-            if state.meta["finished"]:
-                self._clean()
         self._written = time.monotonic()
-
-    def _clean(self):
-        """Remove what processes have left half-written that were killed before this one began."""
-        for path in self.path.parent.glob(f".{self.path.name}.*.tmp"):
-            if path.stat().st_mtime < self._opened:
-                path.unlink(missing_ok=True)

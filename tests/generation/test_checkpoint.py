@@ -159,6 +159,47 @@ def test_a_finished_training_is_not_repeated(tmp_path, monkeypatch):
     assert result(augmenter("residual", tmp_path).fit(*data("residual"))) == result(first)
 
 
+@pytest.mark.parametrize("case", ["residual", "direct"])
+def test_a_finished_training_goes_on_with_more_epochs(case, tmp_path, caplog):
+    patient = {"patience": None}
+    longer = {"max_epochs": N_EPOCHS + 4} | patient
+    augmenter(case, tmp_path, **patient).fit(*data(case))
+    caplog.set_level("INFO", logger="sklearn_pyraug")
+    went_on = augmenter(case, tmp_path, **longer).fit(*data(case))
+    assert f"goes on after epoch {N_EPOCHS} of {N_EPOCHS + 4}." in caplog.text
+    assert result(went_on) == result(augmenter(case, **longer).fit(*data(case)))
+    with pytest.raises(ValueError, match="max_epochs=2, but `checkpoint` holds a training of"):
+        augmenter(case, tmp_path, max_epochs=2, **patient).fit(*data(case))
+
+
+def test_an_interrupted_training_goes_on_after_its_last_epoch(tmp_path, monkeypatch, caplog):
+    """Whatever the interval, Ctrl-C writes the state."""
+    original = training.StackNet.train_step
+
+    def train_step(self, batch, **fit_params):
+        if len(self.history) == 5:
+            raise KeyboardInterrupt
+        return original(self, batch, **fit_params)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.StackNet, "train_step", train_step)
+        with pytest.raises(KeyboardInterrupt):
+            augmenter("deformation", tmp_path, interval=3600.0).fit(*data("deformation"))
+    caplog.set_level("INFO", logger="sklearn_pyraug")
+    went_on = augmenter("deformation", tmp_path, interval=3600.0).fit(*data("deformation"))
+    assert f"goes on after epoch 4 of {N_EPOCHS}." in caplog.text
+    assert result(went_on) == result(augmenter("deformation").fit(*data("deformation")))
+
+
+def test_runs_that_start_at_once_do_not_break_each_other(tmp_path):
+    """Both find an empty folder before either has written."""
+    first, second = (_checkpoint.CheckpointFolder(tmp_path, 1) for _ in range(2))
+    first.claim(3, {"lr": "x"})
+    second.claim(3, {"lr": "x"})
+    with pytest.raises(ValueError, match="with other lr, random_state"):
+        _checkpoint.CheckpointFolder(tmp_path, 1).claim(4, {"lr": "y"})
+
+
 def test_without_a_random_state_the_seed_is_that_of_the_folder(tmp_path, monkeypatch):
     fresh = iter([5, 6])
     undisturbed = augmenter("residual", random_state=5).fit(*data("residual"))
@@ -184,10 +225,9 @@ def test_what_does_not_change_the_training_may_be_other(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"max_epochs": 8}, "max_epochs"),
         ({"lr": 0.1}, "lr"),
         ({"random_state": 1}, "random_state"),
-        ({"latent_dim": 3, "max_epochs": 8}, "latent_dim, max_epochs"),
+        ({"latent_dim": 3, "patience": 8}, "latent_dim, patience"),
     ],
 )
 def test_other_parameters_are_refused_by_name(changes, named, tmp_path, monkeypatch):
@@ -216,8 +256,8 @@ def test_a_refused_fit_leaves_the_last_one_usable(tmp_path, monkeypatch):
     kill("residual", tmp_path, 3, monkeypatch)
     fitted = augmenter("residual").fit(*data("residual"))
     before = fitted.sample(4)[0]
-    fitted.set_params(checkpoint=tmp_path, max_epochs=N_EPOCHS + 1)
-    with pytest.raises(ValueError, match="max_epochs"):
+    fitted.set_params(checkpoint=tmp_path, lr=0.3)
+    with pytest.raises(ValueError, match="lr"):
         fitted.fit(data("residual")[0][:, :3], data("residual")[1])
     np.testing.assert_array_equal(fitted.sample(4)[0], before)
 
@@ -248,6 +288,16 @@ def test_a_run_file_of_something_else_is_refused_and_kept(content, tmp_path):
     with pytest.raises(ValueError, match=r"run.json that is damaged or not of this package"):
         augmenter("residual", tmp_path).fit(*data("residual"))
     assert path.read_text() == content
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("name", ["run.json", "group-0000.state"])
+def test_a_pipe_is_not_waited_for(name, tmp_path):
+    augmenter("residual", tmp_path).fit(*data("residual"))
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match="pipe.*[Dd]elete"):
+        augmenter("residual", tmp_path).fit(*data("residual"))
 
 
 def test_other_files_in_the_folder_are_left_alone(tmp_path):
@@ -303,7 +353,8 @@ def test_a_damaged_state_is_named_with_a_remedy(how, tmp_path, monkeypatch):
     damage(path, how)
     with pytest.raises(ValueError, match=f"{path.name}") as caught:
         augmenter("direct", tmp_path, **patient).fit(*data("direct"))
-    assert "damaged" in str(caught.value) or "not a readable archive" in str(caught.value)
+    assert "`checkpoint` has the damaged file" in str(caught.value)
+    assert "Delete it" in str(caught.value)
     path.unlink()
     undisturbed = result(augmenter("direct", **patient).fit(*data("direct")))
     assert result(augmenter("direct", tmp_path, **patient).fit(*data("direct"))) == undisturbed

@@ -5,6 +5,7 @@ The model and the objective know nothing of skorch. Everything that is decided p
 :class:`StackNet`; skorch brings the loop, the optimiser, history and callbacks.
 """
 
+import logging
 import warnings
 
 import numpy as np
@@ -21,6 +22,8 @@ from .records import BY_EPOCH, ClassHistory
 from .resume import SaveState, load_training_state, trained_tensors, training_state_dict
 
 __all__ = ["StackNet", "train_stack"]
+
+_logger = logging.getLogger(__name__)
 
 # After so many roll-backs in a row a class is left at its best weights.
 _MAX_ROLLBACKS = 20
@@ -279,13 +282,15 @@ class StackNet(NeuralNet):
             The user's; a callback that stops the training (skorch's EarlyStopping raises
             the same exception) just ends the loop.
         """
+        self.stopped_ = False
         try:
             super().fit_loop(X, y, epochs, **kwargs)
         except _AllClassesStopped:
-            pass
+            self.stopped_ = True
         except KeyboardInterrupt as error:
             if not _from_callback(error):
                 raise
+            self.stopped_ = True
         return self
 
 
@@ -341,7 +346,8 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
     callbacks = list(settings.callbacks or [])
     kept = {"batch_size": settings.batch_size, "device": str(device)}
     if store is not None:
-        callbacks.append(("save_state", SaveState(store, kept)))
+        save = SaveState(store, kept)
+        callbacks.append(("save_state", save))
     if settings.verbose:
         callbacks.append(("progress", ProgressBar(settings.max_epochs, description)))
     net = StackNet(
@@ -374,17 +380,27 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
             stacklevel=2,
         )
     finished = state is not None and load_training_state(net, kept, state)
-    n_left = 0 if finished else settings.max_epochs - len(net.history)
+    n_done = len(net.history)
+    if n_done > settings.max_epochs:
+        raise ValueError(
+            f"max_epochs={settings.max_epochs}, but `checkpoint` holds a training of {n_done} "
+            "epochs, which does not go back. Pass as many or more, or another folder."
+        )
+    if n_done and not finished:
+        _logger.info("%s goes on after epoch %d of %d.", description, n_done, settings.max_epochs)
+    n_left = 0 if finished else settings.max_epochs - n_done
     interrupted = None
     _keep_freed_memory()
     stack.workspace = Workspace()
     try:
         net.notify("on_train_begin", X=None, y=None)
         net.fit_loop(np.empty(0), epochs=n_left)
-        if store is not None and not finished:
-            store.write(training_state_dict(net, kept, finished=True))
+        if store is not None and n_left:
+            store.write(training_state_dict(net, kept, finished=net.stopped_))
     except KeyboardInterrupt as error:
         interrupted = error
+        if store is not None:
+            save.flush()
     finally:
         stack.workspace = None
         net.notify("on_train_end", X=None, y=None)

@@ -60,11 +60,22 @@ class SaveState(Callback):
     def __init__(self, store, settings):
         self.store = store
         self.settings = settings
+        self.unwritten = None
 
     def on_epoch_end(self, net, **kwargs):
         """Write where the store wants it; the net has made its own records before."""
+        self.unwritten = training_state_dict(net, self.settings)
         if self.store.due(len(net.history)):
-            self.store.write(training_state_dict(net, self.settings))
+            self.flush()
+        else:
+            tensors = {n: v.clone() for n, v in self.unwritten.tensors.items()}
+            self.unwritten = self.unwritten._replace(tensors=tensors)
+
+    def flush(self):
+        """Write the state after the last epoch, unless it is written."""
+        if self.unwritten is not None:
+            self.store.write(self.unwritten)
+            self.unwritten = None
 
 
 def trained_tensors(stack):
@@ -100,7 +111,7 @@ def training_state_dict(net, settings, finished=False):
         What the state depends on beside the stack and the rows, such as the batch size; it is
         put back only where they are the same.
     finished : bool, default=False
-        Whether no epoch is left.
+        Whether no epoch would be left if `max_epochs` were larger.
 
     Returns
     -------
@@ -153,7 +164,8 @@ def load_training_state(net, settings, state):
     Returns
     -------
     finished : bool or None
-        Whether no epoch is left; None if the state is of other settings, and was not put back.
+        Whether no epoch would be left if `max_epochs` were larger; None if the state is of other
+        settings, and was not put back.
 
     Raises
     ------
