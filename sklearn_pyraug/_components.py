@@ -400,6 +400,10 @@ class Columns(BaseEstimator):
         where the column has no others; and to the constant of columns that are constant within
         the class. ``"nearest"``: to the nearest observed value everywhere. ``"quantile"``: to the
         observed values of the class, rank for rank. None: only into the observed range.
+    identifiers : {"error", "drop", "keep"}, default="error"
+        What is done with columns of text of which half of the values or more occur once, as names
+        do. ``"error"`` refuses them, ``"drop"`` leaves them empty in new rows, and ``"keep"``
+        takes them for categories: each new row then has the name of a real one.
 
     Examples
     --------
@@ -412,12 +416,16 @@ class Columns(BaseEstimator):
         "likelihood": [StrOptions({"auto", "gaussian", "bernoulli", "binomial"})],
         "scaling": [StrOptions({"auto", "standard", "quantile"})],
         "value_mapping": [StrOptions({"auto", "nearest", "quantile"}), None],
+        "identifiers": [StrOptions({"error", "drop", "keep"})],
     }
 
-    def __init__(self, *, likelihood="auto", scaling="auto", value_mapping="auto"):
+    def __init__(
+        self, *, likelihood="auto", scaling="auto", value_mapping="auto", identifiers="error"
+    ):
         self.likelihood = likelihood
         self.scaling = scaling
         self.value_mapping = value_mapping
+        self.identifiers = identifiers
 
 
 class ImageShape(BaseEstimator):

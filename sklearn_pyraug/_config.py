@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import NamedTuple
 
+from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from ._components import (
@@ -144,7 +145,7 @@ def columns_of(estimator, kind):
     columns = component("columns", estimator.columns)
     if kind == "deformation" and columns.likelihood == "gaussian":
         # An image that is warped has one scale, whatever its noise is.
-        return Columns(scaling=columns.scaling, value_mapping=columns.value_mapping)
+        return clone(columns).set_params(likelihood="auto")
     return columns
 
 

@@ -119,7 +119,7 @@ def torch_defaults():
                 _set_process(*_Replaced.before)
 
 
-def check_finite(X, feature_names=None, missing="error"):
+def check_finite(X, feature_names=None, missing="error", empty=()):
     """Raise if `X` holds an infinite or, unless they are kept, a missing value, and say where.
 
     Parameters
@@ -132,6 +132,9 @@ def check_finite(X, feature_names=None, missing="error"):
 
     missing : {"error", "keep"}, default="error"
         Whether NaN is refused.
+
+    empty : list of int, default=()
+        Columns that may be empty.
 
     Raises
     ------
@@ -154,9 +157,10 @@ def check_finite(X, feature_names=None, missing="error"):
 
     n_features = X.shape[1]
     n_nan, n_inf = _count_per_column(X, np.isnan), _count_per_column(X, np.isinf)
-    if kept:
-        n_nan[:] = 0
+    n_nan[list(empty) if not kept else slice(None)] = 0
     bad = np.flatnonzero(n_nan + n_inf)
+    if not len(bad):
+        return
     named = [
         f"{column_name(j, feature_names)} ({_tally(n_nan[j], n_inf[j])})"
         for j in bad[:_MAX_NAMED_COLUMNS]

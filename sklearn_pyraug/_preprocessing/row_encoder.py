@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
+from .._components import component
 from .._validation import (
     check_finite,
     check_has_columns,
@@ -23,9 +24,10 @@ from .images import (
     stack_rows,
     user_columns,
 )
-from .schema import Schema, Table, read_table
+from .schema import Schema, Table, categorical_mask, read_table, without_columns
 from .table_codec import TableCodec
 from .templates import Template
+from .text_columns import find_identifiers
 
 __all__ = ["RowEncoder", "Rows", "as_rows", "one_row", "read_rows"]
 
@@ -136,9 +138,30 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
             validate_data(estimator, X, reset=reset, skip_check_array=True)
     if categories:
         names = getattr(estimator, "feature_names_in_", None)
-        check_finite(values, names, estimator.missing)
+        if reset and table.schema is not None:
+            values, table = _without_identifiers(values, table, estimator)
+        check_finite(values, names, estimator.missing, _dropped(table.schema))
     values = values.toarray() if sparse.issparse(values) else values
     return Rows(values, table, template, shape)
+
+
+def _without_identifiers(values, table, estimator):
+    """Return rows and their table with identifiers left out, or raise where there are any."""
+    named = categorical_mask(estimator.categorical_features, values.shape[1], table.names)
+    identifiers = component("columns", estimator.columns).identifiers
+    columns = table.schema.columns
+    dropped = find_identifiers(columns, values, named, table.names, identifiers)
+    if not dropped:
+        return values, table
+    values = np.array(values)
+    values[:, dropped] = np.nan
+    return values, table._replace(schema=without_columns(table.schema, dropped))
+
+
+def _dropped(schema):
+    """Return the positions of columns that are empty in new rows."""
+    columns = () if schema is None else schema.columns
+    return [j for j, column in enumerate(columns) if column.dropped]
 
 
 class RowEncoder(NamedTuple):
@@ -184,7 +207,7 @@ class RowEncoder(NamedTuple):
             The coded rows.
         """
         values, table = network_columns(rows.values, layout), rows.table
-        codec.fit(values, y_index, table.categorical, table.whole)
+        codec.fit(values, y_index, table.categorical, table.whole, table.names)
         encoder = cls(rows.template, table.schema, rows.shape, layout, codec)
         return encoder, codec.encode(values)
 
@@ -305,6 +328,9 @@ def _in_training_levels(numbers, schema, training, names):
         return numbers
     numbers = np.array(numbers)
     for j in range(numbers.shape[1]):
+        if training is not None and training.columns[j].dropped:
+            numbers[:, j] = np.nan
+            continue
         columns = [None if s is None else s.columns[j] for s in (schema, training)]
         own, known = (None if c is None else c.levels for c in columns)
         shift = np.subtract(*(0 if c is None else c.origin for c in columns), dtype=object)

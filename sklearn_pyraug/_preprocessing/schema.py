@@ -24,7 +24,7 @@ from .containers import (
     unmasked,
 )
 
-__all__ = ["Schema", "Table", "read_table"]
+__all__ = ["Schema", "Table", "categorical_mask", "read_table", "without_columns"]
 
 _BOOLEANS = (bool, np.bool_)
 _NUMBERS = (Real, Decimal)
@@ -55,6 +55,11 @@ class _Column(NamedTuple):
     missing: object
     places: int | None = None
     origin: int = 0
+
+    @property
+    def dropped(self):
+        """Whether it is empty in new rows."""
+        return self.levels is not None and not len(self.levels)
 
 
 class Schema(NamedTuple):
@@ -127,6 +132,15 @@ class Table(NamedTuple):
     boolean: np.ndarray | None = None
 
 
+def without_columns(schema, dropped):
+    """Return a schema in which columns at some positions are empty in new rows."""
+    columns = list(schema.columns)
+    for j in dropped:
+        # In an array of text NaN would become text, too.
+        columns[j] = _Column(object_array([]), False, "" if schema.dtype.kind == "U" else None)
+    return schema._replace(columns=tuple(columns))
+
+
 def read_table(X, categorical_features=None):
     """Return a table as numbers, as far as it is not, and the way back.
 
@@ -168,7 +182,7 @@ def read_table(X, categorical_features=None):
 
 def _read_frame(X, names, categorical_features):
     check_unique_names(names)
-    asked = _mask(categorical_features, len(names), names)
+    asked = categorical_mask(categorical_features, len(names), names)
     kinds, pairs, text = [], [], []
     for j, name in enumerate(names):
         column = column_at(X, j)
@@ -249,7 +263,7 @@ def _read_array(X, categorical_features):
     array = X if isinstance(X, np.ndarray) else np.asarray(X)
     if array.ndim != 2:
         return Table(X)
-    categorical = _mask(categorical_features, array.shape[1], None)
+    categorical = categorical_mask(categorical_features, array.shape[1], None)
     if array.dtype.kind in "biufc":
         return Table(array, categorical)
     if not isinstance(X, np.ndarray):
@@ -331,7 +345,7 @@ def _all_are(types, values):
     return all(isinstance(v, types) for v in values)
 
 
-def _mask(categorical_features, n_features, names):
+def categorical_mask(categorical_features, n_features, names):
     """Return `categorical_features` as an array of bool of shape (n_features,)."""
     mask = np.zeros(n_features, dtype=bool)
     if categorical_features is None or not len(categorical_features):

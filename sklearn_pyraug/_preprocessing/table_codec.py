@@ -5,6 +5,7 @@ import numpy as np
 from ..rhvae.likelihoods.mixed import Block
 from .arithmetic import as_numbers
 from .column_stats import MAX_TABLE_COLUMNS, summarise
+from .exclusive import find_sets, merge, part
 from .mixed import MixedCodec, find_kinds
 from .numeric import NumberCodec, class_quantiles
 
@@ -89,6 +90,8 @@ class TableCodec:
 
     **Mixed tables.** Else each column has a kind:
 
+    - columns of 0 and 1 that exclude each other, see :func:`~.exclusive.find_sets`, are one
+      categorical column;
     - a categorical column is coded by its levels: 0 or 1 for two, one code column each for more,
       of which one is 1. A missing value is a level; beyond 20 levels the rarest share one code;
     - a numeric column of two values in at least twice as many rows is one of two levels;
@@ -146,6 +149,7 @@ class TableCodec:
     likelihood_: str
     dtype_: np.dtype
     binary_: bool
+    _sets: list[np.ndarray]
     _whole: np.ndarray | None
     _constants: list[tuple[np.ndarray, np.ndarray]] | None
     _code: NumberCodec | MixedCodec
@@ -156,7 +160,7 @@ class TableCodec:
         self.value_mapping = value_mapping
         self.scaling = scaling
 
-    def fit(self, X, y_index=None, categorical=None, whole=None):
+    def fit(self, X, y_index=None, categorical=None, whole=None, names=None):
         """Learn the columns' kinds and scales, and the values they can take.
 
         Parameters
@@ -171,6 +175,8 @@ class TableCodec:
         whole : ndarray of bool of shape (n_features,), default=None
             Which columns of a table of floats can take nothing but whole numbers, whatever the
             `value_mapping`; None for none.
+        names : list or None, default=None
+            Of the columns.
 
         Returns
         -------
@@ -186,6 +192,11 @@ class TableCodec:
         self.dtype_ = X.dtype
         X = as_numbers(X)
         categorical = np.zeros(X.shape[1], bool) if categorical is None else categorical
+        self._sets = []
+        if self.sample_shape is None and self.likelihood in ("auto", "gaussian"):
+            self._sets = find_sets(X, categorical, names)
+        X = merge(X, self._sets)
+        categorical, whole = self._merged(categorical, True), self._merged(whole, True)
         # Both are known of numbers alone.
         columns = None
         if not categorical.any() and not np.isnan(X).any():
@@ -203,12 +214,18 @@ class TableCodec:
     def complete(self):
         """Set what follows from the code; ValueError if the parts do not fit together."""
         self.center_, self.scale_ = self._code.center, self._code.scale
-        self.constant_, self.n_codes_ = self._code.constant, len(self.center_)
+        constant, in_sets = self._code.constant, np.concatenate([[], *self._sets])
+        n, n_features = len(constant), len(constant) - len(self._sets) + len(in_sets)
+        if not np.isin(in_sets, np.arange(n_features)).all() or len(set(in_sets)) < len(in_sets):
+            raise ValueError("the sets of a table's columns do not fit together")
+        self.constant_ = part(constant[None], self._sets, n_features)[0]
+        self.constant_[in_sets.astype(np.intp)] = False
+        self.n_codes_ = len(self.center_)
         self.layout_ = getattr(self._code, "layout", None)
         self.blocks_ = (Block(self.likelihood_, 0, self.n_codes_),)
         if self.layout_ is not None:
             self.blocks_ = self.layout_.blocks
-        n, constants = len(self.constant_), self._constants or ()
+        constants = self._constants or ()
         sound = (
             self.dtype_.kind in "biuf"
             and (self._whole is None or self._whole.shape == (n,))
@@ -217,6 +234,12 @@ class TableCodec:
         )
         if not sound:
             raise ValueError("the code of the columns does not fit together")
+
+    def _merged(self, mask, value):
+        """Return a mask of columns with a last one for each set in place of its columns."""
+        if mask is None or not self._sets:
+            return mask
+        return np.r_[np.delete(mask, np.concatenate(self._sets)), np.full(len(self._sets), value)]
 
     def _check(self, X):
         for name, choices in _CHOICES.items():
@@ -297,7 +320,7 @@ class TableCodec:
             If X has another number of columns, or a level that the training rows lack.
         """
         self._check_width(X, "X", len(self.constant_))
-        return self._code.encode(as_numbers(X))
+        return self._code.encode(merge(as_numbers(X), self._sets))
 
     def decode(self, T, class_index=None):
         """Turn codes into rows that the table could have held.
@@ -322,6 +345,7 @@ class TableCodec:
         if self._constants is not None and class_index is not None:
             for k, (columns, values) in enumerate(self._constants):
                 X[np.ix_(class_index == k, columns)] = values
+        X = part(X, self._sets, len(self.constant_))
         with np.errstate(under="ignore"):
             return X.astype(self.dtype_, copy=False)
 

@@ -156,8 +156,8 @@ def test_synthetic_rows_of_the_input_are_left_out(patients, capsys):
 
 def test_columns_are_dropped(patients, folder, capsys):
     patients.assign(id=[f"p{i}" for i in range(30)]).to_csv("patients.csv", index=False)
-    augment("-o", "with.csv")
-    assert "column 'id' holds 30 different texts in 30 rows" in capsys.readouterr().err
+    line = failure(capsys, 1, "augment", "patients.csv", "--target", "diagnosis", "-o", "with.csv")
+    assert "text that tells single rows apart in 'id' (30 different values in 30 rows)" in line
     augment("-o", "without.csv", "--drop", "id", "--drop", "bmi")
     assert "different texts" not in capsys.readouterr().err
     X, _ = load_table("without.csv", "diagnosis")
