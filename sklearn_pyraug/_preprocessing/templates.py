@@ -52,7 +52,11 @@ class Template:
         """Return the template of rows or labels in any container; None for arrays."""
         library = library_of(X)
         if library == "pandas":
-            return cls(X.iloc[:0] if hasattr(X, "iloc") else X[:0])
+            empty = X.iloc[:0] if hasattr(X, "iloc") else X[:0]
+            if hasattr(empty, "attrs"):
+                # They may hold rows, such as those of the file that X was read from.
+                empty.attrs = {}
+            return cls(empty)
         if library == "pyarrow":
             kind = kind_of(X, library)
             table = as_table(X, kind).unify_dictionaries().slice(0, 0)

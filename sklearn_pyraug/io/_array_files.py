@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from contextlib import contextmanager
 from math import prod
 
 import numpy as np
@@ -21,7 +22,7 @@ _NPZ_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_npy(handle, n_bytes, max_pixels, n_packed=None):
-    """Read one array from a npy file.
+    """Read one array of numbers from a npy file.
 
     Parameters
     ----------
@@ -41,6 +42,15 @@ def read_npy(handle, n_bytes, max_pixels, n_packed=None):
     BadFile
         If the file is not what its suffix says, or larger than allowed.
     """
+
+    def check(dtype, shape):
+        plain_dtype(dtype)
+        check_extent(shape, max_pixels)
+
+    return from_array(_read_array(handle, n_bytes, n_packed, check))
+
+
+def _read_array(handle, n_bytes, n_packed=None, check=None):
     # A header may declare a length of four gigabytes: no more than this is read for it.
     start = io.BytesIO(handle.read(_MAX_NPY_HEADER))
     try:
@@ -51,8 +61,8 @@ def read_npy(handle, n_bytes, max_pixels, n_packed=None):
         raise BadFile("is not an array in numpy's npy format, or its header is damaged") from error
     if dtype.hasobject:
         raise BadFile("holds pickled Python objects, which are not read")
-    plain_dtype(dtype)
-    check_extent(shape, max_pixels)
+    if check is not None:
+        check(dtype, shape)
     needed = prod(shape) * dtype.itemsize
     available = n_bytes - start.tell()
     if needed > available:
@@ -67,7 +77,7 @@ def read_npy(handle, n_bytes, max_pixels, n_packed=None):
     n_read += handle.readinto(values[n_read:])
     if n_read != needed:
         raise BadFile("ends before its array does")
-    return from_array(values.view(dtype).reshape(shape, order="F" if fortran else "C"))
+    return values.view(dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def read_npz(handle, n_bytes, max_pixels):
@@ -77,17 +87,53 @@ def read_npz(handle, n_bytes, max_pixels):
     """
     with _zip(handle) as archive:
         member = _choose_member(archive.infolist())
-        if member.flag_bits & 1 or member.compress_type not in _NPZ_METHODS:
-            raise BadFile(
-                f"holds {member.filename!r} encrypted or compressed by another method than deflate"
-            )
-        with archive.open(member) as stream:
-            n_packed = min(member.compress_size, n_bytes)
-            picture = read_npy(stream, member.file_size, max_pixels, n_packed)
-            # zipfile compares the check sum only at the end of the stream.
-            if stream.read(1):
-                raise BadFile("goes on after its array")
-    return picture
+        with _member(archive, member, n_bytes) as (stream, n_packed):
+            return read_npy(stream, member.file_size, max_pixels, n_packed)
+
+
+def read_npz_arrays(handle, n_bytes, names):
+    """Read some arrays from an npz file.
+
+    Parameters
+    ----------
+    handle : binary file object
+    n_bytes : int
+        Size of the file.
+    names : sequence of str
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        Those of `names` that there are; the other members are not read.
+    all_names : list of str
+        Of all arrays of the file.
+
+    Raises
+    ------
+    BadFile
+        As by `read_npy`.
+    """
+    found = {}
+    with _zip(handle, "an npz file") as archive:
+        members = {m.filename.removesuffix(".npy"): m for m in archive.infolist()}
+        for name in [name for name in names if name in members]:
+            with _member(archive, members[name], n_bytes) as (stream, n_packed):
+                found[name] = _read_array(stream, members[name].file_size, n_packed)
+    return found, list(members)
+
+
+@contextmanager
+def _member(archive, member, n_bytes):
+    """Open one array of an npz file; yield it and the size of what it is compressed to."""
+    if member.flag_bits & 1 or member.compress_type not in _NPZ_METHODS:
+        raise BadFile(
+            f"holds {member.filename!r} encrypted or compressed by another method than deflate"
+        )
+    with archive.open(member) as stream:
+        yield stream, min(member.compress_size, n_bytes)
+        # zipfile compares the check sum only at the end of the stream.
+        if stream.read(1):
+            raise BadFile("goes on after its array")
 
 
 def write_npz(handle, row):

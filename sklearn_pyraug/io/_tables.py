@@ -1,37 +1,72 @@
-"""Tables as csv, parquet or npz files.
+"""Tables as csv, parquet, xlsx or npz files.
 
-A csv or parquet file has one column per feature, one for the target and, if synthetic rows are
-marked, a boolean column ``synthetic``. An npz file has the arrays ``X``, ``y`` and, if synthetic
-rows are marked, ``synthetic``.
+A file of columns has one for each feature, one for the target and, if synthetic rows are marked, a
+boolean column ``synthetic``. An npz file has the arrays ``X``, ``y`` and, if synthetic rows are
+marked, ``synthetic``.
 """
 
+import warnings
+from importlib import import_module
 from pathlib import Path
 
+import narwhals
 import numpy as np
 
+from .._validation import did_you_mean
+from ._array_files import read_npz_arrays
 from ._atomic import atomic_write
+from ._csv_files import CsvFile, find_rows, packed, unpacked
+from ._frame_files import ExcelFile, ParquetFile, write_sheet
+from ._guards import BadFile
 
 _MASK = "synthetic"
-_SUFFIXES = (".csv", ".parquet", ".npz")
+SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".npz")
+_READERS = {".csv": CsvFile, ".tsv": CsvFile, ".parquet": ParquetFile, ".xlsx": ExcelFile}
+_ORIGIN = "table_file"
 
 
-def load_table(path, target="target"):
-    """Read features and target from a csv, parquet or npz file.
+class TableFile(str):
+    """The path that a DataFrame was loaded from, and the file's own rows.
+
+    It lies in the DataFrame's ``attrs``, which pandas copies and writes as text.
+    """
+
+    content = None
+
+    def __deepcopy__(self, memo):
+        """Return the same object, whose content is never changed."""
+        return self
+
+
+def load_table(path, target="target", *, keep=(), sep=None, decimal=None, encoding=None, na=()):
+    """Read features and target from a csv, parquet, xlsx or npz file.
 
     Parameters
     ----------
     path : str or path-like
-        File whose name ends in ``.csv``, ``.parquet`` or ``.npz``.
+        File whose name ends in ``.csv``, ``.tsv`` (also with ``.gz``), ``.parquet``, ``.xlsx`` or
+        ``.npz``.
     target : str, default="target"
-        Name of the target's column in a csv or parquet file. Ignored for an npz file, whose
-        target is the array ``y``.
+        Name of the target's column. Ignored for an npz file, whose target is the array ``y``.
+    keep : sequence of str, default=()
+        Columns that are no features, such as identifiers. `save_table` copies them to the rows of
+        the file and leaves them empty in others.
+    sep : str, default=None
+        What separates the cells of a csv file. None finds out which of comma, semicolon, tab and
+        bar it is.
+    decimal : {".", ","}, default=None
+        Decimal point of a csv file. None finds it out.
+    encoding : str, default=None
+        Encoding of a csv file. None takes that of its byte order mark, else UTF-8 and, where it is
+        not valid, Latin-1.
+    na : sequence of str, default=()
+        Cells of a csv file that stand for a missing value, such as ``"NA"``, beside empty ones.
 
     Returns
     -------
     X : DataFrame of shape (n_samples, n_features) or ndarray of shape (n_samples, ...)
-        Features: a DataFrame from csv and parquet, an array from npz. A boolean
-        column ``synthetic`` is the mark that `save_table` writes, not a feature, and is left
-        out.
+        Features: an array from npz, else a DataFrame. A boolean column ``synthetic`` is the mark
+        that `save_table` writes, not a feature, and is left out.
     y : Series or ndarray of shape (n_samples,)
         Target.
 
@@ -40,10 +75,11 @@ def load_table(path, target="target"):
     FileNotFoundError
         If there is no such file.
     ImportError
-        If pandas is missing for a csv or parquet file, or pyarrow for a parquet file.
+        If a package is missing: pandas for tables other than npz, pyarrow for parquet, openpyxl
+        for xlsx.
     ValueError
-        If the suffix is unknown, the file is damaged or empty, or the target or one of its
-        values is missing.
+        If the suffix is unknown, the file is damaged or empty, a row has another number of cells
+        than the header, or the target or one of its values is missing.
 
     See Also
     --------
@@ -53,6 +89,11 @@ def load_table(path, target="target"):
     Notes
     -----
     No code from the file is run: arrays of Python objects in an npz file are an error.
+
+    A csv column holds numbers if all of its cells are; leading zeros, as in ``01067``, make it
+    text, and so does a word such as NA that is not in `na`. The DataFrame remembers the file in
+    its ``attrs``, so that `save_table` writes the file's rows as they stand, character by
+    character, and new ones in its dialect.
 
     Examples
     --------
@@ -68,31 +109,74 @@ def load_table(path, target="target"):
     >>> X.shape, y.tolist()
     ((2, 2), ['a', 'b'])
     """
-    path, suffix = _check_path(path, must_exist=True)
-    if suffix == ".npz":
-        arrays = _read_npz(path)
+    options = {"sep": sep, "decimal": decimal, "encoding": encoding, "na": na}
+    X, y, _, notes = read_table(path, target, keep=keep, **options)
+    for note in notes:
+        warnings.warn(f"'{path}': {note}", UserWarning, stacklevel=2)
+    return X, y
+
+
+def read_table(path, target, *, keep=(), as_text=(), **options):
+    """Read a table.
+
+    Parameters
+    ----------
+    path, target, keep
+        As of `load_table`.
+    as_text : sequence of str
+        Columns of a csv file whose numbers are text.
+    **options
+        Of a csv file, as of `load_table`; those that are None or empty are left out.
+
+    Returns
+    -------
+    X : DataFrame or ndarray
+    y : Series or ndarray
+    synthetic : ndarray of bool, or None where rows are not marked
+    notes : list of str
+        What the user should know.
+    """
+    path, kind = _check_path(path, must_exist=True)
+    options = {name: value for name, value in options.items() if value not in (None, (), [])}
+    if options and _READERS.get(kind) is not CsvFile:
+        raise ValueError(f"`{next(iter(options))}` is for csv files, but `path` is '{path}'.")
+    if kind == ".npz":
+        if keep:
+            raise ValueError(f"`keep` names columns, but '{path}' is an npz file, which has none.")
+        arrays, names = _read_npz(path, ("X", "y", _MASK))
         if missing := {"X", "y"} - set(arrays):
             raise ValueError(
-                f"`path` is '{path}', which has no array {min(missing)!r} but {_shown(arrays)}; "
+                f"`path` is '{path}', which has no array {min(missing)!r} but {_shown(names)}; "
                 "store the features as X and the target as y."
             )
-        return arrays["X"], arrays["y"]
-
-    frame = _read_frame(path, suffix)
-    if target not in frame.columns:
-        raise ValueError(
-            f"`target` is {target!r}, which is not a column of '{path}'; the columns are "
-            f"{_shown(frame.columns)}."
-        )
+        return arrays["X"], arrays["y"], _mark(arrays.get(_MASK)), []
+    if kind in (".csv", ".tsv"):
+        options["as_text"] = as_text
+    file = _read_file(path, kind, keep=keep, **options)
+    for name, column in [("target", target), *(("keep", column) for column in keep)]:
+        if column not in file.names:
+            raise ValueError(
+                f"`{name}` is {column!r}, which is not a column of '{path}'"
+                f"{did_you_mean(column, file.names)} The columns are {_shown(file.names)}."
+            )
+    if target in keep:
+        raise ValueError(f"`keep` names the target, {target!r}; leave it out there.")
+    frame = file.frame()
+    if not len(frame):
+        raise ValueError(f"`path` is '{path}', which has no rows; give a file with at least one.")
     y = frame[target]
     n_missing = int(y.isna().sum())
     if n_missing:
         raise ValueError(
             f"`target` is {target!r}, where {n_missing} of {len(y)} values in '{path}' are "
-            "missing (empty, or a word such as NA); drop or fill those rows."
+            "missing; drop or fill those rows."
         )
-    left_out = [target, _MASK] if _has_mask(frame) and target != _MASK else [target]
-    return frame.drop(columns=left_out), y
+    marked = _MASK in frame and target != _MASK
+    synthetic = _mark(frame[_MASK].to_numpy()) if marked else None
+    X = frame.drop(columns=[target] if synthetic is None else [target, _MASK])
+    X.attrs[_ORIGIN] = TableFile(path)
+    X.attrs[_ORIGIN].content = file
+    return X, y, synthetic, list(file.notes)
 
 
 def load_synthetic_mask(path):
@@ -132,18 +216,19 @@ def load_synthetic_mask(path):
     ...     load_synthetic_mask(path)
     array([False,  True])
     """
-    path, suffix = _check_path(path, must_exist=True)
-    if suffix == ".npz":
-        mask = _read_npz(path).get(_MASK)
+    path, kind = _check_path(path, must_exist=True)
+    if kind == ".npz":
+        marks = _read_npz(path, (_MASK,))[0].get(_MASK)
     else:
-        frame = _read_frame(path, suffix)
-        mask = frame[_MASK].to_numpy() if _has_mask(frame) else None
-    if mask is None or mask.dtype != np.bool_:
+        frame = _read_file(path, kind).frame()
+        marks = frame[_MASK].to_numpy() if _MASK in frame else None
+    marks = _mark(marks)
+    if marks is None:
         raise ValueError(
             f"`path` is '{path}', which has no column or array {_MASK!r} of True and False; "
             "save it with save_table and a synthetic_mask."
         )
-    return mask
+    return marks
 
 
 def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=False):
@@ -197,8 +282,9 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     0.5,a,False
     1.5,b,True
     """
-    path, suffix = _check_path(path, must_exist=False)
-    X = X if hasattr(X, "columns") else np.asarray(X)
+    path, kind = _check_path(path, must_exist=False)
+    origin = getattr(getattr(X, "attrs", {}).get(_ORIGIN), "content", None)
+    X = _as_pandas(X) if hasattr(X, "columns") else np.asarray(X)
     # Not as an array: parquet keeps a target's categories.
     y = y if hasattr(y, "array") else np.asarray(y)
     if X.ndim < 2 or y.ndim != 1 or len(X) != len(y):
@@ -214,22 +300,41 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
                 f"{synthetic_mask.shape}; give one True or False for each of {len(y)} rows."
             )
     with atomic_write(path, overwrite=overwrite) as handle:
-        if suffix == ".npz":
+        if kind == ".npz":
+            if origin is not None and origin.keep:
+                raise ValueError(
+                    f"`path` is '{path}', which has no place for the column {origin.keep[0]!r} "
+                    "that is kept; use .csv or .parquet."
+                )
             marks = {} if synthetic_mask is None else {_MASK: synthetic_mask}
             np.savez_compressed(handle, X=_plain_array("X", X), y=_plain_array("y", y), **marks)
+            return
+        frame = _to_frame(X, y, synthetic_mask, target, kind)
+        new = np.zeros(len(y), dtype=bool) if synthetic_mask is None else synthetic_mask
+        if isinstance(origin, _READERS[kind]) and frame.columns.is_unique:
+            data = _try_writing(frame, lambda: origin.render(frame, new), kind)
         else:
-            _write_frame(handle, _to_frame(X, y, synthetic_mask, target, suffix), suffix)
+            if origin is not None and origin.keep:
+                frame = _with_kept(frame, origin, new)
+            data = _plain_table(frame, kind)
+        handle.write(packed(data) if path.name.lower().endswith(".gz") else data)
 
 
 def _check_path(path, *, must_exist):
-    """Return `path` as a Path and its suffix in lower case, or raise."""
+    """Return `path` as a Path and its suffix in lower case without ``.gz``, or raise."""
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise ValueError(f"`path` is '{path}'; use a name that ends in .csv, .parquet or .npz.")
+    name = path.name.lower()
+    kind = Path(name.removesuffix(".gz")).suffix
+    if not name.endswith(SUFFIXES):
+        raise ValueError(f"`path` is '{path}'; use a name that ends in {', '.join(SUFFIXES)}.")
     if must_exist and not path.is_file():
         raise FileNotFoundError(f"`path` is '{path}', but there is no file; check the name.")
-    return path, suffix
+    return path, kind
+
+
+def _mark(values):
+    """Return the marks of synthetic rows; None where the values are none."""
+    return values if values is not None and values.dtype == np.bool_ else None
 
 
 def _shown(names):
@@ -239,72 +344,62 @@ def _shown(names):
     return (", ".join(names[:10]) or "none") + more
 
 
-def _import_pandas(suffix):
+def _import_pandas(kind):
+    extra = {".parquet": "parquet", ".xlsx": "excel"}.get(kind)
     try:
         import pandas
 
-        if suffix == ".parquet":
-            import pyarrow  # noqa: F401
+        if extra is not None:
+            import_module({"parquet": "pyarrow", "excel": "openpyxl"}[extra])
     except ImportError as error:
-        extra = "sklearn-pyraug[parquet]" if suffix == ".parquet" else "pandas"
+        package = "pandas" if extra is None else f'"sklearn-pyraug[{extra}]"'
         raise ImportError(
-            f"`path` is a {suffix[1:]} file, which needs a package that is not installed "
-            f"({error}); install it with `pip install {extra}`, or use an .npz file."
+            f"`path` is a {kind[1:]} file, which needs a package that is not installed "
+            f"({error}); install it with `pip install {package}`, or use an .npz file."
         ) from error
     return pandas
 
 
-def _has_mask(frame):
-    return _MASK in frame.columns and frame[_MASK].dtype == np.bool_
-
-
-def _read_frame(path, suffix):
-    """Read a csv or parquet file of at least one row into a DataFrame."""
-    pandas = _import_pandas(suffix)
-    if suffix == ".parquet":
-        what, read, options = "one written by pandas", pandas.read_parquet, {"engine": "pyarrow"}
-    else:
-        what, read = "one of comma-separated columns with a header line, in UTF-8", pandas.read_csv
-        # Before pandas 3.1, which deprecates the option, floats may differ in their last bit.
-        exact = tuple(map(int, pandas.__version__.split(".")[:2])) >= (3, 1)
-        options = {} if exact else {"float_precision": "round_trip"}
+def _read_file(path, kind, **options):
+    """Read a csv, parquet or xlsx file."""
+    _import_pandas(kind)
     # Opened here: the error of a file that cannot be opened is not one of a damaged file.
     with open(path, "rb") as handle:
-        try:
-            frame = read(handle, **options)
-        # The readers raise errors of many types for damaged files.
-        except Exception as error:
-            raise ValueError(
-                f"`path` is '{path}', which is not a readable {suffix[1:]} file ({error}); give "
-                f"{what}."
-            ) from None
-    if frame.empty:
-        raise ValueError(f"`path` is '{path}', which has no rows; give a file with at least one.")
-    return frame
+        data = handle.read()
+    try:
+        if path.name.lower().endswith(".gz"):
+            data = unpacked(data)
+        return _READERS[kind](data, **options)
+    # The readers raise errors of many types for damaged files.
+    except Exception as error:
+        text = str(error) if type(error) is ValueError else type(error).__name__
+        raise ValueError(f"`path` is '{path}', which is not a readable table: {text}.") from None
 
 
-def _read_npz(path):
-    """Read the arrays of an npz file into a dict; raise if they are pickled objects."""
-    # Opened here: numpy does not close what it opened and could not read.
+def _read_npz(path, names):
+    """Return some arrays of an npz file by name, and the names of all."""
     with open(path, "rb") as handle:
         try:
-            # A npy file under this name is loaded as an array, which is not a context manager.
-            with np.load(handle, allow_pickle=False) as archive:
-                return dict(archive)
-        # numpy's own message shows the bytes of a damaged header.
-        except Exception:
+            arrays, all_names = read_npz_arrays(handle, path.stat().st_size, names)
+        # Other errors than ours may show the bytes of a damaged file.
+        except Exception as error:
+            reason = str(error) if isinstance(error, BadFile) else "is damaged"
             raise ValueError(
-                f"`path` is '{path}', which is not a readable npz file of plain arrays; write one "
-                "with save_table or numpy.savez, without Python objects."
+                f"`path` is '{path}', which is not a readable npz file of plain arrays: it "
+                f"{reason}; write one with save_table or numpy.savez, without Python objects."
             ) from None
+    y = arrays.get("y")
+    if y is not None and y.dtype.kind == "S":
+        arrays["y"] = np.char.decode(y, "latin-1")
+    return arrays, all_names
 
 
-def _to_frame(X, y, synthetic_mask, target, suffix):
+def _to_frame(X, y, synthetic_mask, target, kind):
     """Return the whole table as one DataFrame whose columns have strings as names."""
-    pandas = _import_pandas(suffix)
+    pandas = _import_pandas(kind)
     if X.ndim != 2:
         raise ValueError(
-            f"`X` has shape {X.shape}; a {suffix[1:]} file takes (n_samples, n_features), use .npz."
+            f"`X` has shape {X.shape}; a {kind[1:]} file takes (n_samples, n_features), use .npz."
         )
     if hasattr(X, "columns"):
         frame = X.copy()
@@ -324,13 +419,35 @@ def _to_frame(X, y, synthetic_mask, target, suffix):
     return frame
 
 
-def _write_frame(handle, frame, suffix):
-    """Write a DataFrame as a csv or parquet file."""
-    if suffix == ".csv":
-        frame.to_csv(handle, mode="wb", index=False, lineterminator="\n")
-        return
+def _as_pandas(X):
+    """Return a DataFrame of polars or pyarrow as one of pandas."""
+    return X if hasattr(X, "iloc") else narwhals.from_native(X).to_pandas()
+
+
+def _with_kept(frame, origin, synthetic):
+    """Return a frame with the columns that were kept aside, empty in new rows."""
+    whole = origin.frame(everything=True).reset_index(drop=True)
+    places = find_rows(whole, frame, ~synthetic)
+    kept = {name: whole[name].reindex(places).array for name in origin.keep}
+    return frame.assign(**kept)[[*origin.keep, *frame]]
+
+
+def _plain_table(frame, kind):
+    """Return the bytes of a file of values whose texts are not known."""
+    if kind in (".csv", ".tsv"):
+        text = frame.to_csv(index=False, lineterminator="\n", sep="\t" if kind == ".tsv" else ",")
+        return text.encode()
+    if kind == ".xlsx":
+        rows = frame.astype(object).to_numpy()
+        return write_sheet(list(frame), [[(value, "General") for value in row] for row in rows])
+    return _try_writing(frame, lambda: frame.to_parquet(engine="pyarrow", index=False), kind)
+
+
+def _try_writing(frame, write, kind):
+    if kind != ".parquet":
+        return write()
     try:
-        payload = frame.to_parquet(engine="pyarrow", index=False)
+        return write()
     # pyarrow's errors show values; this one names only the columns.
     except Exception:
         mixed = [
@@ -343,7 +460,6 @@ def _write_frame(handle, frame, suffix):
             f"`X` or `y` cannot be written to a parquet file{where}; give columns of one type and "
             "of different names, or use .csv."
         ) from None
-    handle.write(payload)
 
 
 def _plain_array(name, values):

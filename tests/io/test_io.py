@@ -153,11 +153,11 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("name", ["t.xlsx", "t", "t.csv.gz"])
+@pytest.mark.parametrize("name", ["t.xls", "t", "t.gz", "t.npz.gz"])
 def test_unknown_suffixes_are_refused(name, tmp_path):
-    with pytest.raises(ValueError, match=r"ends in \.csv, \.parquet or \.npz"):
+    with pytest.raises(ValueError, match=r"ends in \.csv, .*\.npz"):
         save_table(tmp_path / name, np.eye(2), [0, 1])
-    with pytest.raises(ValueError, match=r"ends in \.csv, \.parquet or \.npz"):
+    with pytest.raises(ValueError, match=r"ends in \.csv, .*\.npz"):
         load_table(tmp_path / name)
 
 
@@ -180,7 +180,7 @@ def test_a_missing_array_names_the_arrays_present(tmp_path):
 
 
 def test_missing_targets_are_counted(tmp_path):
-    (tmp_path / "t.csv").write_text("a,target\n1,x\n2,\n3,NA\n")
+    (tmp_path / "t.csv").write_text("a,target\n1,x\n2,\n3, \n")
     with pytest.raises(ValueError, match="2 of 3 values"):
         load_table(tmp_path / "t.csv")
 
@@ -266,7 +266,7 @@ def test_without_pandas_csv_names_the_remedy_and_npz_works(tmp_path, monkeypatch
 def test_without_pyarrow_parquet_names_the_remedy_and_csv_works(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     save_table(tmp_path / "t.csv", np.eye(2), [0, 1])
-    with pytest.raises(ImportError, match=r"pip install sklearn-pyraug\[parquet\]"):
+    with pytest.raises(ImportError, match=r"pip install \"sklearn-pyraug\[parquet\]"):
         save_table(tmp_path / "t.parquet", np.eye(2), [0, 1])
 
 

@@ -1,0 +1,200 @@
+"""Csv files: the text of their rows, and how each column is written."""
+
+import gzip
+import io
+from collections import defaultdict, deque
+
+import numpy as np
+
+from ._cells import CellFormat, likely_points, read_column
+from ._csv_text import read_text
+
+# Tables of text shrink to a tenth or so: more than this, at a higher ratio, is a bomb.
+_BOMB_BYTES, _BOMB_RATIO = 2**23, 100
+_CHUNK = 2**20
+
+
+class CsvFile:
+    """A csv file, which can write its rows again as they stand.
+
+    Parameters
+    ----------
+    data : bytes
+    sep, decimal, encoding : str or None
+        None finds them out.
+    na : sequence of str
+        Cells that stand for missing values, beside empty ones.
+    keep : sequence of str
+        Columns that are no part of `frame`, and that `render` copies to the rows of the file.
+    as_text : sequence of str
+        Columns whose numbers are text.
+
+    Attributes
+    ----------
+    names : list of str
+        Of all columns.
+    notes : list of str
+        What the user should know.
+    """
+
+    def __init__(self, data, *, sep=None, decimal=None, encoding=None, na=(), keep=(), as_text=()):
+        text = read_text(data, sep=sep, encoding=encoding)
+        self._points = decimal or likely_points(text.rows, text.dialect.sep)
+        self._missing = frozenset(word.strip() for word in na) | {""}
+        self._as_text = frozenset(as_text)
+        self.names, self.notes = text.names, text.notes
+        self.keep = list(keep)
+        # Separators at the ends of all lines make a column of nothing.
+        self._idle = [
+            self.names[j] for j in text.unnamed if not any(row[j].strip() for row in text.rows)
+        ]
+        # Texts of single cells take much room: they are read again where they are written.
+        self._text, self._rows = text._replace(rows=None), text.rows
+
+    def frame(self, everything=False):
+        """Return the values as a DataFrame of shape (n_samples, n_columns)."""
+        import pandas
+
+        columns, self._formats = {}, {}
+        rows = self._read_rows() if self._rows is None else self._rows
+        for name, cells in zip(self.names, zip(*rows, strict=True), strict=True):
+            if name in self._idle or (name in self.keep and not everything):
+                continue
+            columns[name], self._formats[name] = read_column(
+                cells, self._missing, self._points, name in self._as_text
+            )
+        self._rows = None
+        return pandas.DataFrame(columns)
+
+    def _read_rows(self):
+        lines = io.StringIO("".join(self._text.records), newline="")
+        return [row[: len(self.names)] for row in self._text.dialect.reader(lines)]
+
+    def spellings(self, name):
+        """Return the value of each text in a column."""
+        cells = list(dict.fromkeys(row[self.names.index(name)] for row in self._read_rows()))
+        values = read_column(cells, self._missing, self._points, name in self._as_text)[0]
+        return dict(zip(map(str.strip, cells), np.asarray(values).tolist(), strict=True))
+
+    def render(self, table, synthetic):
+        """Return the bytes of a file of this dialect.
+
+        Parameters
+        ----------
+        table : DataFrame
+            Rows of the file are written as they stand there, others in the format of each column.
+        synthetic : ndarray of bool of shape (n_rows,)
+            True where a row is none of the file's.
+
+        Returns
+        -------
+        data : bytes
+        """
+        text, dialect = self._text, self._text.dialect
+        places = find_rows(self.frame(), table, ~synthetic)
+        there = {*table, *self.keep, *self._idle}
+        written = [j for j, name in enumerate(self.names) if name in there]
+        quotes, all_quoted = self._quotes(written)
+        lines, ends = [None] * len(table), [dialect.newline] * len(table)
+        for i in np.flatnonzero(places >= 0):
+            record = text.records[places[i]]
+            body = record.rstrip("\r\n")
+            lines[i] = self._chosen(body, written)
+            ends[i] = record[len(body) :] or dialect.newline
+        for is_new in (False, True):
+            where = np.flatnonzero((places < 0) & (synthetic == is_new))
+            columns = []
+            for j in written:
+                cells = [""] * len(where)
+                if self.names[j] in table:
+                    values = table[self.names[j]].iloc[where]
+                    cells = self._formats[self.names[j]].texts(values, rounded=is_new)
+                columns.append([dialect.quoted(c, quotes[j][c in self._missing]) for c in cells])
+            for i, cells in zip(where, zip(*columns, strict=True), strict=True):
+                lines[i] = dialect.join(cells)
+        lines.insert(0, self._chosen(text.header, written))
+        ends.insert(0, dialect.newline)
+        plain = CellFormat(point=self._points[0])
+        for name in table.columns.difference(self.names, sort=False):
+            cells = [name, *plain.texts(table[name], rounded=False)]
+            cells = [dialect.quoted(cell, all_quoted) for cell in cells]
+            lines = list(map(dialect.join, zip(lines, cells, strict=True)))
+        body = text.preamble + "".join(map("".join, zip(lines, ends, strict=True)))
+        if not text.records[-1].endswith(("\r", "\n")):
+            body = body.rstrip("\r\n")
+        return dialect.mark + body.encode(dialect.encoding)
+
+    def _chosen(self, body, positions):
+        """Return a record of some columns of another."""
+        if len(positions) == len(self.names) and not self._text.has_surplus:
+            return body
+        cells = self._text.dialect.split(body)
+        first, *others = [cells[j] for j in positions]
+        return self._text.dialect.sep.join([first.lstrip(self._text.dialect.space), *others])
+
+    def _quotes(self, positions):
+        """Return whether cells of each column, present and missing, are quoted, and if all are."""
+        quotes = {j: [False, False] for j in positions}
+        records = self._text.records
+        if not any('"' in record for record in records):
+            return quotes, False
+        cells = zip(*(self._text.dialect.split(r.rstrip("\r\n")) for r in records), strict=False)
+        for j, column in enumerate(cells):
+            stripped = [cell.strip() for cell in column]
+            gaps = [cell.startswith('"') for cell in stripped if cell.strip('"') in self._missing]
+            there = [
+                cell.startswith('"') for cell in stripped if cell.strip('"') not in self._missing
+            ]
+            quotes[j] = [bool(there) and all(there), bool(gaps) and all(gaps)]
+        return quotes, all(pair[0] or pair[1] for pair in quotes.values())
+
+
+def find_rows(file, table, is_real):
+    """Return the place of each row of a table in a file's, -1 where it is none of them.
+
+    Rows are compared by the columns that both have. Of equal ones, the first that was not taken
+    yet is taken.
+
+    Parameters
+    ----------
+    file, table : DataFrame
+    is_real : ndarray of bool
+        Which rows of `table` may be in the file.
+    """
+    import pandas
+
+    shared = [name for name in file if name in table]
+    rows, places = np.flatnonzero(is_real), np.full(len(table), -1)
+    file, real = file[shared], table[shared].iloc[rows].reset_index(drop=True)
+    if not shared:
+        return places
+    if real.equals(file):
+        places[rows] = np.arange(len(file))
+        return places
+    free = defaultdict(deque)
+    for place, key in enumerate(pandas.util.hash_pandas_object(file, index=False)):
+        free[key].append(place)
+    for i, key in zip(rows, pandas.util.hash_pandas_object(real, index=False), strict=True):
+        if free[key]:
+            places[i] = free[key].popleft()
+    return places
+
+
+def unpacked(data):
+    """Return what a gzip file holds, or raise ValueError."""
+    parts, n_bytes = [], 0
+    with gzip.open(io.BytesIO(data)) as stream:
+        while part := stream.read(_CHUNK):
+            parts.append(part)
+            n_bytes += len(part)
+            if n_bytes > max(_BOMB_BYTES, _BOMB_RATIO * len(data)):
+                raise ValueError(
+                    f"it unpacks to more than {_BOMB_RATIO} times its size, as a bomb does; unpack "
+                    "it yourself if you trust it"
+                )
+    return b"".join(parts)
+
+
+def packed(data):
+    """Return bytes as a gzip file, which names no time: the same bytes give the same file."""
+    return gzip.compress(data, mtime=0)
