@@ -24,6 +24,8 @@ from .options import (
     augmenter_parameters,
     common_options,
     listed,
+    table_keywords,
+    table_options,
     training_options,
 )
 
@@ -38,7 +40,7 @@ __all__ = ["augment", "count", "match_strategy", "parameters_of", "read_training
         "augment patients.csv --target diagnosis -o more.parquet --per-class 200 --seed 1",
         "augment scans/ -o more_scans/ --factor 3",
         "augment digits.npz -o more.npz --set decoder=direct --set sample_shape=8,8",
-        "augment patients.csv --target diagnosis -o more.csv --config run.toml --drop id",
+        "augment patients.csv --target diagnosis -o more.csv --config run.toml --keep id",
         "augment scans/ -o more_scans/ --pyraug-config model_config.json",
     ],
 )
@@ -51,19 +53,21 @@ __all__ = ["augment", "count", "match_strategy", "parameters_of", "read_training
     "--per-class", type=click.IntRange(1), metavar="N", help="Add N synthetic rows to every class."
 )
 @click.option(
-    "--strategy",
+    "--sampling-strategy",
     metavar="S",
     help="Sizes of the classes before --factor: auto, minority, all, ..., a share, or a JSON dict "
     "of label to number of rows.  [auto]",
 )
+@table_options
 @training_options
 @click.pass_context
 def augment(context, source, output, **options):
     """Learn from INPUT and write its rows, then synthetic ones, to the output.
 
-    INPUT is a table (.csv, .parquet, .npz with arrays X and y) or a folder with one subfolder of
-    images or volumes for each class. In a table, a column `synthetic` marks the new rows; in a
-    folder, manifest.csv does. By default all classes grow to twice the size of the largest.
+    INPUT is a table (.csv, .tsv, .parquet, .xlsx, .npz with arrays X and y) or a folder with one
+    subfolder of images or volumes for each class. Its rows are written as they stand. In a table,
+    a column `synthetic` marks the new rows; in a folder, manifest.csv does. By default all classes
+    grow to twice the size of the largest.
     """
     per_class = _choose_sizes(context)
     speaker = Speaker(options["quiet"])
@@ -76,7 +80,7 @@ def augment(context, source, output, **options):
     if per_class is not None:
         sizes = {label: n + per_class for label, n in zip(labels, counts, strict=True)}
         parameters["sampling_strategy"] = sizes
-    match_strategy(parameters, labels)
+    match_strategy(parameters, labels, data)
     try_writing(output, data)
 
     start = time.perf_counter()
@@ -96,7 +100,10 @@ def augment(context, source, output, **options):
     speaker.result(
         listed(
             f"{len(data.y)} rows -> {len(y)}: ",
-            [f"{label} {n} -> {m}" for label, n, m in zip(labels, counts, counts_new, strict=True)],
+            [
+                f"{data.shown(label)} {n} -> {m}"
+                for label, n, m in zip(labels, counts, counts_new, strict=True)
+            ],
         )
     )
     speaker.result(f"{output}, {seconds:.1f} s")
@@ -105,14 +112,14 @@ def augment(context, source, output, **options):
 def _choose_sizes(context):
     """Return --per-class; the command line takes precedence over a file that contradicts it."""
     params = context.params
-    rivals = [name for name in ("factor", "strategy") if params[name] is not None]
+    rivals = [name for name in ("factor", "sampling_strategy") if params[name] is not None]
     if params["per_class"] is not None and rivals:
         typed = click.core.ParameterSource.COMMANDLINE
         rival_typed = any(context.get_parameter_source(name) is typed for name in rivals)
         if rival_typed == (context.get_parameter_source("per_class") is typed):
             raise click.UsageError(
                 "--per-class fixes the rows that each class gets, and so does "
-                f"--{rivals[0]}; give one of them."
+                f"--{rivals[0].replace('_', '-')}; give one of them."
             )
         params.update(dict.fromkeys(["per_class"] if rival_typed else rivals))
     if params["per_class"] is not None and any(
@@ -146,6 +153,7 @@ def read_training_data(source, speaker, options, parameters):
         drop=options["drop"],
         size=options["size"],
         on_error=options["on_error"],
+        table=table_keywords(options),
     )
     if data.synthetic is not None and data.synthetic.any():
         speaker.note(f"{int(data.synthetic.sum())} rows of INPUT are marked as synthetic: left out")
@@ -159,11 +167,13 @@ def read_training_data(source, speaker, options, parameters):
     return data
 
 
-def match_strategy(parameters, labels):
+def match_strategy(parameters, labels, data):
     """Give a dict of rows by label the labels of the data as keys."""
     strategy = parameters.get("sampling_strategy")
     if isinstance(strategy, dict):
-        parameters["sampling_strategy"] = match_labels(strategy, labels, "the sampling strategy")
+        parameters["sampling_strategy"] = match_labels(
+            strategy, labels, "--sampling-strategy", data.spellings
+        )
 
 
 def count(y):

@@ -47,7 +47,7 @@ class Rows(NamedTuple):
     help=f"""Augment a few handwritten digits, compare classifiers trained without augmentation,
     with SMOTE and with RHVAEAugmenter on the same held-out rows, and draw real and synthetic
     digits into {IMAGE_NAME}. Nothing is downloaded.""",
-    examples=["demo", "demo --output demo --random-state 1 --n-per-class 50"],
+    examples=["demo", "demo --output demo --seed 1 --per-class 50"],
 )
 @click.option(
     "--output",
@@ -58,15 +58,17 @@ class Rows(NamedTuple):
     help="Where the picture goes.",
 )
 @click.option(
-    "--random-state",
+    "--seed",
+    "random_state",
     type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
-    metavar="SEED",
+    metavar="N",
     help="Seed of rows, training and classifiers.",
 )
 @click.option(
-    "--n-per-class",
+    "--per-class",
+    "n_per_class",
     type=click.IntRange(FEWEST_ROWS, MOST_ROWS),
     default=20,
     show_default=True,

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._evaluation.compare import compare
 from .files import check_input, read_data
-from .options import Command, Speaker, in_one_line, listed, printable, say
+from .options import Command, Speaker, in_one_line, listed, printable, say, say_notes, table_options
 
 __all__ = ["evaluate"]
 
@@ -30,6 +30,7 @@ _N_FOLDS = 5
 @click.argument("synthetic", metavar="SYNTHETIC", type=click.Path(path_type=Path))
 @click.option("--target", metavar="COLUMN", help="Column of tables that holds the labels.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Column to leave out; repeatable.")
+@table_options
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -39,7 +40,7 @@ _N_FOLDS = 5
     help="Seed of folds and measures.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evaluate(real, synthetic, target, drop, seed, as_json):
+def evaluate(real, synthetic, target, drop, seed, as_json, **table):
     """Compare the rows of SYNTHETIC with those of REAL and print a table.
 
     SYNTHETIC may be an output of `augment`: of marked rows, only the synthetic ones are used, and
@@ -55,7 +56,7 @@ def evaluate(real, synthetic, target, drop, seed, as_json):
         check_input(path, name, target=target, from_folders=False)
     for path, name, wanted in ((real, "REAL", False), (synthetic, "SYNTHETIC", True)):
         size = sets[0].folder.size if sets and sets[0].folder and path.is_dir() else None
-        data = read_data(path, name, speaker, target=target, size=size)
+        data = read_data(path, name, speaker, target=target, size=size, table=table)
         data = data._replace(X=_without(data.X, drop))
         if data.synthetic is not None:
             data = data.take(data.synthetic == wanted)
@@ -70,6 +71,7 @@ def evaluate(real, synthetic, target, drop, seed, as_json):
         report = compare(
             real.X, real.y, synthetic.X, synthetic.y, cv=_N_FOLDS, n_permutations=0, seed=seed
         )
+    say_notes(speaker.notes)
     say(_as_json(report) if as_json else _as_text(report))
 
 

@@ -1,6 +1,7 @@
 """What commands read and write: tables and folders of images, checked before any training."""
 
 import os
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -10,6 +11,9 @@ import click
 import numpy as np
 
 from .. import io
+from .._validation import did_you_mean
+from ..io._tables import SUFFIXES as TABLES
+from ..io._tables import read_table, spellings
 
 __all__ = [
     "TABLES",
@@ -19,16 +23,18 @@ __all__ = [
     "check_new_file",
     "check_output",
     "has_gaps",
+    "is_table",
     "match_labels",
     "read_data",
     "try_writing",
     "write_data",
 ]
 
-TABLES = (".csv", ".parquet", ".npz")
 _TARGET = "target"
 # What `save_image_folder` marks its folders with.
 _MANIFEST = "manifest.csv"
+# Names in the messages of io, of what are options here.
+_OPTIONS = re.compile(r"`(target|keep|sep|decimal|encoding|na)`")
 # A column of texts is no category where so many of them occur once, in so many rows.
 _MANY_TEXTS, _MANY_ROWS = 0.5, 20
 
@@ -46,6 +52,8 @@ class Data(NamedTuple):
         Where X comes from a folder.
     synthetic : ndarray of bool of shape (n_samples,), or None
         Which rows are marked as synthetic; None where rows are not marked.
+    spellings : dict of str to object
+        The label that each text in a csv file stands for.
     """
 
     X: object
@@ -53,6 +61,11 @@ class Data(NamedTuple):
     target: str
     folder: object
     synthetic: object
+    spellings: dict = {}
+
+    def shown(self, label):
+        """Return a label as the file shows it."""
+        return next((text for text, other in self.spellings.items() if other == label), str(label))
 
     def take(self, mask):
         """Return the rows where `mask` is True."""
@@ -88,18 +101,24 @@ def check_input(path, name, *, target, from_folders):
         return
     if from_folders:
         raise click.UsageError(f"--from-folders needs a folder, but {name} is the file '{path}'.")
-    suffix = path.suffix.lower()
-    if suffix not in TABLES:
+    if not is_table(path):
         raise click.UsageError(
             f"{name} is '{path}'; give a folder or a file that ends in {', '.join(TABLES)}."
         )
-    if target is None and suffix != ".npz":
+    if target is None and path.suffix.lower() != ".npz":
         raise click.UsageError(
             f"--target is missing; name the column of '{path}' that holds the labels."
         )
 
 
-def read_data(path, name, speaker, *, target=None, drop=(), size=None, on_error="raise"):
+def is_table(path):
+    """Return True if a path has the name of a table's file."""
+    return path.name.lower().endswith(TABLES)
+
+
+def read_data(
+    path, name, speaker, *, target=None, drop=(), size=None, on_error="raise", table=None
+):
     """Read a table or a folder of images.
 
     Parameters
@@ -115,14 +134,17 @@ def read_data(path, name, speaker, *, target=None, drop=(), size=None, on_error=
         Of images.
     on_error : {"raise", "skip"}
         For images.
+    table : dict or None
+        Keywords of `read_table`.
 
     Returns
     -------
     data : Data
     """
     if path.is_dir():
-        if drop:
-            raise click.UsageError(f"--drop is for tables, but {name} is a folder.")
+        for option, value in {"drop": drop, **(table or {})}.items():
+            if value:
+                raise click.UsageError(f"--{option} is for tables, but {name} is a folder.")
         with warnings.catch_warnings():
             # That files were skipped: they are named below.
             warnings.simplefilter("ignore", UserWarning)
@@ -131,10 +153,17 @@ def read_data(path, name, speaker, *, target=None, drop=(), size=None, on_error=
         return Data(folder.X, folder.y, _TARGET, folder, folder.synthetic_mask)
     if size is not None:
         raise click.UsageError(f"--size is for folders of images, but {name} is a table.")
-    X, y = io.load_table(path, _TARGET if target is None else target)
+    target = _TARGET if target is None else target
+    try:
+        X, y, synthetic, notes = read_table(path, target, **(table or {}))
+    except ValueError as error:
+        message = str(error).replace("`path` is", f"{name} is")
+        raise click.ClickException(_OPTIONS.sub(r"--\1", message)) from error
+    for note in notes:
+        speaker.note(f"{path}: {note}")
     if drop:
         X = _without(X, drop, name)
-    return Data(X, y, _TARGET if target is None else target, None, _marks(path))
+    return Data(X, y, target, None, synthetic, spellings(X, target))
 
 
 def _tell(report, speaker):
@@ -152,13 +181,6 @@ def _tell(report, speaker):
             )
 
 
-def _marks(path):
-    try:
-        return io.load_synthetic_mask(path)
-    except ValueError:
-        return None
-
-
 def _without(X, drop, name):
     if not hasattr(X, "columns"):
         raise click.UsageError(f"--drop names columns, but {name} is an npz file, which has none.")
@@ -166,7 +188,8 @@ def _without(X, drop, name):
         if column not in X.columns:
             shown = ", ".join(map(repr, list(X.columns)[:10]))
             raise click.ClickException(
-                f"--drop is {column!r}, which is no column of {name}; the columns are {shown}."
+                f"--drop is {column!r}, which is no column of {name}"
+                f"{did_you_mean(column, X.columns)} The columns are {shown}."
             )
     return X.drop(columns=list(drop))
 
@@ -190,7 +213,8 @@ def has_gaps(X, speaker):
         if is_text and len(X) >= _MANY_ROWS and texts.nunique() > _MANY_TEXTS * len(X):
             speaker.note(
                 f"column {column!r} holds {texts.nunique()} different texts in {len(X)} rows; if "
-                f"it is no category, leave it out by --drop '{column}'"
+                f"it is no category, leave it out by --drop '{column}', or of the training alone "
+                f"by --keep '{column}'"
             )
     return len(gaps) > 0
 
@@ -209,7 +233,7 @@ def check_output(path, *, overwrite, n_axes=None, is_folder=False):
         Whether the rows are known to come from a folder of images.
     """
     suffix = path.suffix.lower()
-    if suffix in TABLES:
+    if is_table(path):
         if path.is_dir():
             raise click.UsageError(f"--output is '{path}', which is a folder; name a file.")
         if suffix != ".npz" and (is_folder or (n_axes or 2) > 2):
@@ -292,7 +316,7 @@ def write_data(path, X, y, synthetic, data, origins=None, *, format=None, overwr
         Of images.
     overwrite : bool, default=False
     """
-    if path.suffix.lower() in TABLES:
+    if is_table(path):
         io.save_table(path, X, y, synthetic, target=data.target, overwrite=overwrite)
         return
     io.save_image_folder(
@@ -307,7 +331,7 @@ def write_data(path, X, y, synthetic, data, origins=None, *, format=None, overwr
     )
 
 
-def match_labels(wanted, labels, where):
+def match_labels(wanted, labels, where, spellings=None):
     """Return `wanted` with the true labels as keys.
 
     Parameters
@@ -318,17 +342,37 @@ def match_labels(wanted, labels, where):
         Those that there are.
     where : str
         What the user gave, for the message.
+    spellings : dict of str to object or None
+        The label that each text in a file stands for.
 
     Raises
     ------
     click.ClickException
-        If a label is unknown.
+        If a label is unknown, or named twice.
     """
     by_text = {str(label): label for label in labels}
-    for label in wanted:
-        if str(label) not in by_text:
+    known = by_text | {text: label for text, label in (spellings or {}).items() if label in labels}
+    # Texts are names, and are named exactly; numbers and truth values have many spellings.
+    by_value = {_value(text): label for text, label in known.items() if not isinstance(label, str)}
+    matched = {}
+    for typed, n in wanted.items():
+        label = known.get(str(typed), by_value.get(_value(str(typed))))
+        if label is None:
             raise click.ClickException(
-                f"{where} has the label {str(label)!r}; there are "
-                f"{', '.join(map(repr, list(by_text)[:10]))}."
+                f"{where} has the label {str(typed)!r}, which there is not"
+                f"{did_you_mean(typed, known)} There are "
+                f"{', '.join(map(repr, list(known)[:10]))}."
             )
-    return {by_text[str(label)]: n for label, n in wanted.items()}
+        if label in matched:
+            raise click.ClickException(f"{where} names the label {str(typed)!r} twice; drop one.")
+        matched[label] = n
+    return matched
+
+
+def _value(text):
+    """Return what a label's text stands for, whichever way it is written."""
+    text = text.strip()
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return text.lower() if text.lower() in ("true", "false") else text

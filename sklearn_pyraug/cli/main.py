@@ -18,11 +18,12 @@ from tqdm import tqdm
 
 from sklearn_pyraug import __version__
 
+from .._validation import did_you_mean
 from .augment import augment
 from .demo import demo
 from .evaluate import evaluate
 from .inspect import inspect
-from .options import PROG, debug_option, in_one_line, say
+from .options import PROG, debug_option, in_one_line, say, say_notes
 from .train import generate, train
 
 __all__ = ["main"]
@@ -39,8 +40,22 @@ class _Run:
     debug = False
     terminated = False
 
+    def __init__(self):
+        self.notes = []
+
+
+class _Group(click.Group):
+    """Commands, of which a close one is suggested."""
+
+    def resolve_command(self, ctx, args):
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(f"No such command {name!r}{did_you_mean(name, self.commands)}")
+        return super().resolve_command(ctx, args)
+
 
 @click.group(
+    cls=_Group,
     no_args_is_help=False,
     epilog="`sklearn-pyraug COMMAND --help` has the options of a command, and examples. Exit "
     "codes: 0 success, 1 the command failed, 2 wrong usage, 130 interrupted, 143 terminated.",
@@ -90,7 +105,9 @@ def main(argv=None):
             with _termination_as_interrupt(run):
                 return _invoke(argv, run)
         except (KeyboardInterrupt, Exception) as error:
-            return _failed(error, run)
+            status = _failed(error, run)
+            say_notes(run.notes)
+            return status
 
 
 def _failed(error, run):

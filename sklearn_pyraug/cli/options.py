@@ -1,8 +1,8 @@
 """What all commands share: their options, what these say, and how they print."""
 
 import ast
-import difflib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from sklearn_pyraug import (
     Transfer,
 )
 
+from .._validation import did_you_mean
 from .pyraug_config import read_pyraug_config, translate
 
 if sys.version_info >= (3, 11):
@@ -40,11 +41,16 @@ __all__ = [
     "parse_value",
     "printable",
     "say",
+    "say_notes",
     "settable_parameters",
+    "table_keywords",
+    "table_options",
     "training_options",
 ]
 
 PROG = "sklearn-pyraug"
+_SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "space": " "}
+_TABLE_OPTIONS = ("sep", "decimal", "encoding", "na")
 _SHAPE_SIGNS = "xX×"
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 # They take networks and objects, which text cannot express.
@@ -52,7 +58,7 @@ _PYTHON_ONLY = ("callbacks", "metric__network")
 # Options that set one parameter each.
 _OPTION_PARAMETERS = {
     "factor": "augmentation_factor",
-    "strategy": "sampling_strategy",
+    "sampling_strategy": "sampling_strategy",
     "latent_dim": "latent_dim",
     "seed": "random_state",
     "device": "device",
@@ -126,6 +132,12 @@ def say(text, *, err=False):
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
+def say_notes(notes):
+    """Print notes on standard error, and forget them."""
+    while notes:
+        say(f"{PROG}: note: {in_one_line(notes.pop(0))}", err=True)
+
+
 class Speaker:
     """Prints what a command does: results on standard output, notes on standard error.
 
@@ -137,6 +149,8 @@ class Speaker:
 
     def __init__(self, quiet):
         self.quiet = quiet
+        context = click.get_current_context(silent=True)
+        self.notes = [] if context is None else context.find_root().obj.notes
 
     @property
     def verbose(self):
@@ -144,9 +158,9 @@ class Speaker:
         return int(not self.quiet and sys.stderr is not None and sys.stderr.isatty())
 
     def note(self, text):
-        """Print one line on standard error."""
+        """Print one line on standard error, after the errors that there may be."""
         if not self.quiet:
-            say(f"{PROG}: note: {in_one_line(text)}", err=True)
+            self.notes.append(text)
 
     def warn(self, text):
         """Print one line on standard error, also with ``--quiet``."""
@@ -154,8 +168,36 @@ class Speaker:
 
     def result(self, text):
         """Print a line of the summary."""
+        say_notes(self.notes)
         if not self.quiet:
             say(in_one_line(text))
+
+
+class _Choice(click.Choice):
+    """Choices, of which a close one is suggested."""
+
+    def convert(self, value, param, ctx):
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            error.message = error.message.rstrip(".") + did_you_mean(value, self.choices)
+            raise
+
+
+class _Separator(click.ParamType):
+    """A character, or its name."""
+
+    name = "separator"
+
+    def convert(self, value, param, ctx):
+        sep = _SEPARATORS.get(value.lower(), value)
+        if len(sep) != 1 or sep in '"\r\n\0':
+            self.fail(
+                f"{value!r} is no separator; give one character or {', '.join(_SEPARATORS)}.",
+                param,
+                ctx,
+            )
+        return sep
 
 
 class _Shape(click.ParamType):
@@ -212,6 +254,38 @@ common_options = _apply(
     ]
 )
 
+table_options = _apply(
+    [
+        click.option(
+            "--sep",
+            type=_Separator(),
+            metavar="C",
+            help="Separator of a csv file: a character, tab, ...  [found out]",
+        ),
+        click.option(
+            "--decimal", type=_Choice([".", ","]), help="Decimal point of a csv file.  [found out]"
+        ),
+        click.option(
+            "--encoding",
+            metavar="NAME",
+            help="Encoding of a csv file.  [utf-8, or latin-1 where that fails]",
+        ),
+        click.option(
+            "--na",
+            multiple=True,
+            metavar="TEXT",
+            help="Cell of a csv file that stands for a missing value, such as NA, beside empty "
+            "ones; repeatable.",
+        ),
+    ]
+)
+
+
+def table_keywords(options):
+    """Return the keywords of `read_table` among the values of a command's options."""
+    return {name: options[name] for name in ("keep", *_TABLE_OPTIONS) if name in options}
+
+
 training_options = _apply(
     [
         click.option("--target", metavar="COLUMN", help="Column of a table that holds the labels."),
@@ -224,14 +298,21 @@ training_options = _apply(
             "--drop",
             multiple=True,
             metavar="COLUMN",
-            help="Column to leave out of training and output, such as an identifier; repeatable.",
+            help="Column to leave out of training and output; repeatable.",
+        ),
+        click.option(
+            "--keep",
+            multiple=True,
+            metavar="COLUMN",
+            help="Column to leave out of training, such as an identifier: it keeps its cells in "
+            "the rows of INPUT and is empty in new ones; repeatable.",
         ),
         click.option(
             "--size", type=_Shape(), metavar="HxW", help="Size that images are brought to."
         ),
         click.option(
             "--on-error",
-            type=click.Choice(["raise", "skip"]),
+            type=_Choice(["raise", "skip"]),
             default="raise",
             show_default=True,
             help="What to do about an image file that cannot be read.",
@@ -372,7 +453,7 @@ def load_config(path, names):
     for key, value in config.items():
         name = key.replace("-", "_")
         if name not in names:
-            hint = _hint(name, names)
+            hint = did_you_mean(name, names)
             if name in settable_parameters():
                 hint = "; put it into the table [parameters]."
             raise click.UsageError(f"'{path}' has the key {key!r}, which is not an option{hint}")
@@ -446,13 +527,8 @@ def _check_name(name, where):
         )
     known = settable_parameters()
     if name not in known:
-        raise click.UsageError(f"{where} {name!r}, which does not exist{_hint(name, known)}")
+        raise click.UsageError(f"{where} {name!r}, which does not exist{did_you_mean(name, known)}")
     return name
-
-
-def _hint(name, known):
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
 
 
 def _parsed(value, where):
@@ -483,4 +559,8 @@ def _check_values(parameters):
     try:
         RHVAEAugmenter().set_params(**parameters)._validate_params()
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        choices = re.search(r"must be (.*)\. Got '(.*)' instead", str(error), re.DOTALL)
+        hint = "."
+        if choices is not None:
+            hint = did_you_mean(choices[2], re.findall(r"'([^']+)'", choices[1]))
+        raise click.UsageError(str(error).rstrip(".") + hint) from error

@@ -9,8 +9,16 @@ import numpy as np
 from sklearn_pyraug import RHVAEAugmenter
 
 from .augment import count, match_strategy, parameters_of, read_training_data
-from .files import TABLES, Data, check_new_file, check_output, match_labels, read_data, write_data
-from .options import Command, Speaker, common_options, listed, training_options
+from .files import Data, check_new_file, check_output, is_table, match_labels, read_data, write_data
+from .options import (
+    Command,
+    Speaker,
+    common_options,
+    listed,
+    table_keywords,
+    table_options,
+    training_options,
+)
 
 __all__ = ["generate", "train"]
 
@@ -28,6 +36,7 @@ _MODEL_SUFFIX = ".pyraug"
 )
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @common_options
+@table_options
 @training_options
 @click.pass_context
 def train(context, source, output, **options):
@@ -47,14 +56,14 @@ def train(context, source, output, **options):
     check_new_file(output, overwrite=options["overwrite"])
     data = read_training_data(source, speaker, options, parameters)
     labels, counts = count(data.y)
-    match_strategy(parameters, labels)
+    match_strategy(parameters, labels, data)
 
     start = time.perf_counter()
     augmenter = RHVAEAugmenter().set_params(**parameters)
     augmenter.fit(data.X, data.y)
     augmenter.save(output, overwrite=options["overwrite"])
     seconds = time.perf_counter() - start
-    rows = [f"{label} {n}" for label, n in zip(labels, counts, strict=True)]
+    rows = [f"{data.shown(label)} {n}" for label, n in zip(labels, counts, strict=True)]
     speaker.result(listed(f"trained on {len(data.y)} rows: ", rows))
     speaker.result(f"{output}, {seconds:.1f} s")
 
@@ -78,9 +87,11 @@ def train(context, source, output, **options):
 @click.option(
     "--like",
     type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Folder of images whose formats, and headers of volumes, the new ones take.",
+    metavar="PATH",
+    help="Table whose dialect the new rows take, such as the one of the training; or folder of "
+    "images whose formats, and headers of volumes, the new ones take.",
 )
+@table_options
 @click.option("--format", metavar="NAME", help="Of images: png, nii.gz, npy, ...  [automatic]")
 @click.option(
     "--seed", type=click.IntRange(0), metavar="N", help="Seed of the draw.  [the model's]"
@@ -103,11 +114,12 @@ def generate(source, output, overwrite, quiet, per_class, numbers, **options):
         raise click.ClickException(f"MODEL is '{source}', where there is no file; check the name.")
     check_output(output, overwrite=overwrite)
     like, image_format = options["like"], options["format"]
-    if output.suffix.lower() in TABLES and (like or image_format):
-        raise click.UsageError("--like and --format are for folders of images, not for a table.")
-    if like is not None and not like.is_dir():
-        raise click.ClickException(f"--like is '{like}', where there is no folder of images.")
-    folder = None if like is None else read_data(like, "--like", speaker).folder
+    if is_table(output) and image_format:
+        raise click.UsageError("--format is for folders of images, not for a table.")
+    if like is not None and not (like.is_file() if is_table(output) else like.is_dir()):
+        what = "table" if is_table(output) else "folder of images"
+        raise click.ClickException(f"--like is '{like}', where there is no {what}.")
+    folder = read_data(like, "--like", speaker).folder if like and like.is_dir() else None
 
     start = time.perf_counter()
     given = {name: options[name] for name in ("device", "n_jobs") if options[name] is not None}
@@ -121,6 +133,9 @@ def generate(source, output, overwrite, quiet, per_class, numbers, **options):
     )
     check_output(output, overwrite=overwrite, n_axes=X.ndim)
     target = options["target"] or getattr(y, "name", None) or "target"
+    if like is not None and folder is None and hasattr(X, "attrs"):
+        table = read_data(like, "--like", speaker, target=target, table=table_keywords(options))
+        X.attrs = table.X.attrs
     data = Data(X, y, str(target), folder, None)
     synthetic = np.ones(len(y), dtype=bool)
     write_data(output, X, y, synthetic, data, format=image_format, overwrite=overwrite)

@@ -179,6 +179,12 @@ def read_table(path, target, *, keep=(), as_text=(), **options):
     return X, y, synthetic, list(file.notes)
 
 
+def spellings(X, name):
+    """Return the value of each text in a column of the csv file that X was read from, as a dict."""
+    content = getattr(getattr(X, "attrs", {}).get(_ORIGIN), "content", None)
+    return content.spellings(name) if isinstance(content, CsvFile) else {}
+
+
 def load_synthetic_mask(path):
     """Read which rows of a file written by `save_table` are synthetic.
 

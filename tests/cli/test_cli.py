@@ -137,7 +137,7 @@ def test_the_verdict_has_no_negative_zero():
 
 def test_demo_from_end_to_end(quick, tmp_path, capsys):
     output = tmp_path / "new" / "folder"
-    arguments = ["demo", "--output", str(output), "--random-state", "1", "--n-per-class", "8"]
+    arguments = ["demo", "--output", str(output), "--seed", "1", "--per-class", "8"]
     assert cli.main(arguments) == 0
     captured = capsys.readouterr()
     check_report(captured.out, ["1-NN"])
@@ -152,11 +152,11 @@ def test_demo_from_end_to_end(quick, tmp_path, capsys):
 def test_a_picture_is_replaced_only_when_told(quick, tmp_path, capsys):
     picture = tmp_path / "real_vs_synthetic.png"
     picture.write_text("mine")
-    assert cli.main(["demo", "--output", str(tmp_path), "--n-per-class", "6"]) == 1
+    assert cli.main(["demo", "--output", str(tmp_path), "--per-class", "6"]) == 1
     assert one_line(capsys).endswith("choose another folder or add --overwrite.")
     assert quick.n_fits == 0
     assert picture.read_text() == "mine"
-    arguments = ["demo", "--output", str(tmp_path), "--n-per-class", "6", "--overwrite"]
+    arguments = ["demo", "--output", str(tmp_path), "--per-class", "6", "--overwrite"]
     assert cli.main(arguments) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
 
@@ -283,9 +283,9 @@ def test_an_interrupt_exits_130(monkeypatch, capsys):
         ([], "Missing command"),
         (["bake"], "No such command 'bake'"),
         (["--bake"], "No such option"),
-        (["demo", "--n-per-class", "5"], "5 is not in the range 6<=x<=150"),
-        (["demo", "--n-per-class", "many"], "'many' is not a valid integer range"),
-        (["demo", "--random-state", "-1"], "-1 is not in the range 0<=x<=4294967295"),
+        (["demo", "--per-class", "5"], "5 is not in the range 6<=x<=150"),
+        (["demo", "--per-class", "many"], "'many' is not a valid integer range"),
+        (["demo", "--seed", "-1"], "-1 is not in the range 0<=x<=4294967295"),
         (["demo", "extra"], "unexpected extra argument"),
         (["augment"], "Missing argument 'INPUT'"),
         (["augment", "rows.csv"], "Missing option '-o' / '--output'"),

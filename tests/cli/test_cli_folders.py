@@ -216,7 +216,7 @@ def test_from_a_folder_to_an_array_and_back(pictures, folder):
         (["pets", "-o", "mine.csv/x"], 1, "there is no folder 'mine.csv'"),
         (["pets", "-o", "absent/o"], 1, "there is no folder 'absent'"),
         (["empty", "-o", "o"], 1, "empty"),
-        (["flat.npz", "-o", "o"], 2, "ends in .csv, .parquet, .npz"),
+        (["flat.npz", "-o", "o"], 2, "ends in .csv, .tsv"),
     ],
 )
 def test_what_cannot_work_is_told_in_one_line_and_leaves_nothing(

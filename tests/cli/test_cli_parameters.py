@@ -129,7 +129,7 @@ def test_defaults_are_the_estimators_and_seed_0(parameters_of):
 def test_options_and_set_reach_the_estimator(parameters_of):
     parameters = parameters_of(
         *("--latent-dim", "3", "--seed", "5", "--device", "cpu", "--n-jobs", "-1"),
-        *("--factor", "3", "--strategy", "minority"),
+        *("--factor", "3", "--sampling-strategy", "minority"),
         *(
             "--set",
             "lr=1e-2",
@@ -159,14 +159,14 @@ def test_rows_per_class_become_class_sizes(parameters_of):
 
 
 def test_labels_of_a_strategy_are_those_of_the_data(parameters_of):
-    assert parameters_of("--strategy", '{"a": 5}')["sampling_strategy"] == {"a": 5}
-    assert parameters_of("--strategy", "{1: 5}")["sampling_strategy"] == {"1": 5}
+    assert parameters_of("--sampling-strategy", '{"a": 5}')["sampling_strategy"] == {"a": 5}
+    assert parameters_of("--sampling-strategy", "{1: 5}")["sampling_strategy"] == {"1": 5}
 
 
 def test_an_unknown_label_of_a_strategy_is_named(parameters_of, capsys):
-    arguments = ["augment", "rows.npz", "-o", "out.npz", "--strategy", '{"c": 5}']
+    arguments = ["augment", "rows.npz", "-o", "out.npz", "--sampling-strategy", '{"c": 5}']
     assert cli.main(arguments) == 1
-    assert "has the label 'c'; there are '1', 'a', 'b'." in capsys.readouterr().err
+    assert "has the label 'c', which there is not. There are '1', 'a', 'b'." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,9 @@ def test_an_unknown_label_of_a_strategy_is_named(parameters_of, capsys):
         (["--seed", "-3"], "-3 is not in the range x>=0"),
         (["--per-class", "0"], "0 is not in the range x>=1"),
         (["--per-class", "5", "--factor", "3"], "--per-class fixes the rows"),
-        (["--per-class", "5", "--strategy", "all"], "and so does --strategy"),
+        (["--per-class", "5", "--sampling-strategy", "all"], "and so does --sampling-strategy"),
         (["--per-class", "5", "--set", "sampling_strategy=all"], "contradict"),
-        (["--strategy", '{"a": 5}', "--factor", "3"], "--factor has no effect"),
+        (["--sampling-strategy", '{"a": 5}', "--factor", "3"], "--factor has no effect"),
         (["--factor", "0.5"], "'augmentation_factor' parameter of RHVAEAugmenter must be"),
         (["--size", "28"], "'28' is no size such as 64x64"),
         (["--size", "28xwide"], "'28xwide' is no size"),
@@ -412,6 +412,6 @@ def test_a_config_file_is_a_table_of_options(tmp_path, monkeypatch, capsys):
 
 
 def test_lists_and_tables_of_a_config_file(parameters_of, tmp_path):
-    (tmp_path / "run.json").write_text('{"strategy": {"a": 5, "b": 5, "1": 5}}')
+    (tmp_path / "run.json").write_text('{"sampling_strategy": {"a": 5, "b": 5, "1": 5}}')
     expected = {"sampling_strategy": {"a": 5, "b": 5, "1": 5}, "random_state": 0, "verbose": 0}
     assert parameters_of("--config", "run.json") == expected

@@ -183,8 +183,8 @@ def test_a_terminal_shows_a_progress_bar(patients, monkeypatch, capsys):
         (["patients.csv", "-o", "o.csv"], 2, "--target is missing; name the column"),
         (["absent.csv", "--target", "t", "-o", "o.csv"], 1, "which does not exist; check the name"),
         (["patients.csv", "--target", "t", "-o", "o.csv"], 1, "'t', which is not a column of"),
-        (["patients.csv", "--target", "diagnosis", "-o", "o.xlsx"], 2, "ends in .csv, .parquet"),
-        (["patients.csv", "--target", "diagnosis", "-o", "o"], 2, "ends in .csv, .parquet, .npz"),
+        (["patients.csv", "--target", "diagnosis", "-o", "o.xls"], 2, "ends in .csv, .tsv"),
+        (["patients.csv", "--target", "diagnosis", "-o", "o"], 2, "ends in .csv, .tsv"),
         (["patients.csv", "--target", "diagnosis", "-o", "no/o.csv"], 1, "there is no folder 'no'"),
         (["patients.csv", "--target", "diagnosis", "-o", "o.npz"], 1, "Python objects"),
         (["patients.csv", "--target", "bmi", "-o", "o.csv"], 1, "Unknown label type"),
@@ -192,7 +192,7 @@ def test_a_terminal_shows_a_progress_bar(patients, monkeypatch, capsys):
         (
             ["patients.csv", "--target", "diagnosis", "-o", "o.csv", "--drop", "weight"],
             1,
-            "--drop is 'weight', which is no column of INPUT; the columns are 'age'",
+            "--drop is 'weight', which is no column of INPUT. The columns are 'age'",
         ),
         (["notes.txt", "--target", "t", "-o", "o.csv"], 2, "give a folder or a file that ends in"),
         (["broken.npz", "-o", "o.npz"], 1, "not a readable npz file"),
@@ -322,9 +322,9 @@ def test_generate_by_label_seed_and_name(model, folder):
         (["--n", "ill=3", "--n", "ill=4"], 2, "--n names a label twice"),
         (["--n", "ill"], 2, "--n is 'ill'; write --n LABEL=N"),
         (["--n", "ill=-3"], 2, "--n is 'ill=-3'"),
-        (["--n", "unwell=3"], 1, "the label 'unwell'; there are 'ill', 'well'"),
-        (["--per-class", "3", "--like", "absent"], 2, "--like and --format are for folders"),
-        (["--per-class", "3", "--format", "png"], 2, "--like and --format are for folders"),
+        (["--n", "unwell=3"], 1, "the label 'unwell', which there is not; did you mean 'well'?"),
+        (["--per-class", "3", "--like", "absent"], 1, "there is no table"),
+        (["--per-class", "3", "--format", "png"], 2, "--format is for folders"),
     ],
 )
 def test_wrong_numbers_of_rows_are_refused(options, status, match, model, capsys):
