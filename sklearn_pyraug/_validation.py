@@ -4,7 +4,6 @@ Each check returns its input in one canonical form, or raises a `ValueError` tha
 parameter or the column, the value received and the remedy.
 """
 
-import difflib
 import re
 import warnings
 from collections.abc import Sequence
@@ -35,20 +34,6 @@ def add_note(error, note):
     Python 3.10 keeps the note in `__notes__`, but prints none with a traceback.
     """
     error.__notes__ = [*getattr(error, "__notes__", ()), note]
-
-
-def did_you_mean(name, known):
-    """Return the end of a message that suggests known names like another; a full stop if none.
-
-    Examples
-    --------
-    >>> from sklearn_pyraug._validation import did_you_mean
-    >>> did_you_mean("Diagnosis", ["age", "diagnosis"])
-    "; did you mean 'diagnosis'?"
-    """
-    by_lower = {str(other).lower(): str(other) for other in known}
-    close = difflib.get_close_matches(str(name).strip().lower(), by_lower, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(repr(by_lower[c]) for c in close)}?" if close else "."
 
 
 def check_count(name, value, least=1):

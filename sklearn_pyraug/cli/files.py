@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from .. import io
-from .._validation import did_you_mean
+from ..io._guards import did_you_mean
 from ..io._tables import SUFFIXES as TABLES
 from ..io._tables import read_table, spellings
 

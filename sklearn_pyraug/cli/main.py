@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from sklearn_pyraug import __version__
 
-from .._validation import did_you_mean
+from ..io._guards import did_you_mean
 from .augment import augment
 from .demo import demo
 from .evaluate import evaluate

@@ -20,7 +20,7 @@ from sklearn_pyraug import (
     Transfer,
 )
 
-from .._validation import did_you_mean
+from ..io._guards import did_you_mean
 from .pyraug_config import read_pyraug_config, translate
 
 if sys.version_info >= (3, 11):

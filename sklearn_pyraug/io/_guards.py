@@ -1,5 +1,6 @@
-"""Checks of a file before it is read: where it is, what it is and how large."""
+"""Checks of a file before it is read, and how messages show names."""
 
+import difflib
 import os
 import stat
 from math import prod
@@ -34,6 +35,20 @@ def printable(text):
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text)
     )
+
+
+def did_you_mean(name, known):
+    """Return the end of a message that suggests known names like another; a full stop if none.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.io._guards import did_you_mean
+    >>> did_you_mean("Diagnosis", ["age", "diagnosis"])
+    "; did you mean 'diagnosis'?"
+    """
+    by_lower = {str(other).lower(): str(other) for other in known}
+    close = difflib.get_close_matches(str(name).strip().lower(), by_lower, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(repr(by_lower[c]) for c in close)}?" if close else "."
 
 
 def why(error):

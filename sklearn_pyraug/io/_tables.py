@@ -12,12 +12,11 @@ from pathlib import Path
 import narwhals
 import numpy as np
 
-from .._validation import did_you_mean
 from ._array_files import read_npz_arrays
 from ._atomic import atomic_write
 from ._csv_files import CsvFile, find_rows, packed, unpacked
 from ._frame_files import ExcelFile, ParquetFile, write_sheet
-from ._guards import BadFile
+from ._guards import BadFile, did_you_mean
 
 _MASK = "synthetic"
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".npz")

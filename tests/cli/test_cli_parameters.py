@@ -166,7 +166,8 @@ def test_labels_of_a_strategy_are_those_of_the_data(parameters_of):
 def test_an_unknown_label_of_a_strategy_is_named(parameters_of, capsys):
     arguments = ["augment", "rows.npz", "-o", "out.npz", "--sampling-strategy", '{"c": 5}']
     assert cli.main(arguments) == 1
-    assert "has the label 'c', which there is not. There are '1', 'a', 'b'." in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "has the label 'c', which there is not. There are '1', 'a', 'b'." in told
 
 
 @pytest.mark.parametrize(
