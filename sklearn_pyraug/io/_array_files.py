@@ -114,7 +114,7 @@ def read_npz_arrays(handle, n_bytes, names):
         As by `read_npy`.
     """
     found = {}
-    with _zip(handle, "an npz file") as archive:
+    with _zip(handle) as archive:
         members = {m.filename.removesuffix(".npy"): m for m in archive.infolist()}
         for name in [name for name in names if name in members]:
             with _member(archive, members[name], n_bytes) as (stream, n_packed):
