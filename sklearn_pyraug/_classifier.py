@@ -30,7 +30,7 @@ from ._sklearn_compat import (
     sub_task,
     with_callbacks,
 )
-from ._validation import no_data_in_errors
+from ._validation import named, no_data_in_errors, text_is_named
 
 __all__ = ["AugmentedClassifier"]
 
@@ -255,8 +255,8 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
     def _fit(self, X, y, sample_weight, context):
         if _tags_or_none(self.classifier) is None or not is_classifier(self.classifier):
             raise TypeError(
-                f"classifier must be a scikit-learn classifier, got {self.classifier!r}: pass an "
-                "estimator that inherits from sklearn.base.ClassifierMixin."
+                f"classifier must be a scikit-learn classifier, got {named(self.classifier)}: pass "
+                "an estimator that inherits from sklearn.base.ClassifierMixin."
             )
         y = _check_target(as_labels(y))
         weighted = sample_weight is not None or self.synthetic_weight != 1
@@ -296,7 +296,8 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
                 sample_weight, y, y_out, mask, self.synthetic_weight
             )
         with sub_task(context, self, "classify", classifier, X_out, y_out):
-            classifier.fit(X_out, y_out, **weights)
+            with text_is_named(X_out, categories=False):
+                classifier.fit(X_out, y_out, **weights)
 
         self.classifier_ = classifier
         for name in ("classes_", "n_features_in_", "feature_names_in_"):

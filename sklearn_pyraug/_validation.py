@@ -119,6 +119,14 @@ def torch_defaults():
                 _set_process(*_Replaced.before)
 
 
+def named(value):
+    """Return how a message shows an argument: what may hold rows by its type alone."""
+    kind = type(value)
+    if value is None or isinstance(value, (type, str, Real)) or hasattr(value, "get_params"):
+        return repr(value)
+    return f"a {kind.__module__.split('.')[0]}.{kind.__name__}"
+
+
 def check_finite(X, feature_names=None, missing="error", empty=()):
     """Raise if `X` holds an infinite or, unless they are kept, a missing value, and say where.
 
@@ -505,7 +513,7 @@ def text_is_named(X, categories=True):
         of_text = "could not convert" in str(error) or "bytes/strings" in str(error)
         if not of_text or (columns := np.asarray(X, dtype=object).T).ndim != 2:
             raise
-        names = getattr(X, "columns", None)
+        names = getattr(X, "column_names", getattr(X, "columns", None))
         text = [column_name(j, names) for j, v in enumerate(columns) if not _is_numeric(v)]
         raise text_error(text, categories) from None
 

@@ -5,8 +5,7 @@ while a pipeline is fitted: what is predicted must be the rows that were asked f
 :class:`sklearn.pipeline.Pipeline` has no place for such a step. Its steps have ``transform``,
 which returns X alone, row for row, during both ``fit`` and ``predict``. The pipeline of
 imbalanced-learn is a subclass that calls ``fit_resample`` during ``fit`` and passes over the
-samplers afterwards, and it is the one to use here. It is re-exported so that the two are not
-confused.
+samplers afterwards. The one here is that, and takes pipelines of transformers as steps, too.
 
 Where a scikit-learn pipeline is required, :class:`~sklearn_pyraug.AugmentedClassifier` as its last
 step does the same job.
@@ -32,6 +31,96 @@ array([0, 0, 0, 0, 1, 1])
 (8, 1)
 """
 
-from imblearn.pipeline import Pipeline, make_pipeline
+import imblearn.pipeline
+import sklearn.pipeline
 
 __all__ = ["Pipeline", "make_pipeline"]
+
+
+class Pipeline(imblearn.pipeline.Pipeline):
+    """Chain transformers and samplers, with an estimator at the end.
+
+    This is :class:`imblearn.pipeline.Pipeline`, and its steps may be pipelines of transformers
+    themselves, which imbalanced-learn refuses.
+
+    Parameters
+    ----------
+    steps : list of (str, object)
+        Names and estimators. All but the last have ``transform`` or ``fit_resample``.
+    transform_input : list of str or None, default=None
+        Names of the arguments of ``fit`` that are to be transformed before they are passed on.
+    memory : str, joblib.Memory or None, default=None
+        Cache of the fitted steps.
+    verbose : bool, default=False
+        Whether the time of each step is printed.
+
+    Attributes
+    ----------
+    named_steps : Bunch
+        Steps by name.
+
+    See Also
+    --------
+    sklearn_pyraug.AugmentedClassifier : Augments within scikit-learn's own pipelines.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.impute import SimpleImputer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_pyraug import Pipeline, RHVAEAugmenter
+    >>> prepare = make_pipeline(SimpleImputer(), StandardScaler())
+    >>> augmenter = RHVAEAugmenter(max_epochs=5, random_state=0)
+    >>> pipeline = Pipeline(
+    ...     [("prepare", prepare), ("augment", augmenter), ("classify", LogisticRegression())]
+    ... )
+    >>> X, y = load_iris(return_X_y=True)
+    >>> pipeline.fit(X, y).predict(X).shape
+    (150,)
+    """
+
+    def _validate_steps(self):
+        *first, last = self.steps
+        checked = []
+        for name, step in first:
+            if isinstance(step, sklearn.pipeline.Pipeline):
+                if any(hasattr(part, "fit_resample") for _, part in step.steps):
+                    raise TypeError(
+                        f"The step {name!r} is a pipeline that holds a sampler, which it may only "
+                        "hold as the last step. Name its steps as steps of the outer pipeline."
+                    )
+                step = "passthrough"
+            checked.append((name, step))
+        # imbalanced-learn's own checks of all the others.
+        super(Pipeline, type(self)([*checked, last]))._validate_steps()
+
+
+def make_pipeline(*steps, **parameters):
+    """Make a :class:`Pipeline` whose steps have the names of their types, in lower case.
+
+    Parameters
+    ----------
+    *steps : estimators
+        In their order.
+    **parameters : dict
+        `memory`, `transform_input` and `verbose` of :class:`Pipeline`.
+
+    Returns
+    -------
+    pipeline : Pipeline
+
+    See Also
+    --------
+    Pipeline : Takes steps by name.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn_pyraug import RHVAEAugmenter, make_pipeline
+    >>> list(make_pipeline(RHVAEAugmenter(), LogisticRegression()).named_steps)
+    ['rhvaeaugmenter', 'logisticregression']
+    """
+    made = imblearn.pipeline.make_pipeline(*steps, **parameters)
+    return Pipeline(**made.get_params(deep=False))

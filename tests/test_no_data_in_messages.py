@@ -16,7 +16,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from sklearn_pyraug import MLP, AugmentedClassifier, RHVAEEmbedder, augmentation_gain
+from sklearn_pyraug import (
+    MLP,
+    AugmentedClassifier,
+    RHVAEEmbedder,
+    augmentation_gain,
+    augmentation_report,
+)
 from sklearn_pyraug.cli import main as cli
 from sklearn_pyraug.io import load_table, save_table
 from sklearn_pyraug.metrics import (
@@ -365,3 +371,25 @@ def test_of_damaged_model_files(tmp_path):
         damaged = payload[:position] + b"?" + payload[position + 1 :]
         (tmp_path / "damaged.pyraug").write_bytes(damaged)
         assert_silent(lambda: type(augmenter).load(tmp_path / "damaged.pyraug"))
+
+
+def test_a_table_in_place_of_an_estimator_is_not_printed():
+    """`clone` and our own messages showed its first rows."""
+    rows = pd.DataFrame({"name": [NAME] * 4, "age": [NUMBER] * 4})
+    y = [0, 1, 0, 1]
+    model = LogisticRegression()
+    for action in (
+        lambda: augmentation_report(rows, rows, y),
+        lambda: augmentation_gain(rows, rows, y),
+        lambda: augmentation_gain(model, rows, y, augmenter=rows),
+        lambda: augmentation_gain(model, rows, y, scoring=rows),
+        lambda: train_on_synthetic(rows, rows, y, rows, y, rows, y),
+        lambda: AugmentedClassifier(quick(), model).fit(rows, y),
+    ):
+        assert_silent(action, must_fail=True)
+
+
+def test_columns_of_text_are_named_by_the_gain():
+    rows = pd.DataFrame({"age": range(40), "sex": [*"fm"] * 20})
+    with pytest.raises(ValueError, match="X holds text where numbers are needed: 'sex'. Encode"):
+        augmentation_gain(LogisticRegression(), rows, [0, 1] * 20, augmenter=quick())

@@ -4,11 +4,13 @@ import imblearn.pipeline
 import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
+from numpy.testing import assert_array_equal
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline as make_scikit_learn_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import sklearn_pyraug.pipeline
 from sklearn_pyraug.pipeline import Pipeline, make_pipeline
 
 
@@ -19,10 +21,29 @@ def data():
     return np.random.default_rng(0).normal(size=(100, 20)) + y[:, None], y
 
 
-def test_names_are_imbalanced_learns():
-    assert sklearn_pyraug.pipeline.__all__ == ["Pipeline", "make_pipeline"]
-    assert Pipeline is imblearn.pipeline.Pipeline
-    assert make_pipeline is imblearn.pipeline.make_pipeline
+def test_it_is_imbalanced_learns():
+    assert issubclass(Pipeline, imblearn.pipeline.Pipeline)
+    assert Pipeline.__init__ is imblearn.pipeline.Pipeline.__init__
+    made = make_pipeline(StandardScaler(), LogisticRegression(), memory="cache", verbose=True)
+    assert (type(made), made.memory, made.verbose) == (Pipeline, "cache", True)
+
+
+def test_pipelines_of_transformers_are_steps(data):
+    X, y = data
+    inner = make_scikit_learn_pipeline(SimpleImputer(), StandardScaler())
+    nested = Pipeline(
+        [("in", inner), ("more", SMOTE(random_state=0)), ("out", LogisticRegression())]
+    )
+    flat = make_pipeline(StandardScaler(), SMOTE(random_state=0), LogisticRegression()).fit(X, y)
+    assert_array_equal(nested.fit(X, y).predict_proba(X), flat.predict_proba(X))
+    assert nested[:-1].fit_resample(X, y)[0].shape == (160, 20)
+    params = {"in__simpleimputer__strategy": ["mean", "median"]}
+    assert GridSearchCV(nested, params, cv=2).fit(X, y).predict(X).shape == (100,)
+    sampler = make_pipeline(StandardScaler(), SMOTE())
+    with pytest.raises(TypeError, match="step 'in' is a pipeline that holds a sampler"):
+        nested.set_params(**{"in": sampler}).fit(X, y)
+    with pytest.raises(TypeError, match="implement fit and transform"):
+        nested.set_params(**{"in": LogisticRegression()}).fit(X, y)
 
 
 def test_samples_in_fit_only(data):

@@ -15,7 +15,14 @@ from .._augmenter import RHVAEAugmenter
 from .._classifier import AugmentedClassifier, _tags_or_none
 from .._preprocessing.label_encoder import classifier_labels, distinct_labels
 from .._random import root_seed
-from .._validation import add_note, check_count, check_share, no_data_in_errors
+from .._validation import (
+    add_note,
+    check_count,
+    check_share,
+    named,
+    no_data_in_errors,
+    text_is_named,
+)
 from .results import AugmentationGain
 
 __all__ = ["augmentation_gain"]
@@ -163,15 +170,16 @@ def augmentation_gain(
     # Without augmentation first, as an error that has nothing to do with it shows up sooner there.
     for model, which in ((plain, "without augmentation"), (augmented, "with augmentation")):
         try:
-            run = cross_validate(
-                model,
-                X,
-                y,
-                cv=splits,
-                scoring={"score": scorer},
-                n_jobs=n_jobs,
-                error_score="raise",
-            )
+            with text_is_named(X, categories=False):
+                run = cross_validate(
+                    model,
+                    X,
+                    y,
+                    cv=splits,
+                    scoring={"score": scorer},
+                    n_jobs=n_jobs,
+                    error_score="raise",
+                )
         except Exception as error:
             add_note(error, f"augmentation_gain: {which}.")
             raise
@@ -201,13 +209,13 @@ def _both(estimator, augmenter, root):
     name = type(estimator).__name__
     if _tags_or_none(estimator) is None or not is_classifier(estimator):
         raise TypeError(
-            f"estimator must be a classifier, got {estimator!r}: pass a pipeline that ends in a "
-            "classifier, an AugmentedClassifier, or a classifier together with augmenter=."
+            f"estimator must be a classifier, got {named(estimator)}: pass a pipeline that ends "
+            "in a classifier, an AugmentedClassifier, or a classifier together with augmenter=."
         )
     if augmenter is not None and not hasattr(augmenter, "fit_resample"):
         raise TypeError(
-            f"augmenter must have fit_resample(X, y), got {augmenter!r}: pass an RHVAEAugmenter or "
-            "an over-sampler of imbalanced-learn."
+            f"augmenter must have fit_resample(X, y), got {named(augmenter)}: pass an "
+            "RHVAEAugmenter or an over-sampler of imbalanced-learn."
         )
     plain = _without_augmenter(estimator)
     if plain is not estimator:
@@ -254,8 +262,8 @@ def _check_settings(n_repeats, scoring, confidence_level):
     check_count("n_repeats", n_repeats)
     if not isinstance(scoring, str) and not callable(scoring):
         raise TypeError(
-            f"scoring must be the name of one scorer or a callable, got {scoring!r}: pass one, "
-            "and call augmentation_gain again for another."
+            f"scoring must be the name of one scorer or a callable, got {named(scoring)}: pass "
+            "one, and call augmentation_gain again for another."
         )
     check_share("confidence_level", confidence_level, 0.95)
 
@@ -288,8 +296,8 @@ def _splits(X, y, groups, cv, n_repeats, root):
     splits = list(check_cv(cv, y, classifier=True).split(X, y, groups))
     if len(splits) < 2:
         raise ValueError(
-            f"cv={cv!r} must give at least 2 splits, got {len(splits)}: pass more, as an interval "
-            "needs more than one difference."
+            f"cv={named(cv)} must give at least 2 splits, got {len(splits)}: pass more, as an "
+            "interval needs more than one difference."
         )
     # A user's splits may be lists of indices, or masks.
     splits = [

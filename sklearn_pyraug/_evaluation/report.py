@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from .._preprocessing.label_encoder import distinct_labels, read_labels
 from .._random import root_seed
-from .._validation import check_count, no_data_in_errors
+from .._validation import check_count, named, no_data_in_errors
 from .compare import check_labels, compare, make_line
 from .results import ALL
 
@@ -164,11 +164,15 @@ def augmentation_report(
 
 def _fitted(augmenter, X, y):
     """Return a fitted augmenter: itself, or a clone."""
-    if not hasattr(augmenter, "sample") or isinstance(augmenter, type):
+    is_fitted = hasattr(augmenter, "classes_")
+    # Dataframes have a `sample`, too.
+    able = hasattr(augmenter, "sample") and (is_fitted or hasattr(augmenter, "fit"))
+    if not able or isinstance(augmenter, type):
         raise TypeError(
-            f"`augmenter` is {augmenter!r}, which has no sample(n_samples); give an RHVAEAugmenter."
+            f"`augmenter` is {named(augmenter)}, which has no sample(n_samples) of an augmenter; "
+            "give an RHVAEAugmenter."
         )
-    return augmenter if hasattr(augmenter, "classes_") else clone(augmenter).fit(X, y)
+    return augmenter if is_fitted else clone(augmenter).fit(X, y)
 
 
 def _drawn(augmenter, n_real):

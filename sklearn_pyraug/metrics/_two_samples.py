@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.neighbors import KNeighborsClassifier
 
 from .._random import root_seed
-from .._validation import check_count
+from .._validation import check_count, named
 from ._pairs import check_sets, permutation_p_value, standardize
 from ._utility import check_classifier
 
@@ -159,8 +159,8 @@ def classifier_two_sample_test(
 def _check_ranks(classifier):
     if not any(hasattr(classifier, name) for name in ("decision_function", "predict_proba")):
         raise TypeError(
-            f"`classifier` is {classifier!r}, with neither predict_proba nor decision_function; "
-            "give one that can rank rows, such as LogisticRegression()."
+            f"`classifier` is {named(classifier)}, with neither predict_proba nor "
+            "decision_function; give one that can rank rows, such as LogisticRegression()."
         )
 
 
@@ -180,7 +180,7 @@ def _splits(cv, X, y, root):
     ]
     if not splits or any(len(np.unique(y[part])) < 2 for split in splits for part in split):
         raise ValueError(
-            f"`cv` is {cv!r}, which makes no splits, or some with a part without real or "
+            f"`cv` is {named(cv)}, which makes no splits, or some with a part without real or "
             "without synthetic rows; give a stratified splitter, or the number of folds."
         )
     return splits

@@ -9,7 +9,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._preprocessing.label_encoder import classifier_labels
-from .._validation import no_data_in_errors
+from .._validation import named, no_data_in_errors
 
 __all__ = ["TrainOnSynthetic", "check_classifier", "train_on_synthetic"]
 
@@ -145,7 +145,7 @@ def check_classifier(classifier):
     is_instance = hasattr(classifier, "__sklearn_tags__") and not isinstance(classifier, type)
     if not is_instance or not is_classifier(classifier):
         raise TypeError(
-            f"`classifier` is {classifier!r}; give a scikit-learn classifier, such as "
+            f"`classifier` is {named(classifier)}; give a scikit-learn classifier, such as "
             "LogisticRegression()."
         )
 

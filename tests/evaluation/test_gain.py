@@ -476,7 +476,7 @@ def test_confidence_level_widens_the_interval(data):
     [
         (SMOTE(), {}, TypeError, "estimator must be a classifier, got SMOTE.*augmenter="),
         (LinearRegression(), {}, TypeError, "got LinearRegression.*pass a pipeline"),
-        (object(), {}, TypeError, "estimator must be a classifier, got <object"),
+        (object(), {}, TypeError, "estimator must be a classifier, got a builtins.object"),
         (Recorder(), {"augmenter": StandardScaler()}, TypeError, "fit_resample.*StandardScaler"),
         (
             AugmentedClassifier(SMOTE(), Recorder()),
