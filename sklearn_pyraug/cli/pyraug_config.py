@@ -6,6 +6,7 @@ in the last. docs/migration.md has the table.
 """
 
 import json
+from numbers import Real
 from pathlib import Path
 
 __all__ = ["read_pyraug_config", "translate"]
@@ -15,7 +16,6 @@ _MODEL = {
     "latent_dim": "latent_dim",
     "n_lf": "metric__n_leapfrog",
     "eps_lf": "metric__leapfrog_step",
-    "beta_zero": "metric__beta_zero",
     "temperature": "metric__temperature",
     "regularization": "metric__regularization",
 }
@@ -63,12 +63,13 @@ _SAMPLER_NOTES = {
     "random_start": lambda value: "chains start from real rows' codes" if value else None,
     "num_samples": "say how many rows by --per-class or --n",
 }
-# Keys of both kinds of file that are translated by a rule of their own.
+# Keys that are translated by a rule of their own.
+_MODEL_RULES = {"beta_zero"}
 _TRAINING_RULES = {"eval_early_stopping", "no_cuda"}
 _SAMPLER_RULES = {"no_cuda"}
 
 _KEYS = {
-    "model": {*_MODEL, *_MODEL_NOTES},
+    "model": {*_MODEL, *_MODEL_NOTES, *_MODEL_RULES},
     "training": {*_TRAINING, *_TRAINING_NOTES, *_TRAINING_RULES},
     "sampler": {*_SAMPLER, *_SAMPLER_NOTES, *_SAMPLER_RULES},
 }
@@ -168,6 +169,9 @@ def translate(config, name):
             text = note if isinstance(note, str) else note(value)
             if text is not None:
                 notes.append(f"{name}: {key} has no counterpart: {text}")
+        elif key == "beta_zero":
+            # It is the root of β₀ there: the momentum starts as γ over it, not over its root.
+            parameters["metric__beta_zero"] = value * value if isinstance(value, Real) else value
         elif key == "no_cuda" and value:
             parameters["device"] = "cpu"
     if config.get("eval_early_stopping") is not None and kind == "training":

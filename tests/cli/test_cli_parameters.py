@@ -1,6 +1,7 @@
 """Tests of --set, --config and --pyraug-config: what parameters the estimator gets."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sklearn_pyraug.cli import main as cli
 from sklearn_pyraug.cli.options import parse_value, settable_parameters
 from sklearn_pyraug.cli.pyraug_config import translate
 from sklearn_pyraug.io import save_table
+from sklearn_pyraug.rhvae.flow.hamiltonian import tempering_factors
 
 PYRAUGS = {"decoder": "direct", "metric": "learned", "sampler": "hmc"}
 MODEL = {
@@ -298,7 +300,7 @@ def test_pyraugs_three_files_are_translated(parameters_of, tmp_path, capsys):
         "latent_dim": 4,
         "metric__n_leapfrog": 2,
         "metric__leapfrog_step": 0.001,
-        "metric__beta_zero": 0.5,
+        "metric__beta_zero": 0.25,
         "metric__temperature": 1.5,
         "metric__regularization": 0.02,
         "batch_size": 20,
@@ -324,6 +326,28 @@ def test_pyraugs_three_files_are_translated(parameters_of, tmp_path, capsys):
     ]
     overridden = parameters_of(*options, "--seed", "1", "--set", "decoder=auto")
     assert overridden == expected | {"random_state": 1, "decoder": "auto"}
+
+
+@pytest.mark.parametrize("beta_zero", [0.3, 0.5, 1.0])
+def test_pyraugs_beta_zero_is_a_root(beta_zero):
+    """Its momentum starts as γ / beta_zero, ours as γ / √β₀, with √β₀ the factors' product."""
+    parameters, _ = translate({"beta_zero": beta_zero, "n_lf": 3}, "model_config.json")
+    factors = tempering_factors(parameters["metric__beta_zero"], 3)
+    assert math.prod(factors) == pytest.approx(beta_zero, rel=1e-12)
+
+
+def test_pyraug_tempers_as_we_do():
+    """Of the version that can be installed: the factor 1/√β of its momentum before each step."""
+    pytest.importorskip("pyraug")
+    from pyraug.models import RHVAE
+    from pyraug.models.rhvae import RHVAEConfig
+
+    model = RHVAE(RHVAEConfig(input_dim=4, latent_dim=2, n_lf=3, beta_zero=0.3))
+    roots = [float(model._tempering(k, 3)) for k in range(4)]
+    parameters, _ = translate({"beta_zero": 0.3, "n_lf": 3}, "model_config.json")
+    factors = tempering_factors(parameters["metric__beta_zero"], 3)
+    ratios = [a / b for a, b in zip(roots[:-1], roots[1:], strict=True)]
+    assert ratios == pytest.approx(factors, rel=1e-5)
 
 
 def test_every_key_that_pyraug_writes_is_known():
