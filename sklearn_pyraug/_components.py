@@ -67,6 +67,9 @@ class LearnedMetric(BaseEstimator):
         Step size ε of the flow.
     beta_zero : float, default=0.3
         Initial inverse temperature β₀ of the flow's momentum, in (0, 1]; 1 is no tempering.
+    n_fixed_point : int, default=2
+        Iterations that solve each implicit half step. A flow whose steps are too large for them
+        does not preserve volume: `history_` says by how much, and a warning is given.
 
     See Also
     --------
@@ -93,6 +96,7 @@ class LearnedMetric(BaseEstimator):
         "n_leapfrog": [_COUNT],
         "leapfrog_step": [_POSITIVE],
         "beta_zero": [Interval(Real, 0, 1, closed="right")],
+        "n_fixed_point": [_COUNT],
     }
 
     def __init__(
@@ -105,6 +109,7 @@ class LearnedMetric(BaseEstimator):
         n_leapfrog=3,
         leapfrog_step=0.01,
         beta_zero=0.3,
+        n_fixed_point=2,
     ):
         self.temperature = temperature
         self.regularization = regularization
@@ -113,6 +118,7 @@ class LearnedMetric(BaseEstimator):
         self.n_leapfrog = n_leapfrog
         self.leapfrog_step = leapfrog_step
         self.beta_zero = beta_zero
+        self.n_fixed_point = n_fixed_point
 
 
 class PosteriorMetric(BaseEstimator):

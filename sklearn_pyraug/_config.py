@@ -289,6 +289,7 @@ def _flow(latent_dim, metric, codec, kind, n_rows, convolutional):
         float(metric.beta_zero),
         1.0 if T == "auto" else float(T),
         fixed_lam,
+        int(metric.n_fixed_point),
         second_order=second_order,
         rescale=(T == "auto", lam == "auto"),
     )

@@ -45,6 +45,9 @@ _logger = logging.getLogger(__name__)
 _MAX_WEIGHTS = {"cpu": 25_000_000}
 _MAX_WEIGHTS_ACCELERATOR = 500_000_000
 
+# Nats by which the ELBO of the flow may be off.
+_MAX_ERROR = 1.0
+
 _STREAMS = ("weights", "shuffle", "noise", "split")
 
 
@@ -305,8 +308,24 @@ def _train_groups(groups, members, settings, execution, store):
                     break
     except KeyboardInterrupt as error:
         interrupted = error
-    warn_of_training([h for g in trained for h in g.history], training, execution.device)
+    history = [h for g in trained for h in g.history]
+    warn_of_training(history, training, execution.device)
+    _warn_of_flow(history, settings.flow)
     return trained, interrupted
+
+
+def _warn_of_flow(history, flow):
+    """Warn where the flow's steps are too large for the ELBO to hold."""
+    errors = [h.flow_volume_error for h in history if (h.flow_volume_error or 0.0) > _MAX_ERROR]
+    if errors:
+        warnings.warn(
+            f"The Hamiltonian flow of {len(errors)} of {len(history)} generators does not preserve "
+            f"volume: log |det J| is off by {max(errors):.1f} at most, and the ELBO by as much "
+            f"(see `history_`). Use a smaller metric__leapfrog_step than {flow.leapfrog_step}, or "
+            f"a larger metric__n_fixed_point than {flow.n_fixed_point}.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _description(i, groups):

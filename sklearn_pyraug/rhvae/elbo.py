@@ -96,7 +96,7 @@ def elbo_terms(stack, batch):
         return ElboTerms(log_p_x, log_p_z, zero, log_q, zero, log_p_x + log_p_z - log_q)
     if metric is None:
         metric = stack.metric_from(posterior.mu, x, mask, r)
-    z, theta, log_p_rho, log_det_inv = posterior_flow(stack, z, noise_rho, x, r, metric)
+    z, theta, log_p_rho, log_det_inv, _ = posterior_flow(stack, z, noise_rho, x, r, metric)
     log_gamma = -0.5 * (noise_rho.square() + _LOG_2PI).sum(-1) + 0.5 * log_det_inv
     log_p_x = stack.likelihood.log_prob(x, theta)
     log_p_z = -0.5 * (z.square() + _LOG_2PI).sum(-1)

@@ -50,12 +50,15 @@ class FlowResult(NamedTuple):
         log N(ρ_K; 0, G(z_K)).
     log_det_inv : Tensor of shape (K, B)
         log det G⁻¹ at z₀.
+    rho : Tensor of shape (K, B, d) or None
+        ρ_K; None where gradients are recorded.
     """
 
     z: torch.Tensor
     theta: torch.Tensor
     log_p_rho: torch.Tensor
     log_det_inv: torch.Tensor
+    rho: torch.Tensor | None = None
 
 
 class _Local(NamedTuple):
@@ -136,7 +139,7 @@ def _integrate(score, metric, z, gamma, eps, settings, with_tape):
     z, rho, local = state
     kinetic = (rho * apply(local.metric.G_inv, rho)).sum(-1)
     log_p_rho = 0.5 * (local.metric.log_det_inv - kinetic - z.shape[-1] * _LOG_2PI)
-    result = FlowResult(z, local.theta, log_p_rho, first.metric.log_det_inv)
+    result = FlowResult(z, local.theta, log_p_rho, first.metric.log_det_inv, rho)
     return result, state, first, tape
 
 
@@ -150,7 +153,7 @@ class _PosteriorFlow(torch.autograd.Function):
         ctx.tape = (score, metric, gamma, settings, state, first, tape)
         # Other tensor objects than those on the tape: an output refers to its node, and the node
         # to the tape, so an output on the tape would never be freed.
-        return tuple(value.detach() for value in result)
+        return tuple(value.detach() for value in result[:-1])
 
     @staticmethod
     @once_differentiable

@@ -167,13 +167,13 @@ def fixed_batch(rows, generators, latent_dim, device, references=None, weights=N
 
 
 def metric_rows(rows, generators, device):
-    """Return the training rows from which the metric of the held-out ELBO is built.
+    """Return some training rows, from which the metric of the held-out ELBO is built.
 
     Parameters
     ----------
     rows : list of ClassRows
     generators : sequence of torch.Generator
-        CPU streams for the references, one per class.
+        CPU streams, one per class, for the choice of rows and for their references.
     device : str
 
     Returns
@@ -183,13 +183,17 @@ def metric_rows(rows, generators, device):
     r : Tensor of shape (n_classes, n_rows, n_features)
         References; left out where there are no partners.
     """
-    x, mask = padded([r.train[:_MAX_METRIC_ROWS] for r in rows])
+    chosen = [
+        torch.randperm(len(r.train), generator=g)[:_MAX_METRIC_ROWS]
+        for r, g in zip(rows, generators, strict=True)
+    ]
+    x, mask = padded([r.train[i] for r, i in zip(rows, chosen, strict=True)])
     if rows[0].partners is None:
         return x.to(device), mask.to(device)
-    references = []
-    for r, g in zip(rows, generators, strict=True):
-        index = draw_partners(r.partners, torch.arange(len(r.train[:_MAX_METRIC_ROWS])), g)
-        references.append(r.train[index])
+    references = [
+        r.train[draw_partners(r.partners, i, g)]
+        for r, i, g in zip(rows, chosen, generators, strict=True)
+    ]
     return x.to(device), mask.to(device), padded(references)[0].to(device)
 
 

@@ -5,6 +5,7 @@ The model and the objective know nothing of skorch. Everything that is decided p
 :class:`StackNet`; skorch brings the loop, the optimiser, history and callbacks.
 """
 
+import copy
 import logging
 import warnings
 
@@ -14,6 +15,9 @@ from skorch import NeuralNet
 from skorch.dataset import unpack_data
 from torch import nn
 
+from ..elbo import Batch
+from ..flow.errors import flow_errors
+from ..flow.posterior_flow import posterior_flow
 from ..flow.score import Workspace
 from ..model import RHVAEStack
 from .data import StackLoader, fixed_batch, metric_rows
@@ -27,6 +31,8 @@ _logger = logging.getLogger(__name__)
 
 # After so many roll-backs in a row a class is left at its best weights.
 _MAX_ROLLBACKS = 20
+# Rows of a class on which the flow is measured after training.
+_N_MEASURED = 16
 
 
 class _AllClassesStopped(Exception):
@@ -405,6 +411,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         stack.workspace = None
         net.notify("on_train_end", X=None, y=None)
     _restore(stack, net.best_state_, T, net.eps_)
+    flows = _measure_flow(stack, rows, streams["split"])
     history = [
         ClassHistory(
             **{name: np.array(values) for name, values in by_epoch.items()},
@@ -412,12 +419,30 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
             n_rollbacks=int(n),
             device=device,
             batch_size=settings.batch_size,
+            **flow,
         )
-        for by_epoch, best, n in zip(
-            net.class_losses_, net.best_epoch_, net.n_rollbacks_, strict=True
+        for by_epoch, best, n, flow in zip(
+            net.class_losses_, net.best_epoch_, net.n_rollbacks_, flows, strict=True
         )
     ]
     return history, interrupted
+
+
+def _measure_flow(stack, rows, generators):
+    """Return what the records of all classes say of the flow; the generators are not advanced."""
+    if not stack.settings.n_leapfrog:
+        return [{}] * len(rows)
+    streams = [torch.Generator().set_state(g.get_state()) for g in generators]
+    parts = [v.double() for v in metric_rows(rows, streams, "cpu")]
+    stack = copy.deepcopy(stack).double()
+    with torch.no_grad():
+        metric = stack.metric(*parts)
+    x, mask, *r = (v[:, :_N_MEASURED] for v in parts)
+    draws = [torch.randn(2, *x.shape[1:2], stack.settings.latent_dim, generator=g) for g in streams]
+    noise = torch.stack(draws, 1).double()
+    errors = flow_errors(stack, posterior_flow, Batch(x, mask, *noise, *r, metric=metric))
+    values = zip(*(e.tolist() for e in errors), strict=True)
+    return [{f"flow_{n}": v for n, v in zip(errors._fields, own, strict=True)} for own in values]
 
 
 def _keep_freed_memory():

@@ -65,6 +65,13 @@ class ClassHistory(NamedTuple):
     train_reconstruction, valid_reconstruction : ndarray of shape (n_epochs,) or None
         The first term of either loss, weighted as the loss is; NaN where the loss is, and in
         epochs of which it was not recorded. None if it was recorded of none.
+    flow_shift : float or None
+        How far the flow moves codes, in standard deviations of the encoder's posterior: the root
+        mean square of (z_K − z₀) / σ of some training rows, after training. None without a flow.
+    flow_energy_error, flow_volume_error : float or None
+        How well its steps are integrated, in nats: the means of |H(z_K, ρ_K) − H(z₀, ρ₀)| without
+        tempering and, for as much is the ELBO off, of how far log |det J| is from what it should
+        be. The latter is NaN of rows that are too large for it.
     """
 
     train_loss: np.ndarray
@@ -75,6 +82,9 @@ class ClassHistory(NamedTuple):
     batch_size: int | None = None
     train_reconstruction: np.ndarray | None = None
     valid_reconstruction: np.ndarray | None = None
+    flow_shift: float | None = None
+    flow_energy_error: float | None = None
+    flow_volume_error: float | None = None
 
     @property
     def train_divergence(self):

@@ -253,6 +253,24 @@ def test_the_terms_of_the_loss_are_recorded(n_leapfrog):
         assert np.isnan(record.valid_reconstruction).all()
 
 
+def test_what_the_flow_does_is_recorded(random_seed):
+    """And takes no random number from what follows."""
+    s = {"flow": FLOW._replace(leapfrog_step=0.03), "max_epochs": 2}
+    generator, history, _ = train({0: some_rows(0, 20), 1: some_rows(1, 5)}, **s)
+    for record in history:
+        assert 0.0 < record.flow_shift < 3.0
+        assert record.flow_energy_error > 0.0
+        assert 0.0 <= record.flow_volume_error < 1.0
+    stream = streams(0, 1)["split"][0]
+    before = stream.get_state()
+    split = [ClassRows(some_rows(k, 9), some_rows(k, 9)[:0]) for k in (0, 1)]
+    own = streams(0, 1) | {"split": [stream, stream]}
+    train_stack(generator.stack, split, TrainingSettings(max_epochs=1), own)
+    assert torch.equal(stream.get_state(), before)
+    _, (record,), _ = train({0: some_rows(0, 20)}, flow=FLOW._replace(n_leapfrog=0), max_epochs=1)
+    assert record.flow_shift is record.flow_energy_error is record.flow_volume_error is None
+
+
 @pytest.mark.slow
 def test_a_class_that_stops_leaves_the_stack():
     """The other class goes on as it does in other company and alone."""
