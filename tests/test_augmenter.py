@@ -461,6 +461,9 @@ def test_refit_forgets_the_first_fit():
     assert len(augmenter.synthetic_mask_) == len(augmenter.origin_indices_) == len(y_res)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:The Hamiltonian flow of .* does not preserve volume:UserWarning"
+)
 def test_likelihood_auto():
     iris = load_iris(return_X_y=True)
     digits = load_digits(n_class=2, return_X_y=True)
@@ -914,6 +917,9 @@ def test_silence(capsys, verbose):
         {"latent_dim": np.int64(2)},
     ],
     ids=str,
+)
+@pytest.mark.filterwarnings(
+    "ignore:The Hamiltonian flow of .* does not preserve volume:UserWarning"
 )
 def test_settings(parameters):
     X, y = table()

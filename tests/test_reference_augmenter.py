@@ -546,6 +546,9 @@ def test_early_stopping_of_a_shared_generator_stops_for_all():
     ids=str,
 )
 @pytest.mark.parametrize("data", ["wide table", "images"])
+@pytest.mark.filterwarnings(
+    "ignore:The Hamiltonian flow of .* does not preserve volume:UserWarning"
+)
 def test_settings(data, parameters):
     """As for tables in test_augmenter: nothing finite fails for numerical reasons."""
     X, y = DATA[data]()

@@ -314,7 +314,8 @@ def _feed(hashed, value, inside):
     elif isinstance(value, torch.Tensor):
         # Frozen weights are not those that training changes.
         note(value.dtype, tuple(value.shape), value.requires_grad)
-        flat = value.detach().cpu().contiguous().reshape(-1)
+        # A copy, because one number of an expanded tensor passes for contiguous.
+        flat = value.detach().cpu().flatten().clone(memory_format=torch.contiguous_format)
         hashed.update(flat.view(torch.uint8).numpy().tobytes())
     elif isinstance(value, Mapping):
         note(len(value))

@@ -234,6 +234,9 @@ def test_multiprocessing(monkeypatch):
 # --- many classes, many rows ---------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings(
+    "ignore:The Hamiltonian flow of .* does not preserve volume:UserWarning"
+)
 @pytest.mark.parametrize("decoder", ["auto", "direct"])
 def test_a_hundred_classes(decoder):
     X, y = table((8,) * 100, n_features=20)
