@@ -921,6 +921,7 @@ def test_silence(capsys, verbose):
 @pytest.mark.filterwarnings(
     "ignore:The Hamiltonian flow of .* does not preserve volume:UserWarning"
 )
+@pytest.mark.filterwarnings("ignore:The training of .* diverged:UserWarning")
 def test_settings(parameters):
     X, y = table()
     augmenter = quick(**parameters)

@@ -549,6 +549,7 @@ def test_early_stopping_of_a_shared_generator_stops_for_all():
 @pytest.mark.filterwarnings(
     "ignore:The Hamiltonian flow of .* does not preserve volume:UserWarning"
 )
+@pytest.mark.filterwarnings("ignore:The training of .* diverged:UserWarning")
 def test_settings(data, parameters):
     """As for tables in test_augmenter: nothing finite fails for numerical reasons."""
     X, y = DATA[data]()
