@@ -189,10 +189,12 @@ def test_far_from_all_codes_the_volume_is_that_of_the_floor(fitted_direct):
     np.testing.assert_allclose(far, math.log(0.01), atol=1e-9)
 
 
-def test_the_posterior_metric_has_a_volume_and_curves(either_decoder):
-    model = quick(metric="posterior").fit(X, Y)
-    assert np.isfinite(model.log_volume(np.zeros((2, 2)), 0)).all()
-    rows = X[Y == 0]
+@pytest.mark.parametrize("metric", ["learned", "posterior"])
+def test_volumes_are_high_at_codes_and_geodesics_no_longer_than_lines(metric, either_decoder):
+    model, rows = quick(metric=metric).fit(X, Y), X[Y == 0]
+    codes = model.encode(rows, np.zeros(len(rows), dtype=int))
+    far = model.log_volume([[30.0, -30.0]], 0)
+    assert (model.log_volume(codes, 0) > far + 1.0).all()
     curve = model.interpolate(rows[0], rows[1], 0)
     assert curve.length <= model.interpolate(rows[0], rows[1], 0, kind="linear").length + 1e-9
 
