@@ -27,7 +27,7 @@ class KilledError(Exception):
     """Stands for a process that ends."""
 
 
-SAMPLERS = ["hmc", "random_walk", "geodesic", "prior", "posterior"]
+SAMPLERS = ["hmc", "independent_mh", "random_walk", "geodesic", "prior", "posterior"]
 
 
 def on_gpu(**parameters):
@@ -64,7 +64,8 @@ def test_auto_takes_the_gpu():
 def test_every_decoder_and_sampler(decoder, sampler):
     X, y = table()
     before = states()
-    augmenter = on_gpu(decoder=decoder, sampler=sampler)
+    metric = "posterior" if sampler == "independent_mh" else "auto"
+    augmenter = on_gpu(decoder=decoder, metric=metric, sampler=sampler)
     X_res, y_res = augmenter.fit_resample(X, y)
     assert_array_equal(X_res[: len(X)], X)
     assert np.isfinite(X_res).all()
