@@ -232,15 +232,22 @@ def _architecture(estimator, codec, metric, kind, layout, n_rows):
         codec.n_codes_,
         likelihood,
         check_hidden_layer_sizes(perceptron.hidden_layer_sizes),
-        None if layout is None else layout.network_shape,
+        _network_shape(codec, layout),
         own_encoder,
         {"custom": estimator.decoder, "direct": None}.get(kind, kind),
         own_metric,
         codec.layout_,
-        1 if layout is None else layout.n_channels,
+        1 if layout is None else layout.n_channels * (1 + codec.has_mask_),
         _width(encoder, kind, layout, n_rows),
         coarse,
     )
+
+
+def _network_shape(codec, layout):
+    """Return the shape in which networks see a row; masks of missing pixels are channels."""
+    if layout is None or not codec.has_mask_:
+        return None if layout is None else layout.network_shape
+    return 2 * layout.n_channels, *layout.extent
 
 
 def _width(encoder, kind, layout, n_rows):

@@ -127,7 +127,7 @@ def named(value):
     return f"a {kind.__module__.split('.')[0]}.{kind.__name__}"
 
 
-def check_finite(X, feature_names=None, missing="error", empty=()):
+def check_finite(X, feature_names=None, missing="error", empty=(), is_image=False):
     """Raise if `X` holds an infinite or, unless they are kept, a missing value, and say where.
 
     Parameters
@@ -143,6 +143,9 @@ def check_finite(X, feature_names=None, missing="error", empty=()):
 
     empty : list of int, default=()
         Columns that may be empty.
+
+    is_image : bool, default=False
+        Whether rows are images, to which an imputer does not suit.
 
     Raises
     ------
@@ -177,6 +180,9 @@ def check_finite(X, feature_names=None, missing="error", empty=()):
         named.append(f"and {bad.size - _MAX_NAMED_COLUMNS} more")
     remedy = "Put an imputer, such as sklearn.impute.SimpleImputer, before the augmenter in the "
     remedy += "pipeline, or set missing='keep' to have missing values generated, too."
+    if is_image:
+        remedy = "Set missing='keep' to have missing pixels carried along with the others, or fill "
+        remedy += "them, for example by numpy.nan_to_num(X, nan=0)."
     if n_inf.any():
         remedy += " Imputers refuse infinite values: replace those by NaN first."
     if kept:

@@ -77,8 +77,15 @@ class Rows(NamedTuple):
         else:
             has_levels = table.categorical is not None and np.any(table.categorical)
             is_table = has_levels or table.schema is not None or values.dtype.kind not in "uif"
-            shape = None if is_table else guess_sample_shape(values)
+            shape = None if is_table else guess_sample_shape(_filled(values))
         return None if shape is None else image_layout(shape, channels)
+
+
+def _filled(values):
+    """Return rows with their smallest value in place of missing ones."""
+    if values.dtype.kind != "f" or not np.isnan(values).any() or np.isnan(values).all():
+        return values
+    return np.where(np.isnan(values), np.nanmin(values), values)
 
 
 def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
@@ -140,7 +147,9 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
         names = getattr(estimator, "feature_names_in_", None)
         if reset and table.schema is not None:
             values, table = _without_identifiers(values, table, estimator)
-        check_finite(values, names, estimator.missing, _dropped(table.schema))
+        asked = component("sample_shape", estimator.sample_shape)
+        is_image = shape is not None or (asked is not None and not isinstance(asked.shape, str))
+        check_finite(values, names, estimator.missing, _dropped(table.schema), is_image)
     values = values.toarray() if sparse.issparse(values) else values
     return Rows(values, table, template, shape)
 

@@ -16,6 +16,8 @@ _MIN_IMAGE_COLUMNS = 16
 # Between MNIST (0.8) and pictures of greys (0.5 and less), see `NumberCodec.dispersion`.
 _MIN_BINARY_DISPERSION = 0.7
 _MAX_BYTE = 255
+# The share of a pixel from which on it is missing; below a half, as a warp may darken images to it.
+_MISSING = 0.4
 
 _CHOICES = {
     "likelihood": ("auto", "gaussian", "bernoulli", "binomial"),
@@ -59,6 +61,9 @@ class TableCodec:
     n_codes_ : int
         Number of code columns.
 
+    has_mask_ : bool
+        Whether the second half of the code columns tells which pixels of an image are missing.
+
     center_ : ndarray of shape (n_codes_,), dtype=float64
         What codes to 0: the mean of each column, or the smallest value of the table. NaN for
         code columns that stand for levels.
@@ -87,6 +92,9 @@ class TableCodec:
     of at least half the global one. It is `"bernoulli"` where the columns' variances sum to at
     least 0.7 of the most that values in [0, 1] with these means can have, which is what zeros
     and ones have; grey values are `"binomial"`.
+
+    **Missing pixels.** Where images lack values, their smallest value stands in for these, and
+    each pixel has a second code, 1 where it is missing, so that warps carry the gaps along.
 
     **Mixed tables.** Else each column has a kind:
 
@@ -150,6 +158,7 @@ class TableCodec:
     dtype_: np.dtype
     binary_: bool
     _sets: list[np.ndarray]
+    _fill: float | None
     _whole: np.ndarray | None
     _constants: list[tuple[np.ndarray, np.ndarray]] | None
     _code: NumberCodec | MixedCodec
@@ -195,6 +204,10 @@ class TableCodec:
         self._sets = []
         if self.sample_shape is None and self.likelihood in ("auto", "gaussian"):
             self._sets = find_sets(X, categorical, names)
+        self._fill = None
+        if self.sample_shape is not None and not categorical.any() and np.isnan(X).any():
+            self._fill = float(np.nanmin(X)) if not np.isnan(X).all() else 0.0
+            X = np.where(np.isnan(X), X.dtype.type(self._fill), X)
         X = merge(X, self._sets)
         categorical, whole = self._merged(categorical, True), self._merged(whole, True)
         # Both are known of numbers alone.
@@ -214,13 +227,16 @@ class TableCodec:
     def complete(self):
         """Set what follows from the code; ValueError if the parts do not fit together."""
         self.center_, self.scale_ = self._code.center, self._code.scale
+        if self._fill is not None:
+            gap = np.full((2, len(self.center_)), np.nan)
+            self.center_, self.scale_ = np.hstack([[self.center_, self.scale_], gap])
         constant, in_sets = self._code.constant, np.concatenate([[], *self._sets])
         n, n_features = len(constant), len(constant) - len(self._sets) + len(in_sets)
         if not np.isin(in_sets, np.arange(n_features)).all() or len(set(in_sets)) < len(in_sets):
             raise ValueError("the sets of a table's columns do not fit together")
         self.constant_ = part(constant[None], self._sets, n_features)[0]
         self.constant_[in_sets.astype(np.intp)] = False
-        self.n_codes_ = len(self.center_)
+        self.n_codes_, self.has_mask_ = len(self.center_), self._fill is not None
         self.layout_ = getattr(self._code, "layout", None)
         self.blocks_ = (Block(self.likelihood_, 0, self.n_codes_),)
         if self.layout_ is not None:
@@ -320,7 +336,12 @@ class TableCodec:
             If X has another number of columns, or a level that the training rows lack.
         """
         self._check_width(X, "X", len(self.constant_))
-        return self._code.encode(merge(as_numbers(X), self._sets))
+        X = as_numbers(X)
+        if self._fill is None:
+            return self._code.encode(merge(X, self._sets))
+        lacking = np.isnan(X)
+        T = self._code.encode(np.where(lacking, X.dtype.type(self._fill), X))
+        return np.hstack([T, lacking.astype(np.float32)])
 
     def decode(self, T, class_index=None):
         """Turn codes into rows that the table could have held.
@@ -339,15 +360,36 @@ class TableCodec:
         X : ndarray of shape (n_rows, n_features), dtype=dtype_
         """
         self._check_width(T, "T", self.n_codes_)
+        lacking = None
+        if self._fill is not None:
+            T, lacking = self._without_fill(*np.split(np.asarray(T, dtype=np.float64), 2, axis=1))
         X = self._code.decode(T, class_index)
         if self._whole is not None:
             X[:, self._whole] = np.rint(X[:, self._whole])
         if self._constants is not None and class_index is not None:
             for k, (columns, values) in enumerate(self._constants):
                 X[np.ix_(class_index == k, columns)] = values
+        if lacking is not None:
+            X[lacking] = np.nan
         X = part(X, self._sets, len(self.constant_))
         with np.errstate(under="ignore"):
             return X.astype(self.dtype_, copy=False)
+
+    def _without_fill(self, T, mask):
+        """Return codes of pixels, and which of them are missing.
+
+        Between missing pixels and others, the stand-in's share of the code is taken out of it.
+
+        Parameters
+        ----------
+        T, mask : ndarray of shape (n_rows, n_features)
+            Codes of the pixels, and for each how much of it is missing.
+        """
+        lacking = mask > _MISSING
+        row = np.full((1, T.shape[1]), self._fill, dtype=self.dtype_)
+        stand_in = self._code.encode(as_numbers(row))
+        share = np.where(lacking, 0.0, np.clip(mask, 0.0, _MISSING))
+        return (T - share * stand_in) / (1.0 - share), lacking
 
     def _check_width(self, array, name, width):
         if array.ndim != 2 or array.shape[1] != width:
