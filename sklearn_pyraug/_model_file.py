@@ -383,9 +383,12 @@ def _check(e, architecture):
     for shape in (e.sample_shape_, encoder.shape):
         _require(shape is None or prod(shape) == n, "a row's shape and the columns differ")
     T = np.float32([[0.0], [-1e30], [1e30]]) * np.ones(codec.n_codes_, np.float32)
-    rows = codec.decode(T)
-    sound = rows.shape == (3, n) and np.isfinite(codec.encode(rows)).all()
-    _require(sound, "the codec does not read what it writes")
+    # The ranks and levels of each class are its own.
+    of_classes = [None, *(np.full(3, k) for k in generators.class_rows)]
+    for class_index in of_classes[: 1 if e._file_kind == "embedder" else None]:
+        rows = codec.decode(T, class_index)
+        sound = rows.shape == (3, n) and np.isfinite(codec.encode(rows)).all()
+        _require(sound, "the codec does not read what it writes")
     if e._file_kind == "embedder":
         _check_embedder(e)
         return

@@ -180,7 +180,7 @@ class GroupStore:
         try:
             meta, tensors = read_archive(self.path)
         except (ValueError, OSError) as error:
-            raise self.refused(why(error)) from error
+            raise self.refused("it is cut off, or not of this version") from error
         if meta.pop("key", None) != self.key:
             raise self.refused("it is another training's")
         _logger.info("Going on from %s.", self.path)

@@ -250,14 +250,15 @@ def _check_group(group, g, K, architecture, trained):
         and _are_weights(generator.weights, generator.rows)
     )
     _require(sound, "the rows of a generator")
-    for *coded, labels, pairs in zip(*parts, strict=True):
+    for m, *coded, labels, pairs in zip(members, *parts, strict=True):
+        own = trained if g.shared else trained & {m}
         sound = (
             all(_is(x, (len(labels), D), "float") for x, D in zip(coded, widths, strict=True))
             and all(bool(x.isfinite().all()) for x in coded)
             and _is(labels, (None,), "int", K)
             and _is(pairs, (None, 2), "int", len(labels))
             and 0 < len(pairs) <= N
-            and (not g.shared or trained <= set(labels.tolist()))
+            and all(int((labels == k).sum()) == len(g.class_rows[k]) for k in own)
         )
         _require(sound, "the rows of a generator")
 

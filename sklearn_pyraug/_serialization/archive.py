@@ -25,7 +25,7 @@ _TENSORS = "tensors.safetensors"
 # bounds. Parameters, labels and column names take kilobytes of JSON, and JSON takes up to twenty
 # times its size in memory.
 _MAX_META_BYTES = 16 * 2**20
-_MAX_META_VALUES = 500_000
+_MAX_META_VALUES = 250_000
 _MAX_HEADER_BYTES = 16 * 2**20
 _MAX_TENSORS = 100_000
 # Of two members; zipfile makes an object of each entry of a directory that it has read.

@@ -8,8 +8,8 @@ from math import prod
 # Deflate packs at most 1032 bytes into one: a file that declares more is wrong.
 _DEFLATE_RATIO = 1032
 # Images compress far less; a file that unpacks to more bytes than this, at a higher ratio than
-# this, is treated as a decompression bomb.
-_BOMB_BYTES, _BOMB_RATIO = 2**26, 32
+# this, is treated as a decompression bomb. A volume of 256 x 256 x 256 float32 is none.
+_BOMB_BYTES, _BOMB_RATIO = 2**26 + 2**16, 32
 _KINDS = {
     stat.S_IFDIR: "folder",
     stat.S_IFIFO: "named pipe",
