@@ -41,7 +41,7 @@ class CsvFile:
         text = read_text(data, sep=sep, encoding=encoding)
         self._points = decimal or likely_points(text.rows, text.dialect.sep)
         self._missing = frozenset(word.strip() for word in na) | {""}
-        self._as_text = frozenset(as_text)
+        self.as_text = set(as_text)
         self.names, self.notes = text.names, text.notes
         self.keep = list(keep)
         # Separators at the ends of all lines make a column of nothing.
@@ -61,7 +61,7 @@ class CsvFile:
             if name in self._idle or (name in self.keep and not everything):
                 continue
             columns[name], self._formats[name] = read_column(
-                cells, self._missing, self._points, name in self._as_text
+                cells, self._missing, self._points, name in self.as_text
             )
         self._rows = None
         return pandas.DataFrame(columns)
@@ -73,7 +73,7 @@ class CsvFile:
     def spellings(self, name):
         """Return the value of each text in a column."""
         cells = list(dict.fromkeys(row[self.names.index(name)] for row in self._read_rows()))
-        values = read_column(cells, self._missing, self._points, name in self._as_text)[0]
+        values = read_column(cells, self._missing, self._points, name in self.as_text)[0]
         return dict(zip(map(str.strip, cells), np.asarray(values).tolist(), strict=True))
 
     def render(self, table, synthetic):

@@ -21,6 +21,8 @@ from ._guards import BadFile, did_you_mean
 _MASK = "synthetic"
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".npz")
 _READERS = {".csv": CsvFile, ".tsv": CsvFile, ".parquet": ParquetFile, ".xlsx": ExcelFile}
+# A target of more numbers with decimals is one of a regression.
+_MOST_CLASSES = 10
 _ORIGIN = "table_file"
 
 
@@ -163,6 +165,9 @@ def read_table(path, target, *, keep=(), as_text=(), **options):
     frame = file.frame()
     if not len(frame):
         raise ValueError(f"`path` is '{path}', which has no rows; give a file with at least one.")
+    if kind in (".csv", ".tsv") and _names_classes(frame[target]):
+        file.as_text.add(target)
+        frame = file.frame()
     y = frame[target]
     n_missing = int(y.isna().sum())
     if n_missing:
@@ -335,6 +340,12 @@ def _check_path(path, *, must_exist):
     if must_exist and not path.is_file():
         raise FileNotFoundError(f"`path` is '{path}', but there is no file; check the name.")
     return path, kind
+
+
+def _names_classes(y):
+    """Return True if numbers with decimals are few, such as grades: they are names of classes."""
+    numbers = y.dropna()
+    return numbers.dtype.kind == "f" and (numbers % 1 > 0).any() and y.nunique() <= _MOST_CLASSES
 
 
 def _mark(values):
