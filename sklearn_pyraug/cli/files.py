@@ -213,8 +213,8 @@ def has_gaps(X, speaker):
         if is_text and len(X) >= _MANY_ROWS and texts.nunique() > _MANY_TEXTS * len(X):
             speaker.note(
                 f"column {column!r} holds {texts.nunique()} different texts in {len(X)} rows; if "
-                f"it is no category, leave it out by --drop '{column}', or of the training alone "
-                f"by --keep '{column}'"
+                f"it is no category, --keep '{column}' leaves it out of the training, --drop "
+                f"'{column}' of the output, too, and --na names words for missing values"
             )
     return len(gaps) > 0
 

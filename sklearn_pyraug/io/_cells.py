@@ -10,6 +10,8 @@ _GROUPERS = {".": ",'\u2019 \u00a0\u202f", ",": ".'\u2019 \u00a0\u202f"}
 _SAMPLE = 1000
 # Up to here all integers are floats, too.
 _EXACT = 2**53
+# With sign and groups; no integer of 64 bits has more.
+_MOST_DIGITS = 28
 # Floats have no more decimals than these for certain.
 _MANY_DIGITS = 15
 
@@ -182,6 +184,8 @@ def _parsed(texts, point, grouper):
     exponents = [text for text in texts if "e" in text or "E" in text]
     digits = [len(text.partition("e")[0].partition(".")[2]) for text in plain.values()]
     is_whole = not exponents and not any("." in text for text in plain.values())
+    if is_whole and max(map(len, texts)) > _MOST_DIGITS:
+        return None
     numbers = {text: (int if is_whole else float)(plain[text]) for text in texts}
     if is_whole and not all(-(2**63) <= n < 2**63 for n in numbers.values()):
         return None

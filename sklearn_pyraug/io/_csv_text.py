@@ -19,7 +19,7 @@ _MARKS = (
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _SAMPLE = 200
 # Each column takes microseconds and some hundred bytes beside its cells.
-_MAX_COLUMNS = 2**17
+_MAX_COLUMNS = 2**16
 
 
 class Dialect(NamedTuple):
@@ -141,33 +141,36 @@ def read_text(data, *, sep=None, encoding=None):
     body = lines[n_before:]
     end = body[0][len(body[0].rstrip("\r\n")) :] if body else ""
     dialect = Dialect(sep, _space_after(sep, body), end or "\n", encoding, mark)
-    reader, n_read, found = dialect.reader(body), 0, []
+    reader = dialect.reader(body)
+    header, start, n_surplus, n_empty = None, 0, 0, 0
+    records, rows = [], []
     try:
         for row in reader:
-            found.append((n_read, reader.line_num, row))
-            n_read = reader.line_num
+            record, start = body[start : reader.line_num], reader.line_num
+            if header is None:
+                header, first = row, "".join(record).rstrip("\r\n")
+                if len(header) > _MAX_COLUMNS:
+                    raise ValueError(
+                        f"it has {len(header)} columns, more than {_MAX_COLUMNS}; use .npz"
+                    )
+                continue
+            if not any(row) or not "".join(row).strip():
+                n_empty += len(row) > 1
+                continue
+            if len(row) > len(header) and not "".join(row[len(header) :]).strip():
+                n_surplus += 1
+                row = row[: len(header)]
+            if len(row) != len(header):
+                raise ValueError(
+                    f"line {n_before + start} has {len(row)} cells, but the header has "
+                    f"{len(header)}, with {_named(sep)} between them; correct that line"
+                )
+            records.append("".join(record))
+            rows.append(row)
     except csv.Error as error:
         raise ValueError(f"line {n_before + reader.line_num}: {error}") from None
-    if not found:
+    if header is None:
         raise ValueError("it is empty")
-    _, n_header, header = found[0]
-    if len(header) > _MAX_COLUMNS:
-        raise ValueError(f"it has {len(header)} columns, more than {_MAX_COLUMNS}; use .npz")
-    records, rows, n_surplus, n_empty = [], [], 0, 0
-    for start, stop, row in found[1:]:
-        if not any(cell.strip() for cell in row):
-            n_empty += len(row) > 1
-            continue
-        if len(row) > len(header) and not any(cell.strip() for cell in row[len(header) :]):
-            n_surplus += 1
-            row = row[: len(header)]
-        if len(row) != len(header):
-            raise ValueError(
-                f"line {n_before + start + 1} has {len(row)} cells, but the header has "
-                f"{len(header)}, with {_named(sep)} between them; correct that line"
-            )
-        records.append("".join(body[start:stop]))
-        rows.append(row)
     if not rows:
         raise ValueError("it has no rows below the header")
     if n_surplus:
@@ -180,7 +183,7 @@ def read_text(data, *, sep=None, encoding=None):
     return CsvText(
         dialect,
         "".join(lines[:n_before]),
-        "".join(body[:n_header]).rstrip("\r\n"),
+        first,
         _distinct_names(header, notes),
         [j for j, cell in enumerate(header) if not cell.strip()],
         records,

@@ -47,7 +47,10 @@ def did_you_mean(name, known):
     "; did you mean 'diagnosis'?"
     """
     by_lower = {str(other).lower(): str(other) for other in known}
-    close = difflib.get_close_matches(str(name).strip().lower(), by_lower, n=3, cutoff=0.5)
+    name = str(name).strip().lower()
+    if name in by_lower:
+        return f"; did you mean {by_lower[name]!r}?"
+    close = difflib.get_close_matches(name, by_lower, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(repr(by_lower[c]) for c in close)}?" if close else "."
 
 

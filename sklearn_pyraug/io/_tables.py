@@ -388,7 +388,8 @@ def _read_file(path, kind, **options):
         return _READERS[kind](data, **options)
     # The readers raise errors of many types for damaged files.
     except Exception as error:
-        text = str(error) if type(error) is ValueError else type(error).__name__
+        named = type(error) is ValueError
+        text = str(error) if named else f"it is damaged, or no {kind[1:]} file"
         raise ValueError(f"`path` is '{path}', which is not a readable table: {text}.") from None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from numpy.testing import assert_array_equal
 from sklearn_pyraug import RHVAEAugmenter, augmentation_report
 from sklearn_pyraug.cli import evaluate as _cli_evaluate
 from sklearn_pyraug.cli import main as cli
+from sklearn_pyraug.cli.files import match_labels
 from sklearn_pyraug.io import load_synthetic_mask, load_table, save_table
 
 pd = pytest.importorskip("pandas")
@@ -480,3 +482,77 @@ def test_gaps_of_an_array_are_kept_and_told(tmp_path, monkeypatch, capsys):
     np.savez("rows.npz", X=X, y=np.arange(24) % 2)
     run("augment", "rows.npz", "-o", "more.npz", *QUICK)
     assert "5 missing values are kept" in capsys.readouterr().err
+
+
+CLINIC = ["clinic.csv", "--target", "Diagnosis"]
+
+
+@pytest.fixture
+def clinic(folder):
+    """A table in the way of Excel in Europe, with an identifier and peculiar labels."""
+    rng = np.random.default_rng(0)
+    rows = [
+        f"P{i:03d};{rng.normal(25, 3):.1f}".replace(".", ",") + f";{['01', 'not ill'][i % 3 > 0]}"
+        for i in range(30)
+    ]
+    (folder / "clinic.csv").write_text("\n".join(["id;bmi;Diagnosis", *rows, ""]))
+    return rows
+
+
+def test_a_column_is_kept_and_labels_are_named_as_they_stand(clinic, folder, capsys):
+    sizes = '{"01": 22, "not ill": 25}'
+    arguments = [*CLINIC, "--keep", "id", *QUICK]
+    run("augment", *arguments, "-o", "more.csv", "--sampling-strategy", sizes)
+    lines = (folder / "more.csv").read_text().splitlines()
+    assert lines[:31] == ["id;bmi;Diagnosis;synthetic", *(f"{row};False" for row in clinic)]
+    assert all(re.fullmatch(r";\d\d,\d;(01|not ill);True", line) for line in lines[31:])
+    assert "01 10 -> 22, not ill 20 -> 25" in capsys.readouterr().out
+    run("train", *arguments, "-o", "m.pyraug")
+    wanted = ["--n", "01=2", "--n", "not ill=1", "--like", "clinic.csv"]
+    run("generate", "m.pyraug", "-o", "new.csv", *wanted)
+    header, *lines = (folder / "new.csv").read_text().splitlines()
+    assert header == "bmi;Diagnosis;synthetic"
+    assert sum(line.endswith(";01;True") for line in lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "label"),
+    [("1.50", 1.5), ("1,5", 1.5), ("TRUE", True), ("01067", "01067"), ("a=b", "a=b")],
+)
+def test_labels_as_they_are_typed(typed, label):
+    assert match_labels({typed: 3}, [label], "--n") == {label: 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["augment", "clinic.csv", "--target", "diagnosis"], "did you mean 'Diagnosis'?"),
+        (["augment", *CLINIC, "--keep", "ID"], "did you mean 'id'?"),
+        (["augment", *CLINIC, "--drop", "BMI"], "you mean 'bmi'?"),
+        (
+            [
+                "augment",
+                "clinic.csv",
+                "--target",
+                "Diagnosis",
+                "--sampling-strategy",
+                "{'Not ill':9}",
+            ],
+            "did you mean 'not ill'?",
+        ),
+        (["augment", "clinic.csv", "--set", "decoder=residul"], "did you mean 'residual'?"),
+        (["augment", "clinic.csv", "--on-error", "rais"], "did you mean 'raise'?"),
+        (["augment", "clinic.csv", "--sep", "both"], "'both' is no separator"),
+        (
+            ["augment", *CLINIC, "--encoding", "x"],
+            "--encoding is 'x'",
+        ),
+        (["agument", "clinic.csv"], "did you mean 'augment'"),
+    ],
+)
+def test_close_names_are_suggested_and_the_error_comes_first(arguments, match, clinic, capsys):
+    assert cli.main([*arguments, "-o", "o.csv"]) in (1, 2)
+    first, *notes = capsys.readouterr().err.splitlines()
+    assert match in first
+    assert first.startswith("sklearn-pyraug: error: ")
+    assert all(": note: " in note for note in notes)

@@ -1,0 +1,266 @@
+"""Tests of what a table's cells, names and lines are taken for, and of files that harm."""
+
+import gzip
+import importlib.util
+import io
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+from sklearn_pyraug.io import load_synthetic_mask, load_table, save_table
+
+pd = pytest.importorskip("pandas")
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function that reads a csv file of this text."""
+
+    def read(text, target="y", name="t.csv", **options):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_table(path, target, **options)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["1", "-2", "+3"], [1, -2, 3]),
+        (["1", "", " "], [1.0, np.nan, np.nan]),
+        (["1.5", "2", ".5"], [1.5, 2.0, 0.5]),
+        (["1e-3", "1.0E5", "2"], [1e-3, 1e5, 2.0]),
+        (["1234567890123456789", "1", "2"], [1234567890123456789, 1, 2]),
+        (["01", "1", "2"], ["01", "1", "2"]),
+        (["1E10", "5E00", "2E3"], ["1E10", "5E00", "2E3"]),
+        (["1_000", "2", "3"], ["1_000", "2", "3"]),
+        (["nan", "inf", "1"], ["nan", "inf", "1"]),
+        (["NA", "None", "null"], ["NA", "None", "null"]),
+        (["True", "False", "True"], [True, False, True]),
+        (["TRUE", "true", "TRUE"], ["TRUE", "true", "TRUE"]),
+        (["9" * 30, "1", "2"], ["9" * 30, "1", "2"]),
+        (["9" * 9999, "1", "2"], ["9" * 9999, "1", "2"]),
+        (["2024-01-02", "1.2.3", "12%"], ["2024-01-02", "1.2.3", "12%"]),
+    ],
+)
+def test_values_of_cells(cells, values, read):
+    X, _ = read("x;z;y\n" + "".join(f"{cell};0;a\n" for cell in cells))
+    assert [v if v == v else None for v in X["x"].tolist()] == [
+        v if v == v else None for v in values
+    ]
+    assert [type(v) for v in X["x"].tolist()] == [type(v) for v in values]
+
+
+def test_large_integers_with_gaps_stay_exact(read):
+    X, _ = read("x,y\n1234567890123456789,a\n,b\n")
+    assert X["x"].tolist() == [1234567890123456789, pd.NA]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('x,z,y\n"1,234",0.5,a\n"12",0.5,b\n', 1234),
+        ('x,z,y\n"1,5",0,a\n"2,25",0,b\n', 1.5),
+        ("x;z;y\n1.234;0,5;a\n2.500;0,5;b\n", 1234),
+        ("x;z;y\n1.234;0.5;a\n2.500;0.5;b\n", 1.234),
+        ("x;z;y\n1.234,5;0,5;a\n2,5;0,5;b\n", 1234.5),
+        ("x\ty\n1 234\ta\n12\tb\n", 1234),
+    ],
+)
+def test_decimal_points_and_thousands(text, value, read):
+    assert read(text)[0]["x"].iloc[0] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "columns"),
+    [
+        ("a:b:y\n1:2:3\n", {"sep": ":"}, ["a", "b"]),
+        ("a;b;y\n1,5;2;3\n", {"decimal": "."}, ["a", "b"]),
+        ("a,b,y\n-,2,3\n", {"na": ["-"]}, ["a", "b"]),
+        ("ä,y\n1,2\n".encode("utf-16-le"), {"encoding": "utf-16-le"}, ["ä"]),
+        ("ä,y\n1,2\n".encode("cp1252"), {"encoding": "cp1252"}, ["ä"]),
+        (" a , a b\n,y\n1,2,3\n".replace("\n,", ",", 1), {}, ["a", "a b"]),
+        ('"a\nb",y\n1,2\n', {}, ["a b"]),
+        ("\n\na,y\n\n1,2\n\n\n", {}, ["a"]),
+        ("#a,y\n1,2\n", {}, ["#a"]),
+        ("y|a|b\n1|2,5|x;y\n", {}, ["a", "b"]),
+    ],
+)
+def test_what_a_file_may_be_told_or_found_to_be(text, options, columns, read):
+    assert list(read(text, **options)[0].columns) == columns
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("a,y\n1,2\n1,2,3\n", "line 3 has 3 cells, but the header has 2"),
+        ("a,b,y\n1,2\n", "line 2 has 2 cells, but the header has 3"),
+        ('a,y\n"1,2\n3,4\n', "unexpected end of data"),
+        ('a,y\n"1"x,2\n', "line 2: ',' expected after"),
+        ('a,b,y\n"x\nx",1,2\n1,2\n', "line 4 has 2 cells"),
+        ("a,y\n", "no rows below the header"),
+        ("a,y\n1,\0\n", "NUL characters"),
+        ("a,y\n" + "x" * 200_000 + ",1\n", "field larger than field limit"),
+        ("," * 70_000 + "\n1\n", "70001 columns, more than 65536"),
+        (b"\xff\xfea", "no text in the encoding utf-16-le"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_its_line(text, match, read):
+    with pytest.raises(ValueError, match=match):
+        read(text)
+
+
+def test_an_unknown_encoding_is_named(read):
+    with pytest.raises(ValueError, match="`encoding` is 'klingon'"):
+        read("a,y\n1,2\n", encoding="klingon")
+    with pytest.raises(ValueError, match="`target` is 'Y', .* did you mean 'y'"):
+        read("a,y\n1,2\n", "Y")
+    with pytest.raises(ValueError, match="`keep` is 'ID', .* did you mean 'id'"):
+        read("id,y\n1,2\n", keep=["ID"])
+
+
+@pytest.mark.parametrize(
+    ("text", "match", "values"),
+    [
+        ("a,y\n1,2,\n3,4,,\n", "2 of 2 rows have more cells", {"a": [1, 3]}),
+        ("a,y\n1,2\n,\n", "1 empty rows are left out", {"a": [1]}),
+        ("a,a,y\n1,2,3\n", "same name is called 'a.1'", {"a": [1], "a.1": [2]}),
+        (",a,y\n0,2,3\n", "no name and is called 'Unnamed: 0'", {"Unnamed: 0": [0], "a": [2]}),
+        ("é,y\n1,2\n".encode("latin-1"), "read as Latin-1", {"é": [1]}),
+    ],
+)
+def test_what_is_changed_is_said(text, match, values, read):
+    with pytest.warns(UserWarning, match=match):
+        X, _ = read(text)
+    assert X.to_dict("list") == values
+
+
+def test_columns_that_are_kept_or_dropped(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text('id;"a";b;y\n001;"1,50";x;p\n001;"1,50";x;p\n002;2,5;"y;z";q\n')
+    X, y = load_table(path, "y", keep=["id"])
+    assert list(X.columns) == ["a", "b"]
+    both = pd.concat([X.drop(columns="a"), X[["b"]][:1]], ignore_index=True)
+    both.attrs = X.attrs
+    mark = np.array([False, False, False, True])
+    save_table(tmp_path / "out.csv", both, [*y, "p"], mark, target="y")
+    assert (tmp_path / "out.csv").read_text() == (
+        'id;b;y;synthetic\n001;x;p;False\n001;x;p;False\n002;"y;z";q;False\n;x;p;True\n'
+    )
+
+
+def test_rows_that_were_changed_selected_or_sorted(tmp_path):
+    """Rows are found by their values: others are written in the format of the column."""
+    path = tmp_path / "in.csv"
+    path.write_text("a,b,y\n1.50,x,p\n2.0,y,q\n3,z,p\n")
+    X, y = load_table(path, "y")
+    X, y = X.iloc[[2, 1, 0]].copy(), y.iloc[[2, 1, 0]]
+    X.loc[1, "a"] = 2.125
+    save_table(tmp_path / "out.csv", X, y, target="y")
+    assert (tmp_path / "out.csv").read_text() == "a,b,y\n3,z,p\n2.125,y,q\n1.50,x,p\n"
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv.gz", ".parquet", ".xlsx"])
+def test_other_kinds_of_files_keep_kept_columns(suffix, tmp_path):
+    if suffix in (".parquet", ".xlsx"):
+        pytest.importorskip({".parquet": "pyarrow", ".xlsx": "openpyxl"}[suffix])
+    path = tmp_path / "in.csv"
+    path.write_text("id,a,y\n01,1,p\n02,2,q\n")
+    X, y = load_table(path, "y", keep=["id"])
+    for source in (path, tmp_path / f"one{suffix}"):
+        X, y = load_table(source, "y", keep=["id"])
+        save_table(tmp_path / f"two{suffix}", X, y, [False, True], target="y", overwrite=True)
+        (tmp_path / f"two{suffix}").replace(tmp_path / f"one{suffix}")
+    X, y = load_table(tmp_path / f"one{suffix}", "y")
+    assert X.to_dict("list") == {"id": ["01", X["id"].iloc[1]], "a": [1, 2]}
+    assert X["id"].isna().tolist() == [False, True]
+    assert y.tolist() == ["p", "q"]
+    assert load_synthetic_mask(tmp_path / f"one{suffix}").tolist() == [False, True]
+
+
+def test_a_text_that_begins_like_a_formula_is_none_in_excel(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    save_table(tmp_path / "t.xlsx", pd.DataFrame({"a": ["=1+1", "b"]}), [0, 1])
+    sheet = openpyxl.load_workbook(tmp_path / "t.xlsx").active
+    assert [cell.data_type for cell in sheet["A"]] == ["s", "s", "s"]
+
+
+def test_a_frame_remembers_its_file_through_pandas(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("a,y\n1.50,p\n2.5,q\n")
+    X, y = load_table(path, "y")
+    if importlib.util.find_spec("pyarrow"):
+        X.to_parquet(tmp_path / "x.parquet")
+    X = pickle.loads(pickle.dumps(X))
+    save_table(tmp_path / "out.csv", X.copy(), y, target="y")
+    assert (tmp_path / "out.csv").read_text() == path.read_text()
+
+
+def npz(method=zipfile.ZIP_DEFLATED, **members):
+    """Return an npz file of arrays, or of the bytes of one."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, member in members.items():
+            if not isinstance(member, bytes):
+                array = io.BytesIO()
+                np.save(array, member)
+                member = array.getvalue()
+            archive.writestr(f"{name}.npy", member)
+    return out.getvalue()
+
+
+def declared(shape):
+    """Return the header of an array, without its values."""
+    out = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(out, header)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "match"),
+    [
+        ("t.npz", npz(X=declared((10**12,)), y=np.arange(4)), "declares an array"),
+        ("t.npz", npz(X=declared((-1, 4)), y=np.arange(4)), "not a readable npz file"),
+        ("t.npz", npz(X=np.zeros(10**8, np.uint8), y=np.arange(4)), "decompression bomb"),
+        ("t.npz", npz(zipfile.ZIP_LZMA, X=np.eye(4), y=np.arange(4)), "another method"),
+        ("t.csv.gz", gzip.compress(b"a,target\n" + bytes(10**8)), "as a bomb does"),
+        ("t.csv.gz", gzip.compress(b"a,target\n1,2\n" * 99)[:-20], "it is damaged"),
+        ("t.xlsx", npz(X=np.zeros(10**8, np.uint8)), "as a bomb does"),
+        ("t.xlsx", b"PK", "it is damaged, or no xlsx file"),
+    ],
+)
+def test_files_that_declare_too_much_are_refused(name, data, match, tmp_path):
+    if name == "t.xlsx":
+        pytest.importorskip("openpyxl")
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ValueError, match=match):
+        load_table(tmp_path / name)
+
+
+def test_a_parquet_of_few_bytes_and_many_rows_is_refused(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    zeros = pa.array(np.zeros(10**7))
+    parquet.write_table(pa.table({"a": zeros, "target": zeros}), tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match="as a bomb does"):
+        load_table(tmp_path / "t.parquet")
+
+
+def test_arrays_that_nobody_asked_for_are_not_read(tmp_path):
+    data = npz(X=np.eye(4), y=np.array([b"a", b"b"] * 2), other=declared((10**12,)))
+    (tmp_path / "t.npz").write_bytes(data)
+    X, y = load_table(tmp_path / "t.npz")
+    assert y.tolist() == ["a", "b", "a", "b"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "t.csv")
+    with pytest.raises(FileNotFoundError):
+        load_table(tmp_path / "t.csv")
