@@ -194,7 +194,7 @@ class StackStep:
 
 def streams(seed, n_classes):
     """Return one CPU stream per purpose and class, as our generator takes them."""
-    purposes = ("weights", "shuffle", "noise", "split", "mcmc", "decode")
+    purposes = ("weights", "shuffle", "noise", "split", "mcmc", "decode", "fine_tuning")
     return {
         purpose: [
             torch.Generator().manual_seed(1_000_003 * seed + 1_009 * p + k)

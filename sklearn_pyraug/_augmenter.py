@@ -77,11 +77,10 @@ class RHVAEAugmenter(
 ):
     """Augment a small training set with Riemannian Hamiltonian VAEs.
 
-    A variational autoencoder with a Riemannian metric in its latent space (RHVAE) learns from
-    the rows of each class, or from all pairs of rows of one class how such rows differ. New
-    rows are decoded from points of the latent space close to the codes of the real ones: from
-    such a point alone, as in the papers (``decoder="direct"``), or from a real row, the
-    reference, that is changed as other rows of one class differ (the default).
+    By default each label has a variational autoencoder of its own, with a Riemannian metric and
+    a Hamiltonian flow (RHVAE): it starts from one that all labels have trained together on how
+    two rows of one class differ. A new row is a real one, the reference, changed by a draw from
+    the metric of its label; ``decoder="direct"`` decodes from the draw alone, as in the papers.
 
     Parameters
     ----------
@@ -131,19 +130,21 @@ class RHVAEAugmenter(
         Dimension of the latent space: more dimensions express more ways in which rows differ and
         need more rows. ``"auto"`` is 10, or less where there are fewer columns or rows.
     metric : {"auto", "learned", "posterior"}, LearnedMetric or PosteriorMetric, default="auto"
-        What makes the latent space Riemannian, and with it how far new rows stray: one made of
-        the posterior covariances, or the RHVAE's learned metric, from a network that the
-        Hamiltonian flow trains. ``"auto"``: the former for ``"residual"`` and ``"deformation"``,
-        else the latter.
+        What makes the latent space Riemannian, and with it how far new rows stray: the papers'
+        metric from a network of its own, or one made of the posterior covariances. ``"auto"``:
+        ``"posterior"`` with a reference row, else ``"learned"``.
     shared : bool or "auto", default="auto"
-        Whether one generator learns from the pairs of all classes, so that small classes borrow
-        from others, or each class has its own. ``"auto"``: shared where there is a reference row.
+        Whether all classes share one network, so that small classes borrow from others, or each
+        learns its own from nothing. ``"auto"``: with a reference row they share one first, and
+        each class then goes on with a copy of its own for the last tenth of the training (a class
+        of fewer than 4 rows keeps the shared weights); else each has its own.
     sampler : {"auto", "hmc", "independent_mh", "posterior", "geodesic", "random_walk", "prior"}, \
             HMC, IndependentMH or RandomWalk, default="auto"
         **Drawing.** Where z comes from: Hamiltonian Monte Carlo on the metric's volume (the
         papers'), a cheaper chain on that of ``metric="posterior"``, the spread of the encoder's
         posterior about a code, a point of the geodesic between neighbouring codes, a Riemannian
-        random walk, or N(0, I). ``"auto"``: ``"posterior"`` with a reference row, else ``"hmc"``.
+        random walk, or N(0, I). ``"auto"``: ``"independent_mh"`` on ``metric="posterior"``, else
+        ``"hmc"``.
     output : {"auto", "mean", "draw", "transfer"} or Transfer, default="auto"
         What a new row is: the mean of p(x | z), a draw from it, or a reference row to which a
         share of what distinguishes two other rows is transferred. ``"auto"``: ``"transfer"`` for
@@ -208,7 +209,7 @@ class RHVAEAugmenter(
         row, one value an epoch), the terms that each is the sum of (``train_reconstruction``,
         ``train_divergence`` and so on), ``best_epoch``, ``n_rollbacks``, and the ``device`` and
         ``batch_size`` of the training, which are not those asked for where the memory of an
-        accelerator ran out; the same record for all labels where they share a generator.
+        accelerator ran out. Epochs that labels shared are the same in all of their records.
     n_epochs_ : dict
         Epochs trained, by label; 0 for a class that is too small to train on.
     sampler_info_ : dict

@@ -10,6 +10,7 @@ from os import PathLike
 from sklearn.base import BaseEstimator
 
 from ._sklearn_compat import HasMethods, Interval, StrOptions
+from .rhvae.networks.mlp import takes_reference
 
 __all__ = [
     "COMPONENTS",
@@ -122,12 +123,14 @@ class LearnedMetric(BaseEstimator):
 
 
 class PosteriorMetric(BaseEstimator):
-    """Measure the latent space by how sure the encoder is, at the cost of a plain VAE [1]_.
+    """Measure the latent space by how sure the encoder is: a metric for each label [1]_.
 
-    The metric G(z) = Σᵢ aᵢ Σᵢ⁻¹ exp(−(z − cᵢ)ᵀ Σᵢ⁻¹ (z − cᵢ) / d) + λ I is made of the encoder's
-    means cᵢ and posterior covariances Σᵢ after training, in d dimensions; aᵢ is 1 for rows of equal
-    weight. There is no metric network. Codes are drawn from √det G(z). Value of the parameter
-    `metric`; the string ``"posterior"`` stands for its defaults.
+    The metric of label k is G(z) = Σᵢ aᵢ Σᵢ⁻¹ exp(−(z − cᵢ)ᵀ Σᵢ⁻¹ (z − cᵢ) / d) + λ I, made of the
+    encoder's means cᵢ and posterior covariances Σᵢ of rows, or of pairs of rows; the factors
+    aᵢ = (N pᵢ)^(2/d) give each of the N codes its share pᵢ in what the label looks like. There is
+    no metric network. The last tenth of the epochs trains through a Hamiltonian flow [2]_ on the
+    metric of the batch. Codes are drawn from √det G(z). Value of the parameter `metric`; the
+    string ``"posterior"`` stands for its defaults.
 
     Parameters
     ----------
@@ -135,6 +138,14 @@ class PosteriorMetric(BaseEstimator):
         The metric's floor λ, reached far from all codes. ``"auto"`` sets it after training.
     max_centroids : int or None, default=1000
         Most codes per generator that make up the metric; None for all.
+    n_leapfrog : int, default=1
+        Steps of the flow, each with one gradient of the decoder; 0 trains a plain VAE throughout.
+    leapfrog_step : float, default=0.1
+        Step size ε of the flow.
+    beta_zero : float, default=0.3
+        Initial inverse temperature β₀ of the flow's momentum, in (0, 1]; 1 is no tempering.
+    n_fixed_point : int, default=2
+        Iterations that solve each implicit half step, see :class:`LearnedMetric`.
 
     See Also
     --------
@@ -143,7 +154,9 @@ class PosteriorMetric(BaseEstimator):
     References
     ----------
     .. [1] C. Chadebec, S. Allassonnière, "A Geometric Perspective on Variational
-       Autoencoders", arXiv 2209.07370, 2022.
+       Autoencoders", arXiv 2209.07370, 2022, equation 7.
+    .. [2] C. Chadebec, C. Mantoux, S. Allassonnière, "Geometry-Aware Hamiltonian
+       Variational Auto-Encoder", arXiv 2010.11518, 2020, section 3.
 
     Examples
     --------
@@ -154,12 +167,31 @@ class PosteriorMetric(BaseEstimator):
 
     _parameter_constraints: dict = {
         name: LearnedMetric._parameter_constraints[name]
-        for name in ("regularization", "max_centroids")
-    }
+        for name in (
+            "regularization",
+            "max_centroids",
+            "leapfrog_step",
+            "beta_zero",
+            "n_fixed_point",
+        )
+    } | {"n_leapfrog": [Interval(Integral, 0, None, closed="left")]}
 
-    def __init__(self, *, regularization=0.01, max_centroids=1000):
+    def __init__(
+        self,
+        *,
+        regularization=0.01,
+        max_centroids=1000,
+        n_leapfrog=1,
+        leapfrog_step=0.1,
+        beta_zero=0.3,
+        n_fixed_point=2,
+    ):
         self.regularization = regularization
         self.max_centroids = max_centroids
+        self.n_leapfrog = n_leapfrog
+        self.leapfrog_step = leapfrog_step
+        self.beta_zero = beta_zero
+        self.n_fixed_point = n_fixed_point
 
 
 class HMC(BaseEstimator):
@@ -516,13 +548,13 @@ def metric_of(metric, decoder, parameters=()):
     """Return the metric that is meant, given the values of both parameters.
 
     ``"auto"`` is the posteriors' metric for decoders that start from a reference row, and the
-    learned one for the direct decoder, for the user's own, and where `parameters` that are to be
-    set are the learned metric's alone.
+    learned one for others, and where `parameters` that are to be set are the learned metric's
+    alone.
     """
     if not isinstance(metric, str) or metric != "auto":
         return metric
     named = isinstance(decoder, str) and decoder != "direct"
-    if isinstance(decoder, (Residual, Deformation)) or named:
+    if named or isinstance(decoder, (Residual, Deformation)) or takes_reference(decoder):
         if set(parameters) <= set(PosteriorMetric._get_param_names()):
             return "posterior"
     return "learned"

@@ -32,6 +32,7 @@ from .rhvae import (
     METRICS,
     SAMPLERS,
     Architecture,
+    FineTuning,
     FitSettings,
     FlowSettings,
     Output,
@@ -101,6 +102,7 @@ PARAMETER_CONSTRAINTS = {
 
 # Latent dimensions, unless there are fewer columns or rows to learn from.
 _LATENT_DIM = 10
+_FINE_TUNING = FineTuning(share=0.1, lr_factor=0.2)
 # The fewest and the most rows of a step, and the values in it by which the number is chosen.
 _BATCH_SIZES = (8, 100)
 _BATCH_VALUES = 6_000_000
@@ -116,14 +118,14 @@ class Settings(NamedTuple):
     Attributes
     ----------
     decoder : {"direct", "residual", "deformation", "custom"}
-    shared : bool
-        Whether one generator learns from the pairs of all classes.
+    shared : {True, False, "first"}
+        See :class:`.fit.FitRequest`.
     fit : FitSettings
     draw : DrawSettings
     """
 
     decoder: str
-    shared: bool
+    shared: bool | str
     fit: FitSettings
     draw: DrawSettings
 
@@ -200,20 +202,22 @@ def resolve(estimator, codec, layout, n_rows):
     metric = component("metric", metric_of(estimator.metric, estimator.decoder))
     architecture = _architecture(estimator, codec, metric, kind, layout, n_rows)
     reference = architecture.has_reference
+    flow = _flow(estimator.latent_dim, metric, codec, kind, n_rows, architecture.width is not None)
+    shared = _shared(estimator, kind, reference)
     fit = FitSettings(
         architecture,
-        _flow(estimator.latent_dim, metric, codec, kind, n_rows, architecture.width is not None),
-        _training(estimator, architecture.n_seen),
+        flow,
+        *_training(estimator, architecture.n_seen, flow, shared),
         _n_neighbors(estimator, kind),
         float(estimator.validation_fraction),
         metric.max_centroids,
     )
     draw = DrawSettings(
-        _sampler(estimator, metric, reference),
+        _sampler(estimator, metric),
         _output(estimator, codec, kind, reference, n_rows),
         estimator.min_distance,
     )
-    return Settings(kind, _is_shared(estimator, kind, reference), fit, draw)
+    return Settings(kind, shared, fit, draw)
 
 
 def _architecture(estimator, codec, metric, kind, layout, n_rows):
@@ -282,8 +286,11 @@ def _flow(latent_dim, metric, codec, kind, n_rows, convolutional):
     if isinstance(metric, PosteriorMetric):
         return FlowSettings(
             int(d),
-            n_leapfrog=0,
+            int(metric.n_leapfrog),
+            float(metric.leapfrog_step),
+            float(metric.beta_zero),
             regularization=fixed_lam,
+            n_fixed_point=int(metric.n_fixed_point),
             second_order=second_order,
             rescale=(False, lam == "auto"),
             metric="posterior",
@@ -302,11 +309,12 @@ def _flow(latent_dim, metric, codec, kind, n_rows, convolutional):
     )
 
 
-def _training(estimator, n_seen):
+def _training(estimator, n_seen, flow, shared):
+    """Return the settings of the training, and of a second phase or None."""
     batch_size = estimator.batch_size
     if batch_size == "auto":
         batch_size = min(_BATCH_SIZES[1], max(_BATCH_SIZES[0], _BATCH_VALUES // n_seen))
-    return TrainingSettings(
+    training = TrainingSettings(
         int(estimator.max_epochs),
         int(batch_size),
         float(estimator.lr),
@@ -314,6 +322,8 @@ def _training(estimator, n_seen):
         _callbacks(estimator.callbacks),
         int(estimator.verbose),
     )
+    one_phase = shared != "first" and (flow.metric == "learned" or not flow.n_leapfrog)
+    return training, None if one_phase else _FINE_TUNING
 
 
 def _callbacks(callbacks):
@@ -330,11 +340,11 @@ def _callbacks(callbacks):
     return None if callbacks is None else list(callbacks)
 
 
-def _sampler(estimator, metric, reference):
-    sampler = component("sampler", estimator.sampler)
+def _sampler(estimator, metric):
+    auto = "independent_mh" if isinstance(metric, PosteriorMetric) else "hmc"
+    sampler = component("sampler", auto if estimator.sampler == "auto" else estimator.sampler)
     if isinstance(sampler, str):
-        name = {"auto": "posterior" if reference else "hmc"}.get(sampler, sampler)
-        sampler = HMC()
+        name, sampler = sampler, HMC()
     else:
         name = next(n for n, c in COMPONENTS["sampler"].items() if isinstance(sampler, c))
     if name == "independent_mh" and not isinstance(metric, PosteriorMetric):
@@ -351,11 +361,11 @@ def _sampler(estimator, metric, reference):
     )
 
 
-def _is_shared(estimator, kind, reference):
+def _shared(estimator, kind, reference):
     shared = estimator.shared
-    if shared == "auto":
-        shared = reference
-    elif shared and not reference:
+    if isinstance(shared, str):
+        return "first" if reference else False
+    if shared and not reference:
         raise ValueError(
             f"shared=True lets all classes learn from one network, but decoder={kind!r} draws "
             "from z alone and cannot tell the classes apart. Use shared=False, or "

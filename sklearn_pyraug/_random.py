@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 # The position in this tuple is part of the seed: append new purposes at the end, never reorder.
-PURPOSES = ("weights", "shuffle", "noise", "split", "mcmc", "decode", "fallback")
+PURPOSES = ("weights", "shuffle", "noise", "split", "mcmc", "decode", "fallback", "fine_tuning")
 
 _N_SEEDS = 2**63  # torch takes seeds from the signed 64-bit integers
 
@@ -64,8 +64,8 @@ def class_seed(root, class_index, purpose):
     class_index : int
         Position of the class in the sorted labels, from 0.
 
-    purpose : {"weights", "shuffle", "noise", "split", "mcmc", "decode", "fallback"}
-        What the stream is used for.
+    purpose : str
+        What the stream is used for, one of ``PURPOSES``.
 
     Returns
     -------
@@ -112,8 +112,8 @@ def class_generator(root, class_index, purpose):
     class_index : int
         Position of the class in the sorted labels, from 0.
 
-    purpose : {"weights", "shuffle", "noise", "split", "mcmc", "decode", "fallback"}
-        What the stream is used for.
+    purpose : str
+        What the stream is used for, one of ``PURPOSES``.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def class_generator(root, class_index, purpose):
     Notes
     -----
     torch's CPU generator keeps only the low 32 bits of its seed, so two of S streams coincide with
-    a chance of about S**2 / 2**33: one in 1.7 million for 10 classes and 7 purposes.
+    a chance of about S**2 / 2**33: one in 1.3 million for 10 classes and 8 purposes.
     """
     return torch.Generator(device="cpu").manual_seed(class_seed(root, class_index, purpose))
 

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from sklearn_pyraug import HMC, MLP, RandomWalk, RHVAEAugmenter
+from sklearn_pyraug.rhvae import DrawRequest, Output
 
 # Enough training and sampling to run every line, not to learn anything.
 QUICK = {"max_epochs": 2, "latent_dim": 2, "random_state": 0, "device": "cpu"}
@@ -78,3 +80,21 @@ def numbers(augmenter, X):
 def root_mean_square(A, B):
     """Return all distances from A's rows to B's, by their definition."""
     return np.sqrt(((A[:, None].astype(float) - B[None]) ** 2).mean(axis=2))
+
+
+def draw_rows(generator, counts, settings, streams, *, members=None, labels=None, **output):
+    """Draw rows of several members or classes; returns rows, origins and diagnostics of each."""
+
+    members = range(len(counts)) if members is None else members
+    requests = [
+        DrawRequest(m, m if labels is None else labels[j], counts[j], mcmc, decode)
+        for j, (m, mcmc, decode) in enumerate(
+            zip(members, streams["mcmc"], streams["decode"], strict=True)
+        )
+    ]
+    drawn = generator.draw(requests, settings, Output(**output))
+    info = {
+        name: torch.stack([torch.as_tensor(part.info[name]) for part in drawn])
+        for name in drawn[0].info
+    }
+    return [part.rows for part in drawn], [part.origins for part in drawn], info

@@ -26,8 +26,8 @@ from sklearn.datasets import load_digits
 
 from benchmarks import harness, rivals
 from benchmarks.gain import reduced_mnist
-from sklearn_pyraug.rhvae import FitSettings, TrainingData, TrainingSettings
-from sklearn_pyraug.rhvae.generator import draw_rows, train_generator
+from sklearn_pyraug.rhvae import DrawRequest, FitSettings, Output, TrainingData, TrainingSettings
+from sklearn_pyraug.rhvae.generator import train_generator
 from sklearn_pyraug.rhvae.latent import SamplerSettings
 from sklearn_pyraug.rhvae.model import Architecture, FlowSettings
 from sklearn_pyraug.rhvae.samplers import (
@@ -238,8 +238,13 @@ class Ours:
 
     def __call__(self):
         settings = SamplerSettings("hmc", self.n_steps, self.n_leapfrog)
-        counts = [self.plan.n_draws] * self.plan.K
-        draw_rows(self.generator, counts, settings, self.streams, device=self.device)
+        requests = [
+            DrawRequest(k, k, self.plan.n_draws, mcmc, decode)
+            for k, (mcmc, decode) in enumerate(
+                zip(self.streams["mcmc"], self.streams["decode"], strict=True)
+            )
+        ]
+        self.generator.draw(requests, settings, Output(), device=self.device)
 
     def positions(self, seed):
         """Return the ends of fresh chains, (K, n_draws, d)."""

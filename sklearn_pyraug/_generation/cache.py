@@ -121,7 +121,7 @@ def with_keys(tasks, settings, execution, store):
     if store.memory is None and store.folder is None:
         return [(None, task) for task in tasks]
     parts = _training_parts(settings, execution.device)
-    keys = [digest((task.members, task.data, task.root, parts)) for task in tasks]
+    keys = [digest((task.members, task.data, task.own, task.root, parts)) for task in tasks]
     if store.folder is not None:
         data = [(task.members, task.data) for task in tasks]
         # A longer training begins as a shorter one.

@@ -161,6 +161,11 @@ class GroupStore:
         self.interval = interval
         self._written = None
 
+    def phase(self, name):
+        """Return the store of another phase of the same training."""
+        path = self.path.with_name(f"{self.path.stem}-{name}{self.path.suffix}")
+        return GroupStore(path, self.key, self.interval)
+
     def read(self):
         """Return the state that is there, or None.
 

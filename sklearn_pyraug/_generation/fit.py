@@ -48,7 +48,7 @@ _MAX_WEIGHTS_ACCELERATOR = 500_000_000
 # Nats by which the ELBO of the flow may be off.
 _MAX_ERROR = 1.0
 
-_STREAMS = ("weights", "shuffle", "noise", "split")
+_STREAMS = ("weights", "shuffle", "noise", "split", "fine_tuning")
 
 
 class FitRequest(NamedTuple):
@@ -68,8 +68,9 @@ class FitRequest(NamedTuple):
         Positive; in proportion to them rows are learned from and drawn.
     groups : ndarray of int of shape (n_samples,), or None
         Rows of one group are held out together or not at all.
-    shared : bool
-        Whether one generator learns from the pairs of all classes; else each has its own.
+    shared : {True, False, "first"}
+        Whether one generator learns from the pairs of all classes, or each class has its own, or
+        is given a copy of the shared one to go on with.
     guarded : bool
         Whether the rows are kept for new ones to be held away from them.
     """
@@ -80,7 +81,7 @@ class FitRequest(NamedTuple):
     wanted: list
     sample_weight: np.ndarray | None = None
     groups: np.ndarray | None = None
-    shared: bool = False
+    shared: bool | str = False
     guarded: bool = False
 
     @property
@@ -97,6 +98,8 @@ class GroupTask(NamedTuple):
     members : list of int
     data : list of TrainingData
         One per member.
+    own : list of int or None
+        Classes that get copies of the one member.
     settings : FitSettings
     root : int
         Root seed.
@@ -109,6 +112,7 @@ class GroupTask(NamedTuple):
 
     members: list
     data: list
+    own: list | None
     settings: FitSettings
     root: int
     device: str
@@ -147,7 +151,8 @@ def fit(request, settings, execution, store=TrainingStore()):  # noqa: B008
     shape = "Training stacks of %s generators on %d rows of %d codes; device %s."
     _logger.info(shape, [len(g) for g in groups], *seen.shape, execution.device)
     began = time.monotonic()
-    trained, interrupted = _train_groups(groups, members, settings, execution, store)
+    own = trainable if request.shared == "first" else None
+    trained, interrupted = _train_groups(groups, members, own, settings, execution, store)
     _logger.info("Trained, or found in memory, in %.1f s.", time.monotonic() - began)
     return _fitted(request, trained, projection, weights, settings), interrupted
 
@@ -267,7 +272,7 @@ def plan_groups(sizes, weights_per_member, batch_size, device, in_turn=False):
     return groups
 
 
-def _train_groups(groups, members, settings, execution, store):
+def _train_groups(groups, members, own, settings, execution, store):
     """Train every group; return these, and the user's KeyboardInterrupt or None."""
     training = settings.training
     n_rows = max(
@@ -278,6 +283,7 @@ def _train_groups(groups, members, settings, execution, store):
         GroupTask(
             g,
             [members[k] for k in g],
+            own,
             settings,
             execution.root,
             execution.device,
@@ -295,7 +301,7 @@ def _train_groups(groups, members, settings, execution, store):
     try:
         with closing(results):
             for g, result in zip(groups, results, strict=False):
-                trained.append(TrainedGroup(g, result.generator, result.history))
+                trained.append(TrainedGroup(own or g, result.generator, result.history))
                 _logger.info(
                     "Generators %s: %s epochs, best after %s, %s roll-backs.",
                     g,
@@ -347,7 +353,9 @@ def _train_group(task):
     """
     settings, asked = task.settings, task.settings.training
     has_reference = settings.architecture.has_reference
-    train = train_reference_generator if has_reference else train_generator
+    train, named = train_generator, {}
+    if has_reference:
+        train, named = train_reference_generator, {"own": task.own}
     n_rows = max(len(own.rows) for own in task.data)
     for attempt in training_attempts(asked.batch_size, n_rows, task.device):
         # Callbacks keep state, and each group is a net of its own.
@@ -355,6 +363,10 @@ def _train_group(task):
             batch_size=attempt.batch_size, callbacks=copy.deepcopy(asked.callbacks)
         )
         streams = {p: [class_generator(task.root, k, p) for k in task.members] for p in _STREAMS}
+        if task.own is not None:
+            streams["fine_tuning"] = [
+                class_generator(task.root, k, "fine_tuning") for k in task.own
+            ]
         try:
             with attempt:
                 result = train(
@@ -364,6 +376,7 @@ def _train_group(task):
                     device=attempt.device,
                     description=task.description,
                     store=task.store,
+                    **named,
                 )
         except StateError as error:
             raise task.store.refused(error) from error
@@ -374,7 +387,8 @@ def _fitted(request, trained, projection, weights, settings):
     """Return what was learned, with what classes need that were not trained."""
     T, class_rows = request.T, request.class_rows
     records = {k: h for g in trained for k, h in zip(g.members, g.history, strict=True)}
-    own = {k: 0 if request.shared else k for k in request.wanted}
+    shared = request.shared is True
+    own = {k: 0 if shared else k for k in request.wanted}
     history = {k: records[m] for k, m in sorted(own.items()) if m in records}
     # Too small a class, or one whose training an interruption forestalled.
     untrained = [k for k in request.wanted if k not in history or not len(history[k].train_loss)]
@@ -396,7 +410,7 @@ def _fitted(request, trained, projection, weights, settings):
         class_rows=class_rows,
         history=history,
         n_codes=T.shape[1],
-        shared=request.shared,
+        shared=shared,
         projection=projection,
         references=references,
         guard=guard,

@@ -240,24 +240,27 @@ def _check_group(group, g, K, architecture, trained):
         _require(sound, "the rows of a generator")
         return
     rows = generator.rows if generator.fine is None else generator.fine
-    parts = generator.rows, rows, generator.labels, generator.pairs
+    parts = generator.rows, rows, generator.labels, generator.pairs, generator.counts
     widths = architecture.n_seen, architecture.n_features
     sound = (
         architecture.has_reference
         and generator.resolution == architecture.resolution
         and (generator.fine is None) == (generator.resolution is None)
-        and {len(part) for part in parts} == {n}
+        and {len(part) for part in parts} in ({n}, {1})
         and _are_weights(generator.weights, generator.rows)
     )
     _require(sound, "the rows of a generator")
-    for m, *coded, labels, pairs in zip(members, *parts, strict=True):
-        own = trained if g.shared else trained & {m}
+    everything = g.shared or len(parts[0]) < n
+    for m, (*coded, labels, pairs, counts) in zip(members, zip(*parts, strict=True), strict=False):
+        own = trained if everything else trained & {m}
         sound = (
             all(_is(x, (len(labels), D), "float") for x, D in zip(coded, widths, strict=True))
             and all(bool(x.isfinite().all()) for x in coded)
             and _is(labels, (None,), "int", K)
             and _is(pairs, (None, 2), "int", len(labels))
             and 0 < len(pairs) <= N
+            and _are_weights([counts], [pairs])
+            and bool((torch.as_tensor(counts) > 0).all())
             and all(int((labels == k).sum()) == len(g.class_rows[k]) for k in own)
         )
         _require(sound, "the rows of a generator")

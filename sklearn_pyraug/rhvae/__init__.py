@@ -1,6 +1,6 @@
 """The generator: a stack of class-conditional Riemannian Hamiltonian VAEs, in torch only."""
 
-from .generator import Generator, draw_rows, train_generator
+from .generator import Generator, train_generator
 from .images.resolution import Resolution, coarse_extent
 from .latent import METRICS, SAMPLERS, SamplerSettings
 from .model import (
@@ -12,13 +12,9 @@ from .model import (
     n_weights,
 )
 from .networks.user import check_networks, networks_in_turn
-from .reference_generator import (
-    ReferenceGenerator,
-    draw_from_references,
-    train_reference_generator,
-)
+from .reference_generator import ReferenceGenerator, train_reference_generator
 from .requests import Drawn, DrawRequest, FitSettings, Output, Training, TrainingData, Transfer
-from .training.records import ClassHistory, TrainingSettings
+from .training.records import ClassHistory, FineTuning, TrainingSettings
 
 __all__ = [
     "METRICS",
@@ -27,6 +23,7 @@ __all__ = [
     "ClassHistory",
     "DrawRequest",
     "Drawn",
+    "FineTuning",
     "FitSettings",
     "FlowSettings",
     "Generator",
@@ -42,8 +39,6 @@ __all__ = [
     "build_stack",
     "check_networks",
     "coarse_extent",
-    "draw_from_references",
-    "draw_rows",
     "n_multiplications",
     "n_weights",
     "networks_in_turn",

@@ -23,6 +23,7 @@ __all__ = [
     "log_volume",
     "member_of",
     "nearest_references",
+    "stack_of",
 ]
 
 # Rows, and values, that are worked on at once: bounds the memory.
@@ -52,21 +53,44 @@ def member_of(generator, position, dtype=torch.float64):
     -------
     member : Generator or ReferenceGenerator
     """
+    fields = {
+        "stack": stack_of(generator.stack, position, dtype),
+        "latent": generator.latent.map(_taker(position, dtype)),
+    }
+    for name, value in zip(generator._fields, generator, strict=True):
+        if isinstance(value, list):
+            fields[name] = [value[position if len(value) > 1 else 0]]
+    return generator._replace(**fields)
 
+
+def _taker(position, dtype):
     def own(tensor):
         part = tensor.detach()[[position]]
         return part.to(dtype) if part.is_floating_point() else part
 
+    return own
+
+
+def stack_of(stack, position, dtype=torch.float32):
+    """Return a stack of one member alone, which shares no memory with the other.
+
+    Parameters
+    ----------
+    stack : RHVAEStack
+    position : int
+        Of the member.
+    dtype : torch.dtype, default=torch.float32
+        Of its weights.
+
+    Returns
+    -------
+    stack : RHVAEStack
+    """
+    own = _taker(position, dtype)
     # What the memo holds is not copied: the other members' weights never are.
-    memo = {
-        id(p): torch.nn.Parameter(own(p), p.requires_grad) for p in generator.stack.parameters()
-    }
-    memo |= {id(b): own(b) for b in generator.stack.buffers()}
-    fields = {"stack": copy.deepcopy(generator.stack, memo), "latent": generator.latent.map(own)}
-    for name, value in zip(generator._fields, generator, strict=True):
-        if isinstance(value, list):
-            fields[name] = [value[position]]
-    return generator._replace(**fields)
+    memo = {id(p): torch.nn.Parameter(own(p), p.requires_grad) for p in stack.parameters()}
+    memo |= {id(b): own(b) for b in stack.buffers()}
+    return copy.deepcopy(stack, memo)
 
 
 def _parts(rows):

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import torch
 
 from .flow.posterior_flow import posterior_flow
+from .flow.splitting import splitting_flow
 from .metric.learned import Metric
 
-__all__ = ["Batch", "ElboTerms", "elbo_terms", "importance_log_likelihood"]
+__all__ = ["Batch", "ElboTerms", "elbo_terms", "flow_of", "importance_log_likelihood"]
 
 _LOG_2PI = math.log(2.0 * math.pi)
 
@@ -34,7 +35,7 @@ class Batch(NamedTuple):
         Standard normal draws, for z₀ and for γ.
     r : Tensor of shape (n_classes, n_rows, n_features) or None
         Reference rows.
-    metric : Metric or None
+    metric : Metric, PosteriorMetric or None
         The metric to use; None for that of the batch's own codes, through which the
         metric network is trained.
     weight : Tensor of shape (n_classes, n_rows) or None
@@ -71,6 +72,11 @@ class ElboTerms(NamedTuple):
     elbo: torch.Tensor
 
 
+def flow_of(stack):
+    """Return the flow of a stack's metric, a function."""
+    return posterior_flow if stack.settings.metric == "learned" else splitting_flow
+
+
 def elbo_terms(stack, batch):
     """Evaluate the ELBO of every row of a batch with one draw.
 
@@ -84,19 +90,18 @@ def elbo_terms(stack, batch):
     terms : ElboTerms
     """
     x, mask, noise_z, noise_rho, r, metric, _ = batch
-    settings = stack.settings
     posterior = stack.encode(x, r)
     z = posterior.mu + torch.exp(0.5 * posterior.log_var) * noise_z
     log_q = -0.5 * (noise_z.square() + posterior.log_var + _LOG_2PI).sum(-1)
-    if settings.n_leapfrog == 0:
+    if not stack.flowing:
         # A plain VAE: the momentum's terms cancel and the metric is not needed.
         log_p_x = stack.likelihood.log_prob(x, stack.decode(z, r))
         log_p_z = -0.5 * (z.square() + _LOG_2PI).sum(-1)
         zero = torch.zeros_like(log_q)
         return ElboTerms(log_p_x, log_p_z, zero, log_q, zero, log_p_x + log_p_z - log_q)
     if metric is None:
-        metric = stack.metric_from(posterior.mu, x, mask, r)
-    z, theta, log_p_rho, log_det_inv, _ = posterior_flow(stack, z, noise_rho, x, r, metric)
+        metric = stack.metric_from(posterior, x, mask, r)
+    z, theta, log_p_rho, log_det_inv, _ = flow_of(stack)(stack, z, noise_rho, x, r, metric)
     log_gamma = -0.5 * (noise_rho.square() + _LOG_2PI).sum(-1) + 0.5 * log_det_inv
     log_p_x = stack.likelihood.log_prob(x, theta)
     log_p_z = -0.5 * (z.square() + _LOG_2PI).sum(-1)

@@ -1,24 +1,25 @@
 """From rows to trained generators, and from generators to new rows.
 
 This is the whole of the RHVAE for a torch user: :func:`train_generator` and
-:func:`draw_rows` know nothing of scikit-learn.
+:meth:`Generator.draw` know nothing of scikit-learn.
 """
 
 from typing import NamedTuple
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from .coding import member_of
+from .coding import member_of, stack_of
 from .latent import Latent, make_latent, sample_latent
 from .log_likelihood import score_rows
 from .model import RHVAEStack, build_stack
 from .networks.mlp import Posterior
-from .requests import Drawn, DrawRequest, Training, split_info
+from .requests import Drawn, Training, split_info
 from .training.data import split_rows, weights_of
-from .training.net import train_stack
+from .training.phases import train_in_phases
 from .weighting import in_rounds
 
-__all__ = ["Generator", "draw_rows", "exact_latent", "train_generator"]
+__all__ = ["Generator", "exact_latent", "train_generator"]
 
 # Rows or chains per class that are worked on at once: bounds the memory.
 _CHUNK = 2048
@@ -63,19 +64,41 @@ class Generator(NamedTuple):
 
     def latent_of(self, label):
         """Return the codes and the metric of a class of a single member."""
-        return self.latent
+        return self.latents([0], [label])
 
     def member(self, position, dtype=torch.float64):
         """Return the generator of one member alone, see :func:`.coding.member_of`."""
         return member_of(self, position, dtype)
 
+    def latents(self, members, labels):
+        """Return the codes of some members, with their metrics.
+
+        Parameters
+        ----------
+        members, labels : list of int
+            Positions in the stack; a member knows one class.
+
+        Returns
+        -------
+        latent : Latent
+            With a member for each.
+        """
+        shares = [self.shares(m) for m in members]
+        return self.latent.at(members, pad_sequence(shares, batch_first=True))
+
+    def shares(self, position):
+        """Return how much of a class's variety each centroid accounts for, of sum 1."""
+        n = len(self.origins[position])
+        w = torch.ones(n, dtype=torch.float64) if self.weights is None else self.weights[position]
+        return w / w.sum()
+
+    @torch.no_grad()
     def draw(self, requests, settings, output, *, device="cpu"):
-        """Draw new rows, see :func:`draw_rows`.
+        """Draw new rows.
 
         Parameters
         ----------
         requests : list of DrawRequest
-            At most one for each member.
         settings : SamplerSettings
         output : Output
         device : str, default="cpu"
@@ -83,21 +106,23 @@ class Generator(NamedTuple):
         Returns
         -------
         drawn : list of Drawn
+            The origin of a row is that from whose code its chain started.
         """
-        # The stack is decoded as a whole, in its own order, with members that draw nothing.
-        idle = torch.Generator()
-        by_member = {m: DrawRequest(m, m, 0, idle, idle) for m in range(self.stack.n_classes)}
-        by_member |= {q.member: q for q in requests}
-        streams = {
-            "mcmc": [q.mcmc for q in by_member.values()],
-            "decode": [q.decode for q in by_member.values()],
-        }
-        counts = [q.n_rows for q in by_member.values()]
-        rows, origins, info = draw_rows(
-            self, counts, settings, streams, device=device, noisy=output.noisy
-        )
+        members = [q.member for q in requests]
+        latent = self.latents(members, members).map(lambda t: t.to(device))
+        start = [
+            in_rounds(q.n_rows, len(shares), q.mcmc, shares)
+            for q in requests
+            for shares in [self.shares(q.member)]
+        ]
+        z, start, info = sample_latent(latent, start, [q.mcmc for q in requests], settings)
         return [
-            Drawn(rows[q.member], origins[q.member], split_info(info, q.member)) for q in requests
+            Drawn(
+                _decode(stack_of(self.stack, q.member).to(device), z[j], q, output.noisy),
+                self.origins[q.member][start[j].cpu()],
+                split_info(info, j),
+            )
+            for j, q in enumerate(requests)
         ]
 
     def score(self, label, x, stream, *, n_importance, device="cpu"):
@@ -189,11 +214,7 @@ def exact_latent(stack, rows, max_centroids, generators, weights=None):
     mask = chosen(torch.ones_like(c[..., 0]))
     posterior = Posterior(chosen(c), chosen(log_var))
     L = chosen(torch.cat(factors, 1)) if factors else None
-    share = None
-    if weights is not None:
-        own = [w[o] for w, o in zip(weights, origins, strict=True)]
-        share = torch.nn.utils.rnn.pad_sequence(own, batch_first=True)
-    return make_latent(posterior, L, mask, stack, share), origins
+    return make_latent(posterior, L, mask, stack), origins
 
 
 def train_generator(data, settings, streams, *, device="cpu", description="RHVAE", store=None):
@@ -205,7 +226,8 @@ def train_generator(data, settings, streams, *, device="cpu", description="RHVAE
         One per class.
     settings : FitSettings
     streams : dict of str to list of torch.Generator
-        CPU streams ``"weights"``, ``"shuffle"``, ``"noise"`` and ``"split"``, one per class.
+        CPU streams ``"weights"``, ``"shuffle"``, ``"noise"``, ``"split"`` and
+        ``"fine_tuning"``, one per class.
     device : str, default="cpu"
     description : str, default="RHVAE"
         Text of the progress bar.
@@ -227,8 +249,8 @@ def train_generator(data, settings, streams, *, device="cpu", description="RHVAE
     if hasattr(stack.decoder, "start_at"):
         # Saves the epochs in which the network would only learn the mean row.
         stack.decoder.start_at(theta)
-    history, interrupted = train_stack(
-        stack, split, settings.training, streams, device, description, store
+    history, interrupted = train_in_phases(
+        stack, split, settings, streams, device=device, description=description, store=store
     )
     rows = [own.rows for own in data]
     weights = weights_of([own.weights for own in data], rows)
@@ -238,56 +260,15 @@ def train_generator(data, settings, streams, *, device="cpu", description="RHVAE
     return Training(Generator(stack, latent, origins, weights), history, interrupted)
 
 
-@torch.no_grad()
-def draw_rows(generator, counts, settings, streams, *, device="cpu", noisy=False):
-    """Draw new rows of every class.
-
-    Parameters
-    ----------
-    generator : Generator
-    counts : sequence of int
-        New rows per class; 0 is allowed.
-    settings : SamplerSettings
-    streams : dict of str to list of torch.Generator
-        CPU streams ``"mcmc"`` and ``"decode"``, one per class.
-    device : str, default="cpu"
-    noisy : bool, default=False
-        Draw from p(x | z) instead of taking its mean.
-
-    Returns
-    -------
-    rows : list of Tensor of float32, each of shape (counts[k], n_features)
-        Coded rows, on the CPU.
-    origins : list of Tensor of int64, each of shape (counts[k],)
-        Index, among the rows of the class, of the row to whose code each draw belongs.
-    info : dict of str to Tensor of shape (n_classes,)
-        Diagnostics of the draws, see :func:`.latent.sample_latent`.
-    """
-    stack = generator.stack.to(device)
-    latent = generator.latent.map(lambda t: t.to(device))
-    weights = generator.weights or [None] * len(counts)
-    starts = [
-        in_rounds(n, len(o), g, w)
-        for n, o, g, w in zip(counts, generator.origins, streams["mcmc"], weights, strict=True)
-    ]
-    z, starts, info = sample_latent(latent, starts, streams["mcmc"], settings)
-    rows = [[] for _ in counts]
-    for first in range(0, max(*counts, 1), _CHUNK):
-        chunk = [v[first : first + _CHUNK] for v in z]
-        theta = stack.decode(torch.nn.utils.rnn.pad_sequence(chunk, batch_first=True))
+def _decode(stack, z, request, noisy):
+    """Decode points (n, d) with a stack of one member, in chunks; rows on the CPU."""
+    rows = []
+    for part in z.split(_CHUNK):
+        theta = stack.decode(part.unsqueeze(0))
         if noisy:
-            noise = torch.nn.utils.rnn.pad_sequence(
-                [
-                    torch.rand(len(v), theta.shape[-1], generator=g)
-                    for v, g in zip(chunk, streams["decode"], strict=True)
-                ],
-                batch_first=True,
-            )
-            x = stack.likelihood.sample(theta, noise.to(theta))
+            noise = torch.rand(theta.shape[1:], generator=request.decode)
+            x = stack.likelihood.sample(theta, noise.to(theta).unsqueeze(0))
         else:
             x = stack.likelihood.mean(theta)
-        for k, v in enumerate(chunk):
-            rows[k].append(x[k, : len(v)].cpu())
-    generator.stack.cpu()
-    origins = [o[s] for o, s in zip(generator.origins, starts, strict=True)]
-    return [torch.cat(r) for r in rows], origins, info
+        rows.append(x[0].cpu())
+    return torch.cat(rows)

@@ -48,6 +48,30 @@ class Latent(NamedTuple):
         metric = [function(v) if torch.is_tensor(v) else v for v in self.metric]
         return Latent(type(self.metric)(*metric), function(self.c), function(self.log_var))
 
+    def at(self, members, shares):
+        """Return the codes of some members, with a metric in which each code has its share.
+
+        Parameters
+        ----------
+        members : list of int
+            Positions in the stack; one may be there several times.
+        shares : Tensor of shape (len(members), N)
+            Of sum 1; 0 for a code that does not take part.
+
+        Returns
+        -------
+        latent : Latent
+            The learned metric is what it is, whatever the shares.
+        """
+        latent = self.map(lambda t: t[members])
+        if isinstance(self.metric, Metric):
+            return latent
+        mask = (shares > 0.0).to(latent.c)
+        metric = make_posterior_metric(
+            latent.c, latent.log_var, mask, self.metric.lam, shares.to(latent.c)
+        )
+        return latent._replace(metric=metric)
+
 
 class SamplerSettings(NamedTuple):
     """Settings of the draws in latent space.
@@ -70,7 +94,7 @@ class SamplerSettings(NamedTuple):
     step_size: float | None = None
 
 
-def make_latent(posterior, L, mask, stack, share=None):
+def make_latent(posterior, L, mask, stack):
     """Build the metric around given codes.
 
     Parameters
@@ -82,10 +106,8 @@ def make_latent(posterior, L, mask, stack, share=None):
     mask : Tensor of shape (K, N)
         1 for a centroid, 0 for padding.
     stack : RHVAEStack
-        With the temperature and the regularisation; both may follow from the codes.
-    share : Tensor of shape (K, N) or None, default=None
-        In proportion to the shares of the codes in the density of ``"posterior"``; 0 leaves a
-        code out. None for equal shares.
+        With the kind of the metric, the temperature and the regularisation; both may follow from
+        the codes.
 
     Returns
     -------
@@ -101,7 +123,7 @@ def make_latent(posterior, L, mask, stack, share=None):
             log_precision = -log_var.mean(-1)
             scale = torch.where(mask.bool(), log_precision, torch.nan).nanmedian().exp()
             lam = auto_regularization(d, float(scale))
-        metric = make_posterior_metric(mu, log_var, mask, lam, share)
+        metric = make_posterior_metric(mu, log_var, mask, lam)
     else:
         metric = make_metric(mu, L, mask, T, lam)
         if auto_lam:

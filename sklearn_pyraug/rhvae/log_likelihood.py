@@ -61,7 +61,8 @@ def score_rows(generator, x, stream, *, n_importance, device="cpu"):
         class that the posterior's flow diverges.
     """
     stack = generator.stack.to(device)
-    metric = generator.latent.map(lambda t: t.to(device)).metric
+    members = list(range(stack.n_classes))
+    metric = generator.latents(members, members).map(lambda t: t.to(device)).metric
     parts, start = [], stream.get_state()
     for part in x.split(_chunk(stack, x)):
         stream.set_state(start)
@@ -107,7 +108,8 @@ def score_from_references(
         In nats, on the CPU; −∞ where the estimate is not a number.
     """
     stack = generator.stack.to(device)
-    metric = generator.latent.map(lambda t: t.to(device)).metric
+    members = list(range(stack.n_classes))
+    metric = generator.latents(members, labels).map(lambda t: t.to(device)).metric
     own = [
         x[y == k].to(device)
         for x, y, k in zip(generator.rows, generator.labels, labels, strict=True)

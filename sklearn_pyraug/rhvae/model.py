@@ -18,6 +18,7 @@ from .likelihoods import (
 )
 from .likelihoods.mixed import CodeLayout
 from .metric.learned import make_metric
+from .metric.posterior import make_posterior_metric
 from .networks.conv import (
     ConvDecoder,
     ConvNet,
@@ -56,7 +57,7 @@ class FlowSettings(NamedTuple):
     latent_dim : int
         Dimension d of z.
     n_leapfrog : int
-        Leapfrog steps of the posterior flow; 0 gives a plain VAE.
+        Steps of the posterior flow; 0 gives a plain VAE.
     leapfrog_step : float
         Step size ε.
     beta_zero : float in (0, 1]
@@ -73,7 +74,8 @@ class FlowSettings(NamedTuple):
     rescale : (bool, bool)
         Whether T and λ are set anew after training, from the codes' own distances.
     metric : {"learned", "posterior"}
-        The metric of the flow and of the latent space.
+        Whether G⁻¹ comes from a metric network that the flow trains, or G from the posteriors'
+        covariances; see :mod:`.metric`.
     """
 
     latent_dim: int = 10
@@ -195,6 +197,8 @@ class RHVAEStack(nn.Module):
         # Per class, because a class whose loss turns non-finite goes on with a smaller step.
         self.register_buffer("eps", torch.full((n_classes, 1, 1), float(settings.leapfrog_step)))
         self.register_buffer("T", torch.full((n_classes, 1, 1), float(settings.temperature)))
+        # Whether the ELBO is that of the flow; training may begin as that of a plain VAE.
+        self.flowing = settings.n_leapfrog > 0
         # Buffers, set during training, else None.
         self.workspace = None
 
@@ -238,14 +242,17 @@ class RHVAEStack(nn.Module):
 
         Returns
         -------
-        metric : Metric
+        metric : Metric or PosteriorMetric
         """
-        return self.metric_from(self.encode(x, r).mu, x, mask, r)
+        return self.metric_from(self.encode(x, r), x, mask, r)
 
-    def metric_from(self, c, x, mask, r=None):
-        """Return the metric with given centroids `c` (codes of `x`), see :meth:`metric`."""
-        L = self.metric_network(x, r)
-        return make_metric(c, L, mask, self.T, self.settings.regularization)
+    def metric_from(self, posterior, x, mask, r=None):
+        """Return the metric of given posteriors of `x`, see :meth:`metric`."""
+        lam = self.settings.regularization
+        if self.settings.metric == "posterior":
+            mu, log_var = (v.detach() for v in posterior)
+            return make_posterior_metric(mu, log_var, mask, lam)
+        return make_metric(posterior.mu, self.metric_network(x, r), mask, self.T, lam)
 
     def forward(self, batch):
         """Return the ELBO terms of a batch; see :func:`.elbo.elbo_terms`."""
@@ -260,6 +267,7 @@ class RHVAEStack(nn.Module):
         Parameters
         ----------
         positions : Tensor of int64, shape (n_kept,)
+            A position may occur more than once: the class then has copies.
         """
         for tensor in (*self.parameters(), *self.buffers()):
             tensor.data = tensor.data.index_select(0, positions.to(tensor.device))

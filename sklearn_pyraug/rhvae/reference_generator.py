@@ -17,8 +17,9 @@ dimensions.
 from typing import NamedTuple
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from .coding import code_references, member_of, nearest_references
+from .coding import code_references, member_of, nearest_references, stack_of
 from .images.resolution import Resolution
 from .latent import Latent, make_latent, sample_latent
 from .likelihoods.mixed import MixedLikelihood
@@ -27,17 +28,11 @@ from .model import RHVAEStack, build_stack
 from .networks.mlp import Posterior
 from .requests import Drawn, Training, split_info
 from .training.data import ClassRows, mean_one, padded, split_rows, weights_of
-from .training.net import train_stack
-from .training.pairs import (
-    draw_partners,
-    find_partners,
-    n_partners,
-    partner_weight,
-    scaled_for_pairs,
-)
+from .training.pairs import find_partners, n_partners, scaled_for_pairs
+from .training.phases import rows_of_label, train_in_phases
 from .weighting import in_rounds
 
-__all__ = ["ReferenceGenerator", "draw_from_references", "train_reference_generator"]
+__all__ = ["ReferenceGenerator", "train_reference_generator"]
 
 # Rows, and values, that are decoded at once: bounds the memory.
 _CHUNK = 2048
@@ -58,11 +53,15 @@ class ReferenceGenerator(NamedTuple):
     latent : Latent
         Its centroids are the codes of pairs.
     rows : list of Tensor, each of shape (n_m, n_seen)
-        The rows of every member as the networks were shown them.
+        The rows of every member as the networks were shown them; of length 1 where all members
+        start from the same rows, and so are the other lists.
     labels : list of Tensor of int64, each of shape (n_m,)
         The class index of each row.
     pairs : list of Tensor of int64, each of shape (n_pairs_m, 2)
-        For every centroid the rows a and b.
+        For every centroid the rows a and b; no pair is there twice.
+    counts : list of Tensor of float64, each of shape (n_pairs_m,)
+        For every pair in proportion to what it is drawn among those of its class: how many pairs
+        of equal rows it stands for, by their weights.
     resolution : Resolution or None
         What the networks were shown, where that is smaller than the rows themselves.
     fine : list of Tensor, each of shape (n_m, n_features), or None
@@ -76,6 +75,7 @@ class ReferenceGenerator(NamedTuple):
     rows: list[torch.Tensor]
     labels: list[torch.Tensor]
     pairs: list[torch.Tensor]
+    counts: list[torch.Tensor]
     resolution: Resolution | None = None
     fine: list[torch.Tensor] | None = None
     weights: list[torch.Tensor] | None = None
@@ -84,6 +84,10 @@ class ReferenceGenerator(NamedTuple):
     def references(self):
         """The coded rows from which new ones start."""
         return self.rows if self.fine is None else self.fine
+
+    def source(self, position):
+        """Return where in the lists the rows of a member are."""
+        return position if len(self.rows) > 1 else 0
 
     def seen(self, rows):
         """Return coded rows as the networks see them."""
@@ -121,7 +125,7 @@ class ReferenceGenerator(NamedTuple):
 
     def latent_of(self, label):
         """Return the codes and the metric of a class of a single member."""
-        return self.latent
+        return self.latents([0], [label])
 
     def member(self, position, dtype=torch.float64):
         """Return the generator of one member alone, see :func:`.coding.member_of`."""
@@ -129,8 +133,53 @@ class ReferenceGenerator(NamedTuple):
         fine = None if own.fine is None else [x.to(dtype) for x in own.fine]
         return own._replace(rows=[x.to(dtype) for x in own.rows], fine=fine)
 
+    def shares(self, position, label):
+        """Return how much of a class's variety each pair accounts for, shape (n_pairs,).
+
+        A class of n rows relies on its own pairs for n / (n + 50): the fewer rows it has, the more
+        it borrows from the ways in which the rows of other classes differ, each class as much.
+
+        Parameters
+        ----------
+        position : int
+            Of the member.
+        label : int
+
+        Returns
+        -------
+        shares : Tensor of float64, shape (n_pairs,)
+            Of sum 1.
+        """
+        i = self.source(position)
+        labels, counts = self.labels[i], self.counts[i]
+        _, of_class = labels[self.pairs[i][:, 0]].unique(return_inverse=True)
+        totals = torch.zeros(int(of_class.max()) + 1, dtype=counts.dtype)
+        any_pair = counts / totals.index_add(0, of_class, counts)[of_class] / len(totals)
+        own = counts * (labels[self.pairs[i][:, 0]] == label)
+        if not own.any():
+            return any_pair
+        n = int((labels == label).sum())
+        own_share = n / (n + _BORROWING)
+        return own_share * own / own.sum() + (1.0 - own_share) * any_pair
+
+    def latents(self, members, labels):
+        """Return the codes of some members, with the metrics of classes.
+
+        Parameters
+        ----------
+        members, labels : list of int
+            A class index for each position in the stack.
+
+        Returns
+        -------
+        latent : Latent
+            With a member for each.
+        """
+        shares = [self.shares(m, k) for m, k in zip(members, labels, strict=True)]
+        return self.latent.at(members, pad_sequence(shares, batch_first=True))
+
     def draw(self, requests, settings, output, *, device="cpu"):
-        """Draw new rows, see :func:`draw_from_references`.
+        """Draw new rows, see the module.
 
         Parameters
         ----------
@@ -143,18 +192,21 @@ class ReferenceGenerator(NamedTuple):
         -------
         drawn : list of Drawn
         """
-        rows, references, info = draw_from_references(
-            self,
-            [q.member for q in requests],
-            [q.label for q in requests],
-            [q.n_rows for q in requests],
-            settings,
-            {"mcmc": [q.mcmc for q in requests], "decode": [q.decode for q in requests]},
-            transfer=output.transfer,
-            noisy=output.noisy,
-            device=device,
-        )
-        return [Drawn(rows[j], references[j], split_info(info, j)) for j in range(len(requests))]
+        members, labels = [q.member for q in requests], [q.label for q in requests]
+        start = [
+            in_rounds(q.n_rows, len(shares), q.mcmc, shares)
+            for q in requests
+            for shares in [self.shares(q.member, q.label)]
+        ]
+        latent = self.latents(members, labels).map(lambda t: t.to(device))
+        z, start, info = sample_latent(latent, start, [q.mcmc for q in requests], settings)
+        return [
+            Drawn(
+                *_draw_rows(self, q, z[j], latent.c[j], start[j].cpu(), output, device),
+                split_info(info, j),
+            )
+            for j, q in enumerate(requests)
+        ]
 
     def score(self, label, x, stream, *, n_importance, device="cpu"):
         """Estimate log p(x | class) under a single member, see :func:`.score_from_references`.
@@ -183,54 +235,98 @@ def _chunk(n_features):
 
 
 def _make_pairs(rows, labels, n_neighbors, generator, max_pairs, weight=None):
-    """Draw the pairs of one member whose codes become centroids, shape (n_pairs, 2).
+    """Choose the pairs of one member whose codes become centroids.
 
-    Every class has as many, whatever its size: the differences that a minority is varied by are
-    not to be those of the majority alone. With weights, a pair (a, b) of a class is drawn in
-    proportion to w_a w_b.
+    Every class has as many, as far as it has them: the differences that a minority is varied by
+    are not to be those of the majority alone. Rows that are equal are one, which counts as often.
+
+    Returns
+    -------
+    pairs : Tensor of int64, shape (n_pairs, 2)
+        Distinct, by the values of their rows.
+    counts : Tensor of float64, shape (n_pairs,)
+        The sum of w_a w_b over the pairs of equal rows.
     """
-    n_others = n_partners(labels, n_neighbors)
-    able = n_others > 0
-    n_possible = int(n_others.sum())
-    n_pairs = min(n_possible, _PAIRS_PER_ROW * int(able.sum()), max_pairs or n_possible)
-    members = [(able & (labels == k)).nonzero().flatten() for k in labels[able].unique()]
+    weight = torch.ones(len(rows), dtype=torch.float64) if weight is None else weight
+    first, count = _distinct_rows(rows, labels, weight)
+    n_others = n_partners(labels[first], n_neighbors)
+    able = (n_others > 0).nonzero().flatten()
+    if not len(able):
+        # All rows of every class are equal: a pair of such rows, which differ in nothing.
+        first, count = torch.arange(len(rows)), weight
+        n_others = n_partners(labels, n_neighbors)
+        able = (n_others > 0).nonzero().flatten()
+    of_class = labels[first[able]]
+    classes = [able[of_class == k] for k in of_class.unique()]
     # In the order of the rows, so that it does not matter what the classes are called.
-    members.sort(key=lambda own: int(own[0]))
-    n_each = -(-n_pairs // len(members))
-    # By turns, so that none is left out where there are few pairs.
-    partners = chance = None
-    if weight is not None:
-        # How often a row is the first of a pair depends on all that may be the second.
-        partners = find_partners(rows, labels, n_neighbors)
-        chance = weight * partner_weight(partners, weight)
-    turns = [
-        own[in_rounds(n_each, len(own), generator, None if chance is None else chance[own])]
-        for own in members
-    ]
-    a = torch.stack(turns, 1).flatten()[:n_pairs]
-    if partners is None:
-        partners = find_partners(rows, labels, n_neighbors, of=a)
-    return torch.stack([a, draw_partners(partners, a, generator, weight)], 1)
+    classes.sort(key=lambda own: int(own[0]))
+    n_pairs = _PAIRS_PER_ROW * len(able)
+    n_pairs = min(n_pairs, max_pairs or n_pairs)
+    turns = []
+    for own in classes:
+        n_own = min(n_pairs, int(n_others[own].sum()))
+        order = own[torch.randperm(len(own), generator=generator)]
+        turns.append((order[:n_own], n_own))
+    asking = torch.cat([order for order, _ in turns])
+    partners = find_partners(rows[first], labels[first], n_neighbors, of=asking)
+    chosen = [_distinct_pairs(partners, a, n_own, generator) for a, n_own in turns]
+    # Class by class in turns, so that none is left out where there are few pairs.
+    rank = torch.cat([torch.arange(len(pairs)) for pairs in chosen])
+    pairs = torch.cat(chosen)[rank.sort(stable=True).indices[:n_pairs]]
+    return first[pairs], count[pairs].prod(1)
+
+
+def _distinct_rows(rows, labels, weight):
+    """Return the first of all equal rows of a class, in order, and the sum of their weights."""
+    values = torch.cat([labels.unsqueeze(1).to(rows.dtype), rows], 1)
+    _, group = values.unique(dim=0, return_inverse=True)
+    n = int(group.max()) + 1
+    at = torch.full((n,), len(rows)).scatter_reduce(0, group, torch.arange(len(rows)), "amin")
+    total = torch.zeros(n, dtype=weight.dtype).index_add(0, group, weight)
+    order = at.argsort()
+    return at[order], total[order]
+
+
+def _distinct_pairs(partners, rows, n_pairs, generator):
+    """Choose distinct pairs of a row and a partner, the rows by turns, shape (n_pairs, 2)."""
+    candidates = []
+    for a in rows.tolist():
+        start, count = int(partners.start[a]), int(partners.count[a])
+        run = partners.order[start : start + count]
+        run = run[run != a]
+        b = run[torch.randperm(len(run), generator=generator)[: -(-n_pairs // len(rows))]]
+        candidates.append(torch.stack([torch.full_like(b, a), b], 1))
+    # The first partner of every row, then the second.
+    turn = torch.cat([torch.arange(len(c)) for c in candidates])
+    return torch.cat(candidates)[turn.sort(stable=True).indices[:n_pairs]]
 
 
 @torch.no_grad()
 def _latent_of_pairs(stack, rows, pairs):
-    x = [r[p[:, 0]] for r, p in zip(rows, pairs, strict=True)]
-    b = [r[p[:, 1]] for r, p in zip(rows, pairs, strict=True)]
-    (x, mask), (b, _) = padded(x), padded(b)
-    posteriors, factors = [], []
-    step = _chunk(x.shape[2])
+    """Code the pairs of every member; all of them code those of a single list."""
+    x, mask = padded([r[p[:, 0]] for r, p in zip(rows, pairs, strict=True)])
+    b, _ = padded([r[p[:, 1]] for r, p in zip(rows, pairs, strict=True)])
+    K, parts = stack.n_classes, []
+    step = max(1, _chunk(x.shape[2]) // K)
     for first in range(0, x.shape[1], step):
-        part = slice(first, first + step)
-        posteriors.append(stack.encode(x[:, part], b[:, part]))
-        if stack.metric_network is not None:
-            factors.append(stack.metric_network(x[:, part], b[:, part]))
-    posterior = Posterior(*(torch.cat(p, 1) for p in zip(*posteriors, strict=True)))
-    return make_latent(posterior, torch.cat(factors, 1) if factors else None, mask, stack)
+        part = [v[:, first : first + step].expand(K, -1, -1) for v in (x, b)]
+        factors = None if stack.metric_network is None else stack.metric_network(*part)
+        parts.append((*stack.encode(*part), factors))
+    mu, log_var, L = (
+        None if values[0] is None else torch.cat(values, 1) for values in zip(*parts, strict=True)
+    )
+    return make_latent(Posterior(mu, log_var), L, mask.expand(K, -1), stack)
 
 
 def _split(rows, labels, fraction, generator, n_neighbors, weight=None, groups=None):
-    """Hold rows out, and give every row, training or held out, its references."""
+    """Hold rows out, and give every row, training or held out, its references.
+
+    Returns
+    -------
+    split : ClassRows
+    train_labels, valid_labels : Tensor of int64
+        The class index of each row of either part.
+    """
     indices = torch.arange(len(rows)).unsqueeze(1)
     split = split_rows(indices, fraction, generator, groups=groups)
     train, valid = split.train.flatten(), split.valid.flatten()
@@ -253,16 +349,16 @@ def _split(rows, labels, fraction, generator, n_neighbors, weight=None, groups=N
         references = []
     i, r = torch.tensor(references, dtype=torch.int64).view(-1, 2).T
     split = ClassRows(rows[train], rows[i], partners, rows[r])
-    if weight is None:
-        return split
-    return split._replace(
-        weight=scaled_for_pairs(partners, labels[train], weight[train]),
-        valid_weight=mean_one(weight[i] * weight[r]),
-    )
+    if weight is not None:
+        split = split._replace(
+            weight=scaled_for_pairs(partners, labels[train], weight[train]),
+            valid_weight=mean_one(weight[i] * weight[r]),
+        )
+    return split, labels[train], labels[i]
 
 
 def train_reference_generator(
-    data, settings, streams, *, device="cpu", description="RHVAE", store=None
+    data, settings, streams, *, own=None, device="cpu", description="RHVAE", store=None
 ):
     """Train a stack of generators on pairs of rows of one class.
 
@@ -275,7 +371,10 @@ def train_reference_generator(
         With a decoder that starts from a reference row. `max_centroids` is the largest number of
         pairs per member whose codes make up the metric.
     streams : dict of str to list of torch.Generator
-        CPU streams ``"weights"``, ``"shuffle"``, ``"noise"`` and ``"split"``, one per member.
+        CPU streams ``"weights"``, ``"shuffle"``, ``"noise"`` and ``"split"``, one per member, and
+        ``"fine_tuning"``, one per member of the generator.
+    own : list of int or None, default=None
+        Classes that each get a copy of the one member, which is then fine-tuned.
     device : str, default="cpu"
     description : str, default="RHVAE"
         Text of the progress bar.
@@ -294,117 +393,87 @@ def train_reference_generator(
         fine, rows = rows, [resolution.encode(x) for x in rows]
     weights = weights_of([own.weights for own in data], rows)
     each = weights or [None] * len(data)
-    split = [
-        _split(x, own.labels, settings.validation_fraction, g, n_neighbors, w, own.groups)
-        for x, own, g, w in zip(rows, data, streams["split"], each, strict=True)
-    ]
+    split, train_labels, valid_labels = zip(
+        *(
+            _split(x, y, settings.validation_fraction, g, n_neighbors, w, one.groups)
+            for x, y, one, g, w in zip(rows, labels, data, streams["split"], each, strict=True)
+        ),
+        strict=True,
+    )
     stack.likelihood.start_at(
         [s.train for s in split], None if weights is None else [s.weight for s in split]
     )
-    history, interrupted = train_stack(
-        stack, split, settings.training, streams, device, description, store
+    if own is not None:
+        own = [
+            rows_of_label(split[0], n_neighbors, train_labels[0], valid_labels[0], k, _BORROWING, g)
+            for k, g in zip(own, streams["fine_tuning"], strict=True)
+        ]
+    history, interrupted = train_in_phases(
+        stack,
+        list(split),
+        settings,
+        streams,
+        own=own,
+        device=device,
+        description=description,
+        store=store,
     )
-    pairs = [
-        _make_pairs(x, y, n_neighbors, g, settings.max_centroids, w)
-        for x, y, g, w in zip(rows, labels, streams["split"], each, strict=True)
-    ]
+    pairs, counts = zip(
+        *(
+            _make_pairs(x, y, n_neighbors, g, settings.max_centroids, w)
+            for x, y, g, w in zip(rows, labels, streams["split"], each, strict=True)
+        ),
+        strict=True,
+    )
     latent = _latent_of_pairs(stack, rows, pairs)
-    generator = ReferenceGenerator(stack, latent, rows, labels, pairs, resolution, fine, weights)
+    generator = ReferenceGenerator(
+        stack, latent, rows, labels, list(pairs), list(counts), resolution, fine, weights
+    )
     return Training(generator, history, interrupted)
 
 
 @torch.no_grad()
-def draw_from_references(
-    generator,
-    members,
-    labels,
-    counts,
-    settings,
-    streams,
-    *,
-    transfer=None,
-    noisy=False,
-    device="cpu",
-):
-    """Draw new rows.
+def _draw_rows(generator, request, z, codes, start, output, device):
+    """Decode points of the latent space into rows of one class.
 
     Parameters
     ----------
     generator : ReferenceGenerator
-    members, labels : sequence of int
-        Which member of the stack draws, and rows of which class.
-    counts : sequence of int
-        New rows of each.
-    settings : SamplerSettings
-    streams : dict of str to list of torch.Generator
-        CPU streams ``"mcmc"`` and ``"decode"``, one for each.
-    transfer : Transfer or None, default=None
-        None takes the decoder's mean, or with `noisy` a draw from p(x | z, r).
-    noisy : bool, default=False
-    device : str, default="cpu"
+    request : DrawRequest
+    z : Tensor of shape (n, d)
+    codes : Tensor of shape (n_pairs, d)
+        Of the pairs, under the member.
+    start : Tensor of int64, shape (n,)
+        The pair of each point.
+    output : Output
+    device : str
 
     Returns
     -------
-    rows : list of Tensor of float32, each of shape (counts[k], n_features)
-        Coded rows, on the CPU.
-    references : list of Tensor of int64, each of shape (counts[k],)
-        Index of each row's reference, among the rows of its class.
-    info : dict of str to Tensor of shape (n_classes,)
-        Diagnostics of the draws, see :func:`.latent.sample_latent`.
+    rows : Tensor of float32, shape (n, n_features)
+        On the CPU.
+    references : Tensor of int64, shape (n,)
+        Among the rows of the class.
     """
-    stack = generator.stack.to(device)
-    members = list(members)
-    latent = generator.latent.map(lambda t: t[members].to(device))
-    start = [
-        _choose_pairs(generator, m, k, n, g)
-        for m, k, n, g in zip(members, labels, counts, streams["mcmc"], strict=True)
-    ]
-    z, start, info = sample_latent(latent, start, streams["mcmc"], settings)
-    rows, references = [], []
-    for j, (k, m) in enumerate(zip(labels, members, strict=True)):
-        all_rows = generator.references[m]
-        is_own = generator.labels[m] == k
-        own = all_rows[is_own]
-        weight = None if generator.weights is None else generator.weights[m][is_own]
-        decode_stream = streams["decode"][j]
-        reference = in_rounds(counts[j], len(own), decode_stream, weight)
-        pair = generator.pairs[m][start[j]]
-        scale = torch.rand(counts[j], 1, generator=decode_stream)
-        noise = torch.rand(counts[j], own.shape[1], generator=decode_stream) if noisy else None
-        parts = [own[:0]]
-        step = _chunk(own.shape[1])
-        for first in range(0, counts[j], step):
-            part = slice(first, first + step)
-            row = _Row(
-                z[j][part],
-                own[reference[part]].to(device),
-                latent.c[j, start[j][part].to(device)],
-                *(all_rows[pair[part, i]].to(device) for i in (0, 1)),
-            )
-            u = None if noise is None else noise[part].to(device)
-            parts.append(_decode(stack, m, row, scale[part].to(device), transfer, u).cpu())
-        rows.append(torch.cat(parts))
-        references.append(reference)
-    generator.stack.cpu()
-    return rows, references, {name: value.cpu() for name, value in info.items()}
-
-
-def _choose_pairs(generator, member, label, n_rows, stream):
-    """Choose the pair for each new row of a class: one of its own, or one of any class.
-
-    A class of n rows relies on its own pairs in n / (n + 50) of the cases: the fewer rows it has,
-    the more it borrows from the ways in which the rows of other classes differ.
-    """
-    labels = generator.labels[member]
-    pairs = generator.pairs[member]
-    own = (labels[pairs[:, 0]] == label).nonzero().flatten()
-    n_own = int((labels == label).sum())
-    any_pair = torch.randint(len(pairs), (n_rows,), generator=stream)
-    u = torch.rand(2, n_rows, generator=stream)
-    if not len(own):
-        return any_pair
-    own_pair = own[(u[1] * len(own)).long().clamp(max=len(own) - 1)]
-    return torch.where(u[0] < n_own / (n_own + _BORROWING), own_pair, any_pair)
+    i, n, stream = generator.source(request.member), request.n_rows, request.decode
+    stack = stack_of(generator.stack, request.member).to(device)
+    all_rows, is_own = generator.references[i], generator.labels[i] == request.label
+    own = all_rows[is_own]
+    weight = None if generator.weights is None else generator.weights[i][is_own]
+    reference, pair = in_rounds(n, len(own), stream, weight), generator.pairs[i][start]
+    scale = torch.rand(n, 1, generator=stream)
+    noise = torch.rand(n, own.shape[1], generator=stream) if output.noisy else None
+    parts = [own[:0]]
+    for part in torch.arange(n).split(_chunk(own.shape[1])):
+        row = _Row(
+            z[part.to(device)],
+            own[reference[part]].to(device),
+            codes[start[part].to(device)],
+            *(all_rows[pair[part, j]].to(device) for j in (0, 1)),
+        )
+        u = None if noise is None else noise[part].to(device)
+        parts.append(_decode(stack, row, scale[part].to(device), output.transfer, u).cpu())
+    return torch.cat(parts), reference
 
 
 class _Row(NamedTuple):
@@ -417,25 +486,20 @@ class _Row(NamedTuple):
     b: torch.Tensor
 
 
-def _decode(stack, member, row, scale, transfer, noise):
-    """Apply the module's formula to a chunk of rows of one member."""
+def _decode(stack, row, scale, transfer, noise):
+    """Apply the module's formula to a chunk of rows, with a stack of one member."""
 
     def theta(z, r):
-        # Only the member's own slice counts; the others decode the same rows for nothing.
-        shape = (stack.n_classes, -1, -1)
-        return stack.decode(z.expand(*shape), r.expand(*shape))
-
-    def pick(value):
-        return value[member]
+        return stack.decode(z.unsqueeze(0), r.unsqueeze(0))
 
     decoded = theta(row.z, row.r)
     if transfer is None:
         if noise is None:
-            return pick(stack.likelihood.mean(decoded))
-        return pick(stack.likelihood.sample(decoded, noise.expand_as(decoded)))
-    change = pick(stack.likelihood.mean(decoded)) - row.r
+            return stack.likelihood.mean(decoded)[0]
+        return stack.likelihood.sample(decoded, noise.unsqueeze(0))[0]
+    change = stack.likelihood.mean(decoded)[0] - row.r
     if transfer.residual:
-        expressed = pick(stack.likelihood.mean(theta(row.c, row.b)))
+        expressed = stack.likelihood.mean(theta(row.c, row.b))[0]
         change = change + transfer.residual * (row.a - expressed)
     s = transfer.low + (transfer.high - transfer.low) * scale
     base, change = _across_gaps(stack.likelihood, row, change)

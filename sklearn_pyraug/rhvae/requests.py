@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from .model import Architecture, FlowSettings
-from .training.records import ClassHistory, TrainingSettings
+from .training.records import ClassHistory, FineTuning, TrainingSettings
 
 __all__ = [
     "DrawRequest",
@@ -52,6 +52,8 @@ class FitSettings(NamedTuple):
     architecture : Architecture
     flow : FlowSettings
     training : TrainingSettings
+    fine_tuning : FineTuning or None
+        The last epochs, where they differ from the others.
     n_neighbors : int or None
         With reference rows, a row's references are its so many nearest rows of its class; None
         for all.
@@ -64,6 +66,7 @@ class FitSettings(NamedTuple):
     architecture: Architecture
     flow: FlowSettings
     training: TrainingSettings
+    fine_tuning: FineTuning | None = None
     n_neighbors: int | None = None
     validation_fraction: float = 0.0
     max_centroids: int | None = None

@@ -12,8 +12,7 @@ from shared import table
 from sklearn_pyraug._generation import fit as _parallel
 from sklearn_pyraug._generation import memory as _out_of_memory
 from sklearn_pyraug._generation.memory import drawing_attempts, training_attempts
-from sklearn_pyraug.rhvae import generator as direct
-from sklearn_pyraug.rhvae import reference_generator as with_references
+from sklearn_pyraug.rhvae import Generator, ReferenceGenerator
 
 MESSAGES = [
     "CUDA error: out of memory",
@@ -73,11 +72,8 @@ def pretended(monkeypatch):
         for module, name in calls:
             monkeypatch.setattr(module, name, on_cpu(getattr(module, name), device.take))
         draws = draws or Device(np.inf)
-        for module, name in [
-            (direct, "draw_rows"),
-            (with_references, "draw_from_references"),
-        ]:
-            monkeypatch.setattr(module, name, on_cpu(getattr(module, name), draws.take))
+        for kind in (Generator, ReferenceGenerator):
+            monkeypatch.setattr(kind, "draw", on_cpu(kind.draw, draws.take))
         monkeypatch.setattr("sklearn_pyraug._augmenter.check_device", lambda name: "cuda")
         monkeypatch.setattr("sklearn_pyraug._augmenter.available_device", lambda name: "cuda")
         return draws

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from shared import draw_rows
 
 from sklearn_pyraug.rhvae import (
     Architecture,
@@ -12,7 +13,6 @@ from sklearn_pyraug.rhvae import (
     TrainingData,
     TrainingSettings,
     build_stack,
-    draw_rows,
     train_generator,
 )
 from sklearn_pyraug.rhvae import generator as module
@@ -21,7 +21,7 @@ from sklearn_pyraug.rhvae.metric.learned import make_metric
 
 D, d = 4, 2
 SIZES = (23, 9)
-NAMES = ("weights", "shuffle", "noise", "split", "mcmc", "decode")
+NAMES = ("weights", "shuffle", "noise", "split", "mcmc", "decode", "fine_tuning")
 SETTINGS = SamplerSettings(n_steps=6, n_leapfrog=3)
 
 

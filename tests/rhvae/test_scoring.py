@@ -129,12 +129,13 @@ def direct(models, **flow):
 
 def with_references(models, rows, labels, **flow):
     stack = linear_stack(models, reference=True, **flow)
-    pairs = [
+    chosen = [
         _make_pairs(x, y, None, g, None)
         for x, y, g in zip(rows, labels, streams(len(rows)), strict=True)
     ]
+    pairs, counts = map(list, zip(*chosen, strict=True))
     latent = _latent_of_pairs(stack, rows, pairs)
-    return ReferenceGenerator(stack, latent, rows, labels, pairs)
+    return ReferenceGenerator(stack, latent, rows, labels, pairs, counts)
 
 
 # --- without reference rows ----------------------------------------------------------------
@@ -279,11 +280,12 @@ def untrained(kind):
         generator = Generator(stack, *exact_latent(stack, rows, None, streams(2)))
         return partial(score_rows, generator, n_importance=20), stack
     labels = [torch.full((9,), k) for k in range(2)]
-    pairs = [
+    chosen = [
         _make_pairs(x, y, None, g, None) for x, y, g in zip(rows, labels, streams(2), strict=True)
     ]
+    pairs, counts = map(list, zip(*chosen, strict=True))
     latent = _latent_of_pairs(stack, rows, pairs)
-    generator = ReferenceGenerator(stack, latent, rows, labels, pairs)
+    generator = ReferenceGenerator(stack, latent, rows, labels, pairs, counts)
     return partial(score_from_references, generator, [0, 1], n_importance=20), stack
 
 

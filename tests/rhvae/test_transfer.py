@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from shared import draw_rows
 
 from sklearn_pyraug.rhvae import (
     Architecture,
@@ -14,7 +15,6 @@ from sklearn_pyraug.rhvae import (
     TrainingSettings,
     Transfer,
     build_stack,
-    draw_from_references,
     train_reference_generator,
 )
 from sklearn_pyraug.rhvae import reference_generator as module
@@ -24,7 +24,7 @@ from sklearn_pyraug.rhvae.reference_generator import _latent_of_pairs, _make_pai
 D, d = 4, 2
 SIZES = (9, 6, 1)
 LABELS = torch.tensor([0] * 9 + [1] * 6 + [2]).roll(3)
-NAMES = ("weights", "shuffle", "noise", "split", "mcmc", "decode")
+NAMES = ("weights", "shuffle", "noise", "split", "mcmc", "decode", "fine_tuning")
 POSTERIOR = SamplerSettings("posterior")
 # x = r + s (E[x | z, r] − r + ω (a − E[x | c, b])) with s = 1 and ω = 1.
 WHOLE = Transfer(1.0, 1.0, 1.0)
@@ -52,20 +52,33 @@ def untrained(*, silent, seed=0, n_members=1, spread=True, likelihood="gaussian"
     if likelihood == "bernoulli":
         rows = [torch.sigmoid(x) for x in rows]
     labels = [LABELS] * n_members
-    pairs = [
-        _make_pairs(x, y, None, g, None) for x, y, g in zip(rows, labels, s["split"], strict=True)
-    ]
+    pairs, counts = map(
+        list,
+        zip(
+            *(
+                _make_pairs(x, y, None, g, None)
+                for x, y, g in zip(rows, labels, s["split"], strict=True)
+            ),
+            strict=True,
+        ),
+    )
     latent = _latent_of_pairs(stack, rows, pairs)
     if not spread:
         # Draws from the posterior are then the codes themselves.
         latent = latent._replace(log_var=torch.full_like(latent.log_var, -80.0))
-    return ReferenceGenerator(stack, latent, rows, labels, pairs)
+    return ReferenceGenerator(stack, latent, rows, labels, pairs, counts)
 
 
 def draw(generator, label=0, n=40, seed=0, member=0, **arguments):
     """Draw rows of one class; returns them with their reference rows."""
-    rows, references, _ = draw_from_references(
-        generator, [member], [label], [n], POSTERIOR, streams(1, seed), **arguments
+    rows, references, _ = draw_rows(
+        generator,
+        [n],
+        POSTERIOR,
+        streams(1, seed),
+        members=[member],
+        labels=[label],
+        **arguments,
     )
     own = generator.rows[member][generator.labels[member] == label]
     return rows[0], own[references[0]]
@@ -105,6 +118,7 @@ def test_the_scale_is_uniform_in_its_range(random_seed):
     # One pair for all.
     generator = generator._replace(
         pairs=[generator.pairs[0][:1]],
+        counts=[generator.counts[0][:1]],
         latent=generator.latent._replace(
             c=generator.latent.c[:, :1], log_var=generator.latent.log_var[:, :1]
         ),
@@ -193,9 +207,9 @@ def test_a_gap_is_no_value(random_seed):
     stack = build_stack(architecture, FlowSettings(latent_dim=d), s["weights"])
     with torch.no_grad():
         stack.decoder.net.layers[-1].weight.zero_()
-    pairs = [_make_pairs(rows, labels, None, s["split"][0], None)]
+    pairs, counts = ([v] for v in _make_pairs(rows, labels, None, s["split"][0], None))
     latent = _latent_of_pairs(stack, [rows], pairs)
-    generator = ReferenceGenerator(stack, latent, [rows], [labels], pairs)
+    generator = ReferenceGenerator(stack, latent, [rows], [labels], pairs, counts)
     x, r = draw(generator, n=200, seed=random_seed, transfer=WHOLE)
     a, b = rows[pairs[0].T]
     # The first column, which has no gaps, tells the pair.
@@ -220,8 +234,8 @@ def test_a_gap_is_no_value(random_seed):
 def test_references_are_rows_of_the_class_evenly(label, size, n):
     """Also of a class of one row, which borrows the pairs of the others."""
     generator = untrained(silent=False)
-    rows, references, info = draw_from_references(
-        generator, [0], [label], [n], POSTERIOR, streams(), transfer=Transfer()
+    rows, references, info = draw_rows(
+        generator, [n], POSTERIOR, streams(), labels=[label], transfer=Transfer()
     )
     assert rows[0].shape == (n, D)
     assert rows[0].dtype == torch.float32
@@ -236,17 +250,20 @@ def test_references_are_rows_of_the_class_evenly(label, size, n):
 @pytest.mark.parametrize("max_pairs", [None, 200, 20, 3])
 def test_pairs_are_of_one_class(random_seed, n_neighbors, max_pairs):
     rows, generator = some_rows(random_seed), torch.Generator().manual_seed(random_seed)
-    pairs = _make_pairs(rows, LABELS, n_neighbors, generator, max_pairs)
+    pairs, multiplicity = _make_pairs(rows, LABELS, n_neighbors, generator, max_pairs)
     a, b = pairs.T
+    assert len(pairs.unique(dim=0)) == len(pairs)
+    assert (multiplicity == 1.0).all()
     assert (a != b).all()
     assert (LABELS[a] == LABELS[b]).all()
     # Eight a row, but no more than there are; the row that is alone has none.
     n_possible = 9 * 8 + 6 * 5 if n_neighbors is None else 15 * 2
     assert len(pairs) == min(n_possible, 8 * 15, max_pairs or n_possible)
-    # As many for a small class as for a large one, and for each of its rows.
+    # As many for a small class as for a large one, as far as it has them, and for each of its rows.
     counts = torch.bincount(a, minlength=16)
     own = [counts[LABELS == label] for label in (0, 1)]
-    assert abs(int(own[0].sum() - own[1].sum())) <= 1
+    n_small = min(-(-len(pairs) // 2), 30 if n_neighbors is None else 12)
+    assert abs(int(own[1].sum()) - n_small) <= 1
     for c in own:
         assert c.max() - c.min() <= 1
     if n_neighbors is not None:
@@ -279,8 +296,14 @@ def test_draws_of_a_class_depend_on_its_own_count_only(sampler):
     generator, settings = untrained(silent=False), SamplerSettings(sampler, n_steps=6)
     draws = []
     for n in (0, 5, 60):
-        rows, references, _ = draw_from_references(
-            generator, [0, 0], [0, 1], [25, n], settings, streams(2), transfer=Transfer()
+        rows, references, _ = draw_rows(
+            generator,
+            [25, n],
+            settings,
+            streams(2),
+            members=[0, 0],
+            labels=[0, 1],
+            transfer=Transfer(),
         )
         assert len(rows[1]) == n
         draws.append((rows[0], references[0]))
@@ -315,8 +338,9 @@ def test_every_member_draws_with_its_own_weights_rows_and_pairs():
     generator = untrained(silent=False, n_members=3)
     members, labels = [2, 0, 2, 1], [1, 0, 0, 1]
     s = streams(4)
-    rows, references, _ = draw_from_references(
-        generator, members, labels, [11, 12, 13, 14], POSTERIOR, s, transfer=WHOLE
+    counts = [11, 12, 13, 14]
+    rows, references, _ = draw_rows(
+        generator, counts, POSTERIOR, s, members=members, labels=labels, transfer=WHOLE
     )
     for j, (m, label) in enumerate(zip(members, labels, strict=True)):
         # The same member alone, cut out of the stack.
@@ -325,12 +349,10 @@ def test_every_member_draws_with_its_own_weights_rows_and_pairs():
         alone = ReferenceGenerator(
             stack,
             generator.latent.map(lambda t, m=m: t[[m]]),
-            *([part[m]] for part in (generator.rows, generator.labels, generator.pairs)),
+            *([part[m]] for part in generator[2:6]),
         )
         own = {name: [streams(4)[name][j]] for name in NAMES}
-        x, r, _ = draw_from_references(
-            alone, [0], [label], [11 + j], POSTERIOR, own, transfer=WHOLE
-        )
+        x, r, _ = draw_rows(alone, [11 + j], POSTERIOR, own, labels=[label], transfer=WHOLE)
         assert torch.equal(references[j], r[0])
         torch.testing.assert_close(rows[j], x[0], rtol=1e-5, atol=1e-5)
 
@@ -363,7 +385,11 @@ def train(rows, labels, **arguments):
     s = {name: [streams(1, seed)[name][0] for seed in seeds] for name in NAMES}
     fit = FitSettings(
         arguments.pop("architecture", Architecture(D, "gaussian", (16,), decoder="residual")),
-        FlowSettings(latent_dim=d, n_leapfrog=arguments.pop("n_leapfrog", 0)),
+        FlowSettings(
+            latent_dim=d,
+            n_leapfrog=arguments.pop("n_leapfrog", 0),
+            metric=arguments.pop("metric", "posterior"),
+        ),
         TrainingSettings(**settings),
         **arguments,
     )

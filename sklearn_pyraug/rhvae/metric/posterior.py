@@ -126,7 +126,7 @@ class PosteriorPoint(NamedTuple):
 
     def gradient(self):
         """Return the gradient: −(1/ρ²) Σᵢ wᵢ tr(G⁻¹ aᵢ Σᵢ⁻¹) Σᵢ⁻¹ (z − cᵢ)."""
-        return self._pull(0.5 / self.G)
+        return self.pull(0.5 / self.G)
 
     def factor(self):
         """Return the Cholesky factor L of G⁻¹(z) and log det L."""
@@ -143,14 +143,14 @@ class PosteriorPoint(NamedTuple):
     def form_gradient(self, u):
         """Return the gradient of uᵀ g⁻¹(z) u."""
         parts = u.square() * self._inverse()
-        return self._pull((parts.mean(-1, keepdim=True) * 2.0 - parts) / self.G)
+        return self.pull((parts.mean(-1, keepdim=True) * 2.0 - parts) / self.G)
 
     def _inverse(self):
         # The square of the geometric mean of G's diagonal, in logarithms.
         log_G = self.G.log()
         return torch.exp(2.0 * log_G.mean(-1, keepdim=True) - log_G)
 
-    def _pull(self, v):
+    def pull(self, v):
         """Return Σₐ vₐ ∇Gₐ(z), with v of the shape of z."""
         u = self.w * torch.bmm(v, self.metric.M.mT)
         pull, stiffness = torch.bmm(u, self.metric.slope).chunk(2, -1)

@@ -15,9 +15,8 @@ from skorch import NeuralNet
 from skorch.dataset import unpack_data
 from torch import nn
 
-from ..elbo import Batch
+from ..elbo import Batch, flow_of
 from ..flow.errors import flow_errors
-from ..flow.posterior_flow import posterior_flow
 from ..flow.score import Workspace
 from ..model import RHVAEStack
 from .data import StackLoader, fixed_batch, metric_rows
@@ -300,7 +299,16 @@ class StackNet(NeuralNet):
         return self
 
 
-def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE", store=None):
+def train_stack(
+    stack,
+    rows,
+    settings,
+    streams,
+    device="cpu",
+    description="RHVAE",
+    store=None,
+    n_before=0,
+):
     """Train a stack; at the end every class has its best weights.
 
     Parameters
@@ -319,6 +327,8 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
     store : object or None, default=None
         Keeps the state of the training: ``read()`` returns the one to go on from or None, and
         see :class:`.resume.SaveState`.
+    n_before : int, default=0
+        Epochs of the phase before: a state is that of this training only where they are the same.
 
     Returns
     -------
@@ -350,7 +360,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
         if stack.metric_network is not None:
             rows_of_metric = metric_rows(rows, streams["split"], device)
     callbacks = list(settings.callbacks or [])
-    kept = {"batch_size": settings.batch_size, "device": str(device)}
+    kept = {"batch_size": settings.batch_size, "device": str(device), "n_before": n_before}
     if store is not None:
         save = SaveState(store, kept)
         callbacks.append(("save_state", save))
@@ -430,7 +440,7 @@ def train_stack(stack, rows, settings, streams, device="cpu", description="RHVAE
 
 def _measure_flow(stack, rows, generators):
     """Return what the records of all classes say of the flow; the generators are not advanced."""
-    if not stack.settings.n_leapfrog:
+    if not stack.flowing:
         return [{}] * len(rows)
     streams = [torch.Generator().set_state(g.get_state()) for g in generators]
     parts = [v.double() for v in metric_rows(rows, streams, "cpu")]
@@ -440,7 +450,7 @@ def _measure_flow(stack, rows, generators):
     x, mask, *r = (v[:, :_N_MEASURED] for v in parts)
     draws = [torch.randn(2, *x.shape[1:2], stack.settings.latent_dim, generator=g) for g in streams]
     noise = torch.stack(draws, 1).double()
-    errors = flow_errors(stack, posterior_flow, Batch(x, mask, *noise, *r, metric=metric))
+    errors = flow_errors(stack, flow_of(stack), Batch(x, mask, *noise, *r, metric=metric))
     values = zip(*(e.tolist() for e in errors), strict=True)
     return [{f"flow_{n}": v for n, v in zip(errors._fields, own, strict=True)} for own in values]
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["BY_EPOCH", "ClassHistory", "TrainingSettings"]
+__all__ = ["BY_EPOCH", "ClassHistory", "FineTuning", "TrainingSettings"]
 
 # The fields of a record that have one number an epoch.
 BY_EPOCH = ("train_loss", "valid_loss", "train_reconstruction", "valid_reconstruction")
@@ -34,6 +34,21 @@ class TrainingSettings(NamedTuple):
     patience: int | None = 50
     callbacks: list | None = None
     verbose: int = 0
+
+
+class FineTuning(NamedTuple):
+    """The last epochs: with the flow on the posteriors' metric, and with networks of each class.
+
+    Attributes
+    ----------
+    share : float in (0, 1)
+        Of all epochs; at least one of two is of this phase.
+    lr_factor : float
+        Of the learning rate of the epochs before.
+    """
+
+    share: float
+    lr_factor: float
 
 
 class ClassHistory(NamedTuple):
@@ -85,6 +100,16 @@ class ClassHistory(NamedTuple):
     flow_shift: float | None = None
     flow_energy_error: float | None = None
     flow_volume_error: float | None = None
+
+    def then(self, other):
+        """Return the record of two trainings, one after the other; the last has the weights."""
+        joined = {n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in BY_EPOCH}
+        return other._replace(
+            **joined,
+            best_epoch=len(self.train_loss) + other.best_epoch,
+            n_rollbacks=self.n_rollbacks + other.n_rollbacks,
+            batch_size=self.batch_size,
+        )
 
     @property
     def train_divergence(self):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from shared import draw_rows
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler, WandbLogger
 from torch import nn
 
@@ -14,7 +15,6 @@ from sklearn_pyraug.rhvae import (
     TrainingData,
     TrainingSettings,
     build_stack,
-    draw_rows,
     train_generator,
 )
 from sklearn_pyraug.rhvae.elbo import elbo_terms
@@ -31,7 +31,7 @@ from sklearn_pyraug.rhvae.training.pairs import find_partners
 D, d = 4, 2
 ARCHITECTURE = Architecture(D, hidden_layer_sizes=(8,))
 FLOW = FlowSettings(latent_dim=d)
-NAMES = ("weights", "shuffle", "noise", "split", "mcmc", "decode")
+NAMES = ("weights", "shuffle", "noise", "split", "mcmc", "decode", "fine_tuning")
 
 
 def streams(*classes):
