@@ -357,7 +357,7 @@ def train_stack(
         weights = [r.valid_weight for r in rows]
         held_out = [r.valid for r in rows]
         valid = fixed_batch(held_out, streams["split"], d, device, references, weights)
-        if stack.metric_network is not None:
+        if stack.flowing:
             rows_of_metric = metric_rows(rows, streams["split"], device)
     callbacks = list(settings.callbacks or [])
     kept = {"batch_size": settings.batch_size, "device": str(device), "n_before": n_before}
