@@ -15,13 +15,14 @@ Shapes: K classes, B rows per class, D columns, d latent dimensions.
 """
 
 import math
+from functools import partial
 
 import torch
 
 from .hamiltonian import PhaseState, System, generalized_leapfrog, tempering_factors
 from .posterior_flow import FlowResult
 
-__all__ = ["data_gradient", "metric_system", "splitting_flow"]
+__all__ = ["data_gradient", "metric_system", "splitting_flow", "splitting_step"]
 
 _LOG_2PI = math.log(2.0 * math.pi)
 
@@ -57,6 +58,30 @@ def data_gradient(stack, z, x, r):
     return z - gradient
 
 
+def splitting_step(state, eps, system, gradient, n_fixed_point=2):
+    """Take one symmetric step of size `eps`: half of the metric's part, a kick, the other half.
+
+    Parameters
+    ----------
+    state : PhaseState
+    eps : float or Tensor broadcastable to z
+    system : System
+        The metric's part, see :func:`metric_system`.
+    gradient : callable(z) -> Tensor
+        Of the data's part.
+    n_fixed_point : int, default=2
+        Iterations of each implicit step.
+
+    Returns
+    -------
+    state : PhaseState
+    """
+    state, _ = generalized_leapfrog(state, 0.5 * eps, system, n_fixed_point)
+    state = state._replace(rho=state.rho - eps * gradient(state.z))
+    state, _ = generalized_leapfrog(state, 0.5 * eps, system, n_fixed_point)
+    return state
+
+
 def splitting_flow(stack, z, gamma, x, r, metric):
     """Run the flow from z₀.
 
@@ -78,12 +103,9 @@ def splitting_flow(stack, z, gamma, x, r, metric):
     local = system.at(z)
     log_det_inv = -local.G.log().sum(-1)
     rho = local.G.sqrt() * gamma / math.sqrt(settings.beta_zero)
-    state, half = PhaseState(z, rho, local), 0.5 * stack.eps
+    state, gradient = PhaseState(z, rho, local), partial(data_gradient, stack, x=x, r=r)
     for factor in tempering_factors(settings.beta_zero, settings.n_leapfrog):
-        state, _ = generalized_leapfrog(state, half, system, settings.n_fixed_point)
-        kick = stack.eps * data_gradient(stack, state.z, x, r)
-        state = state._replace(rho=state.rho - kick)
-        state, _ = generalized_leapfrog(state, half, system, settings.n_fixed_point)
+        state = splitting_step(state, stack.eps, system, gradient, settings.n_fixed_point)
         state = state._replace(rho=state.rho * factor)
     z, rho, local = state
     kinetic = (rho.square() / local.G).sum(-1)

@@ -1,0 +1,110 @@
+"""The flow on the posteriors' metric: its gradients, and what its steps have to preserve."""
+
+import pytest
+import torch
+
+from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
+from sklearn_pyraug.rhvae.flow.hamiltonian import PhaseState
+from sklearn_pyraug.rhvae.flow.splitting import data_gradient, metric_system, splitting_step
+from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
+
+K, B, N, D, d = 2, 3, 5, 4, 2
+EXACT = {"rtol": 1e-8, "atol": 1e-8}
+
+
+def draw(seed, *shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.fixture
+def metric(random_seed):
+    share = draw(random_seed + 3, K, N).square()
+    share[1, 3:] = 0.0
+    log_var = 0.4 * draw(random_seed + 1, K, N, d) - 0.5
+    return make_posterior_metric(
+        draw(random_seed, K, N, d), log_var, (share > 0.0).double(), 0.1, share
+    )
+
+
+@pytest.fixture
+def state(random_seed, metric):
+    z, rho = (0.7 * draw(random_seed + i, K, B, d) for i in (5, 6))
+    return PhaseState(z, rho, metric.at(z))
+
+
+def energy(metric, z, rho):
+    """The metric's part of H, from the formula: ½ log det G + ½ ρᵀ G⁻¹ ρ."""
+    G = torch.diag_embed(metric.at(z).G)
+    return 0.5 * torch.logdet(G) + 0.5 * (rho * torch.linalg.solve(G, rho)).sum(-1)
+
+
+def potential(z):
+    """A potential in place of the data's, and its gradient."""
+    return (0.3 * z.square().square() + z.prod(-1, keepdim=True)).sum(-1)
+
+
+def kick(z):
+    with torch.enable_grad():
+        z = z if z.requires_grad else z.detach().requires_grad_()
+        return torch.autograd.grad(potential(z).sum(), z, create_graph=True)[0]
+
+
+def steps(metric, z, rho, eps, n_steps=3, n_fixed_point=60):
+    state, system = PhaseState(z, rho, metric.at(z)), metric_system(metric)
+    for _ in range(n_steps):
+        state = splitting_step(state, eps, system, kick, n_fixed_point)
+    return state.z, state.rho
+
+
+def distance(z, other):
+    return float((z - other).detach().norm())
+
+
+def test_gradients_are_those_of_the_energy(metric, state):
+    z, rho = state.z.clone().requires_grad_(), state.rho.clone().requires_grad_()
+    by_z, by_rho = torch.autograd.grad(energy(metric, z, rho).sum(), (z, rho))
+    system = metric_system(metric)
+    torch.testing.assert_close(system.dz(*state)[0], by_z, **EXACT)
+    torch.testing.assert_close(system.drho(*state)[0], by_rho, **EXACT)
+
+
+def test_a_step_can_be_taken_back(metric, state):
+    z, rho = steps(metric, state.z, state.rho, 0.05)
+    back, minus_rho = steps(metric, z.detach(), -rho.detach(), 0.05)
+    torch.testing.assert_close(back, state.z, **EXACT)
+    torch.testing.assert_close(-minus_rho, state.rho, **EXACT)
+
+
+@pytest.mark.parametrize(("n_fixed_point", "atol"), [(60, 1e-9), (2, 2e-2)])
+def test_steps_preserve_volume(metric, state, n_fixed_point, atol):
+    """As far as the implicit steps converge: two iterations at the default step are close."""
+
+    def flow(point):
+        z, rho = point.view(2, d)
+        z, rho = (v.expand(K, 1, d) for v in (z, rho))
+        ends = steps(metric, z, rho, 0.1, n_fixed_point=n_fixed_point)
+        return torch.cat([v[0, 0] for v in ends])
+
+    for b in range(B):
+        start = torch.cat([state.z[0, b], state.rho[0, b]])
+        J = torch.autograd.functional.jacobian(flow, start)
+        assert abs(float(torch.linalg.slogdet(J).logabsdet)) < atol
+
+
+def test_halving_the_step_quarters_the_error(metric, state):
+    truth = steps(metric, state.z, state.rho, 0.3 / 64, 64)[0]
+    errors = [distance(steps(metric, state.z, state.rho, 0.3 / n, n)[0], truth) for n in (8, 16)]
+    assert 3.0 < errors[0] / errors[1] < 5.0
+
+
+def test_data_gradient_is_that_of_the_joint_density(random_seed):
+    streams = [torch.Generator().manual_seed(k) for k in range(K)]
+    architecture = Architecture(D, hidden_layer_sizes=(6,), decoder="residual")
+    flow = FlowSettings(latent_dim=d, metric="posterior", n_leapfrog=1)
+    stack = build_stack(architecture, flow, streams).double()
+    x, r = draw(random_seed, K, B, D), draw(random_seed + 1, K, B, D)
+    z = draw(random_seed + 2, K, B, d).requires_grad_()
+    log_p = stack.likelihood.log_prob(x, stack.decode(z, r)) - 0.5 * z.square().sum(-1)
+    truth = torch.autograd.grad(-log_p.sum(), z)[0]
+    with torch.no_grad():
+        torch.testing.assert_close(data_gradient(stack, z, x, r), truth, **EXACT)
