@@ -19,8 +19,8 @@ _LOG_2PI = math.log(2.0 * math.pi)
 # Half the step of the central differences. In float64 it leaves 7 digits, and hardly ever crosses
 # a kink of a rectified linear unit, where a difference would be none of a derivative.
 _DELTA = 1e-7
-# Values that are decoded for the volume, of as many rows as it suffices for.
-_MAX_VALUES = 2**20
+# Values that are decoded for the volume, of as many rows as it suffices for, and the most rows.
+_MAX_VALUES, _MAX_ROWS = 2**20, 2
 
 
 class FlowErrors(NamedTuple):
@@ -81,7 +81,7 @@ def flow_errors(stack, flow, batch):
         return torch.where(own > 0, values, 0.0).sum(1) / own.sum(1)
 
     n_ends = 4 * z.shape[-1]
-    n = min(z.shape[1], _MAX_VALUES // (n_ends * x.shape[-1]))
+    n = min(z.shape[1], _MAX_ROWS, _MAX_VALUES // (n_ends * x.shape[-1]))
     volume = torch.full_like(shift[:, 0], torch.nan)
     if n:
         first = [None if v is None else v[:, :n] for v in (z, gamma, x, r)]

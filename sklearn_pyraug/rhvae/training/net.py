@@ -31,7 +31,7 @@ _logger = logging.getLogger(__name__)
 # After so many roll-backs in a row a class is left at its best weights.
 _MAX_ROLLBACKS = 20
 # Rows of a class on which the flow is measured after training.
-_N_MEASURED = 16
+_N_MEASURED = 8
 
 
 class _AllClassesStopped(Exception):
