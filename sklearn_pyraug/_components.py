@@ -10,7 +10,6 @@ from os import PathLike
 from sklearn.base import BaseEstimator
 
 from ._sklearn_compat import HasMethods, Interval, StrOptions
-from .rhvae.networks.mlp import takes_reference
 
 __all__ = [
     "COMPONENTS",
@@ -547,14 +546,14 @@ _OF_AUTO = {"sampler": HMC, "encoder": MLP}
 def metric_of(metric, decoder, parameters=()):
     """Return the metric that is meant, given the values of both parameters.
 
-    ``"auto"`` is the posteriors' metric for decoders that start from a reference row, and the
-    learned one for others, and where `parameters` that are to be set are the learned metric's
-    alone.
+    ``"auto"`` is the posteriors' metric for the decoders that start from a reference row, and the
+    learned one for the direct decoder, for the user's own, and where `parameters` that are to be
+    set are the learned metric's alone.
     """
     if not isinstance(metric, str) or metric != "auto":
         return metric
     named = isinstance(decoder, str) and decoder != "direct"
-    if named or isinstance(decoder, (Residual, Deformation)) or takes_reference(decoder):
+    if named or isinstance(decoder, (Residual, Deformation)):
         if set(parameters) <= set(PosteriorMetric._get_param_names()):
             return "posterior"
     return "learned"

@@ -41,6 +41,7 @@ from .rhvae import (
     coarse_extent,
 )
 from .rhvae import Transfer as TransferSettings
+from .rhvae.networks.mlp import takes_reference
 
 __all__ = [
     "PARAMETER_CONSTRAINTS",
@@ -199,7 +200,10 @@ def resolve(estimator, codec, layout, n_rows):
     settings : Settings
     """
     kind = decoder_kind(estimator, layout)
-    metric = component("metric", metric_of(estimator.metric, estimator.decoder))
+    metric = metric_of(estimator.metric, estimator.decoder)
+    if estimator.metric == "auto" and kind == "custom" and takes_reference(estimator.decoder):
+        metric = "posterior"
+    metric = component("metric", metric)
     architecture = _architecture(estimator, codec, metric, kind, layout, n_rows)
     reference = architecture.has_reference
     flow = _flow(estimator.latent_dim, metric, codec, kind, n_rows, architecture.width is not None)
