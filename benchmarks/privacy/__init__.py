@@ -1,0 +1,1 @@
+"""How much synthetic rows tell of the rows that they were made from."""
