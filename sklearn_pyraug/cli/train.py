@@ -136,6 +136,13 @@ def generate(source, output, overwrite, quiet, per_class, numbers, **options):
     if like is not None and folder is None and hasattr(X, "attrs"):
         table = read_data(like, "--like", speaker, target=target, table=table_keywords(options))
         X.attrs = table.X.attrs
+    is_volume = X.ndim == 4 and augmenter.channels_ == "none"
+    nifti = image_format.startswith("nii") if image_format else is_volume
+    if nifti and folder is None and not is_table(output):
+        speaker.note(
+            "a model holds no geometry: the new volumes have voxels of 1 mm, from the origin on; "
+            "give --like with the folder of the originals to have theirs"
+        )
     data = Data(X, y, str(target), folder, None)
     synthetic = np.ones(len(y), dtype=bool)
     write_data(output, X, y, synthetic, data, format=image_format, overwrite=overwrite)

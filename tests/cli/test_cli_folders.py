@@ -157,7 +157,9 @@ def test_train_generate_inspect_and_evaluate_volumes(folder, capsys):
     assert made.synthetic_mask.all()
     assert set(made.formats) == {"nii.gz"}
     assert_array_equal(made.affines[0], affine)
+    assert "geometry" not in capsys.readouterr().err
     run("generate", "scans.pyraug", "-o", "plain", "--per-class", "3")
+    assert "note: a model holds no geometry" in capsys.readouterr().err
     assert_array_equal(load_image_folder("plain").X, made.X)
     run("generate", "scans.pyraug", "-o", "arrays", "--per-class", "1", "--format", "npy")
     assert set(load_image_folder("arrays").formats) == {"npy"}
