@@ -260,8 +260,13 @@ def as_labels(y, name="y"):
     Raises
     ------
     ValueError
-        If a label is missing or infinite; the message counts them.
+        If there are none, or one is missing or infinite; the message counts them.
     """
+    if y is None:
+        raise ValueError(
+            f"This estimator requires {name} to be passed, but the target {name} is None. Pass "
+            "class labels."
+        )
     check_container(y, name)
     library = library_of(y)
     if library is not None and len(getattr(y, "shape", ())) == 2:
