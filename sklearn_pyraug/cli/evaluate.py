@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from .._evaluation.compare import compare
+from ..io._tables import spellings
 from .files import check_input, read_data
 from .options import Command, Speaker, in_one_line, listed, printable, say, say_notes, table_options
 
@@ -57,6 +58,9 @@ def evaluate(real, synthetic, target, drop, seed, as_json, **table):
     for path, name, wanted in ((real, "REAL", False), (synthetic, "SYNTHETIC", True)):
         size = sets[0].folder.size if sets and sets[0].folder and path.is_dir() else None
         data = read_data(path, name, speaker, target=target, size=size, table=table)
+        if sets and (codes := _codes(sets[0].X, data.X)):
+            table = table | {"as_text": codes}
+            data = read_data(path, name, speaker, target=target, size=size, table=table)
         data = data._replace(X=_without(data.X, drop))
         if data.synthetic is not None:
             data = data.take(data.synthetic == wanted)
@@ -78,6 +82,21 @@ def evaluate(real, synthetic, target, drop, seed, as_json, **table):
 def _without(X, columns):
     """Return X without these columns, as far as it has them: `augment` may have dropped them."""
     return X.drop(columns=[c for c in columns if c in X.columns]) if hasattr(X, "columns") else X
+
+
+def _codes(X_real, X_synthetic):
+    """Return columns of text that are numbers in SYNTHETIC, whose texts are all among REAL's."""
+    if not (hasattr(X_real, "columns") and hasattr(X_synthetic, "columns")):
+        return []
+    both = [column for column in X_real.columns if column in X_synthetic.columns]
+    return [
+        column
+        for column in both
+        if _is_numeric(X_synthetic[column])
+        and not _is_numeric(X_real[column])
+        and (texts := set(spellings(X_synthetic, column)))
+        and texts <= set(X_real[column].dropna().astype(str)) | {""}
+    ]
 
 
 def _is_numeric(column):

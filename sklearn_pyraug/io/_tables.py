@@ -195,7 +195,7 @@ def load_synthetic_mask(path):
     Parameters
     ----------
     path : str or path-like
-        File whose name ends in ``.csv``, ``.parquet`` or ``.npz``.
+        File whose name ends as `load_table` has it.
 
     Returns
     -------
@@ -207,7 +207,7 @@ def load_synthetic_mask(path):
     FileNotFoundError
         If there is no such file.
     ImportError
-        If pandas is missing for a csv or parquet file, or pyarrow for a parquet file.
+        If a package is missing, as by `load_table`.
     ValueError
         If the suffix is unknown, the file is damaged or empty, or synthetic rows are not marked.
 
@@ -242,21 +242,24 @@ def load_synthetic_mask(path):
 
 
 def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=False):
-    """Write features and target to a csv, parquet or npz file, atomically.
+    """Write features and target to a csv, parquet, xlsx or npz file, atomically.
+
+    Rows of the file that `X` was loaded from by `load_table` are written as they stand there, if
+    the new file is of the same kind, and other rows in the format of its columns.
 
     Parameters
     ----------
     path : str or path-like
-        Path of the file, whose name ends in ``.csv``, ``.parquet`` or ``.npz``.
+        Path of the file, whose name ends as `load_table` has it.
     X : DataFrame or array-like of shape (n_samples, n_features)
-        Features. In csv and parquet an array's columns are named ``x0``, ``x1``, ...; an npz
+        Features. In files of columns, those of an array are named ``x0``, ``x1``, ...; an npz
         file also takes arrays with more axes, and does not keep column names.
     y : array-like of shape (n_samples,)
         Target.
     synthetic_mask : array-like of shape (n_samples,), dtype bool, default=None
         True where the row is synthetic; stored as ``synthetic`` when given.
     target : str, default="target"
-        Name of the target's column in a csv or parquet file.
+        Name of the target's column. Ignored for an npz file.
     overwrite : bool, default=False
         Whether to replace a file that exists at `path`.
 
@@ -265,7 +268,7 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     FileExistsError
         If `path` exists and `overwrite` is False.
     ImportError
-        If pandas is missing for a csv or parquet file, or pyarrow for a parquet file.
+        If a package is missing, as by `load_table`.
     ValueError
         If the suffix is unknown, the lengths or axes do not fit, a feature has the name of
         the target or ``synthetic``, or a parquet or npz file would have to hold Python objects.
@@ -276,8 +279,10 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
 
     Notes
     -----
-    Numbers and strings are read back from csv exactly, but csv does not keep an index, categories
-    or dates. Parquet keeps categories and dates, but not an index.
+    The DataFrame of `load_table` remembers its file in ``attrs``, which `fit_resample` and pandas
+    hand on; without it, a csv file has commas and UTF-8. Numbers and strings are read back from
+    csv exactly, but csv does not keep an index, categories or dates. Parquet keeps categories and
+    dates, but not an index.
 
     Examples
     --------

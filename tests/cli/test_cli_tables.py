@@ -556,3 +556,12 @@ def test_close_names_are_suggested_and_the_error_comes_first(arguments, match, c
     assert match in first
     assert first.startswith("sklearn-pyraug: error: ")
     assert all(": note: " in note for note in notes)
+
+
+def test_evaluate_takes_codes_for_text_where_the_real_rows_have_it(two_folds, folder, capsys):
+    rng = np.random.default_rng(0)
+    for name, codes in (("real", ["01", "2"]), ("new", ["2"])):
+        lines = [f"{codes[i % len(codes)]},{rng.normal():.2f},{'ab'[i % 2]}" for i in range(20)]
+        (folder / f"{name}.csv").write_text("\n".join(["ward,bmi,kind", *lines]))
+    _, measures = evaluation(capsys, "real.csv", "new.csv", "--target", "kind")
+    assert "column ward" in measures
