@@ -96,15 +96,16 @@ def metric_scale(M, mask):
 def auto_regularization(latent_dim, scale=1.0, void_share=0.01):
     """Return the regularisation that leaves little of the density to the void.
 
-    Around a lone code the density √det G⁻¹ is about s^(d/2) exp(−d r²/(2 T²)), where s is the
-    metric's scale there, and it falls to λ^(d/2) on the rest of the support, a ball of radius
-    4 T. The masses of the floor and of the peak are as
+    Around a lone code the density √det G⁻¹ is about (s exp(−r²/T²) + λ)^(d/2), where s is the
+    metric's scale there, on a support that is a ball of radius 4 T. Without the floor λ it is the
+    peak s^(d/2) exp(−d r²/(2 T²)). λ is chosen so that it adds `void_share` of the peak's mass:
 
-    (8 d λ / s)^(d/2) / Γ(d/2 + 1),
+    ∫ u^(d−1) [(exp(−u²) + λ/s)^(d/2) − exp(−d u²/2)] du = `void_share` ∫ u^(d−1) exp(−d u²/2) du,
 
-    whatever T. λ is chosen so that this is `void_share`. The same holds for the metric of
-    the posterior covariances, with s = det(Σᵢ)^(−1/d). A fixed λ cannot do that: 0.01 leaves
-    16 % of the mass to the void at d = 2, 0.3 % at d = 10, for s = 1.
+    u = r / T from 0 to 4, whatever T. The flanks of the peak, where exp(−u²) and λ/s are of one
+    size, count the more the larger d is. The same holds for the metric of the posterior
+    covariances, with s = det(Σᵢ)^(−1/d). A fixed λ cannot do that: 0.01 adds 16 % to the mass of
+    the peak at d = 2, 17 % at d = 10 and 100 % at d = 50, for s = 1.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def auto_regularization(latent_dim, scale=1.0, void_share=0.01):
     scale : float, default=1.0
         s; see :func:`metric_scale`. An untrained metric network starts near 1.
     void_share : float, default=0.01
-        Mass of the floor relative to the mass of a code's peak.
+        Mass that the floor adds, relative to the mass of a code's peak.
 
     Returns
     -------
@@ -121,5 +122,16 @@ def auto_regularization(latent_dim, scale=1.0, void_share=0.01):
         λ, in the unit of the scale.
     """
     d = latent_dim
-    log_share = math.log(void_share) + math.lgamma(0.5 * d + 1.0)
-    return scale * math.exp(2.0 / d * log_share) / (0.5 * REACH**2 * d)
+    u = torch.linspace(0.0, REACH, 4001, dtype=torch.float64)[1:]
+    log_peak = (d - 1.0) * u.log() - 0.5 * d * u.square()
+
+    def added(log_lam):
+        # (1 + λ exp(u²))^(d/2) − 1, in proportion to the peak.
+        factor = torch.expm1(0.5 * d * torch.log1p(torch.exp(log_lam + u.square())))
+        return float((log_peak.exp() * factor).sum() / log_peak.exp().sum())
+
+    low, high = -100.0, 100.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if added(middle) < void_share else (low, middle)
+    return scale * math.exp(high)
