@@ -11,7 +11,7 @@ closer to codes. This example draws both, and measures which comes closer to rea
 # Two digits
 # ----------
 # Threes and eights, half of them to train on, the others to compare with. The decoder is the
-# papers': x from z alone. Fitted to the codes, temperature and regularization make voids long.
+# papers': x from z alone. Fitted to the metric, the regularization makes voids long.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +29,7 @@ X, X_other, y, y_other = train_test_split(
 )
 augmenter = RHVAEAugmenter(
     decoder="direct",
-    metric=LearnedMetric(temperature="auto", regularization="auto"),
+    metric=LearnedMetric(regularization="auto"),
     random_state=0,
 ).fit(X, y)
 print(f"{len(X)} images to train on, {len(X_other)} others")

@@ -28,7 +28,7 @@ X, X_test, y, y_test = train_test_split(X, y, train_size=400, stratify=y, random
 augmenter = RHVAEAugmenter(
     decoder="direct",
     latent_dim=2,
-    metric=LearnedMetric(temperature="auto", regularization="auto"),
+    metric=LearnedMetric(regularization="auto"),
     random_state=0,
 ).fit(X[y < 2], y[y < 2])
 

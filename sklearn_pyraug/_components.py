@@ -45,10 +45,10 @@ class LearnedMetric(BaseEstimator):
 
     Parameters
     ----------
-    temperature : float or "auto", default=1.0
-        Reach T of a code, in latent units: a larger one lets new rows stray further from the
-        real ones. ``"auto"`` sets it after training to the median distance of a code to its
-        nearest.
+    temperature : float or "auto", default="auto"
+        Reach T of a code, in latent units, in training and in drawing: a larger one lets new rows
+        stray further from the real ones. ``"auto"`` is √d in d dimensions: draws of N(c, σ² I) lie
+        σ √d from c, where the weight of c then is exp(−σ²). With much less the flow does nothing.
     regularization : float or "auto", default=0.01
         The floor λ of the inverse metric, reached far from all codes. ``"auto"`` sets it after
         training.
@@ -102,7 +102,7 @@ class LearnedMetric(BaseEstimator):
     def __init__(
         self,
         *,
-        temperature=1.0,
+        temperature="auto",
         regularization=0.01,
         network=None,
         max_centroids=1000,

@@ -1,6 +1,6 @@
 """From the parameters of an estimator and its data to the settings of a generator."""
 
-from math import prod
+from math import prod, sqrt
 from numbers import Integral, Real
 from os import PathLike
 from typing import NamedTuple
@@ -296,7 +296,7 @@ def _flow(latent_dim, metric, codec, kind, n_rows, convolutional):
             regularization=fixed_lam,
             n_fixed_point=int(metric.n_fixed_point),
             second_order=second_order,
-            rescale=(False, lam == "auto"),
+            rescale_regularization=lam == "auto",
             metric="posterior",
         )
     T = metric.temperature
@@ -305,11 +305,11 @@ def _flow(latent_dim, metric, codec, kind, n_rows, convolutional):
         int(metric.n_leapfrog),
         float(metric.leapfrog_step),
         float(metric.beta_zero),
-        1.0 if T == "auto" else float(T),
+        sqrt(d) if T == "auto" else float(T),
         fixed_lam,
         int(metric.n_fixed_point),
         second_order=second_order,
-        rescale=(T == "auto", lam == "auto"),
+        rescale_regularization=lam == "auto",
     )
 
 

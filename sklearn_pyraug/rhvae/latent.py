@@ -9,7 +9,7 @@ import torch
 
 from .metric.learned import Metric, make_metric
 from .metric.posterior import PosteriorMetric, make_posterior_metric
-from .metric.scales import auto_regularization, auto_temperature, metric_scale
+from .metric.scales import auto_regularization, metric_scale
 from .samplers import (
     sample_geodesic,
     sample_hmc,
@@ -106,8 +106,8 @@ def make_latent(posterior, L, mask, stack):
     mask : Tensor of shape (K, N)
         1 for a centroid, 0 for padding.
     stack : RHVAEStack
-        With the kind of the metric, the temperature and the regularisation; both may follow from
-        the codes.
+        With the kind of the metric, the temperature and the regularisation; the last may follow
+        from the codes.
 
     Returns
     -------
@@ -115,9 +115,7 @@ def make_latent(posterior, L, mask, stack):
     """
     mu, log_var = posterior
     d, T, lam = mu.shape[-1], stack.T, stack.settings.regularization
-    auto_T, auto_lam = stack.settings.rescale
-    if auto_T:
-        T = auto_temperature(mu, mask)
+    auto_lam = stack.settings.rescale_regularization
     if L is None:
         if auto_lam:
             log_precision = -log_var.mean(-1)

@@ -71,8 +71,8 @@ class FlowSettings(NamedTuple):
     second_order : bool
         False takes the decoder's gradient in the flow for a constant when the objective is
         differentiated. The objective itself stays exact.
-    rescale : (bool, bool)
-        Whether T and λ are set anew after training, from the codes' own distances.
+    rescale_regularization : bool
+        Whether λ is set anew after training, from the scale that the metric then has.
     metric : {"learned", "posterior"}
         Whether G⁻¹ comes from a metric network that the flow trains, or G from the posteriors'
         covariances; see :mod:`.metric`.
@@ -86,7 +86,7 @@ class FlowSettings(NamedTuple):
     regularization: float = 0.01
     n_fixed_point: int = 2
     second_order: bool = True
-    rescale: tuple[bool, bool] = (False, False)
+    rescale_regularization: bool = False
     metric: str = "learned"
 
     @property

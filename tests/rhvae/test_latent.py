@@ -14,7 +14,7 @@ from sklearn_pyraug.rhvae import (
 from sklearn_pyraug.rhvae.latent import Latent, make_latent, sample_latent
 from sklearn_pyraug.rhvae.metric.learned import Metric, make_metric
 from sklearn_pyraug.rhvae.metric.posterior import PosteriorMetric, make_posterior_metric
-from sklearn_pyraug.rhvae.metric.scales import auto_regularization, auto_temperature, metric_scale
+from sklearn_pyraug.rhvae.metric.scales import auto_regularization, metric_scale
 from sklearn_pyraug.rhvae.networks.mlp import Posterior
 
 K, N, d = 2, 7, 3
@@ -71,24 +71,22 @@ def test_posterior_metric_is_that_of_the_covariances():
         torch.testing.assert_close(getattr(latent.metric, name), value)
 
 
-@pytest.mark.parametrize("auto_T", [False, True])
 @pytest.mark.parametrize("auto_lam", [False, True])
-def test_scales_of_the_learned_metric_follow_from_the_codes(auto_T, auto_lam, random_seed):
-    posterior, L, mask, stack = some_parts(random_seed, rescale=(auto_T, auto_lam))
+def test_scales_of_the_learned_metric(auto_lam, random_seed):
+    flow = {"temperature": 0.7, "rescale_regularization": auto_lam}
+    posterior, L, mask, stack = some_parts(random_seed, **flow)
     metric = make_latent(posterior, L, mask, stack).metric
-    T = auto_temperature(posterior.mu, mask) if auto_T else torch.ones(K, 1, 1)
-    torch.testing.assert_close(metric.T, T)
+    T = torch.full((K, 1, 1), 0.7)
     scale = metric_scale((L @ L.mT).flatten(2), mask).median()
     lam = auto_regularization(d, float(scale)) if auto_lam else 0.01
     assert metric.lam == pytest.approx(lam, rel=1e-5)
-    # The kernel's coefficients are those of the new T, as if it had been set at once.
     truth = make_metric(posterior.mu, L, mask, T, lam)
     torch.testing.assert_close(metric.slope, truth.slope)
     torch.testing.assert_close(metric.offset, truth.offset)
 
 
 def test_regularization_of_the_posterior_metric_follows_from_the_covariances(random_seed):
-    posterior, L, mask, stack = some_parts(random_seed, rescale=(False, True))
+    posterior, L, mask, stack = some_parts(random_seed, rescale_regularization=True)
     metric = make_latent(posterior, None, mask, stack).metric
     # det(Σ)^(−1/d) of every code, and padding is none.
     scales = torch.exp(-posterior.log_var.mean(-1))[mask.bool()].sort().values
@@ -99,7 +97,7 @@ def test_regularization_of_the_posterior_metric_follows_from_the_covariances(ran
 
 def test_padding_does_not_count():
     """Whatever stands in the padding of a short class."""
-    posterior, L, mask, stack = some_parts(rescale=(True, True))
+    posterior, L, mask, stack = some_parts(rescale_regularization=True)
     wild = Posterior(posterior.mu.clone(), posterior.log_var.clone())
     wild.mu[1, 4:], wild.log_var[1, 4:] = 50.0, 9.0
     wild_L = L.clone()

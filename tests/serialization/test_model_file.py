@@ -649,7 +649,7 @@ MALFORMED = {
     "infinite parameter": _set("parameters/augmentation_factor", {"float": "nan"}),
     "missing parameter": _edit(lambda meta, tensors: meta["parameters"].pop("sampler") is None),
     "missing field": _edit(
-        lambda meta, tensors: at(meta, f"{_STACK}/settings/x")[0].pop("rescale")
+        lambda meta, tensors: at(meta, f"{_STACK}/settings/x")[0].pop("rescale_regularization")
     ),
     "surplus field": _set(f"{_STACK}/settings/more", 1),
     "field of another type": _set(f"{_COLUMNS}/low", "x"),

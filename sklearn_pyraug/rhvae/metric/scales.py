@@ -1,4 +1,4 @@
-"""Scales of the metric that follow from the latent codes' own distances.
+"""Scales of the metric, and distances of the codes that make it up.
 
 Shapes: K classes, N centroids per class, d latent dimensions.
 """
@@ -10,7 +10,6 @@ import torch
 __all__ = [
     "REACH",
     "auto_regularization",
-    "auto_temperature",
     "distinct_distances",
     "inside_support",
     "metric_scale",
@@ -53,28 +52,6 @@ def distinct_distances(c, mask):
     pair = (mask.unsqueeze(1) * mask.unsqueeze(2)).bool()
     diameter = torch.where(pair, distances, 0.0).amax((1, 2), keepdim=True)
     return torch.where(pair & (distances > _COINCIDENT * diameter), distances, torch.inf)
-
-
-def auto_temperature(c, mask):
-    """Return a temperature per class: the median distance of a code to its nearest neighbour.
-
-    At this T the kernel exp(−‖z − cᵢ‖²/T²) of a code has fallen to 1/e at a typical nearest
-    neighbour: the kernels of neighbours touch, and those of distant codes do not.
-
-    Parameters
-    ----------
-    c : Tensor of shape (n_classes, n_centroids, latent_dim)
-    mask : Tensor of shape (n_classes, n_centroids)
-
-    Returns
-    -------
-    T : Tensor of shape (n_classes, 1, 1)
-        In latent units. Coinciding codes count as no neighbours of each other; a class with
-        fewer than two different codes gets 1, the scale of the prior.
-    """
-    nearest = distinct_distances(c, mask).amin(-1)
-    T = torch.where(torch.isfinite(nearest), nearest, torch.nan).nanmedian(-1).values
-    return T.nan_to_num(nan=1.0).view(-1, 1, 1)
 
 
 def metric_scale(M, mask):

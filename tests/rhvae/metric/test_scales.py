@@ -9,7 +9,6 @@ from sklearn_pyraug.rhvae.metric.learned import inverse_metric, make_metric
 from sklearn_pyraug.rhvae.metric.scales import (
     REACH,
     auto_regularization,
-    auto_temperature,
     distinct_distances,
     metric_scale,
 )
@@ -29,50 +28,21 @@ def ones(c):
     return torch.ones(c.shape[:2], dtype=c.dtype)
 
 
-def test_temperature_of_a_lattice_is_its_spacing():
-    c = torch.stack([lattice(0.3), lattice(2.0)])
-    T = auto_temperature(c, ones(c))
-    assert T.shape == (2, 1, 1)
-    torch.testing.assert_close(T.flatten(), torch.tensor([0.3, 2.0], dtype=torch.float64))
-
-
-def test_temperature_is_a_median():
-    """One distant code among five moves it nowhere."""
-    c = torch.tensor([0.0, 1.0, 3.0, 4.0, 1000.0], dtype=torch.float64).view(1, 5, 1)
-    assert auto_temperature(c, ones(c)).item() == 1.0
-
-
-def test_temperature_has_the_unit_of_the_codes(random_seed):
-    c = draw(random_seed, 2, 20, 3)
-    T = auto_temperature(c, ones(c))
-    torch.testing.assert_close(auto_temperature(1e-3 * c + 5.0, ones(c)), 1e-3 * T)
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_coinciding_codes_are_no_neighbours(dtype):
-    """A class whose rows are all there twice, with rounding, has the temperature of its halves."""
     c = (lattice(0.5) + 3.0).to(dtype)
     eps = 4.0 * torch.finfo(dtype).eps
     twice = torch.cat([c, c * (1.0 + eps)]).unsqueeze(0)
-    assert auto_temperature(twice, ones(twice)).item() == pytest.approx(0.5, rel=1e-5)
     distances = distinct_distances(twice, ones(twice))[0]
     assert (distances.diagonal() == torch.inf).all()
     assert (distances.diagonal(25) == torch.inf).all()
     assert distances[0, 1].item() == pytest.approx(0.5, rel=1e-5)
 
 
-@pytest.mark.parametrize("c", [[[1.0, 2.0]], [[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]])
-def test_one_code_alone_has_the_scale_of_the_prior(c):
-    c = torch.tensor([c])
-    assert auto_temperature(c, ones(c)).item() == 1.0
-
-
 def test_padding_changes_nothing(random_seed):
     c = draw(random_seed, 2, 10, 3)
     mask = ones(c)
     mask[0, 4:] = 0.0
-    alone = auto_temperature(c[:1, :4], ones(c)[:1, :4])
-    torch.testing.assert_close(auto_temperature(c, mask)[:1], alone, rtol=0.0, atol=0.0)
     distances = distinct_distances(c, mask)
     assert (distances[0, 4:] == torch.inf).all()
     assert (distances[0, :, 4:] == torch.inf).all()
