@@ -15,17 +15,20 @@ from sklearn.model_selection import StratifiedKFold
 
 from .._preprocessing.label_encoder import distinct_labels
 from ..metrics import (
+    attribute_inference,
     authenticity,
     classifier_two_sample_test,
     column_differences,
     distance_to_closest_record,
     maximum_mean_discrepancy,
+    membership_inference,
     memorization_share,
     nearest_neighbor_distance_ratio,
     precision_recall_density_coverage,
     sliced_wasserstein_distance,
     train_on_synthetic,
     training_proximity,
+    univariate_singling_out,
 )
 from .plots import find_plots
 from .results import ALL, AugmentationReport, ReportLine
@@ -230,6 +233,10 @@ _MEASURES = {
     "authenticity": _Measure("privacy", _NEAR, _below(0.5)),
     "memorization share": _Measure("privacy", _LOWER, lambda v, baseline: v > baseline + 0.1),
     "training proximity": _Measure("privacy", _NEAR, lambda v, baseline: v > baseline + 0.1),
+    "membership AUC": _Measure("privacy", "0.5 is ideal", lambda v, _: v > 0.6),
+    "membership at 1 % false": _Measure("privacy", _LOWER, lambda v, _: v > 0.05),
+    "attribute inference": _Measure("privacy", _NEAR, lambda v, baseline: v > baseline + 0.1),
+    "singling out": _Measure("privacy", _NEAR, lambda v, baseline: v > baseline + 0.1),
     "close rows": _Measure("privacy", _LOWER, lambda v, baseline: v > baseline + 0.1),
     "near-copies": _Measure("privacy", _LOWER, lambda v, baseline: v > baseline + 0.1),
     "copies": _Measure("privacy", _LOWER, lambda v, baseline: v > baseline + 0.1),
@@ -367,7 +374,7 @@ class _Comparison:
         for label, n in n_synthetic.items():
             lines += self._measures(label, self._pairs([label])) if n else _blank(label)
         columns, shown = self._columns(everything)
-        lines += columns + self._utility(everything, classifier, cv)
+        lines += columns + self._utility(everything, classifier, cv) + _attacks(everything)
         if not self.settings.n_permutations:
             lines = [line for line in lines if line.measure not in _P_VALUES]
         real, synthetic, seed = everything.real, everything.synthetic, self.settings.seed
@@ -491,3 +498,19 @@ def _proximity(label, pairs):
     sets = pairs.synthetic, pairs.real, pairs.holdout
     result = training_proximity(*(rows.coded for rows in sets), scale=None)
     return make_line(name, label, result.share, result.expected_share)
+
+
+def _attacks(pairs):
+    """Return the lines of attacks on all training rows, with rows held out as the control."""
+    if pairs.holdout is None or not len(pairs.holdout.y):
+        return []
+    sets = [rows.coded for rows in (pairs.synthetic, pairs.real, pairs.holdout)]
+    membership = membership_inference(*sets, scale=None)
+    lines = [
+        make_line("membership AUC", ALL, membership.auc, 0.5),
+        make_line("membership at 1 % false", ALL, membership.true_positive_rate, 0.01),
+        make_line("singling out", ALL, *univariate_singling_out(*sets)),
+    ]
+    if sets[0].shape[1] > 1:
+        lines.append(make_line("attribute inference", ALL, *attribute_inference(*sets, scale=None)))
+    return lines

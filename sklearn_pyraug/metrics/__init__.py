@@ -1,5 +1,12 @@
 """Measures of how good, how varied and how private synthetic rows are."""
 
+from ._attacks import (
+    AttackShares,
+    MembershipInference,
+    attribute_inference,
+    membership_inference,
+    univariate_singling_out,
+)
 from ._authenticity import (
     TrainingProximity,
     authenticity,
@@ -20,7 +27,9 @@ from ._two_samples import TwoSampleResult, classifier_two_sample_test
 from ._utility import TrainOnSynthetic, train_on_synthetic
 
 __all__ = [
+    "AttackShares",
     "ColumnDifferences",
+    "MembershipInference",
     "PrecisionRecallDensityCoverage",
     "PrivacyCounts",
     "PrivacyReport",
@@ -28,15 +37,18 @@ __all__ = [
     "TrainOnSynthetic",
     "TrainingProximity",
     "TwoSampleResult",
+    "attribute_inference",
     "authenticity",
     "classifier_two_sample_test",
     "column_differences",
     "distance_to_closest_record",
     "maximum_mean_discrepancy",
+    "membership_inference",
     "memorization_share",
     "nearest_neighbor_distance_ratio",
     "precision_recall_density_coverage",
     "sliced_wasserstein_distance",
     "train_on_synthetic",
     "training_proximity",
+    "univariate_singling_out",
 ]

@@ -1,0 +1,208 @@
+"""Attacks on training rows through synthetic ones, each beside the same on rows held out."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.neighbors import NearestNeighbors
+
+from ._neighbors import closest
+from ._pairs import check_sets, rescale
+
+__all__ = [
+    "AttackShares",
+    "MembershipInference",
+    "attribute_inference",
+    "membership_inference",
+    "univariate_singling_out",
+]
+
+# At which share of false alarms the attack on membership is read.
+_FALSE_ALARMS = 0.01
+# A guess is right within this share of the column's range.
+_TOLERANCE = 0.05
+# Columns that are guessed, spread over all.
+_MAX_COLUMNS = 30
+
+
+class MembershipInference(NamedTuple):
+    """How well the distance to the closest synthetic row tells training rows from others.
+
+    Attributes
+    ----------
+    auc : float
+        Area under the curve; 0.5 is that of chance.
+    true_positive_rate : float
+        Share of the training rows that are found where 1 % of the rows held out are taken for one;
+        0.01 is that of chance.
+
+    See Also
+    --------
+    membership_inference : Computes it.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.metrics import MembershipInference
+    >>> MembershipInference(0.5, 0.01).auc
+    0.5
+    """
+
+    auc: float
+    true_positive_rate: float
+
+
+class AttackShares(NamedTuple):
+    """How often an attack succeeds on training rows, and on rows held out.
+
+    Attributes
+    ----------
+    share : float
+    control_share : float
+        What exceeds it is what the synthetic rows give away of the training rows.
+
+    See Also
+    --------
+    attribute_inference : An attack on a value.
+    univariate_singling_out : An attack on a row.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.metrics import AttackShares
+    >>> AttackShares(0.25, 0.0).share
+    0.25
+    """
+
+    share: float
+    control_share: float
+
+
+def membership_inference(X_synthetic, X_training, X_holdout, *, scale="standard"):
+    """Tell training rows from rows held out by the distance to the closest synthetic row.
+
+    Parameters
+    ----------
+    X_synthetic : array-like of shape (n_synthetic, n_features)
+        Synthetic rows.
+    X_training : array-like of shape (n_training, n_features)
+        Real rows that the generator was trained on.
+    X_holdout : array-like of shape (n_holdout, n_features)
+        Real rows of the same source that it has not seen.
+    scale : {"standard", None}, default="standard"
+        As that of :func:`training_proximity`.
+
+    Returns
+    -------
+    result : MembershipInference
+
+    See Also
+    --------
+    training_proximity : The same question, asked of the synthetic rows.
+
+    Notes
+    -----
+    Attacks that train generators of their own find more: see ``benchmarks/privacy``.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.metrics import membership_inference
+    >>> membership_inference([[0.0], [4.0]], [[0.0], [4.0]], [[2.0], [6.0]])
+    MembershipInference(auc=1.0, true_positive_rate=1.0)
+    """
+    X_synthetic, X_training, X_holdout = _scaled(X_synthetic, X_training, X_holdout, scale)
+    score = -np.r_[closest(X_training, X_synthetic), closest(X_holdout, X_synthetic)]
+    truth = np.r_[np.ones(len(X_training)), np.zeros(len(X_holdout))]
+    false, true, _ = roc_curve(truth, score, drop_intermediate=False)
+    return MembershipInference(
+        float(roc_auc_score(truth, score)), float(true[false <= _FALSE_ALARMS].max())
+    )
+
+
+def attribute_inference(X_synthetic, X_training, X_holdout, *, scale="standard"):
+    """Guess each value of a row by the synthetic row that is closest in all other columns.
+
+    Parameters
+    ----------
+    X_synthetic, X_training, X_holdout : array-like of shape (n_rows, n_features)
+        As those of :func:`membership_inference`, of at least two columns.
+    scale : {"standard", None}, default="standard"
+        As that of :func:`training_proximity`.
+
+    Returns
+    -------
+    result : AttackShares
+        Shares of guesses within 5 % of the column's range, means over at most 30 columns.
+
+    See Also
+    --------
+    univariate_singling_out : Does a value give a row away?
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.metrics import attribute_inference
+    >>> X = [[0.0, 0.0], [4.0, 4.0]]
+    >>> attribute_inference(X, X, [[0.0, 4.0], [4.0, 0.0]])
+    AttackShares(share=1.0, control_share=0.0)
+    """
+    X_synthetic, X_training, X_holdout = _scaled(X_synthetic, X_training, X_holdout, scale)
+    n_features = X_training.shape[1]
+    if n_features < 2:
+        raise ValueError(
+            f"`X_training` has {n_features} column; a value is guessed by others, so give at least "
+            "two."
+        )
+    tolerance = _TOLERANCE * np.ptp(np.concatenate([X_training, X_holdout]), axis=0)
+    columns = np.unique(np.linspace(0, n_features - 1, _MAX_COLUMNS).astype(int))
+    shares = []
+    for j in columns:
+        search = NearestNeighbors(n_neighbors=1).fit(np.delete(X_synthetic, j, 1))
+        for X in (X_training, X_holdout):
+            index = search.kneighbors(np.delete(X, j, 1), return_distance=False)[:, 0]
+            shares.append(np.mean(np.abs(X_synthetic[index, j] - X[:, j]) <= tolerance[j]))
+    return AttackShares(float(np.mean(shares[::2])), float(np.mean(shares[1::2])))
+
+
+def univariate_singling_out(X_synthetic, X_training, X_holdout):
+    """Single out rows by the values that occur once among the synthetic rows.
+
+    Parameters
+    ----------
+    X_synthetic, X_training, X_holdout : array-like of shape (n_rows, n_features)
+        As those of :func:`membership_inference`.
+
+    Returns
+    -------
+    result : AttackShares
+        Shares of the synthetic rows' values without a second of the kind in their column that
+        exactly one real row of the set has.
+
+    See Also
+    --------
+    attribute_inference : Guesses values.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.metrics import univariate_singling_out
+    >>> univariate_singling_out([[1.0], [2.0]], [[1.0], [3.0]], [[5.0], [6.0]])
+    AttackShares(share=0.5, control_share=0.0)
+    """
+    X_synthetic, X_training, X_holdout = _scaled(X_synthetic, X_training, X_holdout, None)
+    n_guesses, n_found = 0, np.zeros(2)
+    for new, *real in zip(X_synthetic.T, X_training.T, X_holdout.T, strict=True):
+        guesses = _unique(new)
+        n_guesses += len(guesses)
+        n_found += [np.isin(guesses, _unique(values)).sum() for values in real]
+    return AttackShares(*map(float, n_found / max(n_guesses, 1)))
+
+
+def _scaled(X_synthetic, X_training, X_holdout, scale):
+    X_training, X_holdout, X_synthetic = check_sets(
+        X_training=X_training, X_holdout=X_holdout, X_synthetic=X_synthetic
+    )
+    reference = np.concatenate([X_training, X_holdout])
+    return rescale(scale, reference, X_synthetic, X_training, X_holdout)[:3]
+
+
+def _unique(values):
+    """Return the values that occur once."""
+    found, counts = np.unique(values, return_counts=True)
+    return found[counts == 1]

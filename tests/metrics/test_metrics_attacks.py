@@ -1,0 +1,53 @@
+"""Attacks find copies, and in independent rows as much as in rows held out."""
+
+import numpy as np
+import pytest
+
+from sklearn_pyraug.metrics import (
+    attribute_inference,
+    membership_inference,
+    univariate_singling_out,
+)
+
+ATTACKS = [attribute_inference, membership_inference, univariate_singling_out]
+
+
+@pytest.fixture(scope="module")
+def sets():
+    """Three independent sets of rows of one distribution."""
+    return np.random.default_rng(0).normal(size=(3, 400, 4))
+
+
+def test_copies_are_found(sets):
+    _, X, holdout = sets
+    assert membership_inference(X, X, holdout) == (1, 1)
+    assert univariate_singling_out(X, X, holdout) == (1, 0)
+    share, control = attribute_inference(X, X, holdout)
+    assert share == 1
+    assert control < 0.2
+
+
+def test_independent_rows_tell_nothing(sets):
+    auc, found = membership_inference(*sets)
+    # Standard deviation of the area: about sqrt((2 * 400 + 1) / (12 * 400 * 400)).
+    assert abs(auc - 0.5) < 5 * 0.021
+    assert found < 0.05
+    assert univariate_singling_out(*sets) == (0, 0)
+    share, control = attribute_inference(*sets)
+    # 5 * sqrt(2 * 0.16 * 0.84 / 400), that of one column.
+    assert abs(share - control) < 0.13
+
+
+def test_a_value_that_two_rows_have_singles_out_none():
+    assert univariate_singling_out([[1.0], [2.0]], [[1.0], [1.0]], [[2.0], [3.0]]) == (0, 0.5)
+
+
+def test_one_column_has_no_others():
+    with pytest.raises(ValueError, match="at least two"):
+        attribute_inference(*[np.eye(2)[:, :1]] * 3)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_bad_sets_are_refused(attack):
+    with pytest.raises(ValueError, match="columns"):
+        attack(np.eye(3), np.eye(3), np.eye(2))
