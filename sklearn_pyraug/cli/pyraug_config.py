@@ -6,8 +6,11 @@ in the last. docs/migration.md has the table.
 """
 
 import json
+import os
 from numbers import Real
 from pathlib import Path
+
+from ..io._guards import open_inside
 
 __all__ = ["read_pyraug_config", "translate"]
 
@@ -36,6 +39,8 @@ _OWN_NETWORK = (
     "the {} was the model's own, which no JSON file holds; the default one is used (pass yours "
     "in Python)"
 )
+# A config of Pyraug takes hundreds of bytes.
+_MAX_BYTES = 2**20
 _AUTOMATIC = "read from the data"
 _NO_PARTS = "nothing is saved in parts; the output is one file or folder, named by -o"
 # By key, what is said of it: a text, or a function of its value that returns a text or None.
@@ -113,7 +118,11 @@ def read_pyraug_config(path):
     {'max_epochs': 20}
     """
     try:
-        config = json.loads(Path(path).read_text(encoding="utf-8"))
+        handle, (n_bytes, _) = open_inside(*os.path.split(os.path.realpath(path)))
+        with handle:
+            if n_bytes > _MAX_BYTES:
+                raise ValueError(f"it has {n_bytes} bytes")
+            config = json.loads(handle.read(_MAX_BYTES))
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"`--pyraug-config` is '{path}', which is no JSON file ({error}); give one that "
