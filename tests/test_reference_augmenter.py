@@ -76,10 +76,11 @@ def test_defaults(data):
     assert len(np.unique(X_res, axis=0)) == len(X_res)
     for record in augmenter.history_.values():
         assert np.isfinite(record.train_loss).all()
-    # One generator for all classes.
+    # One generator for all classes at first, then each goes on with its own.
     assert len(augmenter._generators.trained) == 1
     one, other = augmenter.history_[0], augmenter.history_[1]
-    assert_array_equal(one.train_loss, other.train_loss)
+    assert_array_equal(one.train_loss[0], other.train_loss[0])
+    assert one.train_loss[-1] != other.train_loss[-1]
 
 
 @every_data
@@ -221,7 +222,8 @@ def test_a_small_class_borrows_the_pairs_of_the_others(n, data):
         new, y_new, origins = new_rows(augmenter, X, y)
     assert np.bincount(y_new).tolist() == [0, 8, 20 - n]
     assert_array_equal(y[origins], y_new)
-    assert augmenter.n_epochs_ == {1: 2, 2: 2}
+    # So few rows keep the shared networks.
+    assert augmenter.n_epochs_ == {1: 2, 2: 1}
     small = new[y_new == 2]
     assert len(np.unique(small, axis=0)) == len(small)
 
@@ -522,7 +524,7 @@ def test_held_out_rows(data, validation_fraction):
 
 
 def test_early_stopping_of_a_shared_generator_stops_for_all():
-    augmenter = quick(max_epochs=300, patience=1, lr=0.05).fit(*table())
+    augmenter = quick(max_epochs=300, patience=1, lr=0.05, shared=True).fit(*table())
     (n_epochs,) = set(augmenter.n_epochs_.values())
     assert n_epochs < 300
     assert augmenter.history_[2].best_epoch == n_epochs - 1

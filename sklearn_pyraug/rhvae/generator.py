@@ -7,7 +7,6 @@ This is the whole of the RHVAE for a torch user: :func:`train_generator` and
 from typing import NamedTuple
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from .coding import member_of, stack_of
 from .latent import Latent, make_latent, sample_latent
@@ -83,8 +82,7 @@ class Generator(NamedTuple):
         latent : Latent
             With a member for each.
         """
-        shares = [self.shares(m) for m in members]
-        return self.latent.at(members, pad_sequence(shares, batch_first=True))
+        return self.latent.at(members, [self.shares(m) for m in members])
 
     def shares(self, position):
         """Return how much of a class's variety each centroid accounts for, of sum 1."""

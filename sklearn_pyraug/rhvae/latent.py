@@ -55,8 +55,8 @@ class Latent(NamedTuple):
         ----------
         members : list of int
             Positions in the stack; one may be there several times.
-        shares : Tensor of shape (len(members), N)
-            Of sum 1; 0 for a code that does not take part.
+        shares : list of Tensor, each of shape (at most N,)
+            Of sum 1; 0, or left out, for a code that does not take part.
 
         Returns
         -------
@@ -66,10 +66,11 @@ class Latent(NamedTuple):
         latent = self.map(lambda t: t[members])
         if isinstance(self.metric, Metric):
             return latent
-        mask = (shares > 0.0).to(latent.c)
-        metric = make_posterior_metric(
-            latent.c, latent.log_var, mask, self.metric.lam, shares.to(latent.c)
-        )
+        share = torch.zeros_like(latent.c[..., 0])
+        for own, values in zip(share, shares, strict=True):
+            own[: len(values)] = values
+        mask = (share > 0.0).to(share)
+        metric = make_posterior_metric(latent.c, latent.log_var, mask, self.metric.lam, share)
         return latent._replace(metric=metric)
 
 

@@ -17,7 +17,6 @@ dimensions.
 from typing import NamedTuple
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from .coding import code_references, member_of, nearest_references, stack_of
 from .images.resolution import Resolution
@@ -176,7 +175,7 @@ class ReferenceGenerator(NamedTuple):
             With a member for each.
         """
         shares = [self.shares(m, k) for m, k in zip(members, labels, strict=True)]
-        return self.latent.at(members, pad_sequence(shares, batch_first=True))
+        return self.latent.at(members, shares)
 
     def draw(self, requests, settings, output, *, device="cpu"):
         """Draw new rows, see the module.
@@ -315,7 +314,7 @@ def _latent_of_pairs(stack, rows, pairs):
     mu, log_var, L = (
         None if values[0] is None else torch.cat(values, 1) for values in zip(*parts, strict=True)
     )
-    return make_latent(Posterior(mu, log_var), L, mask.expand(K, -1), stack)
+    return make_latent(Posterior(mu, log_var), L, mask.expand(K, -1).contiguous(), stack)
 
 
 def _split(rows, labels, fraction, generator, n_neighbors, weight=None, groups=None):
