@@ -103,7 +103,7 @@ PARAMETER_CONSTRAINTS = {
 
 # Latent dimensions, unless there are fewer columns or rows to learn from.
 _LATENT_DIM = 10
-_FINE_TUNING = FineTuning(share=0.1, lr_factor=0.2)
+_FINE_TUNING = FineTuning(share=0.1, lr_factor=0.05)
 # The fewest and the most rows of a step, and the values in it by which the number is chosen.
 _BATCH_SIZES = (8, 100)
 _BATCH_VALUES = 6_000_000

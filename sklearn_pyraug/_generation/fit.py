@@ -45,8 +45,8 @@ _logger = logging.getLogger(__name__)
 _MAX_WEIGHTS = {"cpu": 25_000_000}
 _MAX_WEIGHTS_ACCELERATOR = 500_000_000
 
-# Nats by which the ELBO of the flow may be off.
-_MAX_ERROR = 1.0
+# Nats, and share of the loss, by which the ELBO of the flow may be off.
+_MAX_ERROR, _MAX_SHARE = 1.0, 0.01
 
 _STREAMS = ("weights", "shuffle", "noise", "split", "fine_tuning")
 
@@ -322,7 +322,11 @@ def _train_groups(groups, members, own, settings, execution, store):
 
 def _warn_of_flow(history, flow):
     """Warn where the flow's steps are too large for the ELBO to hold."""
-    errors = [h.flow_volume_error for h in history if (h.flow_volume_error or 0.0) > _MAX_ERROR]
+    errors = [
+        h.flow_volume_error
+        for h in history
+        if (h.flow_volume_error or 0.0) > max(_MAX_ERROR, _MAX_SHARE * abs(h.train_loss[-1]))
+    ]
     if errors:
         warnings.warn(
             f"The Hamiltonian flow of {len(errors)} of {len(history)} generators does not preserve "
