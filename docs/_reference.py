@@ -35,6 +35,7 @@ FORMULAS = [
         "metric.geodesics",
         "flow.hamiltonian",
         "flow.posterior_flow",
+        "flow.splitting",
         "elbo",
         "samplers",
         "training.pairs",
