@@ -39,6 +39,7 @@ FORMULAS = [
         "elbo",
         "samplers",
         "training.pairs",
+        "training.phases",
         "reference_generator",
         "images.warp",
         "log_likelihood",

@@ -45,7 +45,7 @@ class LearnedMetric(BaseEstimator):
 
     Parameters
     ----------
-    temperature : float or "auto", default="auto"
+    temperature : float or "auto", default=1.0
         Reach T of a code, in latent units, in training and in drawing: a larger one lets new rows
         stray further from the real ones. ``"auto"`` is √d in d dimensions: draws of N(c, σ² I) lie
         σ √d from c, where the weight of c then is exp(−σ²). With much less the flow does nothing.
@@ -102,7 +102,7 @@ class LearnedMetric(BaseEstimator):
     def __init__(
         self,
         *,
-        temperature="auto",
+        temperature=1.0,
         regularization=0.01,
         network=None,
         max_centroids=1000,

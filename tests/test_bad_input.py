@@ -248,7 +248,7 @@ NAN = float("nan")
         ("latent_dim", 0),
         ("latent_dim", -1),
         ("latent_dim", 2.5),
-        ("metric__n_leapfrog", 0),
+        ("metric__n_leapfrog", -1),
         ("metric__n_leapfrog", 1.5),
         ("metric__leapfrog_step", 0),
         ("metric__leapfrog_step", -0.1),
@@ -798,10 +798,11 @@ def test_interrupted(method, where):
     assert np.isfinite(X_new).all()
     assert X_new.shape == (12, 4)
     np.testing.assert_array_equal(np.unique(y_new), [0, 1, 2])
-    # The generators are trained ones: as good as those of a fit that ended by itself there.
-    n_epochs = next(iter(augmenter.n_epochs_.values()))
-    short = quick(max_epochs=n_epochs, augmentation_factor=2).fit(X, y)
-    np.testing.assert_array_equal(short.sample(4)[0], X_new)
+    if augmenter.decoder == "direct":
+        # The generators are trained ones: as good as those of a fit that ended by itself there.
+        n_epochs = next(iter(augmenter.n_epochs_.values()))
+        short = quick(max_epochs=n_epochs, augmentation_factor=2).fit(X, y)
+        np.testing.assert_array_equal(short.sample(4)[0], X_new)
 
 
 @pytest.mark.usefixtures("either_decoder")

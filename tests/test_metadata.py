@@ -262,7 +262,7 @@ def test_references_of_held_out_rows_are_of_other_groups(random_seed):
     rows = torch.arange(60.0).unsqueeze(1)
     labels, groups = torch.arange(60) % 2, torch.arange(60) // 6
     stream = torch.Generator().manual_seed(random_seed)
-    split = _split(rows, labels, 0.3, stream, None, groups=groups)
+    split, _, _ = _split(rows, labels, 0.3, stream, None, groups=groups)
     held_out = set(groups[split.valid.flatten().long()].tolist())
     assert held_out
     for others in (split.train, split.valid_references):

@@ -65,7 +65,16 @@ def test_a_stream_depends_on_its_name_alone():
 
 def test_seeds_stay_the_same_between_releases():
     """A model retrained with a published seed should come out as it did."""
-    assert PURPOSES == ("weights", "shuffle", "noise", "split", "mcmc", "decode", "fallback")
+    assert PURPOSES == (
+        "weights",
+        "shuffle",
+        "noise",
+        "split",
+        "mcmc",
+        "decode",
+        "fallback",
+        "fine_tuning",
+    )
     sequence = np.random.SeedSequence(entropy=5, spawn_key=(4, 1))
     assert class_seed(5, 1, "mcmc") == int(sequence.generate_state(1, np.uint64)[0]) // 2
 

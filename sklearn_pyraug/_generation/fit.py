@@ -325,7 +325,8 @@ def _warn_of_flow(history, flow):
     errors = [
         h.flow_volume_error
         for h in history
-        if (h.flow_volume_error or 0.0) > max(_MAX_ERROR, _MAX_SHARE * abs(h.train_loss[-1]))
+        if len(h.train_loss)
+        and (h.flow_volume_error or 0.0) > max(_MAX_ERROR, _MAX_SHARE * abs(h.train_loss[-1]))
     ]
     if errors:
         warnings.warn(

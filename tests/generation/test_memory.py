@@ -82,7 +82,7 @@ def test_a_grid_over_what_leaves_training_alone_trains_once_per_fold(tmp_path, c
 def test_fit_and_fit_resample_share_a_training(tmp_path, counted):
     X, y = table()
     quick(memory=tmp_path).fit(X, y)
-    quick(memory=tmp_path, augmentation_factor=1.0).fit_resample(X, y)
+    quick(memory=tmp_path, augmentation_factor=2.0).fit_resample(X, y)
     assert counted["train"] == 1
 
 

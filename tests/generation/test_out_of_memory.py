@@ -229,7 +229,7 @@ def test_smaller_batches_give_what_they_would_have_given(data, pretended, networ
     with pytest.warns(UserWarning, match="memory of device='cuda' ran out") as record:
         X_res, _ = augmenter.fit_resample(*data)
     assert len(record) == 1
-    n = 1 if not networks else 3
+    n = 3
     assert f"of {n} generators, {n} with batch_size=8 instead of 16" in str(record[0].message)
     assert "use batch_size=8." in str(record[0].message)
     assert_array_equal(X_res, expected)

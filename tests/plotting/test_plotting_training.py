@@ -168,7 +168,9 @@ def test_a_given_axes_is_drawn_on():
 
 def test_a_trained_augmenter_is_drawn():
     X, y = load_iris(return_X_y=True)
-    augmenter = RHVAEAugmenter(max_epochs=2, validation_fraction=0.2, random_state=0).fit(X, y)
+    augmenter = RHVAEAugmenter(
+        max_epochs=2, validation_fraction=0.2, shared=True, random_state=0
+    ).fit(X, y)
     display = TrainingCurvesDisplay.from_estimator(augmenter)
     train, valid = display.lines_["all classes"]
     assert_array_equal(train.get_ydata(), augmenter.history_[0].train_loss)

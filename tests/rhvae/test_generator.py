@@ -99,21 +99,6 @@ def test_centroids_are_those_of_the_final_weights():
     assert not any(p.is_cuda for p in generator.stack.parameters())
 
 
-def test_a_row_has_the_share_of_its_weight_in_the_posteriors_metric():
-    rows, s = some_rows(), streams()
-    stack = untrained(rows).stack
-    stack.metric_network = None
-    weights = [torch.arange(1.0, n + 1.0, dtype=torch.float64) for n in SIZES]
-    weights[0][3] = 0.0
-    for max_centroids in (None, 9):
-        latent, origins = exact_latent(stack, rows, max_centroids, s["split"], weights)
-        for k, o in enumerate(origins):
-            share = latent.metric.share[k]
-            truth = weights[k][o] / weights[k][o].sum()
-            torch.testing.assert_close(share[: len(o)], truth.float())
-            assert (share[len(o) :] == 0.0).all()
-
-
 @pytest.mark.parametrize("max_centroids", [1, 5, 9, 10, 100])
 def test_max_centroids_keeps_so_many_distinct_ones(max_centroids):
     rows = some_rows()

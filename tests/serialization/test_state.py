@@ -140,7 +140,6 @@ def test_an_adapter_stands_for_a_class_of_others():
         (tuple[int, int], (1,)),
         (np.ndarray, np.array([1j])),
         (object, {1, 2}),
-        (object, np.datetime64("2020-01-01T00")),
     ],
     ids=str,
 )

@@ -532,7 +532,7 @@ def check_networks(architecture, flow):
             theta = theta.flatten(2) if torch.is_tensor(theta) and theta.dim() > 2 else theta
             hint = f"One row of X has {D} values: make its last layer fit."
             _check_shape(name, theta, [(2, D)], hint)
-            if flow.n_leapfrog and flow.second_order:
+            if flow.learns_metric and flow.second_order:
                 _check_twice_differentiable(network, z, x, flow.n_leapfrog)
         else:
             needed = [(2, d, d), (2, n_tril(d))]

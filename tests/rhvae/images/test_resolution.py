@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from shared import arrays, quick
 from torch import nn
 
+from sklearn_pyraug.rhvae import FlowSettings
 from sklearn_pyraug.rhvae.images.resolution import Resolution, coarse_extent
 from sklearn_pyraug.rhvae.images.warp import (
     make_grid,
@@ -157,5 +158,5 @@ def test_networks_of_the_user_see_the_images_themselves():
 def test_large_images_come_in_small_batches(n_pixels, expected):
     from sklearn_pyraug._config import _training
 
-    assert _training(quick(), n_pixels).batch_size == expected
-    assert _training(quick(batch_size=50), n_pixels).batch_size == 50
+    assert _training(quick(), n_pixels, FlowSettings(), False)[0].batch_size == expected
+    assert _training(quick(batch_size=50), n_pixels, FlowSettings(), False)[0].batch_size == 50
