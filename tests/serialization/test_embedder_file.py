@@ -39,7 +39,7 @@ OTHERS = {
     *("labels outside", "no rows of a class", "pairs outside", "array of objects from bytes"),
     *("many members", "missing field", "surplus field", "many latent dimensions"),
     *("nested values", "missing parameter", "component that is none", "infinite parameter"),
-    *("network that is not given", "field of another type"),
+    *("network that is not given", "field of another type", "codes without a share"),
 }
 
 
