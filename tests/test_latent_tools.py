@@ -20,7 +20,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import nn
 from torch.distributions import MultivariateNormal
 
-from sklearn_pyraug import LearnedMetric, RHVAEAugmenter
+from sklearn_pyraug import LearnedMetric, PosteriorMetric, RHVAEAugmenter
 from sklearn_pyraug._latent_tools import Interpolation
 from sklearn_pyraug.rhvae.coding import connect, member_of
 from sklearn_pyraug.rhvae.metric.geodesics import chains, curve_lengths, geodesic
@@ -328,7 +328,7 @@ def test_score_samples_is_the_exact_log_likelihood_of_a_linear_model(random_seed
         encoder=lambda *sizes: RoughEncoder(W.clone()),
         decoder=lambda *sizes: LinearDecoder(W.clone()),
         latent_dim=2,
-        metric="posterior",
+        metric=PosteriorMetric(n_leapfrog=0),
         max_epochs=1,
         lr=1e-12,
         device="cpu",

@@ -399,8 +399,8 @@ def train_stack(
     n_done = len(net.history)
     if n_done > settings.max_epochs:
         raise ValueError(
-            f"max_epochs={settings.max_epochs}, but `checkpoint` holds a training of {n_done} "
-            "epochs, which does not go back. Pass as many or more, or another folder."
+            f"`checkpoint` holds a training of {n_done} epochs, which does not go back to "
+            f"{settings.max_epochs}. Pass a larger max_epochs, or another folder."
         )
     if n_done and not finished:
         _logger.info("%s goes on after epoch %d of %d.", description, n_done, settings.max_epochs)
