@@ -247,6 +247,16 @@ def test_a_hundred_classes(decoder):
     assert sum(len(g.members) for g in augmenter._generators.trained) == 100
 
 
+def test_too_many_classes_share_one_network(monkeypatch):
+    """A copy for each would take memory in proportion to their number."""
+    monkeypatch.setattr("sklearn_pyraug._generation.fit._MAX_WEIGHTS", {"cpu": 100})
+    X, y = table()
+    with pytest.warns(UserWarning, match=r"3 classes share one network.*shared=True"):
+        augmenter = quick(device="cpu").fit(X, y)
+    assert [g.members for g in augmenter._generators.trained] == [[0]]
+    assert augmenter.sample(2)[0].shape == (6, 4)
+
+
 # Rows, and the memory in MiB that they may take beside the libraries: rows and codes, in and out,
 # are a few copies of (300,000, 5) numbers, 12 MiB each; a distance of all pairs would be 40,000.
 MANY = """

@@ -74,7 +74,7 @@ def train_in_phases(stack, split, settings, streams, *, own=None, **kwargs):
     streams : dict of str to list of torch.Generator
         CPU streams ``"shuffle"``, ``"noise"`` and ``"split"``, one per member, and
         ``"fine_tuning"``, one per member of the second phase.
-    own : list of (ClassRows or None), or None
+    own : list of (ClassRows or None), or None, default=None
         For every class the rows with which a copy of the one member goes on; None for a class
         that has too few.
     **kwargs : dict
