@@ -45,8 +45,8 @@ _logger = logging.getLogger(__name__)
 _MAX_WEIGHTS = {"cpu": 25_000_000}
 _MAX_WEIGHTS_ACCELERATOR = 500_000_000
 
-# Nats, and share of the loss, by which the ELBO of the flow may be off.
-_MAX_ERROR, _MAX_SHARE = 1.0, 0.01
+# Nats by which the ELBO of the flow may be off.
+_MAX_ERROR = 1.0
 
 _STREAMS = ("weights", "shuffle", "noise", "split", "fine_tuning")
 
@@ -340,12 +340,7 @@ def _train_groups(groups, members, own, settings, execution, store):
 
 def _warn_of_flow(history, flow):
     """Warn where the flow's steps are too large for the ELBO to hold."""
-    errors = [
-        h.flow_volume_error
-        for h in history
-        if len(h.train_loss)
-        and (h.flow_volume_error or 0.0) > max(_MAX_ERROR, _MAX_SHARE * abs(h.train_loss[-1]))
-    ]
+    errors = [h.flow_volume_error for h in history if (h.flow_volume_error or 0.0) > _MAX_ERROR]
     # A few may be off by chance, and across the kinks of a network no difference is a derivative.
     if 2 * len(errors) > len(history):
         warnings.warn(
