@@ -688,6 +688,7 @@ def test_one_column(likelihood):
     resampled(quick(columns=Columns(likelihood=likelihood)), X, y)
 
 
+@pytest.mark.filterwarnings("ignore:The Hamiltonian flow")  # of networks that hardly trained
 @pytest.mark.usefixtures("either_decoder")
 def test_more_columns_than_rows():
     X, y = table((30, 20), n_features=10_000)

@@ -164,6 +164,7 @@ def test_training_lowers_the_loss():
             assert np.min(record.train_loss[-5:]) < np.min(record.train_loss[:3]) - 1
 
 
+@pytest.mark.filterwarnings("ignore:The Hamiltonian flow")  # of networks that hardly trained
 def test_which_networks_are_the_default():
     def net(X, y, **parameters):
         return stack_of(quick(**{"encoder": "auto"} | parameters).fit(X, y)).encoder.net
