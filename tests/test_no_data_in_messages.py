@@ -23,7 +23,7 @@ from sklearn_pyraug import (
     augmentation_gain,
     augmentation_report,
 )
-from sklearn_pyraug.cli import main as cli
+from sklearn_pyraug.cli import main
 from sklearn_pyraug.io import load_table, save_table
 from sklearn_pyraug.metrics import (
     authenticity,
@@ -297,7 +297,7 @@ def test_of_broken_files(tmp_path):
         target = [] if path.suffix == ".npz" else ["--target", "target"]
         for more in ([], ["--debug"]):
             arguments = [*more, *command, *target]
-            assert_silent(lambda arguments=arguments: cli.main(arguments))
+            assert_silent(lambda arguments=arguments: main(arguments))
 
 
 # pandas 2 prints an error of its own about a Decimal that signals, without its value.
@@ -338,7 +338,7 @@ def test_of_the_command_line(tmp_path, monkeypatch):
             ["evaluate", "good.csv", f"{name}.csv", "--target", "kind"],
             ["evaluate", f"{name}.csv", f"{name}.csv", "--target", "kind"],
         ):
-            assert_silent(lambda command=command: cli.main(command))
+            assert_silent(lambda command=command: main(command))
     assert not [path.name for path in tmp_path.iterdir() if "Quill" in path.name]
 
 
@@ -349,7 +349,7 @@ def test_of_a_defect_on_the_command_line(monkeypatch):
         raise KeyError(NAME)
 
     monkeypatch.setattr("sklearn_pyraug.cli.demo.run_demo", fail)
-    text, _ = said(lambda: cli.main(["demo"]))
+    text, _ = said(lambda: main(["demo"]))
     assert "unexpected KeyError" in text
     assert NAME not in text
 

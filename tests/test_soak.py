@@ -102,6 +102,7 @@ def trim():
         pass
 
 
+@pytest.mark.filterwarnings("ignore:The Hamiltonian flow")  # of networks that hardly trained
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_stays_flat(tmp_path, capsys):

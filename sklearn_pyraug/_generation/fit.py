@@ -44,6 +44,8 @@ _logger = logging.getLogger(__name__)
 # memory is the limit: training holds five numbers per weight.
 _MAX_WEIGHTS = {"cpu": 25_000_000}
 _MAX_WEIGHTS_ACCELERATOR = 500_000_000
+# Weights of copies of shared networks, one for each class; a model's file holds them, too.
+_MAX_COPIED_WEIGHTS = 50_000_000
 
 # Nats by which the ELBO of the flow may be off.
 _MAX_ERROR = 1.0
@@ -146,7 +148,7 @@ def fit(request, settings, execution, store=TrainingStore()):  # noqa: B008
         )
         settings = settings._replace(architecture=architecture)
     if request.shared == "first":
-        request = _shared_if_many(request, trainable, settings, execution.device)
+        request = _shared_if_many(request, trainable, settings)
     weights = class_weights(request.sample_weight, request.y_index)
     members = _members(request, trainable, seen, weights)
     groups = _plan(members, settings, execution.device)
@@ -180,16 +182,16 @@ def _trainable_classes(request):
     return trainable
 
 
-def _shared_if_many(request, trainable, settings, device):
+def _shared_if_many(request, trainable, settings):
     """Keep one network for all classes where copies for each would take too much memory."""
     n = n_weights(settings.architecture, settings.flow)
-    limit = _MAX_WEIGHTS.get(device, _MAX_WEIGHTS_ACCELERATOR)
-    if len(trainable) * n <= limit:
+    if len(trainable) * n <= _MAX_COPIED_WEIGHTS:
         return request
     warnings.warn(
         f"{len(trainable)} classes share one network: copies for each would have "
-        f"{len(trainable) * n:,} weights, more than {limit:,}. Pass shared=True to have this "
-        "without a warning, or smaller networks, encoder=MLP(hidden_layer_sizes=64).",
+        f"{len(trainable) * n:,} weights, more than {_MAX_COPIED_WEIGHTS:,}. "
+        "Pass shared=True to have this without a warning, or smaller networks, "
+        "encoder=MLP(hidden_layer_sizes=64).",
         UserWarning,
         stacklevel=4,
     )

@@ -155,7 +155,9 @@ def sample_latent(latent, start, generators, settings):
         ``autocorrelation`` of shape (K, n_lags + 1). The last is that of chains of the first
         chunk; what is not known of a member, as it draws nothing, is not a number.
     """
-    z, own, infos = [[] for _ in start], [[] for _ in start], []
+    # Made before the chunks: small blocks between large ones would keep these from being reused.
+    z = [latent.c.new_empty(len(s), latent.c.shape[-1]) for s in start]
+    own, infos = [s.clone() for s in start], []
     # A class that has run out of starts draws nothing more: what it draws depends on its own
     # count, not on how many chunks another class needs.
     for first in range(0, max(1, *map(len, start)), _CHUNK):
@@ -163,10 +165,12 @@ def sample_latent(latent, start, generators, settings):
         drawn, *ends, info = _sample_chunk(latent, chunk, generators, settings)
         infos.append(info)
         for k, (new, at) in enumerate(zip(drawn, ends[0] if ends else chunk, strict=True)):
-            z[k].append(new)
-            own[k].append(at)
-    counts = torch.tensor([[float(len(new)) for new in parts] for parts in z])
-    return [torch.cat(v) for v in z], [torch.cat(v) for v in own], _merge(infos, counts)
+            z[k][first : first + len(new)] = new
+            own[k][first : first + len(new)] = at
+    counts = torch.tensor(
+        [[len(s[i * _CHUNK :][:_CHUNK]) for i in range(len(infos))] for s in start]
+    )
+    return z, own, _merge(infos, counts.float())
 
 
 def _merge(infos, counts):

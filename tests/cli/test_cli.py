@@ -16,7 +16,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_pyraug import __version__
 from sklearn_pyraug.cli import demo as _demo
-from sklearn_pyraug.cli import main as cli
+from sklearn_pyraug.cli import main
+from sklearn_pyraug.cli.main import _group
 
 PROG = "sklearn-pyraug"
 
@@ -138,7 +139,7 @@ def test_the_verdict_has_no_negative_zero():
 def test_demo_from_end_to_end(quick, tmp_path, capsys):
     output = tmp_path / "new" / "folder"
     arguments = ["demo", "--output", str(output), "--seed", "1", "--per-class", "8"]
-    assert cli.main(arguments) == 0
+    assert main(arguments) == 0
     captured = capsys.readouterr()
     check_report(captured.out, ["1-NN"])
     assert "80 training rows (8 a class), 1717 held-out rows" in captured.out
@@ -152,12 +153,12 @@ def test_demo_from_end_to_end(quick, tmp_path, capsys):
 def test_a_picture_is_replaced_only_when_told(quick, tmp_path, capsys):
     picture = tmp_path / "real_vs_synthetic.png"
     picture.write_text("mine")
-    assert cli.main(["demo", "--output", str(tmp_path), "--per-class", "6"]) == 1
+    assert main(["demo", "--output", str(tmp_path), "--per-class", "6"]) == 1
     assert one_line(capsys).endswith("choose another folder or add --overwrite.")
     assert quick.n_fits == 0
     assert picture.read_text() == "mine"
     arguments = ["demo", "--output", str(tmp_path), "--per-class", "6", "--overwrite"]
-    assert cli.main(arguments) == 0
+    assert main(arguments) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -172,7 +173,7 @@ def one_line(capsys):
 
 def test_an_output_that_is_a_file_fails_before_training(quick, tmp_path, capsys):
     (tmp_path / "taken").write_text("mine")
-    assert cli.main(["demo", "--output", str(tmp_path / "taken")]) == 1
+    assert main(["demo", "--output", str(tmp_path / "taken")]) == 1
     assert "where nothing can be written (File exists); choose another folder" in one_line(capsys)
     assert quick.n_fits == 0
 
@@ -182,14 +183,14 @@ def test_an_output_without_permission_fails_before_training(quick, tmp_path, cap
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(_demo.tempfile, "TemporaryFile", refuse)
-    assert cli.main(["demo", "--output", str(tmp_path)]) == 1
+    assert main(["demo", "--output", str(tmp_path)]) == 1
     assert "where nothing can be written (Permission denied)" in one_line(capsys)
     assert quick.n_fits == 0
 
 
 def test_missing_matplotlib_fails_before_training(quick, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert cli.main(["demo", "--output", str(tmp_path)]) == 1
+    assert main(["demo", "--output", str(tmp_path)]) == 1
     assert "pip install sklearn-pyraug[plot]" in one_line(capsys)
     assert quick.n_fits == 0
 
@@ -199,7 +200,7 @@ def test_an_error_of_several_lines_is_told_in_one(monkeypatch, capsys):
         raise ValueError("first\n  second")
 
     monkeypatch.setattr(_demo, "run_demo", fail)
-    assert cli.main(["demo"]) == 1
+    assert main(["demo"]) == 1
     assert one_line(capsys) == f"{PROG}: error: first second"
 
 
@@ -208,7 +209,7 @@ def test_a_defect_takes_one_line_and_names_the_way_to_its_traceback(monkeypatch,
         raise ZeroDivisionError("by zero")
 
     monkeypatch.setattr(_demo, "run_demo", fail)
-    assert cli.main(["demo"]) == 1
+    assert main(["demo"]) == 1
     line = one_line(capsys)
     assert line.startswith(f"{PROG}: error: unexpected ZeroDivisionError; ")
     assert "--debug" in line
@@ -223,7 +224,7 @@ def test_debug_shows_the_traceback_before_or_after_the_command(
         raise kind("told")
 
     monkeypatch.setattr(_demo, "run_demo", fail)
-    assert cli.main(arguments) == 1
+    assert main(arguments) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Traceback")
     assert lines[-2] == f"{kind.__name__}: told"
@@ -250,7 +251,7 @@ def test_errors_are_told_in_words(error, expected, monkeypatch, capsys):
         raise error
 
     monkeypatch.setattr(_demo, "run_demo", fail)
-    assert cli.main(["demo"]) == 1
+    assert main(["demo"]) == 1
     assert one_line(capsys).startswith(f"{PROG}: error: {expected}")
 
 
@@ -261,7 +262,7 @@ def test_warnings_take_one_line_each_and_are_told_once(monkeypatch, capsys):
         warnings.warn("for programmers", FutureWarning, stacklevel=1)
 
     monkeypatch.setattr(_demo, "run_demo", warn)
-    assert cli.main(["demo"]) == 0
+    assert main(["demo"]) == 0
     assert capsys.readouterr().err.splitlines() == [
         f"{PROG}: warning: first line",
         f"{PROG}: warning: second",
@@ -273,7 +274,7 @@ def test_an_interrupt_exits_130(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_demo, "run_demo", interrupt)
-    assert cli.main(["demo"]) == 130
+    assert main(["demo"]) == 130
     assert one_line(capsys) == f"{PROG}: interrupted"
 
 
@@ -292,7 +293,7 @@ def test_an_interrupt_exits_130(monkeypatch, capsys):
     ],
 )
 def test_wrong_usage_exits_2_with_one_line(arguments, match, capsys):
-    assert cli.main(arguments) == 2
+    assert main(arguments) == 2
     line = one_line(capsys)
     assert match in line
     assert line.endswith("--help)")
@@ -303,7 +304,7 @@ COMMANDS = ["augment", "train", "generate", "inspect", "evaluate", "demo"]
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_ends_in_examples_that_are_valid(command, capsys):
-    assert cli.main([command, "--help"]) == 0
+    assert main([command, "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     examples = lines[lines.index("Examples:") + 1 :]
     assert examples
@@ -311,20 +312,20 @@ def test_help_ends_in_examples_that_are_valid(command, capsys):
         program, *arguments = shlex.split(example)
         assert program == PROG
         assert arguments[0] == command
-        click_command = cli._group.commands[command]
+        click_command = _group.commands[command]
         # Parsed, not run: a config file of an example is not there.
         parser = click_command.make_parser(click.Context(click_command))
         parser.parse_args(arguments[1:])
 
 
 def test_the_help_lists_the_commands(capsys):
-    assert cli.main(["--help"]) == 0
+    assert main(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(f"  {command} " in out for command in COMMANDS)
 
 
 def test_version(capsys):
-    assert cli.main(["--version"]) == 0
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"sklearn-pyraug {__version__}\n"
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklearn_pyraug import RHVAEAugmenter
-from sklearn_pyraug.cli import main as cli
+from sklearn_pyraug.cli import main
 from sklearn_pyraug.io import load_image_folder, load_table, save_image_folder, save_table
 
 image = pytest.importorskip("PIL.Image")
@@ -50,13 +50,13 @@ def pictures(folder):
 
 def run(*arguments):
     """Run a command that has to succeed."""
-    assert cli.main([str(argument) for argument in arguments]) == 0
+    assert main([str(argument) for argument in arguments]) == 0
 
 
 def failure(capsys, status, *arguments):
     """Run a command that has to fail and return its one line."""
     capsys.readouterr()
-    assert cli.main([str(argument) for argument in arguments]) == status
+    assert main([str(argument) for argument in arguments]) == status
     captured = capsys.readouterr()
     assert captured.out == ""
     (line,) = [line for line in captured.err.splitlines() if ": note: " not in line]
@@ -264,7 +264,7 @@ def test_a_full_disk_or_an_interrupt_while_writing(
     monkeypatch.setattr(RHVAEAugmenter, "fit_resample", resample_then_fail)
     capsys.readouterr()
     arguments = ["augment", "pets", "-o", "more", "--overwrite", "--seed", "1", *QUICK]
-    assert cli.main(arguments) == status
+    assert main(arguments) == status
     assert match in capsys.readouterr().err
     assert len(n_written) == 4
     assert contents(folder) == before

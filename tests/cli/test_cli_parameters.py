@@ -8,7 +8,7 @@ import pytest
 
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.cli import augment as _cli_augment
-from sklearn_pyraug.cli import main as cli
+from sklearn_pyraug.cli import main
 from sklearn_pyraug.cli.options import parse_value, settable_parameters
 from sklearn_pyraug.cli.pyraug_config import translate
 from sklearn_pyraug.io import save_table
@@ -66,7 +66,7 @@ def parameters_of(tmp_path, monkeypatch):
     monkeypatch.setattr(_cli_augment, "RHVAEAugmenter", Recorded)
 
     def run(*options):
-        assert cli.main(["augment", "rows.npz", "-o", "out.npz", *options]) == 1
+        assert main(["augment", "rows.npz", "-o", "out.npz", *options]) == 1
         return made.pop()
 
     return run
@@ -74,7 +74,7 @@ def parameters_of(tmp_path, monkeypatch):
 
 def usage_error(capsys, *options):
     """Run `augment` with wrong options and return what it says."""
-    assert cli.main(["augment", "rows.npz", "-o", "out.npz", *options]) == 2
+    assert main(["augment", "rows.npz", "-o", "out.npz", *options]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     (line,) = captured.err.splitlines()
@@ -167,7 +167,7 @@ def test_labels_of_a_strategy_are_those_of_the_data(parameters_of):
 
 def test_an_unknown_label_of_a_strategy_is_named(parameters_of, capsys):
     arguments = ["augment", "rows.npz", "-o", "out.npz", "--sampling-strategy", '{"c": 5}']
-    assert cli.main(arguments) == 1
+    assert main(arguments) == 1
     told = capsys.readouterr().err
     assert "has the label 'c', which there is not. There are '1', 'a', 'b'." in told
 
@@ -286,7 +286,7 @@ def test_wrong_keys_of_a_config_file_are_named(text, match, parameters_of, tmp_p
 def test_a_config_file_that_cannot_be_read(content, match, parameters_of, tmp_path, capsys):
     if content is not None:
         (tmp_path / "run.toml").write_bytes(content)
-    assert cli.main(["augment", "rows.npz", "-o", "o.npz", "--config", "run.toml"]) == 1
+    assert main(["augment", "rows.npz", "-o", "o.npz", "--config", "run.toml"]) == 1
     assert match in capsys.readouterr().err
 
 
@@ -425,14 +425,14 @@ def test_single_keys_of_pyraug(config, name, parameters, notes):
 )
 def test_files_that_are_none_of_pyraugs(content, match, parameters_of, tmp_path, capsys):
     (tmp_path / "x.json").write_text(content)
-    assert cli.main(["augment", "rows.npz", "-o", "o.npz", "--pyraug-config", "x.json"]) == 1
+    assert main(["augment", "rows.npz", "-o", "o.npz", "--pyraug-config", "x.json"]) == 1
     assert match in capsys.readouterr().err
 
 
 def test_a_config_file_is_a_table_of_options(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.json").write_text("[1]")
-    assert cli.main(["augment", "rows.npz", "-o", "o.npz", "--config", "run.json"]) == 1
+    assert main(["augment", "rows.npz", "-o", "o.npz", "--config", "run.json"]) == 1
     assert "which holds no table of options" in capsys.readouterr().err
 
 

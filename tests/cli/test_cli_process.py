@@ -11,7 +11,7 @@ import click
 import numpy as np
 import pytest
 
-from sklearn_pyraug.cli import main as cli
+from sklearn_pyraug.cli import main
 from sklearn_pyraug.io import load_table, save_table
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
@@ -98,7 +98,7 @@ def test_a_stop_while_training(
     folder = request.getfixturevalue(data)
     monkeypatch.chdir(folder)
     arguments = [command, *source, "-o", output]
-    assert cli.main([*arguments, *QUICK]) == 0
+    assert main([*arguments, *QUICK]) == 0
     before = contents(folder)
     state = tmp_path_factory.mktemp("state")
     kept = ["--set", f"checkpoint={state}", "--set", "checkpoint__interval=1"]
@@ -122,7 +122,7 @@ def test_a_stop_while_training(
     assert out == ""
     assert err == f"sklearn-pyraug: {word}\n"
     assert contents(folder) == before
-    assert cli.main([*arguments, "--overwrite", "--seed", "1", *QUICK]) == 0
+    assert main([*arguments, "--overwrite", "--seed", "1", *QUICK]) == 0
     assert contents(folder) != before
 
 
@@ -168,11 +168,11 @@ def test_terminated_while_a_file_is_written(rows):
 def test_the_handler_of_sigterm_is_the_commands_alone():
     """Neither does the library set one, nor does `main` leave one or replace one."""
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    assert cli.main(["--version"]) == 0
+    assert main(["--version"]) == 0
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     try:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        assert cli.main(["--version"]) == 0
+        assert main(["--version"]) == 0
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -189,8 +189,8 @@ def test_a_second_sigterm_does_not_disturb_the_tidying_up(monkeypatch, capsys):
             signal.raise_signal(signal.SIGTERM)
             done.append("tidy")
 
-    monkeypatch.setattr(cli, "_invoke", command)
-    assert cli.main([]) == 143
+    monkeypatch.setattr(sys.modules["sklearn_pyraug.cli.main"], "_invoke", command)
+    assert main([]) == 143
     assert done == ["tidy"]
     assert capsys.readouterr().err == "sklearn-pyraug: terminated\n"
 
@@ -205,8 +205,8 @@ def test_an_error_that_a_termination_became_is_one(monkeypatch, capsys, error):
             signal.raise_signal(signal.SIGTERM)
         raise error
 
-    monkeypatch.setattr(cli, "_invoke", command)
-    assert cli.main([]) == 143
+    monkeypatch.setattr(sys.modules["sklearn_pyraug.cli.main"], "_invoke", command)
+    assert main([]) == 143
     assert capsys.readouterr() == ("", "sklearn-pyraug: terminated\n")
 
 

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 from sklearn_pyraug import RHVAEAugmenter, augmentation_report
 from sklearn_pyraug.cli import evaluate as _cli_evaluate
-from sklearn_pyraug.cli import main as cli
+from sklearn_pyraug.cli import main
 from sklearn_pyraug.cli.files import match_labels
 from sklearn_pyraug.io import load_synthetic_mask, load_table, save_table
 
@@ -54,7 +54,7 @@ def patients(folder):
 
 def run(*arguments):
     """Run a command that has to succeed."""
-    assert cli.main([str(argument) for argument in arguments]) == 0
+    assert main([str(argument) for argument in arguments]) == 0
 
 
 def augment(*arguments):
@@ -65,7 +65,7 @@ def augment(*arguments):
 def failure(capsys, status, *arguments):
     """Run a command that has to fail and return its one line."""
     capsys.readouterr()
-    assert cli.main([str(argument) for argument in arguments]) == status
+    assert main([str(argument) for argument in arguments]) == status
     captured = capsys.readouterr()
     assert captured.out == ""
     lines = [line for line in captured.err.splitlines() if ": note: " not in line]
@@ -279,7 +279,7 @@ def test_an_interrupt_leaves_nothing(when, patients, folder, monkeypatch, capsys
 
     monkeypatch.setattr(RHVAEAugmenter, when, interrupt)
     arguments = ["augment", "patients.csv", "--target", "diagnosis", "-o", "o.csv", *QUICK, "-q"]
-    assert cli.main(arguments) == 130
+    assert main(arguments) == 130
     assert capsys.readouterr().err == "sklearn-pyraug: interrupted\n"
     assert list(folder.iterdir()) == [folder / "patients.csv"]
 
@@ -551,7 +551,7 @@ def test_labels_as_they_are_typed(typed, label):
     ],
 )
 def test_close_names_are_suggested_and_the_error_comes_first(arguments, match, clinic, capsys):
-    assert cli.main([*arguments, "-o", "o.csv"]) in (1, 2)
+    assert main([*arguments, "-o", "o.csv"]) in (1, 2)
     first, *notes = capsys.readouterr().err.splitlines()
     assert match in first
     assert first.startswith("sklearn-pyraug: error: ")

@@ -249,10 +249,10 @@ def test_a_hundred_classes(decoder):
 
 def test_too_many_classes_share_one_network(monkeypatch):
     """A copy for each would take memory in proportion to their number."""
-    monkeypatch.setattr("sklearn_pyraug._generation.fit._MAX_WEIGHTS", {"cpu": 100})
+    monkeypatch.setattr("sklearn_pyraug._generation.fit._MAX_COPIED_WEIGHTS", 100)
     X, y = table()
     with pytest.warns(UserWarning, match=r"3 classes share one network.*shared=True"):
-        augmenter = quick(device="cpu").fit(X, y)
+        augmenter = quick().fit(X, y)
     assert [g.members for g in augmenter._generators.trained] == [[0]]
     assert augmenter.sample(2)[0].shape == (6, 4)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sklearn_pyraug import MLP, RHVAEAugmenter
-from sklearn_pyraug.cli import main as cli
+from sklearn_pyraug.cli import main
 from sklearn_pyraug.io import load_table, save_table
 
 pd = pytest.importorskip("pandas")
@@ -180,5 +180,5 @@ def test_rows_come_back_byte_for_byte(name, tmp_path):
     arguments = ["augment", tmp_path / "in.csv", "--target", "dx", "-o", tmp_path / "cli.csv", "-q"]
     quick = ["--latent-dim", "2", "--device", "cpu", "--set", "max_epochs=2"]
     quick += ["--set", "encoder__hidden_layer_sizes=8", *more]
-    assert cli.main([*map(str, arguments), *quick]) == 0
+    assert main([*map(str, arguments), *quick]) == 0
     assert (tmp_path / "cli.csv").read_bytes() == out

@@ -15,7 +15,7 @@ from test_model_file import JUNK, MALFORMED, assert_same, at, changed, fitted, i
 
 from sklearn_pyraug import MLP, Columns, RHVAEAugmenter, RHVAEEmbedder
 from sklearn_pyraug._serialization.archive import read_archive, write_archive
-from sklearn_pyraug.cli import main as cli
+from sklearn_pyraug.cli import main
 
 QUICK = {"max_epochs": 2, "encoder": MLP((8,)), "device": "cpu", "random_state": 0}
 NUMBERS = table()[0]
@@ -188,7 +188,7 @@ def test_junk_anywhere_is_refused_or_harmless(case, path, random_seed):
 
 def test_inspect(path, capsys):
     embedder_of("dataframe").save(path)
-    assert cli.main(["inspect", str(path)]) == 0
+    assert main(["inspect", str(path)]) == 0
     lines = dict(
         re.split(r"  +", line, maxsplit=1) for line in capsys.readouterr().out.splitlines()
     )
@@ -197,6 +197,6 @@ def test_inspect(path, capsys):
     assert lines["column names"] == "a, b, c, d"
     assert lines["codes"] == "rhvaeembedder0, rhvaeembedder1, rhvaeembedder2"
     assert "latent_dim 3" in lines["parameters"]
-    assert cli.main(["inspect", str(path), "--json"]) == 0
-    assert cli.main(["generate", str(path), "-o", "new.csv", "--per-class", "1"]) == 1
+    assert main(["inspect", str(path), "--json"]) == 0
+    assert main(["generate", str(path), "-o", "new.csv", "--per-class", "1"]) == 1
     assert "read it with RHVAEEmbedder.load" in capsys.readouterr().err
