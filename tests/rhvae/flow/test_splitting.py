@@ -49,7 +49,11 @@ def kick(z):
         return torch.autograd.grad(potential(z).sum(), z, create_graph=True)[0]
 
 
-def steps(metric, z, rho, eps, n_steps=3, n_fixed_point=60):
+def steep_kick(z):
+    return 1e6 * kick(z)
+
+
+def steps(metric, z, rho, eps, n_steps=3, n_fixed_point=60, kick=kick):
     state, system = PhaseState(z, rho, metric.at(z)), metric_system(metric)
     for _ in range(n_steps):
         state = splitting_step(state, eps, system, kick, n_fixed_point)
@@ -75,20 +79,30 @@ def test_a_step_can_be_taken_back(metric, state):
     torch.testing.assert_close(-minus_rho, state.rho, **EXACT)
 
 
-@pytest.mark.parametrize(("n_fixed_point", "atol"), [(60, 1e-9), (2, 2e-2)])
-def test_steps_preserve_volume(metric, state, n_fixed_point, atol):
+@pytest.mark.parametrize(
+    ("n_fixed_point", "atol", "kick"), [(60, 1e-9, kick), (2, 2e-2, kick), (60, 1e-7, steep_kick)]
+)
+def test_steps_preserve_volume(metric, state, n_fixed_point, atol, kick):
     """As far as the implicit steps converge: two iterations at the default step are close."""
 
     def flow(point):
         z, rho = point.view(2, d)
         z, rho = (v.expand(K, 1, d) for v in (z, rho))
-        ends = steps(metric, z, rho, 0.1, n_fixed_point=n_fixed_point)
+        ends = steps(metric, z, rho, 0.1, n_fixed_point=n_fixed_point, kick=kick)
         return torch.cat([v[0, 0] for v in ends])
 
     for b in range(B):
         start = torch.cat([state.z[0, b], state.rho[0, b]])
         J = torch.autograd.functional.jacobian(flow, start)
         assert abs(float(torch.linalg.slogdet(J).logabsdet)) < atol
+
+
+def test_the_slopes_of_a_network_that_has_not_trained_throw_no_code_away(metric, state):
+    z, _ = steps(metric, state.z, state.rho, 0.1, n_steps=1, kick=steep_kick)
+    shift = ((z - state.z).square() * state.local.G).mean(-1).sqrt()
+    # A kick of at most 10 deviations acts for half a step; the rest is the momentum's.
+    momentum = (state.rho.square() / state.local.G).mean(-1).sqrt()
+    assert bool((shift < 0.1 * momentum + 0.1 * 10.0).all())
 
 
 def test_halving_the_step_quarters_the_error(metric, state):
