@@ -20,6 +20,7 @@ from ._generation.model_state import (
     NETWORKS,
     NetworksError,
     check_generators,
+    check_sides,
     own_networks,
     seen_architecture,
     stack_adapter,
@@ -325,7 +326,10 @@ def _read(estimator, head, meta, tensors, own):
     state = meta["state"]
     fitted = _FITTED[kind] | {n: h for n, h in _OPTIONAL.items() if n in state}
     _require(state.keys() == fitted.keys(), "its attributes are not those of its kind")
-    for name, hint in fitted.items():
+    # The networks come last: how large they may be follows from the columns.
+    for name, hint in sorted(fitted.items(), key=lambda item: item[0] == "_generators"):
+        if name == "_generators":
+            check_sides(architecture, estimator._row_encoder.codec.n_codes_)
         setattr(estimator, name, reader.value(state[name], hint, f"state.{name}"))
     _require(not tensors, "nothing refers to some of its tensors")
     _check(estimator, architecture)

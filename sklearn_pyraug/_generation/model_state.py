@@ -20,6 +20,7 @@ __all__ = [
     "NetworksError",
     "StackState",
     "check_generators",
+    "check_sides",
     "own_networks",
     "seen_architecture",
     "stack_adapter",
@@ -173,6 +174,18 @@ def _check_guard(guard, n_rows, n_codes):
     _require(sound and guard.spacing.threshold >= 0, "the rows to keep away from")
 
 
+def check_sides(architecture, n_codes):
+    """Raise ValueError if networks for images are for others than those of `n_codes` codes.
+
+    To be called before networks are made: their size follows from the sides.
+    """
+    a = architecture
+    if a.sample_shape is not None:
+        sizes = (*a.sample_shape, a.n_channels, *(a.coarse or ()))
+        sound = min(sizes, default=0) > 0 and prod(a.sample_shape) == n_codes
+        _require(sound and n_codes >= a.n_channels * prod(a.coarse or ()), "the sides of images")
+
+
 def check_generators(g, n_rows, n_classes, architecture):
     """Raise ValueError unless the parts of generators fit together.
 
@@ -193,9 +206,7 @@ def check_generators(g, n_rows, n_classes, architecture):
         sound = sound and a.decoder == "residual" and a.width is a.coarse is None
         _require(sound, "the projection and the networks")
     elif a.sample_shape is not None:
-        sizes = (*a.sample_shape, a.n_channels, *(a.coarse or ()))
-        sound = min(sizes, default=0) > 0 and prod(a.sample_shape) == a.n_features
-        sound = sound and a.n_channels * prod(a.extent) == a.n_features >= a.n_seen
+        sound = a.n_channels * prod(a.extent) == a.n_features >= a.n_seen
         _require(sound and len(a.coarse or a.extent) == len(a.extent), "the sides of images")
     _require(a.n_features == n_seen, "the columns and the networks")
     rows = g.class_rows.values()
