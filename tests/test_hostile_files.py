@@ -480,8 +480,8 @@ def test_of_checkpoints(name, tmp_path, monkeypatch):
     augmenter = quick(checkpoint=tmp_path / "run")
     X, y = rows()
     augmenter.fit(X, y)
-    [path] = (tmp_path / "run").glob("*.state")
-    path.write_bytes(content)
+    for path in (tmp_path / "run").glob("*.state"):
+        path.write_bytes(content)
     message = assert_harmless(lambda: augmenter.fit(X, y), content, tmp_path, monkeypatch)
     assert "`checkpoint` has the damaged file" in message
     assert "Delete it" in message

@@ -14,6 +14,7 @@ __all__ = [
     "PhaseState",
     "StepTape",
     "System",
+    "bounded_kick",
     "generalized_leapfrog",
     "leapfrog_adjoint",
     "tempering_factors",
@@ -178,6 +179,33 @@ def leapfrog_adjoint(tape, z_bar, rho_bar, local_bar, adjoint):
         z_bar = z_bar + z_part
         local_bar.add(new_bar)
     return z_bar, rho_bar + half_bar, local_bar
+
+
+def bounded_kick(gradient, velocity, eps):
+    """Bound what a step of size `eps` does to the momentum to one deviation of N(0, G) an axis.
+
+    Any function of z alone may kick the momentum: volume is preserved, and the ELBO holds. Where
+    the networks have hardly trained, the slopes of a potential of thousands of columns throw codes
+    far away, and the training with them; once they have, the bound is not reached.
+
+    Parameters
+    ----------
+    gradient : Tensor of shape (n_classes, n_points, latent_dim)
+        That of the potential, g.
+    velocity : Tensor of the same shape
+        G⁻¹ g.
+    eps : float or Tensor broadcastable to z
+
+    Returns
+    -------
+    kick : Tensor of the same shape
+        Of the direction of g, at most as long.
+    size : Tensor of shape (n_classes, n_points, 1)
+        What g was divided by; 1 where the bound was not reached.
+    """
+    size = eps * (gradient * velocity).mean(-1, keepdim=True).sqrt()
+    size = size.clamp_min(1.0)
+    return gradient / size, size
 
 
 def tempering_factors(beta_zero, n_leapfrog):

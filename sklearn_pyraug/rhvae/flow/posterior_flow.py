@@ -26,6 +26,7 @@ from .hamiltonian import (
     Adjoint,
     PhaseState,
     System,
+    bounded_kick,
     generalized_leapfrog,
     leapfrog_adjoint,
     tempering_factors,
@@ -65,11 +66,12 @@ class _Local(NamedTuple):
     z: torch.Tensor
     metric: LocalMetric
     theta: torch.Tensor
-    data_gradient: torch.Tensor  # −∇_z log p(x, z)
+    data_gradient: torch.Tensor  # −∇_z log p(x, z), bounded
+    size: torch.Tensor  # by what it was divided for that
     residual: object
 
 
-def posterior_system(score, metric, with_tape=False):
+def posterior_system(score, metric, eps, with_tape=False):
     """Return the Hamiltonian system of the posterior flow.
 
     The decoder's gradient does not depend on ρ: it is taken once per leapfrog point,
@@ -80,6 +82,8 @@ def posterior_system(score, metric, with_tape=False):
     score : MLPScore or AutogradScore
         Bound to its parameters.
     metric : Metric
+    eps : float or Tensor broadcastable to z
+        Size of the steps, for :func:`.hamiltonian.bounded_kick`.
     with_tape : bool, default=False
         Whether the adjoint will be asked for.
 
@@ -90,7 +94,9 @@ def posterior_system(score, metric, with_tape=False):
 
     def at(z):
         theta, data_gradient, residual = score.evaluate(z, with_tape)
-        return _Local(z, local_metric(z, metric), theta, data_gradient, residual)
+        local = local_metric(z, metric)
+        kick, size = bounded_kick(data_gradient, apply(local.G_inv, data_gradient), eps)
+        return _Local(z, local, theta, kick, size, residual)
 
     def dz(z, rho, local):
         gradient, kick = potential_gradient(z, rho, local.metric, metric)
@@ -106,10 +112,26 @@ def posterior_system(score, metric, with_tape=False):
     return System(at, dz, drho)
 
 
+def _bounded_kick_adjoint(local, kick_bar):
+    """Return the cotangents of the gradient, and of the metric, in a kick κ = g / s.
+
+    Where the bound is reached, s = ε √(gᵀ G⁻¹ g / d) and d log s is half that of gᵀ G⁻¹ g, divided
+    by it.
+    """
+    kick, size = local.data_gradient, local.size
+    velocity = apply(local.metric.G_inv, kick)
+    share = (kick_bar * kick).sum(-1, keepdim=True) / (kick * velocity).sum(-1, keepdim=True)
+    share = torch.where(size > 1.0, share, 0.0)
+    gradient_bar = (kick_bar - share * velocity) / size
+    return gradient_bar, LocalCotangent(G_inv=-0.5 * share * outer(kick, kick))
+
+
 def _posterior_adjoint(score, cotangent):
     def at(local, bar):
+        gradient_bar, bound = _bounded_kick_adjoint(local, bar.data_gradient)
+        bar.add(bound)
         z_bar = cotangent.local_metric(local.z, local.metric, bar)
-        return z_bar + score.adjoint(local.residual, bar.theta, bar.data_gradient)
+        return z_bar + score.adjoint(local.residual, bar.theta, gradient_bar)
 
     def dz(residual, g_bar):
         kick, local = residual
@@ -128,7 +150,7 @@ def _posterior_adjoint(score, cotangent):
 
 def _integrate(score, metric, z, gamma, eps, settings, with_tape):
     """Run the flow; returns its result, the last state, the first local and the tape."""
-    system = posterior_system(score, metric, with_tape)
+    system = posterior_system(score, metric, eps, with_tape)
     first = system.at(z)
     rho = apply(first.metric.R.mT, gamma) / math.sqrt(settings.beta_zero)
     state, tape = PhaseState(z, rho, first), []

@@ -9,9 +9,7 @@ C. Lubich, G. Wanner, "Geometric Numerical Integration", 2006, section II.5), wh
 ELBO asks for.
 
 G is diagonal and a constant of the objective: neither its codes nor their covariances are trained
-through the flow. The decoder's gradient in the kick is one, too. The kick is bounded in posterior
-standard deviations: any function of z alone preserves volume, and the steep slopes of networks that
-have hardly trained would throw codes far away.
+through the flow. The decoder's gradient in the kick is one, too.
 
 Shapes: K classes, B rows per class, D columns, d latent dimensions.
 """
@@ -21,15 +19,18 @@ from functools import partial
 
 import torch
 
-from .hamiltonian import PhaseState, System, generalized_leapfrog, tempering_factors
+from .hamiltonian import (
+    PhaseState,
+    System,
+    bounded_kick,
+    generalized_leapfrog,
+    tempering_factors,
+)
 from .posterior_flow import FlowResult
 
 __all__ = ["data_gradient", "metric_system", "splitting_flow", "splitting_step"]
 
 _LOG_2PI = math.log(2.0 * math.pi)
-# Of G^(−½) ∇U, root mean square over the axes. It is 1 for a posterior that the codes' covariances
-# describe, and was below 9 at every step of every training that was looked at.
-_MAX_KICK = 10.0
 
 
 def metric_system(metric):
@@ -63,12 +64,6 @@ def data_gradient(stack, z, x, r):
     return z - gradient
 
 
-def bounded(gradient, G, limit=_MAX_KICK):
-    """Return the gradient, shape (K, B, d), shortened to `limit` in the norm of G⁻¹ over √d."""
-    size = (gradient.square() / G).mean(-1, keepdim=True).sqrt()
-    return gradient * (limit / size.clamp_min(limit))
-
-
 def splitting_step(state, eps, system, gradient, n_fixed_point=2):
     """Take one symmetric step of size `eps`: half of the metric's part, a kick, the other half.
 
@@ -79,7 +74,7 @@ def splitting_step(state, eps, system, gradient, n_fixed_point=2):
     system : System
         The metric's part, see :func:`metric_system`.
     gradient : callable(z) -> Tensor
-        Of the data's part.
+        Of the data's part; :func:`.hamiltonian.bounded_kick` bounds it.
     n_fixed_point : int, default=2
         Iterations of each implicit step.
 
@@ -88,7 +83,8 @@ def splitting_step(state, eps, system, gradient, n_fixed_point=2):
     state : PhaseState
     """
     state, _ = generalized_leapfrog(state, 0.5 * eps, system, n_fixed_point)
-    kick = bounded(gradient(state.z), state.local.G)
+    g = gradient(state.z)
+    kick, _ = bounded_kick(g, g / state.local.G, eps)
     state = state._replace(rho=state.rho - eps * kick)
     state, _ = generalized_leapfrog(state, 0.5 * eps, system, n_fixed_point)
     return state

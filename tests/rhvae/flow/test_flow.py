@@ -193,10 +193,12 @@ def reference_flow(stack, z, gamma, x, metric, r=None):
         log_p_x = stack.likelihood.log_prob(x, stack.decode(z, r)).sum()
         data = torch.autograd.grad(log_p_x, z, create_graph=True)[0]
         G_inv = inverse_metric(z, metric)
-        H = 0.5 * z.square().sum() - 0.5 * torch.logdet(G_inv).sum()
-        H = H + 0.5 * (rho * apply(G_inv, rho)).sum()
+        H = 0.5 * (rho * apply(G_inv, rho)).sum() - 0.5 * torch.logdet(G_inv).sum()
         rest = torch.autograd.grad(H, z, create_graph=True)[0]
-        return rest - (data if s.second_order else data.detach())
+        data = (data if s.second_order else data.detach()) - z
+        # A step changes the momentum by one deviation an axis at most.
+        size = stack.eps * (data * apply(G_inv, data)).mean(-1, keepdim=True).sqrt()
+        return rest - data / size.clamp_min(1.0)
 
     G_inv = inverse_metric(z, metric)
     log_det_inv = torch.logdet(G_inv)

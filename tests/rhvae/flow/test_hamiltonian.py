@@ -55,7 +55,7 @@ class RiemannianProblem:
             self.metric = self.stack.metric(centres, self.mask)
         score = score_of(self.stack, self.x)
         score.bind([p.detach() for p in score.parameters])
-        self.system = posterior_system(score, self.metric)
+        self.system = posterior_system(score, self.metric, 0.01)
         self.z, self.rho = 0.7 * draw(seed + 52, K, B, d), 0.7 * draw(seed + 53, K, B, d)
 
     def energy(self, z, rho):
