@@ -224,6 +224,32 @@ def test_chains_have_the_moments_of_the_volume_density(random_seed):
     assert 0.8 < info["acceptance_rate"].item() <= 1.0
 
 
+@pytest.mark.parametrize(("lam", "spread_", "floor"), [(0.01, 0.327, 0.002), (0.1, 1.144, 0.985)])
+def test_how_far_the_volume_density_reaches_is_what_the_guide_says(lam, spread_, floor):
+    """Around one code with M = I and T = 1 in ten dimensions, by its radius."""
+    n = 10
+    c, L = torch.zeros(1, 1, n).double(), torch.eye(n).double().view(1, 1, n, n)
+    one = torch.ones(1, 1, 1, dtype=torch.float64)
+    metric = make_metric(c, L, one[0], one, lam)
+    r = torch.linspace(1e-3, REACH, 20_001, dtype=torch.float64)
+    z = torch.zeros(1, len(r), n, dtype=torch.float64)
+    z[..., 0] = r
+    p = torch.softmax(metric_log_density(metric)(z)[0][0] + (n - 1) * r.log(), 0)
+    assert float((p @ r.square() / n).sqrt()) == pytest.approx(spread_, abs=1e-3)
+    assert float(p[(-r.square()).exp() < lam].sum()) == pytest.approx(floor, abs=1e-3)
+
+
+def test_codes_far_apart_are_drawn_as_often_as_chains_start_there(random_seed):
+    """Not in proportion to the volumes of their kernels, here 1 to 100."""
+    c = torch.tensor([[[0.0, 0.0], [30.0, 0.0]]], dtype=torch.float64)
+    L = torch.tensor([1.0, 10.0], dtype=torch.float64).view(1, 2, 1, 1) * torch.eye(2)
+    metric = make_metric(c, L, torch.ones(1, 2).double(), torch.ones(1, 1, 1).double(), 0.01)
+    (z,), _ = sample_hmc(
+        metric, [spread(400, 2)], [stream(random_seed)], n_steps=30, n_leapfrog=8, step_size=0.3
+    )
+    assert int((z[:, 0] > 15.0).sum()) == 200
+
+
 def test_chains_stay_inside_the_support(random_seed):
     metric = some_metric(random_seed)
     start = [spread(200, 6), spread(100, 6)]
