@@ -17,6 +17,7 @@ from ._components import (
     Transfer,
 )
 from ._embedder import RHVAEEmbedder
+from ._evaluation.compare import compare
 from ._evaluation.gain import augmentation_gain
 from ._evaluation.report import augmentation_report
 from ._evaluation.results import AugmentationGain, AugmentationReport, ReportLine
@@ -48,5 +49,6 @@ __all__ = [
     "__version__",
     "augmentation_gain",
     "augmentation_report",
+    "compare",
     "make_pipeline",
 ]

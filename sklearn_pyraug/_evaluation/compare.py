@@ -1,9 +1,10 @@
 """The engine: all measures of synthetic rows against real ones, per class and overall.
 
-:func:`compare` is the only place where two sets of rows are measured; the report, its page and
-plots, and the command line show what it returns.
+:func:`compare` is the only place where two sets of rows are measured; `augmentation_report`, the
+page, its plots and the command line show what it returns.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from operator import attrgetter
 from typing import NamedTuple
@@ -11,15 +12,15 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import pairwise_distances
-from sklearn.model_selection import StratifiedKFold
 
 from .._preprocessing.label_encoder import distinct_labels
+from .._random import root_seed
+from .._validation import check_count, no_data_in_errors
 from ..metrics import (
     attribute_inference,
     authenticity,
     classifier_two_sample_test,
     column_differences,
-    distance_to_closest_record,
     maximum_mean_discrepancy,
     membership_inference,
     memorization_share,
@@ -30,7 +31,7 @@ from ..metrics import (
     training_proximity,
     univariate_singling_out,
 )
-from .plots import find_plots
+from .plots import closest_distance, find_plots
 from .results import ALL, AugmentationReport, ReportLine
 from .rows import Rows, code_rows, read_rows
 
@@ -45,6 +46,7 @@ _MAX_MEDIAN_ROWS = 500
 _N_COLUMNS, _N_PLOTTED = 5, 3
 
 
+@no_data_in_errors()
 def compare(
     X,
     y,
@@ -54,46 +56,94 @@ def compare(
     y_holdout=None,
     *,
     classifier=None,
-    cv=None,
     categorical_features=None,
     is_image=False,
     n_permutations=99,
-    seed=0,
+    random_state=None,
 ):
-    """Compare synthetic rows with real ones by all measures, per class and overall.
+    """Compare synthetic rows with real ones, whoever made them, per class and overall.
 
     Parameters
     ----------
     X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features) or \
             (n_samples, *sample_shape)
-        Real rows: those that the generator was trained on.
+        Real rows, those that the synthetic ones were made from.
+
     y : array-like of shape (n_samples,)
-    X_new, y_new : array-like
-        Synthetic rows and their labels, which y has.
-    X_holdout, y_holdout : array-like, default=None
-        Real rows that the generator has not seen, and their labels, which y has.
+        Their class labels.
+
+    X_new : like X, of shape (n_new, n_features) or (n_new, *sample_shape)
+        Synthetic rows.
+
+    y_new : array-like of shape (n_new,)
+        Their class labels, of classes that y has.
+
+    X_holdout : like X, of shape (n_holdout, n_features) or (n_holdout, *sample_shape), default=None
+        Real rows of the same source that the generator has not seen. Without them fidelity is
+        measured against the training rows, which a copier matches best, and the measures that need
+        them, utility among them, are left blank.
+
+    y_holdout : array-like of shape (n_holdout,), default=None
+        Their class labels, of classes that y has.
+
     classifier : classifier, default=None
-        For utility. None is a random forest on coded rows.
-    cv : int, default=None
-        Largest number of folds of the real rows for utility where no rows are held out; None
-        leaves utility blank there.
+        For training on synthetic and testing on real rows, which needs a hold-out. It gets the rows
+        as they come, images flattened. None is a
+        :class:`~sklearn.ensemble.RandomForestClassifier` on coded rows.
+
     categorical_features : array-like of bool, int or str, default=None
+        A mask, positions or names of columns that hold categories, beside those of text.
+
     is_image : bool, default=False
-        Whether flat rows are images; others than flat ones always are.
+        Whether rows of shape (n_features,) are images; rows with more axes always are.
+
     n_permutations : int, default=99
-        For the p-values, which 0 leaves out.
-    seed : int, default=0
+        Random divisions of the rows for the p-values, which 0 leaves out.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the measures and of the default classifier. None takes fresh entropy.
 
     Returns
     -------
     report : AugmentationReport
+        Prints as a table; has ``alerts``, ``to_frame()`` and ``to_html()``.
 
     Raises
     ------
+    TypeError
+        If `classifier` is no classifier.
     ValueError
         If rows and labels, or the columns of two sets, do not match; if only one of `X_holdout` and
-        `y_holdout` is given; or if a label is not one of y.
+        `y_holdout` is given; if a label is not one of y; if all rows held out are training rows;
+        or if rows hold infinity, or images NaN.
+
+    See Also
+    --------
+    augmentation_report : The same of the rows that an augmenter draws.
+    augmentation_gain : Whether synthetic rows help a classifier.
+
+    Notes
+    -----
+    The measures, baselines and marks are those of :func:`~sklearn_pyraug.augmentation_report`,
+    whose notes say how to read them.
+
+    Examples
+    --------
+    >>> from imblearn.over_sampling import SMOTE
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn_pyraug import compare
+    >>> X, X_holdout, y, y_holdout = train_test_split(
+    ...     *load_breast_cancer(return_X_y=True), random_state=0
+    ... )
+    >>> X_res, y_res = SMOTE(random_state=0).fit_resample(X, y)
+    >>> X_new, y_new = X_res[len(X) :], y_res[len(X) :]
+    >>> report = compare(X, y, X_new, y_new, X_holdout, y_holdout, random_state=0)
+    >>> report
+    <AugmentationReport: 108 synthetic rows, 426 training rows, 143 rows held out, 2 classes.>
     """
+    seed = root_seed(random_state)
+    check_count("n_permutations", n_permutations, least=0)
     if (X_holdout is None) != (y_holdout is None):
         missing = "X_holdout" if X_holdout is None else "y_holdout"
         raise ValueError(f"`{missing}` is None; give both rows held out and their labels, or none.")
@@ -112,7 +162,54 @@ def compare(
     is_image = is_image or np.ndim(X) > 2
     coded, categorical = code_rows(list(sets.values()), categorical_features, is_image)
     settings = _Settings(categorical, seed, n_permutations)
-    return _Comparison(labels, coded, settings).report(classifier, cv)
+    return _Comparison(labels, coded, settings).report(classifier)
+
+
+def _alerts(real, synthetic, holdout):
+    """Return sentences on rows that stand in two sets; raise if no row was truly held out.
+
+    Equal rows are told where there are more than among the training rows themselves, as rows of
+    few categories may agree by chance.
+    """
+    keys = [
+        [row.tobytes() for row in rows.coded + 0.0] if rows is not None else []
+        for rows in (real, synthetic, holdout)
+    ]
+    counts = Counter(keys[0])
+    usual = sum(n for n in counts.values() if n > 1) / len(keys[0])
+    of_real, of_holdout = set(counts), set(keys[2])
+
+    def n_equal(rows, others):
+        n, expected = sum(key in others for key in rows), usual * len(rows)
+        return n if n > expected + 2 * np.sqrt(expected * (1 - usual)) else 0
+
+    alerts = []
+    if Counter(keys[1]) == counts:
+        alerts.append(
+            "The synthetic rows are the training rows: this compares a table with itself. Give the "
+            "synthetic rows alone."
+        )
+    elif n := n_equal(keys[1], of_real):
+        alerts.append(
+            f"{n} of {len(keys[1])} synthetic rows equal a training row: they are copies, "
+            "which protect no one and teach nothing new. Leave them out."
+        )
+    if n := n_equal(keys[2], of_real):
+        if n == len(keys[2]):
+            raise ValueError(
+                "all rows of `X_holdout` are rows of `X`, which the generator has seen: hold out "
+                "rows before it is trained."
+            )
+        alerts.append(
+            f"{n} of {len(keys[2])} rows held out equal a training row: they are no test, and "
+            "scores flatter. Hold out rows before the generator is trained."
+        )
+    if n := n_equal(keys[1], of_holdout - of_real):
+        alerts.append(
+            f"{n} of {len(keys[1])} synthetic rows equal a row held out: the generator has seen "
+            "these, and scores flatter. Hold out rows before it is trained."
+        )
+    return tuple(alerts)
 
 
 def check_labels(labels, known, name, where):
@@ -297,7 +394,7 @@ def _column_results(real, other, settings):
 def _closeness(training, other, settings):
     to_training = other.coded, training.coded
     return (
-        np.median(distance_to_closest_record(*to_training, scale=None)),
+        np.median(closest_distance(other, training)),
         np.median(nearest_neighbor_distance_ratio(*to_training, scale=None)),
         authenticity(*to_training, scale=None),
         memorization_share(*to_training),
@@ -365,8 +462,9 @@ class _Comparison:
         # The order of all rows, of which the two halves of each class are made.
         self.order = np.random.default_rng(settings.seed).permutation(len(self.real.y))
 
-    def report(self, classifier, cv):
+    def report(self, classifier):
         """Return the AugmentationReport."""
+        alerts = _alerts(self.real, self.synthetic, self.holdout)
         n_synthetic = self._count(self.synthetic)
         # All rows together are those of the classes that can be compared.
         everything = self._pairs([label for label, n in n_synthetic.items() if n])
@@ -374,7 +472,7 @@ class _Comparison:
         for label, n in n_synthetic.items():
             lines += self._measures(label, self._pairs([label])) if n else _blank(label)
         columns, shown = self._columns(everything)
-        lines += columns + self._utility(everything, classifier, cv) + _attacks(everything)
+        lines += columns + self._utility(everything, classifier) + _attacks(everything)
         if not self.settings.n_permutations:
             lines = [line for line in lines if line.measure not in _P_VALUES]
         real, synthetic, seed = everything.real, everything.synthetic, self.settings.seed
@@ -383,7 +481,7 @@ class _Comparison:
         )
         n_holdout = {} if self.holdout is None else self._count(self.holdout)
         return AugmentationReport(
-            tuple(lines), self._count(self.real), n_synthetic, n_holdout, plots
+            tuple(lines), self._count(self.real), n_synthetic, n_holdout, plots, alerts
         )
 
     def _count(self, rows):
@@ -446,39 +544,24 @@ class _Comparison:
         ]
         return lines, [(int(j), names[j]) for j in order[:_N_PLOTTED]]
 
-    def _utility(self, pairs, classifier, cv):
+    def _utility(self, pairs, classifier):
         """Return the lines of a classifier trained on one kind of rows and tested on the other."""
         names = "train synthetic, test real", "train real, test synthetic"
-        fewest = np.unique(pairs.real.y, return_counts=True)[1].min()
         note = ""
-        if self.holdout is None and cv is None:
+        if self.holdout is None:
             note = "needs rows held out"
         elif min(len(np.unique(rows.y)) for rows in (pairs.synthetic, pairs.reference)) < 2:
             note = "needs synthetic rows and rows held out of at least two classes"
-        elif self.holdout is None and fewest < 2:
-            note = "needs at least two real rows of every class"
         if note:
             return [make_line(name, ALL, _NONE, note=note) for name in names]
-        # As scikit-learn takes it.
-        seed = self.settings.seed % 2**32
-        splits = [(pairs.real, pairs.holdout)]
-        if self.holdout is None:
-            folds = StratifiedKFold(min(cv, fewest), shuffle=True, random_state=seed)
-            y = pairs.real.y
-            splits = [map(pairs.real.take, split) for split in folds.split(y, y)]
         of_rows = attrgetter("X", "y")
         if classifier is None:
-            classifier, of_rows = (
-                RandomForestClassifier(random_state=seed),
-                attrgetter("coded", "y"),
-            )
-        scores = [
-            train_on_synthetic(
-                classifier, *of_rows(train), *of_rows(pairs.synthetic), *of_rows(test)
-            )
-            for train, test in splits
-        ]
-        baseline, *values = np.mean(scores, axis=0)
+            # As scikit-learn takes a seed.
+            classifier = RandomForestClassifier(random_state=self.settings.seed % 2**32)
+            of_rows = attrgetter("coded", "y")
+        baseline, *values = train_on_synthetic(
+            classifier, *of_rows(pairs.real), *of_rows(pairs.synthetic), *of_rows(pairs.holdout)
+        )
         return [make_line(name, ALL, v, baseline) for name, v in zip(names, values, strict=True)]
 
 

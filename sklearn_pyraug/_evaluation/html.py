@@ -45,7 +45,9 @@ def report_html(report):
     html : str
     """
     labels = list(dict.fromkeys(line.label for line in report.lines))
-    parts = [f"<p>{escape(report.summary)}</p>", f'<p class="quiet">{escape(report.basis)}</p>']
+    parts = [f"<p>{escape(report.summary)}</p>"]
+    parts += [f'<p class="mark">{escape(alert)}</p>' for alert in report.alerts]
+    parts.append(f'<p class="quiet">{escape(report.basis)}</p>')
     for kind, title in _TITLES.items():
         lines = [line for line in report.lines if line.kind == kind]
         if lines:

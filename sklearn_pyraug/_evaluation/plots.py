@@ -16,6 +16,7 @@ from ..metrics._columns import _read
 __all__ = [
     "Histogram",
     "ReportPlots",
+    "closest_distance",
     "draw_histogram",
     "draw_plots",
     "find_histogram",
@@ -104,10 +105,11 @@ def find_plots(real, synthetic, closeness, columns, categorical, seed):
     distances = None
     if closeness is not None:
         pair = [
-            distance_to_closest_record(other.coded, training.coded, scale=None)
+            closest_distance(other, training)
             for other, training in ((closeness[1], closeness[0]), (synthetic, real))
         ]
-        name, weights = "distance to the closest training row", [np.ones(len(d)) for d in pair]
+        name = "distance to the closest training row (standard deviations)"
+        weights = [np.ones(len(d)) for d in pair]
         distances = _of_intervals(name, pair, weights, least=0.0)
     mask = categorical if categorical.any() else None
     tables = [_read("X", rows.X, mask) for rows in (real, synthetic)]
@@ -118,6 +120,24 @@ def find_plots(real, synthetic, closeness, columns, categorical, seed):
     rng = np.random.default_rng(seed)
     few = [X[rng.permutation(len(X))[:_MAX_POINTS]] for X in (real.coded, synthetic.coded)]
     return ReportPlots(distances, tuple(shown), *principal_plane(*few)[0])
+
+
+def closest_distance(rows, training):
+    """Return the distance of each row to the closest training row, in deviations of a column.
+
+    That is the root mean square over the columns, which does not grow with their number.
+
+    Parameters
+    ----------
+    rows, training : Rows
+        Coded.
+
+    Returns
+    -------
+    distance : ndarray of shape (n_rows,)
+    """
+    distance = distance_to_closest_record(rows.coded, training.coded, scale=None)
+    return distance / np.sqrt(rows.X.shape[1])
 
 
 def find_histogram(name, x, x_new, weights=None, *, least_named=0):

@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from .._preprocessing.label_encoder import distinct_labels, read_labels
 from .._random import root_seed
-from .._validation import check_count, named, no_data_in_errors
+from .._validation import named, no_data_in_errors
 from .compare import check_labels, compare, make_line
 from .results import ALL
 
@@ -87,6 +87,7 @@ def augmentation_report(
     See Also
     --------
     AugmentationReport : What is returned.
+    sklearn_pyraug.compare : The same of rows that were made before, by whomever.
     sklearn_pyraug.augmentation_gain : Whether synthetic rows help a classifier.
     sklearn_pyraug.metrics : The measures, and how each is to be read.
 
@@ -95,8 +96,10 @@ def augmentation_report(
     Distances are those of coded rows. Numbers are standardised by the training rows; a missing one
     counts as the median, and has an indicator column beside it. A category is a column of zeros and
     values such that two categories lie 1 apart, as numbers do that differ by a standard deviation.
-    Pixels of images are divided by one number. The two-sample AUC and the memorization share
-    standardise these columns once more. Differences of columns are those of the rows as they came.
+    Pixels of images are divided by one number. The distance to the closest record is the root mean
+    square over the columns, so that it is in standard deviations of a column, as the sliced
+    Wasserstein distance is. The two-sample AUC and the memorization share standardise these columns
+    once more. Differences of columns, from 0 to 1, are those of the rows as they came.
 
     With a hold-out, fidelity is measured against it, and its baseline is that of the training
     rows; privacy against the training rows, and its baseline is that of the hold-out. Without,
@@ -139,7 +142,6 @@ def augmentation_report(
     True
     """
     seed = root_seed(random_state)
-    check_count("n_permutations", n_permutations, least=0)
     augmenter = _fitted(augmenter, X, y)
     labels, _, y_index = distinct_labels(read_labels(y))
     counts = np.bincount(y_index)
@@ -157,7 +159,7 @@ def augmentation_report(
         categorical_features=getattr(augmenter, "categorical_features", None),
         is_image=getattr(augmenter, "sample_shape_", None) is not None,
         n_permutations=n_permutations,
-        seed=seed,
+        random_state=seed,
     )
     return replace(report, lines=report.lines + tuple(_privacy_lines(augmenter)))
 

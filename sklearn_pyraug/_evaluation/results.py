@@ -85,7 +85,7 @@ class ReportLine(NamedTuple):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class AugmentationReport:
-    """What :func:`~sklearn_pyraug.augmentation_report` returns; ``print`` shows it as a table.
+    """What :func:`~sklearn_pyraug.compare` and `augmentation_report` return; prints as a table.
 
     The table has all rows together, their baseline, and the range over the classes. An
     exclamation mark stands where a value is far on the wrong side of what is good: a rule of
@@ -103,10 +103,13 @@ class AugmentationReport:
         Real rows held out; empty without.
     plots : ReportPlots
         Histograms and points that :meth:`to_html` draws.
+    alerts : tuple of str
+        What makes the figures mislead, such as synthetic rows that equal a training row.
 
     See Also
     --------
-    sklearn_pyraug.augmentation_report : Computes it.
+    sklearn_pyraug.compare : Computes it.
+    sklearn_pyraug.augmentation_report : Computes it of the rows that an augmenter draws.
     """
 
     lines: tuple[ReportLine, ...]
@@ -114,6 +117,7 @@ class AugmentationReport:
     n_synthetic: dict
     n_holdout: dict
     plots: ReportPlots = field(repr=False)
+    alerts: tuple[str, ...] = ()
 
     @property
     def summary(self):
@@ -129,17 +133,20 @@ class AugmentationReport:
 
     @property
     def basis(self):
-        """What values and baselines compare."""
+        """What values and baselines compare, and in which units."""
+        units = (
+            " Distances are in standard deviations of a column; most others are shares. "
+            "An exclamation mark is a rule of thumb, not a test."
+        )
         if self.n_holdout:
             return (
                 "Fidelity: synthetic against held-out rows; baseline: training against held-out "
                 "rows. Privacy: synthetic against training rows; baseline: held-out against "
-                "training rows. An exclamation mark is a rule of thumb, not a test."
+                f"training rows.{units}"
             )
         return (
             "Synthetic against real rows; baseline: one half of the real rows against the other, "
-            "which have fewer rows, so that distances are larger and more by chance. "
-            "An exclamation mark is a rule of thumb, not a test."
+            f"which have fewer rows, so that distances are larger and more by chance.{units}"
         )
 
     @property
@@ -204,7 +211,8 @@ class AugmentationReport:
 
     def __str__(self):
         labels = [label for label in self.n_real if self.n_synthetic[label]]
-        parts = [*textwrap.wrap(self.summary, _WIDTH), *textwrap.wrap(self.basis, _WIDTH), ""]
+        texts = self.summary, *(f"WARNING: {alert}" for alert in self.alerts), self.basis
+        parts = [*(line for text in texts for line in textwrap.wrap(text, _WIDTH)), ""]
         parts.append(_row("measure", "all", "baseline", "by class", "what is good"))
         for kind in _KINDS:
             lines = [line for line in self.lines if line.kind == kind]

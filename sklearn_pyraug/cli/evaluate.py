@@ -1,35 +1,50 @@
 """The command ``evaluate``: how good, varied, private and useful synthetic rows are."""
 
 import json
+import re
 import warnings
 from pathlib import Path
 
 import click
 import numpy as np
 
-from .._evaluation.compare import compare
+from sklearn_pyraug import compare
+
 from ..io._tables import spellings
-from .files import check_input, read_data
-from .options import Command, Speaker, in_one_line, listed, printable, say, say_notes, table_options
+from .files import check_input, check_new_file, read_data
+from .options import (
+    Command,
+    Speaker,
+    in_one_line,
+    listed,
+    path_option,
+    printable,
+    result_options,
+    say,
+    say_notes,
+    table_options,
+)
 
 __all__ = ["evaluate"]
-
-# Folds of the real rows, for the score of a classifier.
-_N_FOLDS = 5
 
 
 @click.command(
     cls=Command,
     short_help="Compare synthetic rows with real ones.",
     examples=[
-        "evaluate patients.csv new.csv --target diagnosis",
-        "evaluate patients.csv more.csv --target diagnosis --json",
-        "evaluate scans/ more_scans/",
+        "evaluate train.csv more.csv --target diagnosis --holdout rest.csv",
+        "evaluate patients.csv new.csv --target diagnosis --html report.html",
+        "evaluate scans/ more_scans/ --holdout other_scans/ --json",
     ],
 )
 @click.argument("real", metavar="REAL", type=click.Path(path_type=Path))
 @click.argument("synthetic", metavar="SYNTHETIC", type=click.Path(path_type=Path))
 @click.option("--target", metavar="COLUMN", help="Column of tables that holds the labels.")
+@path_option(
+    "--holdout",
+    metavar="FILE",
+    help="Real rows of the same kind that the synthetic ones were not learned from.",
+)
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Column to leave out; repeatable.")
 @table_options
 @click.option(
@@ -38,45 +53,80 @@ _N_FOLDS = 5
     default=0,
     show_default=True,
     metavar="N",
-    help="Seed of folds and measures.",
+    help="Seed of the measures.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evaluate(real, synthetic, target, drop, seed, as_json, **table):
+@result_options
+def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_json, **table):
     """Compare the rows of SYNTHETIC with those of REAL and print a table.
 
-    SYNTHETIC may be an output of `augment`: of marked rows, only the synthetic ones are used, and
-    of REAL only the others. The measures are those of `augmentation_report` in Python, beside a
-    baseline, the same measure between two halves of REAL. Distances are those of standardised
-    columns. A random forest trained on the synthetic rows is tested on folds of the real ones; its
-    baseline is trained on the other folds. If the synthetic rows were learned from REAL, their
-    score flatters: give as REAL rows that were held out, if you have them.
+    REAL holds the rows that the synthetic ones were made from. SYNTHETIC may be an output of
+    `augment`: of marked rows, only the synthetic ones are used, and of REAL only the others. The
+    measures are those of `compare` in Python, each beside a baseline, which is the same measure of
+    real rows alone. What the rows are worth to a classifier is measured on rows held out, and only
+    there: put some aside before `augment`, and give them by --holdout. `sklearn-pyraug gain` does
+    that by itself, many times over.
     """
     speaker = Speaker(quiet=False)
-    sets = []
-    for path, name in ((real, "REAL"), (synthetic, "SYNTHETIC")):
+    paths = {"REAL": real, "SYNTHETIC": synthetic}
+    if holdout is not None:
+        paths["--holdout"] = holdout
+    for name, path in paths.items():
         check_input(path, name, target=target, from_folders=False)
-    for path, name, wanted in ((real, "REAL", False), (synthetic, "SYNTHETIC", True)):
-        size = sets[0].folder.size if sets and sets[0].folder and path.is_dir() else None
+    if html is not None:
+        check_new_file(html, overwrite=overwrite)
+    sets = _read(paths, target, drop, table, speaker)
+    arguments = [values for data in _aligned(sets) for values in (data.X, data.y)]
+    with warnings.catch_warnings():
+        # Classes that the synthetic rows do not have: the score says so.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            report = compare(*arguments, n_permutations=0, random_state=seed)
+        except ValueError as error:
+            raise click.ClickException(_in_options(error)) from error
+    if html is not None:
+        report.to_html(html, overwrite=overwrite)
+    if holdout is None:
+        speaker.note(
+            "there are no rows held out, so that the use to a classifier is not measured: put rows "
+            "aside before `augment` and give them by --holdout, or run `sklearn-pyraug gain`"
+        )
+    say_notes(speaker.notes)
+    for alert in report.alerts:
+        speaker.warn(alert)
+    say(_as_json(report) if as_json else _as_text(report))
+
+
+def _in_options(error):
+    """Return the message of an error with the names that sets of rows have here."""
+    names = {"X_holdout": "--holdout", "X_new": "SYNTHETIC", "X": "REAL"}
+    return re.sub(r"`(X_holdout|X_new|X)`", lambda match: names[match[1]], str(error))
+
+
+def _read(paths, target, drop, table, speaker):
+    """Return the data by name: of SYNTHETIC its synthetic rows, of the others the real ones."""
+    sets = {}
+    for name, path in paths.items():
+        first = sets.get("REAL")
+        size = first.folder.size if first and first.folder and path.is_dir() else None
         data = read_data(path, name, speaker, target=target, size=size, table=table)
-        if sets and (codes := _codes(sets[0].X, data.X)):
-            table = table | {"as_text": codes}
-            data = read_data(path, name, speaker, target=target, size=size, table=table)
+        if first and (codes := _codes(first.X, data.X)):
+            as_text = table | {"as_text": codes}
+            data = read_data(path, name, speaker, target=target, size=size, table=as_text)
         data = data._replace(X=_without(data.X, drop))
+        wanted = name == "SYNTHETIC"
+        if wanted and data.synthetic is None and path.samefile(paths["REAL"]):
+            raise click.ClickException(
+                f"REAL and SYNTHETIC are both '{path}', where no row is marked as synthetic: a "
+                "file compared with itself says nothing. Give the output of `augment`, or of "
+                "`generate`, as SYNTHETIC."
+            )
         if data.synthetic is not None:
             data = data.take(data.synthetic == wanted)
         if not len(data.y):
             what = "synthetic" if wanted else "real"
             raise click.ClickException(f"{name} is '{path}', which has no {what} rows.")
-        sets.append(data)
-    real, synthetic = _aligned(*sets)
-    with warnings.catch_warnings():
-        # Classes that a fold or the synthetic rows do not have: the score says so.
-        warnings.simplefilter("ignore", UserWarning)
-        report = compare(
-            real.X, real.y, synthetic.X, synthetic.y, cv=_N_FOLDS, n_permutations=0, seed=seed
-        )
-    say_notes(speaker.notes)
-    say(_as_json(report) if as_json else _as_text(report))
+        sets[name] = data
+    return sets
 
 
 def _without(X, columns):
@@ -103,42 +153,50 @@ def _is_numeric(column):
     return getattr(column.dtype, "kind", "O") in "biufc"
 
 
-def _aligned(real, synthetic):
-    """Return both sets with the same columns and the same type of labels; raise if they differ."""
-    X_real, X_synthetic = real.X, synthetic.X
-    if hasattr(X_real, "columns") and hasattr(X_synthetic, "columns"):
-        missing = [column for column in X_real.columns if column not in X_synthetic.columns]
-        extra = [column for column in X_synthetic.columns if column not in X_real.columns]
-        if missing or extra:
-            where, column = ("SYNTHETIC", missing[0]) if missing else ("REAL", extra[0])
+def _aligned(sets):
+    """Return the data with the same columns and types of labels as REAL; raise if they differ."""
+    real = sets.pop("REAL")
+    others = [_like_real(real.X, data, name) for name, data in sets.items()]
+    labels = [np.asarray(data.y) for data in (real, *others)]
+    if len({y.dtype.kind for y in labels}) > 1:
+        labels = [y.astype(str) for y in labels]
+    for name, y in zip(sets, labels[1:], strict=True):
+        unknown = sorted(set(y.tolist()) - set(labels[0].tolist()), key=str)
+        if unknown:
             raise click.ClickException(
-                f"{where} has no column {column!r}, which the other has; leave it out by "
-                f"--drop '{column}'."
+                f"{name} has rows of class {unknown[0]!r}, which REAL does not have; "
+                "give a REAL that has all classes."
             )
-        X_synthetic = X_synthetic[list(X_real.columns)]
+    return [data._replace(y=y) for data, y in zip((real, *others), labels, strict=True)]
+
+
+def _like_real(X_real, data, name):
+    """Return data with the columns of REAL in their order; raise if they are not the same."""
+    X = data.X
+    if hasattr(X_real, "columns") and hasattr(X, "columns"):
+        missing = [column for column in X_real.columns if column not in X.columns]
+        extra = [column for column in X.columns if column not in X_real.columns]
+        if missing or extra:
+            where, column = (name, missing[0]) if missing else ("REAL", extra[0])
+            raise click.ClickException(
+                f"{where} has no column {column!r}, which {'REAL' if missing else name} has; leave "
+                f"it out by --drop '{column}'."
+            )
+        X = X[list(X_real.columns)]
         for column in X_real.columns:
-            numeric = [_is_numeric(X[column]) for X in (X_real, X_synthetic)]
+            numeric = [_is_numeric(table[column]) for table in (X_real, X)]
             if numeric[0] != numeric[1]:
-                where = ("REAL", "SYNTHETIC") if numeric[0] else ("SYNTHETIC", "REAL")
+                where = ("REAL", name) if numeric[0] else (name, "REAL")
                 raise click.ClickException(
                     f"column {column!r} holds numbers in {where[0]} and text in {where[1]}; "
                     f"correct it, or leave it out by --drop '{column}'."
                 )
-    elif X_real.shape[1:] != X_synthetic.shape[1:]:
+    elif X_real.shape[1:] != X.shape[1:]:
         raise click.ClickException(
-            f"REAL has rows of shape {X_real.shape[1:]} and SYNTHETIC of {X_synthetic.shape[1:]}; "
+            f"REAL has rows of shape {X_real.shape[1:]} and {name} of {X.shape[1:]}; "
             "give both the same columns or size."
         )
-    y_real, y_synthetic = np.asarray(real.y), np.asarray(synthetic.y)
-    if y_real.dtype.kind != y_synthetic.dtype.kind:
-        y_real, y_synthetic = y_real.astype(str), y_synthetic.astype(str)
-    unknown = sorted(set(y_synthetic.tolist()) - set(y_real.tolist()), key=str)
-    if unknown:
-        raise click.ClickException(
-            f"SYNTHETIC has rows of class {unknown[0]!r}, which REAL does not have; "
-            "give a REAL that has all classes."
-        )
-    return real._replace(y=y_real), synthetic._replace(X=X_synthetic, y=y_synthetic)
+    return data._replace(X=X)
 
 
 def _as_text(report):
@@ -151,13 +209,14 @@ def _as_text(report):
 
 
 def _as_json(report):
-    rows = {
-        str(label): {"real": n, "synthetic": report.n_synthetic[label]}
-        for label, n in report.n_real.items()
-    }
+    counts = {"real": report.n_real, "synthetic": report.n_synthetic}
+    if report.n_holdout:
+        counts["held_out"] = report.n_holdout
+    rows = {str(k): {name: n[k] for name, n in counts.items()} for k in report.n_real}
     # NaN, which is not equal to itself, is null.
     measures = [
         {name: value if value == value else None for name, value in line._asdict().items()}
         for line in report.lines
     ]
-    return json.dumps({"rows": rows, "measures": measures}, indent=2, default=str)
+    told = {"rows": rows, "alerts": report.alerts, "measures": measures}
+    return json.dumps(told, indent=2, default=str)

@@ -39,7 +39,9 @@ __all__ = [
     "listed",
     "load_config",
     "parse_value",
+    "path_option",
     "printable",
+    "result_options",
     "say",
     "say_notes",
     "settable_parameters",
@@ -277,6 +279,14 @@ table_options = _apply(
             help="Cell of a csv file that stands for a missing value, such as NA, beside empty "
             "ones; repeatable.",
         ),
+    ]
+)
+
+result_options = _apply(
+    [
+        path_option("--html", metavar="FILE", help="Write a page with pictures, too."),
+        click.option("--overwrite", is_flag=True, help="Replace the page that is there already."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
     ]
 )
 

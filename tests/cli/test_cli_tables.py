@@ -4,14 +4,12 @@ import json
 import os
 import re
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklearn_pyraug import RHVAEAugmenter, augmentation_report
-from sklearn_pyraug.cli import evaluate as _cli_evaluate
+from sklearn_pyraug import RHVAEAugmenter, compare
 from sklearn_pyraug.cli import main
 from sklearn_pyraug.cli.files import match_labels
 from sklearn_pyraug.io import load_synthetic_mask, load_table, save_table
@@ -372,12 +370,6 @@ def test_inspect(model, capsys):
     assert "torch" in told["versions"]
 
 
-@pytest.fixture
-def two_folds(monkeypatch):
-    """Fewer forests to grow."""
-    monkeypatch.setattr(_cli_evaluate, "_N_FOLDS", 2)
-
-
 def evaluation(capsys, *arguments):
     """Return the rows, and the value and the baseline of each measure of all classes."""
     capsys.readouterr()
@@ -388,7 +380,7 @@ def evaluation(capsys, *arguments):
 
 
 @pytest.mark.slow
-def test_evaluate_an_output_of_augment(two_folds, patients, capsys):
+def test_evaluate_an_output_of_augment(patients, capsys):
     augment("-o", "more.csv")
     capsys.readouterr()
     run("evaluate", "patients.csv", "more.csv", "--target", "diagnosis")
@@ -397,38 +389,68 @@ def test_evaluate_an_output_of_augment(two_folds, patients, capsys):
     assert lines[-1] == "rows, real and synthetic: ill 10 and 30, well 20 and 20"
     rows, measures = evaluation(capsys, "patients.csv", "more.csv", "--target", "diagnosis")
     assert rows["ill"] == {"real": 10, "synthetic": 30}
-    assert 0 <= measures["train synthetic, test real"]["value"] <= 1
+    assert measures["train synthetic, test real"]["value"] is None
     assert "column bmi" in measures
     # A marked file has both.
     again = evaluation(capsys, "more.csv", "more.csv", "--target", "diagnosis")
     assert again == (rows, measures)
 
 
-def test_evaluate_measures_as_the_report_does(two_folds, capsys):
+def test_evaluate_measures_as_the_report_does(capsys):
     """The values of the command line are those of Python, on the same rows and seed."""
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(2, 40, 3)), np.repeat([0, 1], 20)
-    save_table("real.npz", X[0], y)
-    save_table("new.npz", X[1], y)
-    _, measures = evaluation(capsys, "real.npz", "new.npz", "--seed", "3")
-    augmenter = SimpleNamespace(classes_=np.array([0, 1]), sample=lambda n: (X[1], y))
-    report = augmentation_report(augmenter, X[0], y, n_permutations=0, random_state=3)
+    X, y = rng.normal(size=(3, 40, 3)), np.repeat([0, 1], 20)
+    for name, rows in zip(("real", "new", "rest"), X, strict=True):
+        save_table(f"{name}.npz", rows, y)
+    rows, measures = evaluation(
+        capsys, "real.npz", "new.npz", "--holdout", "rest.npz", "--seed", "3"
+    )
+    assert rows["1"] == {"real": 20, "synthetic": 20, "held_out": 20}
+    report = compare(X[0], y, X[1], y, X[2], y, n_permutations=0, random_state=3)
     for line in report.lines:
-        if line.label == "(all)" and line.kind != "utility":
+        if line.label == "(all)":
             told = measures[line.measure]
-            pairs = {"value": line.value, "baseline": line.baseline}
-            assert {k: told[k] for k in pairs} == {
-                k: None if np.isnan(v) else v for k, v in pairs.items()
-            }
+            assert (told["value"], told["baseline"]) == (line.value, line.baseline)
 
 
-def test_evaluate_tells_copies_from_noise(two_folds, capsys):
+def test_evaluate_writes_the_page(folder, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("real.npz", "new.npz"):
+        save_table(name, rng.normal(size=(20, 3)), np.repeat([0, 1], 10))
+    run("evaluate", "real.npz", "new.npz", "--html", "report.html")
+    assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    arguments = ["evaluate", "real.npz", "new.npz", "--html", "report.html"]
+    assert "add --overwrite" in failure(capsys, 1, *arguments)
+    run(*arguments, "--overwrite")
+
+
+def test_evaluate_does_not_mislead(folder, capsys):
+    """Training rows are no test, and rows that are in two files are told of."""
+    X, y = np.random.default_rng(0).normal(size=(3, 20, 3)), np.repeat([0, 1], 10)
+    for name, rows in zip(("real", "new", "rest"), X, strict=True):
+        save_table(f"{name}.npz", rows, y)
+    save_table("copy.npz", X[0][::-1], y[::-1])
+    assert "REAL and SYNTHETIC are both" in failure(capsys, 1, "evaluate", "real.npz", "real.npz")
+    run("evaluate", "real.npz", "copy.npz")
+    assert "warning: The synthetic rows are the training rows" in capsys.readouterr().err
+    run("evaluate", "real.npz", "new.npz")
+    assert "put rows aside before" in capsys.readouterr().err
+    arguments = ["evaluate", "real.npz", "new.npz", "--holdout", "copy.npz"]
+    assert "all rows of --holdout are rows of REAL" in failure(capsys, 1, *arguments)
+    run("evaluate", "real.npz", "rest.npz", "--holdout", "rest.npz")
+    assert "20 of 20 synthetic rows equal a row held out" in capsys.readouterr().err
+
+
+def test_evaluate_tells_copies_from_noise(capsys):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 3)) + np.repeat([0, 9], 20)[:, None], np.repeat([0, 1], 20)
     save_table("real.npz", X, y)
+    save_table("copies.npz", X, y)
+    save_table("rest.npz", X + 0.1, y)
     save_table("noise.npz", 50 * rng.normal(size=(40, 3)), y)
     (_, copies), (_, noise) = (
-        evaluation(capsys, "real.npz", name) for name in ("real.npz", "noise.npz")
+        evaluation(capsys, "real.npz", name, "--holdout", "rest.npz")
+        for name in ("copies.npz", "noise.npz")
     )
     assert copies["memorization share"]["value"] == 1
     assert copies["distance to closest record"]["value"] == 0
@@ -558,7 +580,7 @@ def test_close_names_are_suggested_and_the_error_comes_first(arguments, match, c
     assert all(": note: " in note for note in notes)
 
 
-def test_evaluate_takes_codes_for_text_where_the_real_rows_have_it(two_folds, folder, capsys):
+def test_evaluate_takes_codes_for_text_where_the_real_rows_have_it(folder, capsys):
     rng = np.random.default_rng(0)
     for name, codes in (("real", ["01", "2"]), ("new", ["2"])):
         lines = [f"{codes[i % len(codes)]},{rng.normal():.2f},{'ab'[i % 2]}" for i in range(20)]

@@ -13,7 +13,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
-from sklearn_pyraug import AugmentationReport, augmentation_report
+from sklearn_pyraug import AugmentationReport, augmentation_report, compare
 from sklearn_pyraug.metrics import (
     precision_recall_density_coverage,
     train_on_synthetic,
@@ -224,6 +224,46 @@ def test_the_column_that_differs_is_first():
     assert report.plots.columns[0].name == "column 3"
 
 
+def test_utility_needs_rows_held_out():
+    X, y, *_ = iris()
+    line = line_of(compare(X, y, X + 0.1, y, random_state=0), "train synthetic, test real")
+    assert np.isnan(line.value)
+    assert line.note == "needs rows held out"
+
+
+def test_rows_of_few_categories_may_agree():
+    X, y, X_holdout, _ = iris()
+    X, X_new = (pd.DataFrame(np.round(Z) > 2).astype(str) for Z in (X, X_holdout))
+    assert compare(X, y, X_new, y, random_state=0).alerts == ()
+    assert len(compare(X, y, X, y, random_state=0).alerts) == 1
+
+
+def test_rows_that_stand_in_two_sets_are_told():
+    X, y, X_holdout, y_holdout = iris()
+    assert compare(X, y, X + 0.1, y, X_holdout + 0.01, y_holdout).alerts == ()
+    (same,) = compare(X, y, X[::-1], y[::-1], random_state=0).alerts
+    assert same.startswith("The synthetic rows are the training rows")
+    mixed = np.concatenate([X[:5], X_holdout[:3], X[8:75] + 0.013])
+    report = compare(X, y, mixed, y, np.concatenate([X[:2], X_holdout]), [*y[:2], *y_holdout])
+    copies, overlap, seen = report.alerts
+    assert re.match(r"\d+ of 75 synthetic rows equal a training row", copies)
+    assert re.match(r"\d+ of 77 rows held out equal a training row", overlap)
+    assert re.match(r"\d+ of 75 synthetic rows equal a row held out", seen)
+    assert "WARNING" in str(report)
+    assert copies in report.to_html()
+    with pytest.raises(ValueError, match="all rows of `X_holdout` are rows of `X`"):
+        compare(X, y, X + 0.1, y, X[:20], y[:20])
+
+
+def test_the_report_is_the_comparison_of_the_rows_drawn():
+    X, y, *holdout = iris()
+    augmenter = Rigged(X + 0.1, y)
+    report = augmentation_report(augmenter, X, y, *holdout, random_state=3)
+    drawn = augmenter.sample(dict.fromkeys(range(3), 25))
+    again = compare(X, y, *drawn, *holdout, random_state=3)
+    pd.testing.assert_frame_equal(report.to_frame(), again.to_frame())
+
+
 # Which augmenters, and which rows
 
 
@@ -302,7 +342,8 @@ def test_two_categories_lie_one_apart():
     y = np.repeat([0, 1], 20)
     X_new = X.assign(a="z", b=0.0)
     report = augmentation_report(Rigged(X_new, y), X, y, random_state=0)
-    assert_allclose(values(report)["distance to closest record"], 1)
+    # The root mean square over two columns, of which one agrees.
+    assert_allclose(values(report)["distance to closest record"], np.sqrt(0.5))
 
 
 @pytest.mark.slow
@@ -323,11 +364,11 @@ def test_other_frames_give_the_same(library):
 def test_images_are_flattened():
     rng = np.random.default_rng(0)
     X, y = rng.random((30, 8, 8)), np.repeat([0, 1], 15)
-    report = augmentation_report(Rigged(X, y), X, y, X[::-1], y[::-1], random_state=0)
+    report = augmentation_report(Rigged(X, y), X, y, X[::-1] + 0.1, y[::-1], random_state=0)
     flat = Rigged(X.reshape(30, -1), y)
     flat.sample_shape_ = (8, 8)
     other = augmentation_report(
-        flat, X.reshape(30, -1), y, X[::-1].reshape(30, -1), y[::-1], random_state=0
+        flat, X.reshape(30, -1), y, X[::-1].reshape(30, -1) + 0.1, y[::-1], random_state=0
     )
     pd.testing.assert_frame_equal(report.to_frame(), other.to_frame())
     trained = augmentation_report(quick(decoder="direct"), X, y, random_state=0)

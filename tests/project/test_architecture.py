@@ -126,8 +126,7 @@ def test_imports_point_downwards():
 
 def test_the_command_line_uses_the_public_names_alone():
     for module in inner_modules(*LAYERS[0]):
-        # `_evaluation.compare` is the engine behind `augmentation_report`, for rows from files.
-        below = rooms_imported(module) - LAYERS[0] - {"", "_evaluation"}
+        below = rooms_imported(module) - LAYERS[0] - {""}
         assert not {room for room in below if room.startswith("_")}, module
         assert "rhvae" not in below, module
 
