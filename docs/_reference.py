@@ -69,10 +69,17 @@ def documented(module):
 
 
 def constants(module):
-    """Return the other public names of a module with their values, as text."""
+    """Return the other public names of a module with their values, as text.
+
+    Modules inside it are not among them: they are listed as such.
+    """
     found = importlib.import_module(module)
-    rest = [name for name in found.__all__ if not callable(getattr(found, name))]
-    return {name: repr(getattr(found, name)) for name in rest}
+    values = {name: getattr(found, name) for name in found.__all__}
+    return {
+        name: repr(value)
+        for name, value in values.items()
+        if not (callable(value) or inspect.ismodule(value))
+    }
 
 
 def _title(text):

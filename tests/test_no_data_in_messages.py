@@ -348,7 +348,7 @@ def test_of_a_defect_on_the_command_line(monkeypatch):
     def fail(*args, **kwargs):
         raise KeyError(NAME)
 
-    monkeypatch.setattr("sklearn_pyraug.cli.demo.run_demo", fail)
+    monkeypatch.setattr("sklearn_pyraug.cli.digits.run_demo", fail)
     text, _ = said(lambda: main(["demo"]))
     assert "unexpected KeyError" in text
     assert NAME not in text

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sklearn_pyraug import ImageShape, RHVAEAugmenter
+import sklearn_pyraug
 
 from .files import (
     check_apart,
@@ -29,7 +29,14 @@ from .options import (
     training_options,
 )
 
-__all__ = ["augment", "count", "match_strategy", "parameters_of", "read_training_data"]
+__all__ = [
+    "augment",
+    "check_source",
+    "count",
+    "match_strategy",
+    "parameters_of",
+    "read_training_data",
+]
 
 
 @click.command(
@@ -71,6 +78,7 @@ def augment(context, source, output, **options):
     """
     per_class = _choose_sizes(context)
     speaker = Speaker(options["quiet"])
+    check_source(source, options)
     parameters = parameters_of(context, speaker)
     check_apart(source, output)
     check_output(output, overwrite=options["overwrite"], is_folder=source.is_dir())
@@ -84,7 +92,7 @@ def augment(context, source, output, **options):
     try_writing(output, data)
 
     start = time.perf_counter()
-    augmenter = RHVAEAugmenter().set_params(**parameters)
+    augmenter = sklearn_pyraug.RHVAEAugmenter().set_params(**parameters)
     X, y = augmenter.fit_resample(data.X, data.y)
     write_data(
         output,
@@ -142,9 +150,13 @@ def parameters_of(context, speaker):
     return {"verbose": speaker.verbose} | parameters
 
 
+def check_source(source, options):
+    """Raise click.ClickException unless INPUT can be one."""
+    check_input(source, "INPUT", target=options["target"], from_folders=options["from_folders"])
+
+
 def read_training_data(source, speaker, options, parameters):
     """Read INPUT, and adapt `parameters` to it."""
-    check_input(source, "INPUT", target=options["target"], from_folders=options["from_folders"])
     data = read_data(
         source,
         "INPUT",
@@ -163,7 +175,7 @@ def read_training_data(source, speaker, options, parameters):
     if data.folder is not None:
         # A folder knows what a shape alone may leave open.
         channels = "first" if data.folder.kind == "colour" else "none"
-        parameters.setdefault("sample_shape", ImageShape(channels=channels))
+        parameters.setdefault("sample_shape", sklearn_pyraug.ImageShape(channels=channels))
     return data
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sklearn_pyraug import compare
+import sklearn_pyraug
 
 from ..io._tables import spellings
 from .files import check_input, check_new_file, read_data
@@ -80,7 +80,7 @@ def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_j
         # Classes that the synthetic rows do not have: the score says so.
         warnings.simplefilter("ignore", UserWarning)
         try:
-            report = compare(*arguments, n_permutations=0, random_state=seed)
+            report = sklearn_pyraug.compare(*arguments, n_permutations=0, random_state=seed)
         except ValueError as error:
             raise click.ClickException(_in_options(error)) from error
     if html is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
+import sklearn_pyraug
 
 from .options import Command, in_one_line, say
 
@@ -53,15 +53,16 @@ def describe_model(path):
         Plain values, to be written as JSON.
     """
     try:
-        model = RHVAEAugmenter.load(path)
+        model = sklearn_pyraug.RHVAEAugmenter.load(path)
     except ValueError as error:
         if getattr(error, "kind", None) != "embedder":
             raise
-        model = RHVAEEmbedder.load(path)
+        model = sklearn_pyraug.RHVAEEmbedder.load(path)
     # The head of the file, which `load` has checked.
     with zipfile.ZipFile(path) as archive:
         versions = json.loads(archive.read("meta.json"))["versions"]
-    learned = (_of_embedder if isinstance(model, RHVAEEmbedder) else _of_augmenter)(model)
+    is_embedder = isinstance(model, sklearn_pyraug.RHVAEEmbedder)
+    learned = (_of_embedder if is_embedder else _of_augmenter)(model)
     return {
         "file": str(path),
         "model": type(model).__name__,

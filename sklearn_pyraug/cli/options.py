@@ -8,17 +8,7 @@ from pathlib import Path
 
 import click
 
-from sklearn_pyraug import (
-    HMC,
-    MLP,
-    Checkpoint,
-    Columns,
-    ImageShape,
-    LearnedMetric,
-    Residual,
-    RHVAEAugmenter,
-    Transfer,
-)
+import sklearn_pyraug
 
 from ..io._guards import did_you_mean
 from .pyraug_config import read_pyraug_config, translate
@@ -30,6 +20,7 @@ else:
 
 __all__ = [
     "PROG",
+    "SETTABLE",
     "Command",
     "Speaker",
     "augmenter_parameters",
@@ -44,7 +35,6 @@ __all__ = [
     "result_options",
     "say",
     "say_notes",
-    "settable_parameters",
     "table_keywords",
     "table_options",
     "training_options",
@@ -57,6 +47,19 @@ _SHAPE_SIGNS = "xX×"
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 # They take networks and objects, which text cannot express.
 _PYTHON_ONLY = ("callbacks", "metric__network")
+# All other parameters of RHVAEAugmenter and its components. Listed, so that neither help nor a
+# misspelt name loads torch; a test compares them with the estimator's.
+SETTABLE = (
+    "augmentation_factor batch_size categorical_features checkpoint checkpoint__folder "
+    "checkpoint__interval columns columns__identifiers columns__likelihood columns__scaling "
+    "columns__value_mapping decoder decoder__n_neighbors device encoder "
+    "encoder__hidden_layer_sizes latent_dim lr max_epochs memory metric metric__beta_zero "
+    "metric__leapfrog_step metric__max_centroids metric__n_fixed_point metric__n_leapfrog "
+    "metric__regularization metric__temperature min_distance missing n_jobs output "
+    "output__residual output__scale patience random_state sample_shape sample_shape__channels "
+    "sample_shape__shape sampler sampler__n_leapfrog sampler__n_steps sampler__step_size "
+    "sampling_strategy shared validation_fraction verbose"
+).split()
 # Options that set one parameter each.
 _OPTION_PARAMETERS = {
     "factor": "augmentation_factor",
@@ -88,7 +91,7 @@ class Command(click.Command):
         """Write the names that --set takes, where there is that option, and the examples."""
         if any(p.name == "sets" for p in self.params):
             with formatter.section("Parameters of --set, as of RHVAEAugmenter in Python"):
-                formatter.write_text(", ".join(settable_parameters()))
+                formatter.write_text(", ".join(SETTABLE))
         with formatter.section("Examples"):
             for line in self.examples:
                 formatter.write(f"  {PROG} {line}\n")
@@ -365,21 +368,6 @@ training_options = _apply(
 )
 
 
-def settable_parameters():
-    """Return the names of the parameters that the command line can set, sorted."""
-    augmenter = RHVAEAugmenter(
-        sample_shape=ImageShape(),
-        columns=Columns(),
-        decoder=Residual(),
-        encoder=MLP(),
-        metric=LearnedMetric(),
-        sampler=HMC(),
-        output=Transfer(),
-        checkpoint=Checkpoint("folder"),
-    )
-    return sorted(augmenter.get_params().keys() - {*_PYTHON_ONLY})
-
-
 def parse_value(text):
     """Return what a text on the command line stands for.
 
@@ -464,7 +452,7 @@ def load_config(path, names):
         name = key.replace("-", "_")
         if name not in names:
             hint = did_you_mean(name, names)
-            if name in settable_parameters():
+            if name in SETTABLE:
                 hint = "; put it into the table [parameters]."
             raise click.UsageError(f"'{path}' has the key {key!r}, which is not an option{hint}")
         if value is not None:
@@ -535,9 +523,9 @@ def _check_name(name, where):
             f"{where} {name!r}, which takes Python objects and cannot be set here; use "
             "RHVAEAugmenter in Python."
         )
-    known = settable_parameters()
-    if name not in known:
-        raise click.UsageError(f"{where} {name!r}, which does not exist{did_you_mean(name, known)}")
+    if name not in SETTABLE:
+        hint = did_you_mean(name, SETTABLE)
+        raise click.UsageError(f"{where} {name!r}, which does not exist{hint}")
     return name
 
 
@@ -567,7 +555,7 @@ def _typed(value):
 def _check_values(parameters):
     """Check the values by the estimator before any file is read."""
     try:
-        RHVAEAugmenter().set_params(**parameters)._validate_params()
+        sklearn_pyraug.RHVAEAugmenter().set_params(**parameters)._validate_params()
     except ValueError as error:
         choices = re.search(r"must be (.*)\. Got '(.*)' instead", str(error), re.DOTALL)
         hint = "."

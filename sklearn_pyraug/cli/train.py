@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sklearn_pyraug import RHVAEAugmenter
+import sklearn_pyraug
 
-from .augment import count, match_strategy, parameters_of, read_training_data
+from .augment import check_source, count, match_strategy, parameters_of, read_training_data
 from .files import Data, check_new_file, check_output, is_table, match_labels, read_data, write_data
 from .options import (
     Command,
@@ -46,6 +46,7 @@ def train(context, source, output, **options):
     the training rows.
     """
     speaker = Speaker(options["quiet"])
+    check_source(source, options)
     parameters = parameters_of(context, speaker)
     if output.suffix.lower() != _MODEL_SUFFIX:
         raise click.UsageError(
@@ -59,7 +60,7 @@ def train(context, source, output, **options):
     match_strategy(parameters, labels, data)
 
     start = time.perf_counter()
-    augmenter = RHVAEAugmenter().set_params(**parameters)
+    augmenter = sklearn_pyraug.RHVAEAugmenter().set_params(**parameters)
     augmenter.fit(data.X, data.y)
     augmenter.save(output, overwrite=options["overwrite"])
     seconds = time.perf_counter() - start
@@ -123,7 +124,7 @@ def generate(source, output, overwrite, quiet, per_class, numbers, **options):
 
     start = time.perf_counter()
     given = {name: options[name] for name in ("device", "n_jobs") if options[name] is not None}
-    augmenter = RHVAEAugmenter.load(source, **given)
+    augmenter = sklearn_pyraug.RHVAEAugmenter.load(source, **given)
     if options["seed"] is not None:
         augmenter.set_params(random_state=options["seed"])
     X, y = augmenter.sample(

@@ -15,8 +15,9 @@ from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_pyraug import __version__
-from sklearn_pyraug.cli import demo as _demo
+from sklearn_pyraug.cli import digits as _demo
 from sklearn_pyraug.cli import main
+from sklearn_pyraug.cli.demo import FEWEST_ROWS, MOST_ROWS
 from sklearn_pyraug.cli.main import _group
 
 PROG = "sklearn-pyraug"
@@ -84,7 +85,7 @@ def test_split_is_balanced_disjoint_and_complete(random_seed):
     assert (other.X != train.X).any()
 
 
-@pytest.mark.parametrize("n_per_class", [_demo.FEWEST_ROWS, _demo.MOST_ROWS])
+@pytest.mark.parametrize("n_per_class", [FEWEST_ROWS, MOST_ROWS])
 def test_smote_and_the_test_rows_allow_the_extremes(n_per_class):
     train, test = _demo.split_digits(n_per_class, 0)
     counts = dict.fromkeys(range(10), 2 * n_per_class)

@@ -562,7 +562,7 @@ def test_labels_as_they_are_typed(typed, label):
             ],
             "did you mean 'not ill'?",
         ),
-        (["augment", "clinic.csv", "--set", "decoder=residul"], "did you mean 'residual'?"),
+        (["augment", *CLINIC, "--set", "decoder=residul"], "did you mean 'residual'?"),
         (["augment", "clinic.csv", "--on-error", "rais"], "did you mean 'raise'?"),
         (["augment", "clinic.csv", "--sep", "both"], "'both' is no separator"),
         (
