@@ -216,10 +216,10 @@ class RHVAEAugmenter(
     n_epochs_ : dict
         Epochs trained, by label; 0 for a class that is too small to train on.
     sampler_info_ : dict
-        By label, ``acceptance_rate``, ``divergence_rate`` and ``step_size`` of the chains of
-        the last draw (1 and 0 for the rates of a sampler that rejects nothing); of
-        ``"hmc"`` ``energy_error``, the mean of |ΔH| in nats, and of Markov chains
-        ``autocorrelation``, an array by lag.
+        By label, ``acceptance_rate`` and, but of ``"independent_mh"``, ``divergence_rate`` and
+        ``step_size`` of the chains of the last draw (1 and 0 for the rates of a sampler that
+        rejects nothing); of ``"hmc"`` ``energy_error``, the mean of |ΔH| in nats, and of Markov
+        chains ``autocorrelation``, an array by lag.
     synthetic_mask_ : ndarray of bool of shape (n_samples_new,)
         Which rows of the last `fit_resample` are synthetic.
     origin_indices_ : ndarray of int of shape (n_samples_new,)

@@ -1,5 +1,7 @@
 """Fixtures and options shared by all tests."""
 
+import sys
+
 import pytest
 
 
@@ -76,3 +78,11 @@ def _one_torch_thread():
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_figures_left():
+    """Close what a test has drawn, which pyplot would keep."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

@@ -409,7 +409,8 @@ def test_every_sampler_with_every_metric(data, decoder, sampler, metric):
     assert_array_equal(y[origins], y_new)
     for info in augmenter.sampler_info_.values():
         assert 0.0 <= info["acceptance_rate"] <= 1.0
-        assert (info["step_size"] > 0.0) == (sampler != "geodesic")  # which takes no steps
+        takes_steps = sampler not in ("geodesic", "independent_mh")
+        assert (info.get("step_size", 0.0) > 0.0) == takes_steps
 
 
 @pytest.mark.parametrize("output", ["auto", "mean", "draw", "transfer"])

@@ -58,7 +58,7 @@ def run_demo(output, *, random_state=0, n_per_class=20, overwrite=False):
         If the folder cannot be written to, or holds the picture already.
     """
     # What can go wrong at the end is checked at the start.
-    check_matplotlib()
+    Figure = figure_class()
     image_path = prepare_output(output, overwrite=overwrite)
     train, test = split_digits(n_per_class, random_state)
     n_classes = len(np.unique(train.y))
@@ -70,14 +70,17 @@ def run_demo(output, *, random_state=0, n_per_class=20, overwrite=False):
 
     augmenter = RHVAEAugmenter(sample_shape=_SAMPLE_SHAPE, random_state=random_state, verbose=1)
     ours, ours_seconds = resample(augmenter, train)
-    display = SyntheticSamplesDisplay.from_predictions(
+    # Without pyplot, which would look for a screen.
+    figure = Figure(figsize=(8.0, 5.1), layout="constrained")
+    SyntheticSamplesDisplay.from_predictions(
         ours.X,
         ours.y,
         augmenter.synthetic_mask_,
         sample_shape=_SAMPLE_SHAPE,
+        figure=figure,
         random_state=random_state,
     )
-    display.figure_.savefig(image_path, dpi=150)
+    figure.savefig(image_path, dpi=150)
 
     counts = dict(zip(*np.unique(ours.y, return_counts=True), strict=True))
     smote = SMOTE(sampling_strategy=counts, random_state=random_state)
@@ -99,15 +102,16 @@ def run_demo(output, *, random_state=0, n_per_class=20, overwrite=False):
     print(f"picture: {image_path}")
 
 
-def check_matplotlib():
-    """Raise ImportError, naming the remedy, where matplotlib is missing."""
+def figure_class():
+    """Return matplotlib's Figure, or raise ImportError, naming the remedy, where it is missing."""
     try:
-        import matplotlib.figure  # noqa: F401
+        from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
             f"the demo draws with matplotlib, which cannot be imported ({error}); install it "
             "with `pip install sklearn-pyraug[plot]`."
         ) from error
+    return Figure
 
 
 def prepare_output(output, *, overwrite):

@@ -32,15 +32,16 @@ class ChainDiagnosticsDisplay(Display):
     chain has forgotten where it started; if it stays near 1, new rows lie close to the codes from
     which they were started.
 
-    A quantity that is not known has no panel. A sampler whose draws are independent accepts
-    all of them: it has no target, no energy and no autocorrelation.
+    A quantity that is not known has no panel. ``"posterior"``, ``"prior"`` and ``"geodesic"`` draw
+    independently, without chains: there is nothing to draw of them.
 
     Parameters
     ----------
     infos : dict
-        By label, a dict with ``acceptance_rate``, ``divergence_rate`` and ``step_size``, of
-        ``"hmc"`` ``energy_error``, and of Markov chains ``autocorrelation``, an array with a value
-        for lag 0, 1, ...; a class without an entry leaves a blank, as does what is not a number.
+        By label, a dict with ``acceptance_rate`` and ``autocorrelation``, an array with a value
+        for lag 0, 1, ..., and of ``"hmc"`` and ``"random_walk"`` ``divergence_rate`` and
+        ``step_size``, of ``"hmc"`` ``energy_error``, too; a class without an entry leaves a blank,
+        as does what is not a number.
     target_acceptance : float or None, default=None
         Acceptance rate that the step size was adapted towards; None for no line.
 
@@ -111,11 +112,20 @@ class ChainDiagnosticsDisplay(Display):
         NotFittedError
             If the augmenter has no ``sampler_info_``: it has not drawn rows.
         ValueError
-            If no class was drawn, or `target_acceptance` or `ax` cannot be used.
+            If no class was drawn, the sampler runs no chains, or `target_acceptance` or `ax`
+            cannot be used.
         """
         infos = require(
             augmenter, "sampler_info_", "draw rows by `fit_resample` or `sample` before."
         )
+        independent = [
+            _CURVES not in info and info.get("acceptance_rate") == 1 for info in infos.values()
+        ]
+        if independent and all(independent):
+            raise ValueError(
+                f"`sampler` is {augmenter.sampler!r}, which draws rows independently: there are no "
+                "chains to look at. They are those of 'independent_mh', 'hmc' and 'random_walk'."
+            )
         if target_acceptance == "auto":
             target_acceptance = _target(augmenter, infos)
         return cls(infos=infos, target_acceptance=target_acceptance).plot(ax)
@@ -238,6 +248,6 @@ def _target(augmenter, infos):
     sampler = getattr(augmenter, "sampler", None)
     if getattr(sampler, "step_size", None) is not None:
         return None
-    if all(info.get("acceptance_rate") == 1 for info in infos.values()):
-        return None  # independent draws, whatever "auto" has come to
+    if not any("step_size" in info for info in infos.values()):
+        return None  # independent proposals, whatever "auto" has come to
     return _TARGETS.get(sampler if isinstance(sampler, str) else type(sampler).__name__)

@@ -98,7 +98,7 @@ class AugmentationGainDisplay(Display):
             If there are no gains, not as many factors as gains or factors that are no finite
             numbers, or if the gains are of several scores or confidence levels.
         """
-        cls._figure_class()
+        cls._pyplot()
         gains = list(gains)
         factors = _check_factors(factors)
         if factors.shape != (len(gains),):
@@ -170,7 +170,7 @@ class AugmentationGainDisplay(Display):
         # Here, because it brings the estimators along, which no other display needs.
         from .._evaluation.gain import augmentation_gain
 
-        cls._figure_class()
+        cls._pyplot()
         factors = _check_factors(factors)
         if "augmentation_factor" not in augmenter.get_params():
             raise ValueError(

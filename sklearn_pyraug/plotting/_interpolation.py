@@ -23,6 +23,10 @@ class InterpolationDisplay(Display):
     paths differ most, as a share of their range, are drawn, one picture each; columns of text are
     left out.
 
+    A path leads from one row's code to the other's. Its ends are what these are decoded into, which
+    is not the rows themselves: they stand at its ends, as the first and last image, or as black
+    diamonds.
+
     Parameters
     ----------
     paths : dict
@@ -32,6 +36,8 @@ class InterpolationDisplay(Display):
         By name, the length of the path, in units of the metric.
     label : object
         The class.
+    ends : ndarray of shape (2, height, width[, 3]) or (2, n_columns), default=None
+        The two rows; None for none.
     column_names : sequence of str of length n_columns, default=None
         Names of a table's columns; None for images.
 
@@ -59,10 +65,11 @@ class InterpolationDisplay(Display):
     ['column 1', 'column 0']
     """
 
-    def __init__(self, *, paths, lengths, label, column_names=None):
+    def __init__(self, *, paths, lengths, label, ends=None, column_names=None):
         self.paths = paths
         self.lengths = lengths
         self.label = label
+        self.ends = ends
         self.column_names = column_names
 
     @classmethod
@@ -107,19 +114,22 @@ class InterpolationDisplay(Display):
             If `sample_shape` is no image's shape or does not fit, no column holds numbers, or
             `max_columns` is below 1.
         """
-        cls._figure_class()
+        cls._pyplot()
         interpolate = require(
             augmenter, "interpolate", "it knows no paths. Give a fitted RHVAEAugmenter."
         )
         layout = layout_of(augmenter, sample_shape)
         found = {kind: interpolate(x0, x1, label, n_steps=n_steps, kind=kind) for kind in _STYLES}
-        names = None
-        if layout is not None:
-            paths = {kind: as_images(path.X, layout) for kind, path in found.items()}
-        else:
-            paths, names = _numeric_columns({kind: path.X for kind, path in found.items()})
         lengths = {kind: float(path.length) for kind, path in found.items()}
-        display = cls(paths=paths, lengths=lengths, label=label, column_names=names)
+        rows, names = {kind: path.X for kind, path in found.items()}, None
+        if layout is not None:
+            rows["ends"] = [np.ravel(x) for x in (x0, x1)]
+            paths = {kind: as_images(X, layout) for kind, X in rows.items()}
+        else:
+            rows["ends"] = np.concatenate([_one_row(x) for x in (x0, x1)])
+            paths, names = _numeric_columns(rows)
+        ends = paths.pop("ends")
+        display = cls(paths=paths, lengths=lengths, label=label, ends=ends, column_names=names)
         return display.plot(ax, max_columns=max_columns)
 
     def plot(self, ax=None, *, cmap="gray", max_columns=6):
@@ -154,13 +164,19 @@ class InterpolationDisplay(Display):
         return self
 
     def _plot_images(self, ax, cmap, title):
-        (grid,), scale = montages(list(self.paths.values()))
+        paths = list(self.paths.values())
+        if self.ends is not None:
+            paths = [np.concatenate([self.ends[:1], path, self.ends[1:]]) for path in paths]
+        (grid,), scale = montages(paths)
         width, height = figure_size([grid])
         # An inch more for the names of the rows, which are long.
         ax = self._axes(ax, (width + 1.0, height + 0.3))
         draw_montage(ax, grid, scale, cmap)
         names = [f"{name}\nlength {shown_number(x)}" for name, x in self.lengths.items()]
-        name_rows(ax, names, *next(iter(self.paths.values())).shape[1:3])
+        name_rows(ax, names, *paths[0].shape[1:3])
+        if self.ends is not None:
+            half = 0.5 * (paths[0].shape[2] - 1)
+            ax.set_xticks([half, grid.shape[1] - 1 - half], ["row", "row"])
         ax.set_title(title)
         self.axes_ = np.array([ax])
 
@@ -175,6 +191,8 @@ class InterpolationDisplay(Display):
             f"{_STYLES[name]['word']}: {name} (length {shown_number(x)})"
             for name, x in self.lengths.items()
         )
+        if self.ends is not None:
+            title += ", diamonds: the rows"
         n_columns = min(len(shown), 3)
         size = (1.0 + 2.8 * max(n_columns, 2), 1.2 + 2.2 * -(-len(shown) // n_columns))
         axes = self._panels(ax, len(shown), n_columns, size, title)
@@ -182,12 +200,19 @@ class InterpolationDisplay(Display):
             for name, path in self.paths.items():
                 style = {key: value for key, value in _STYLES[name].items() if key != "word"}
                 panel.plot(path[:, j], label=name, markersize=4, **style)
+            if self.ends is not None:
+                panel.plot([0, len(path) - 1], self.ends[:, j], "kD", markersize=6, label="rows")
             panel.set_title(self.column_names[j], fontsize="medium")
             panel.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         for panel in axes[-n_columns:]:
             panel.set_xlabel("step")
         for panel in axes[::n_columns]:
             panel.set_ylabel("value")
+
+
+def _one_row(x):
+    """Return a row, or a container of one, as an array of one row."""
+    return read_rows(x if len(np.shape(x)) > 1 else np.asarray(x, dtype=object)[np.newaxis])[0]
 
 
 def _numeric_columns(tables):

@@ -118,7 +118,7 @@ class LatentSpaceDisplay(Display):
             If `y` has another length than `X` or no row of class `label`, if there are fewer
             than two such rows or latent dimensions, or a number is too small.
         """
-        cls._figure_class()
+        cls._pyplot()
         encode = require(augmenter, "encode", _ENCODER)
         log_volume = require(augmenter, "log_volume", _ENCODER)
         check_count("n_synthetic", n_synthetic, 0)

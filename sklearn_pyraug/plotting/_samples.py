@@ -73,10 +73,6 @@ class SyntheticSamplesDisplay(Display):
 
     Notes
     -----
-    A new figure is made without ``pyplot``, so that drawing needs no screen and leaves no
-    window behind. A notebook shows the display where it ends a cell; to see it from a script,
-    pass ``figure=plt.figure()`` and call ``plt.show()``, or save ``display.figure_``.
-
     Augmentation changes how many rows each class has, and with it the distribution of every
     column that differs between classes. ``kind="marginals"`` weights the synthetic rows, so that a
     class makes up the same share of them as of the real rows, and leaves out a class that has no
@@ -174,7 +170,7 @@ class SyntheticSamplesDisplay(Display):
             there is nothing to draw.
         """
         # Before any work, so that a missing library is not found out at the end of it.
-        cls._figure_class()
+        cls._pyplot()
         kind = _check_kind(kind, sample_shape)
         _check_counts(n_real, n_synthetic, max_columns)
         if kind == "images":
@@ -255,7 +251,7 @@ class SyntheticSamplesDisplay(Display):
         ValueError
             As :meth:`from_predictions`.
         """
-        cls._figure_class()
+        cls._pyplot()
         layout = layout_of(augmenter, sample_shape) if kind in ("auto", "images") else None
         kind = _check_kind(kind, layout)
         _check_counts(n_real, n_synthetic, max_columns)
@@ -321,20 +317,19 @@ class SyntheticSamplesDisplay(Display):
         ValueError
             If there is nothing to draw.
         """
-        Figure = self._figure_class()
         if self.kind == "images":
-            figure, self.axes_ = self._plot_images(figure, cmap)
+            self.figure_, self.axes_ = self._plot_images(figure, cmap)
         elif self.kind == "marginals":
-            figure, self.axes_, self.differences_ = draw_marginals(self, figure, max_columns)
+            drawn = draw_marginals(self, figure, max_columns)
+            self.figure_, self.axes_, self.differences_ = drawn
         else:
-            figure, self.axes_ = draw_scatter(self, figure)
-        self._keep(figure, Figure)
+            self.figure_, self.axes_ = draw_scatter(self, figure)
         return self
 
     def _plot_images(self, figure, cmap):
         grids, scale = montages(self.real, self.synthetic)
         if figure is None:
-            figure = self._figure_class()(figsize=figure_size(grids), layout="constrained")
+            figure = self._new_figure(figure_size(grids))
         widths = [grid.shape[1] for grid in grids]
         axes = figure.subplots(1, 2, gridspec_kw={"width_ratios": widths, "wspace": 0.06})
         for ax, grid, title in zip(axes, grids, ("real", "synthetic"), strict=True):

@@ -1,6 +1,4 @@
-"""What the displays share: figures without pyplot, and distinguishable colours."""
-
-import io
+"""What the displays share: figures of pyplot, and distinguishable colours."""
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
@@ -28,16 +26,13 @@ BESIDE = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0
 
 
 class Display:
-    """Base of the displays: where they draw, and how notebooks show them."""
+    """Base of the displays: where they draw."""
 
     def _axes(self, ax, size):
         """Return the axes to draw on: `ax`, or that of a new figure of `size` inches."""
-        Figure = self._figure_class()
-        if ax is None:
-            ax = Figure(figsize=size, layout="constrained").subplots()
-        self._keep(ax.figure, Figure)
-        self.ax_ = ax
-        return ax
+        self.ax_ = self._new_figure(size).subplots() if ax is None else ax
+        self.figure_ = self.ax_.figure
+        return self.ax_
 
     def _panels(self, ax, n_panels, n_columns, size, title, **options):
         """Return an array of several axes: parts of `ax`, or of a new figure.
@@ -45,10 +40,9 @@ class Display:
         `ax` may also be an array of as many axes. The title is that of all of them. The options
         are those of ``Figure.subplots``.
         """
-        Figure = self._figure_class()
         shape = -(-n_panels // n_columns), n_columns
         if ax is None:
-            figure = Figure(figsize=size, layout="constrained")
+            figure = self._new_figure(size)
             axes = figure.subplots(*shape, squeeze=False, **options)
             figure.suptitle(title)
         elif isinstance(ax, (list, tuple, np.ndarray)):
@@ -75,33 +69,25 @@ class Display:
         axes = axes.ravel()
         for extra in axes[n_panels:]:
             extra.remove()
-        self._keep(figure, Figure)
-        self.axes_ = axes[:n_panels]
+        self.figure_, self.axes_ = figure, axes[:n_panels]
         return self.axes_
 
-    def _keep(self, figure, Figure):
-        self.figure_ = figure
-        self._draws_itself = isinstance(figure, Figure) and figure.canvas.manager is None
+    @classmethod
+    def _new_figure(cls, size):
+        """Return a new figure of `size` inches, which pyplot shows and saves."""
+        return cls._pyplot().figure(figsize=size, layout="constrained")
 
     @classmethod
-    def _figure_class(cls):
-        """Return matplotlib's Figure class, or raise ImportError naming the extra."""
+    def _pyplot(cls):
+        """Return matplotlib.pyplot, or raise ImportError naming the extra."""
         try:
-            from matplotlib.figure import Figure
+            import matplotlib.pyplot as plt
         except ImportError as error:
             raise ImportError(
                 f"{cls.__name__} needs matplotlib, which cannot be imported "
                 f"({error}); install it with `pip install sklearn-pyraug[plot]`."
             ) from error
-        return Figure
-
-    def _repr_png_(self):
-        """Return the picture for notebooks, where pyplot does not show the figure already."""
-        if not getattr(self, "_draws_itself", False):
-            return None
-        buffer = io.BytesIO()
-        self.figure_.savefig(buffer, format="png")
-        return buffer.getvalue()
+        return plt
 
 
 def class_style(k):

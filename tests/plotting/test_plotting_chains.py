@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from shared import quick, table
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
@@ -63,9 +64,22 @@ def test_the_target_is_that_of_the_sampler(sampler, expected):
     assert target_of(display) == expected
 
 
-def test_independent_draws_have_no_target():
-    infos = {0: {"acceptance_rate": 1.0, "divergence_rate": 0.0, "step_size": 1.0}}
-    assert target_of(ChainDiagnosticsDisplay.from_estimator(drawn(infos, "auto"))) is None
+def test_independent_proposals_have_no_target_and_no_steps():
+    infos = {0: {"acceptance_rate": 0.9, "autocorrelation": np.array([1.0, 0.1])}}
+    display = ChainDiagnosticsDisplay.from_estimator(drawn(infos, "auto"))
+    assert target_of(display) is None
+    assert list(display.bars_) == ["acceptance_rate"]
+
+
+@pytest.mark.parametrize("sampler", ["posterior", "prior", "geodesic"])
+def test_draws_without_chains_are_refused(sampler):
+    X, y = table()
+    augmenter = quick(decoder="direct", metric="learned", sampler=sampler)
+    augmenter.fit_resample(X, y)
+    with pytest.raises(
+        ValueError, match=f"`sampler` is '{sampler}', which draws rows independently"
+    ):
+        ChainDiagnosticsDisplay.from_estimator(augmenter)
 
 
 def test_a_target_of_ones_own_is_marked():

@@ -42,7 +42,8 @@ def test_columns_come_in_the_order_of_what_tells_the_paths_apart():
     titles = [ax.get_title() for ax in display.axes_]
     assert titles[:2] == ["column 0", "column 1"]
     t = np.linspace(0, 1, 5)
-    geodesic, linear = display.axes_[0].lines
+    geodesic, linear, ends = display.axes_[0].lines
+    assert_allclose(ends.get_xydata(), [[0, 0], [4, 1]])
     assert_allclose(geodesic.get_ydata(), t**4)
     assert_allclose(linear.get_ydata(), t)
     assert_allclose(display.axes_[1].lines[1].get_ydata(), 100 + 200 * t)
@@ -56,7 +57,7 @@ def test_the_title_tells_lengths_and_how_many_columns_are_drawn():
     title = draw(max_columns=2).figure_._suptitle.get_text()
     assert title == (
         "Paths between two rows of class a\nthe 2 of 4 columns that differ most\n"
-        "solid: geodesic (length 1.25), dashed: linear (length 2.5)"
+        "solid: geodesic (length 1.25), dashed: linear (length 2.5), diamonds: the rows"
     )
     display = draw()
     assert "columns" not in display.figure_._suptitle.get_text()
@@ -68,13 +69,14 @@ def test_images_stand_in_two_rows_of_one_grey_scale():
     (ax,) = display.axes_
     (image,) = ax.get_images()
     pixels = np.ma.filled(image.get_array(), np.nan)
-    assert pixels.shape == (2 + 1 + 2, 3 * 3 - 1)
+    assert pixels.shape == (2 + 1 + 2, 5 * 3 - 1)  # the two rows, and between them the path
     for row in (0, 1):
         top = 3 * row
         assert_allclose(pixels[top : top + 2, :2].ravel(), X0)
-        assert_allclose(pixels[top : top + 2, 6:].ravel(), X1)
-    assert_allclose(pixels[:2, 3:5].ravel()[0], 0.5**4)
-    assert_allclose(pixels[3:, 3:5].ravel()[0], 0.5)
+        assert_allclose(pixels[top : top + 2, 12:].ravel(), X1)
+    assert_allclose(pixels[:2, 6:8].ravel()[0], 0.5**4)
+    assert_allclose(pixels[3:, 6:8].ravel()[0], 0.5)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["row", "row"]
     assert image.get_clim() == (0, 300)
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == ["geodesic\nlength 1.25", "linear\nlength 2.5"]
@@ -128,10 +130,10 @@ def test_a_table_of_text_is_refused():
 
 def test_colours_volumes_and_signals():
     (ax,) = draw((2, 1, 2), n_steps=3).axes_  # two channels
-    assert ax.get_images()[0].get_array().shape == (1 + 1 + 1, 3 * 3 - 1)
+    assert ax.get_images()[0].get_array().shape == (1 + 1 + 1, 5 * 3 - 1)
     x0, x1 = np.zeros(12), np.ones(12)
     display = InterpolationDisplay.from_estimator(Augmenter((3, 2, 2)), x0, x1, "a", n_steps=3)
-    assert display.axes_[0].get_images()[0].get_array().shape == (2 + 1 + 2, 3 * 3 - 1, 4)
+    assert display.axes_[0].get_images()[0].get_array().shape == (2 + 1 + 2, 5 * 3 - 1, 4)
     assert len(draw((4,)).axes_) == 4
 
 

@@ -46,8 +46,7 @@ def sample_independent_mh(metric, start, generators, *, n_steps=4):
         The codes i from whose N(cᵢ, Σᵢ) the chains' last states were drawn.
     info : dict of str to Tensor of shape (n_classes,)
         ``acceptance_rate`` of all steps and ``autocorrelation`` of shape (n_classes, n_lags + 1),
-        see :func:`.diagnostics.autocorrelation`. ``step_size``, in posterior standard
-        deviations, is 1, and ``divergence_rate`` 0.
+        see :func:`.diagnostics.autocorrelation`.
     """
     c, deviation, counts = metric.c, metric.precision.rsqrt(), [len(s) for s in start]
     shares = [p[: int(p.nonzero().max()) + 1].double().cpu() for p in metric.share]
@@ -77,14 +76,8 @@ def sample_independent_mh(metric, start, generators, *, n_steps=4):
         excess = torch.where(accepted, new_excess, excess)
         acceptance += (log_ratio.exp() * weight).sum(1)
         trace.add(z)
-    ones = torch.ones_like(acceptance)
     return (
         [z[k, :n] for k, n in enumerate(counts)],
         [index[k, :n].cpu() for k, n in enumerate(counts)],
-        {
-            "acceptance_rate": acceptance / n_steps,
-            "divergence_rate": 0.0 * ones,
-            "step_size": ones,
-            "autocorrelation": trace.autocorrelation(),
-        },
+        {"acceptance_rate": acceptance / n_steps, "autocorrelation": trace.autocorrelation()},
     )
