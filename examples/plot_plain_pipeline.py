@@ -65,9 +65,10 @@ for name, estimator in (("without", plain), ("with", pipeline)):
 # %%
 # Whether the difference is more than chance
 # ------------------------------------------
-# `augmentation_gain` compares the pipeline to itself with the augmenter taken out.
+# `augmentation_gain` compares the pipeline to itself with the augmenter taken out, and with others
+# in its place.
 
-result = augmentation_gain(pipeline, X, y, cv=folds)
+result = augmentation_gain(pipeline, X, y, cv=folds, random_state=0)
 print(result)
 print("A gain to be had." if result.helps == "yes" else "No reason to augment these wines.")
 plt.show()

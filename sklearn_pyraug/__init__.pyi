@@ -23,8 +23,9 @@ from ._components import (
 from ._embedder import RHVAEEmbedder
 from ._evaluation.compare import compare
 from ._evaluation.gain import augmentation_gain
+from ._evaluation.gain_result import AugmentationGain
 from ._evaluation.report import augmentation_report
-from ._evaluation.results import AugmentationGain, AugmentationReport, ReportLine
+from ._evaluation.results import AugmentationReport, ReportLine
 from ._latent_tools import Interpolation
 from ._version import __version__
 from .pipeline import Pipeline, make_pipeline

@@ -1,18 +1,17 @@
 """Whether augmentation helps a classifier on given data: a paired cross-validated difference."""
 
+from dataclasses import replace
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
-from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import RepeatedStratifiedKFold, check_cv, cross_validate
-from sklearn.pipeline import Pipeline
 from sklearn.utils import indexable
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm.auto import tqdm
 
-from .._augmenter import RHVAEAugmenter
-from .._classifier import AugmentedClassifier, _tags_or_none
 from .._preprocessing.label_encoder import classifier_labels, distinct_labels
 from .._random import root_seed
 from .._validation import (
@@ -23,7 +22,8 @@ from .._validation import (
     no_data_in_errors,
     text_is_named,
 )
-from .results import AugmentationGain
+from .gain_result import AugmentationGain, corrected_interval
+from .methods import check_estimators, find_methods
 
 __all__ = ["augmentation_gain"]
 
@@ -35,6 +35,8 @@ def augmentation_gain(
     y,
     *,
     augmenter=None,
+    samplers="auto",
+    preprocessor="auto",
     cv=5,
     n_repeats=2,
     scoring="balanced_accuracy",
@@ -42,11 +44,13 @@ def augmentation_gain(
     n_jobs=None,
     random_state=None,
     groups=None,
+    verbose=0,
 ):
     """Measure by cross-validation what augmentation does to a classifier's score.
 
-    The classifier is fitted twice on the training part of every split, once with augmentation and
-    once without, and both are scored on the same test part, which the augmenter never sees.
+    The classifier is fitted on the training part of every split without augmentation, with random
+    over-sampling, with SMOTE and with the augmenter, and all are scored on the same test part,
+    which no sampler ever sees. Tables may be raw: with text, other categories and missing values.
 
     Parameters
     ----------
@@ -55,17 +59,32 @@ def augmentation_gain(
         its steps, an :class:`~sklearn_pyraug.AugmentedClassifier`, or a pipeline that ends in one;
         it is compared to itself with every sampler taken out. Or a plain classifier, which is
         compared to ``AugmentedClassifier(augmenter, estimator)``; where it is a pipeline, the rows
-        are augmented before its first step. It is cloned.
+        are augmented before its first step. A grid search is a classifier as any other. It is
+        cloned.
 
-    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-        Rows, of any kind that the estimator accepts.
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features) or \
+            (n_samples, *sample_shape)
+        Rows, without synthetic ones.
 
     y : array-like of shape (n_samples,)
         Class labels.
 
     augmenter : sampler, default=None
         Any object with ``fit_resample(X, y)``, for a plain classifier only. None is
-        ``RHVAEAugmenter(random_state=random_state)``. It is cloned.
+        ``RHVAEAugmenter(random_state=random_state)``, with ``missing="keep"`` where values are
+        missing. It is cloned.
+
+    samplers : "auto", dict of str to sampler, or None, default="auto"
+        What is measured beside the augmenter. ``"auto"`` is random over-sampling and SMOTE
+        (SMOTENC where there are categories), by which classes grow as by an
+        :class:`~sklearn_pyraug.RHVAEAugmenter`; one that cannot be fitted is left out and named
+        in the result. The samplers of a dict come beside these two, None leaves out all.
+
+    preprocessor : "auto", transformer or None, default="auto"
+        What stands between samplers and a plain classifier, fitted within every split. ``"auto"``
+        fills and standardises columns of numbers, makes one column a category (of 100 at most), and
+        flattens images. It is used for dataframes, and for arrays of text, missing values or
+        images, unless the classifier is, or searches, a pipeline that takes them.
 
     cv : int, splitter or iterable, default=5
         An int is the number of folds of a
@@ -88,25 +107,31 @@ def augmentation_gain(
         depend on it.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of the folds where `cv` is an int, and of the default augmenter. An `estimator`, an
-        `augmenter` and a splitter have seeds of their own. None takes fresh entropy.
+        Seed of the folds where `cv` is an int, of the default augmenter, and of the samplers of
+        ``"auto"``. All else has a seed of its own. None takes fresh entropy.
 
     groups : array-like of shape (n_samples,), default=None
         Groups of rows, passed to the splitter.
 
+    verbose : int, default=0
+        Whether to show a progress bar over the fits.
+
     Returns
     -------
     result : AugmentationGain
-        The gain, its interval and the scores behind them.
+        The gain of the augmenter, its interval and the scores behind them; ``others`` has those of
+        the samplers, ``advice`` says what to do. Prints as a table; has ``to_frame()`` and
+        ``to_html()``.
 
     Raises
     ------
     TypeError
-        If `estimator` is no classifier, `augmenter` no sampler, or `scoring` not a single scorer.
+        If `estimator` is no classifier, `augmenter` or one of `samplers` no sampler, or `scoring`
+        not a single scorer.
     ValueError
         If there is nothing to compare, the target does not suit a classifier or the folds, a
         split has rows in both its parts or none in one, or a score is not finite. An error in a
-        fit is raised as it is, with a note whether it was one with augmentation.
+        fit is raised as it is, with a note in which.
 
     See Also
     --------
@@ -115,6 +140,9 @@ def augmentation_gain(
 
     Notes
     -----
+    Samplers of imbalanced-learn that take numbers alone see a raw table as the preprocessor leaves
+    it, all others as it is. SMOTE sees what the classifier sees, SMOTENC codes of the categories.
+
     The interval is that of the corrected resampled t-test [1]_: for the differences d of J splits,
 
     ``mean(d) ± t * sqrt((1/J + n_test/n_train) * var(d))``
@@ -127,7 +155,7 @@ def augmentation_gain(
     What the interval does not say. The correction is an approximation: no unbiased estimate of the
     variance of a cross-validation exists [3]_, and few splits of few rows are far from normal. It
     is about training sets of the size of a training part, not of all rows, and about data like
-    these. Its level holds for one comparison that was planned: the best of ten augmenters, each
+    these. Its level holds for one comparison that was planned: the best of several samplers, each
     measured on the same rows, looks better than it is. An interval around zero means that these
     rows do not show a difference, not that there is none; with few rows of a class it is wide.
     Where all differences are equal it has no width, which says that the splits agree and no more.
@@ -143,119 +171,118 @@ def augmentation_gain(
 
     Examples
     --------
-    >>> from imblearn.over_sampling import RandomOverSampler
+    >>> from imblearn.over_sampling import SMOTE
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn_pyraug import augmentation_gain
     >>> X, y = make_classification(1000, weights=[0.9], class_sep=0.5, random_state=0)
     >>> result = augmentation_gain(
-    ...     LogisticRegression(), X, y, augmenter=RandomOverSampler(random_state=0), random_state=0
+    ...     LogisticRegression(), X, y, augmenter=SMOTE(random_state=0), random_state=0
     ... )
     >>> print(result)
-    Augmentation changed balanced accuracy by +... points (95 % interval +... to +...;
+    SMOTE changed balanced accuracy by +... points (95 % interval +... to +...;
     0... with, 0... without; 10 splits): it helps here.
+    <BLANKLINE>
+    method                score  gain (points)  95 % interval  s a fit  helps
+    nothing               0...
+    random over-sampling  0...  +...  yes
+    SMOTE                 0...  +...  yes
+    <BLANKLINE>
+    Use ...
     >>> result.helps
     'yes'
     """
     root = root_seed(random_state)
-    augmented, plain = _both(estimator, augmenter, root)
+    # scikit-learn's seeds end at 2**32.
+    seed = root % 2**32
     _check_settings(n_repeats, scoring, confidence_level)
+    check_estimators(estimator, augmenter, samplers, preprocessor)
     scorer = check_scoring(estimator, scoring=scoring)
     X, y, groups = indexable(X, classifier_labels(y), groups)
-    splits = _splits(X, y, groups, cv, n_repeats, root)
-
+    splits = _splits(X, y, groups, cv, n_repeats, seed)
+    found = find_methods(
+        estimator,
+        X,
+        y,
+        splits[0][0],
+        augmenter=augmenter,
+        samplers=samplers,
+        preprocessor=preprocessor,
+        seed=seed,
+    )
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
     name = "score" if name == "<lambda>" else name
-    runs = []
-    # Without augmentation first, as an error that has nothing to do with it shows up sooner there.
-    for model, which in ((plain, "without augmentation"), (augmented, "with augmentation")):
-        try:
-            with text_is_named(X, categories=False):
-                run = cross_validate(
-                    model,
-                    X,
-                    y,
-                    cv=splits,
-                    scoring={"score": scorer},
-                    n_jobs=n_jobs,
-                    error_score="raise",
-                )
-        except Exception as error:
-            add_note(error, f"augmentation_gain: {which}.")
-            raise
-        _check_scores(run["test_score"], name, which)
-        runs.append(run)
-    without, with_ = runs
-    scores = with_["test_score"], without["test_score"]
-    differences = scores[0] - scores[1]
+    runs, left_out = _run(found.models, X, y, splits, scorer, name, n_jobs, verbose)
+    nothing, *methods = runs
     n_train, n_test = np.array([[len(part) for part in split] for split in splits]).T
-    return AugmentationGain(
-        gain=float(differences.mean()),
-        interval=_corrected_interval(differences, n_train, n_test, confidence_level),
-        scores_with=scores[0],
-        scores_without=scores[1],
-        differences=differences,
-        n_train=n_train,
-        n_test=n_test,
-        scoring=name,
-        confidence_level=float(confidence_level),
-        seconds_with=float(with_["fit_time"].mean()),
-        seconds_without=float(without["fit_time"].mean()),
+    settings = {
+        "scores_without": runs[nothing].scores,
+        "n_train": n_train,
+        "n_test": n_test,
+        "scoring": name,
+        "confidence_level": float(confidence_level),
+        "seconds_without": runs[nothing].seconds,
+        "preprocessor": found.preprocessor,
+        "preparation": found.preparation,
+    }
+    results = {}
+    for method in methods:
+        scores = runs[method].scores
+        differences = scores - runs[nothing].scores
+        results[method] = AugmentationGain(
+            gain=float(differences.mean()),
+            interval=corrected_interval(differences, n_train, n_test, confidence_level),
+            scores_with=scores,
+            differences=differences,
+            seconds_with=runs[method].seconds,
+            name=method,
+            **settings,
+        )
+    own = results.pop(methods[-1])
+    return replace(own, others=results, left_out=left_out)
+
+
+class _Run(NamedTuple):
+    """Scores of one method, of shape (n_splits,), and its mean seconds of a fit."""
+
+    scores: np.ndarray
+    seconds: float
+
+
+def _run(models, X, y, splits, scorer, scoring, n_jobs, verbose):
+    """Return a :class:`_Run` for each method, and why others are left out."""
+    # Without augmentation first, as an error that has nothing to do with it shows up sooner there.
+    tasks = [(name, i) for name in models for i in range(len(splits))]
+    fits = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_score)(name, models[name], X, y, splits[i], scorer) for name, i in tasks
     )
+    runs, left_out = {}, {}
+    with tqdm(total=len(tasks), desc="gain", unit="fit", leave=False, disable=not verbose) as bar:
+        for (name, i), result in zip(tasks, fits, strict=True):
+            bar.set_postfix_str(name, refresh=False)
+            bar.update()
+            if isinstance(result, str):
+                left_out[name] = result
+                continue
+            _check_score(result[0], scoring, i, name)
+            runs.setdefault(name, []).append(result)
+    kept = {name: zip(*run, strict=True) for name, run in runs.items() if name not in left_out}
+    return {name: _Run(np.array(s), float(np.mean(t))) for name, (s, t) in kept.items()}, left_out
 
 
-def _both(estimator, augmenter, root):
-    """Return the estimator with augmentation and without; raise if there is nothing to compare."""
-    name = type(estimator).__name__
-    if _tags_or_none(estimator) is None or not is_classifier(estimator):
-        raise TypeError(
-            f"estimator must be a classifier, got {named(estimator)}: pass a pipeline that ends "
-            "in a classifier, an AugmentedClassifier, or a classifier together with augmenter=."
-        )
-    if augmenter is not None and not hasattr(augmenter, "fit_resample"):
-        raise TypeError(
-            f"augmenter must have fit_resample(X, y), got {named(augmenter)}: pass an "
-            "RHVAEAugmenter or an over-sampler of imbalanced-learn."
-        )
-    plain = _without_augmenter(estimator)
-    if plain is not estimator:
-        if augmenter is not None:
-            raise ValueError(
-                f"augmenter={type(augmenter).__name__} was given, but estimator={name} contains an "
-                "augmenter already: pass either a plain classifier with augmenter=, or the "
-                "augmenting estimator without."
+def _score(name, method, X, y, split, scorer):
+    """Return the score of a method on a split and the seconds of its fit, or why it has none."""
+    try:
+        with text_is_named(X, categories=False):
+            run = cross_validate(
+                method.model, X, y, cv=[split], scoring={"score": scorer}, error_score="raise"
             )
-        augmented = estimator
-    else:
-        augmenter = RHVAEAugmenter(random_state=root % 2**32) if augmenter is None else augmenter
-        augmented = AugmentedClassifier(augmenter, estimator)
-    if _holds_sampler(plain):
-        raise ValueError(
-            f"estimator={name} contains a sampler that cannot be taken out of it, so there is "
-            "nothing to compare it to: pass the pipeline itself, or AugmentedClassifier(augmenter, "
-            f"{name}(...)) around a plain one."
-        )
-    return augmented, plain
-
-
-def _without_augmenter(estimator):
-    """Return an estimator with its samplers taken out; itself where there are none."""
-    if isinstance(estimator, AugmentedClassifier):
-        return _without_augmenter(estimator.classifier)
-    if isinstance(estimator, Pipeline):
-        steps = [(name, _without_augmenter(step)) for name, step in estimator.steps]
-        if all(new is old for (_, new), (_, old) in zip(steps, estimator.steps, strict=True)):
-            return estimator
-        return clone(estimator).set_params(steps=steps)
-    return "passthrough" if hasattr(estimator, "fit_resample") else estimator
-
-
-def _holds_sampler(estimator):
-    """Return True if a parameter, at any depth, augments or resamples."""
-    return any(
-        isinstance(value, AugmentedClassifier) or hasattr(value, "fit_resample")
-        for value in estimator.get_params(deep=True).values()
-    )
+    except Exception as error:
+        if method.optional:
+            return f"{type(error).__name__} in a fit"
+        add_note(error, f"augmentation_gain: in a fit with {name!r}.")
+        raise
+    return run["test_score"][0], run["fit_time"][0]
 
 
 def _check_settings(n_repeats, scoring, confidence_level):
@@ -268,8 +295,8 @@ def _check_settings(n_repeats, scoring, confidence_level):
     check_share("confidence_level", confidence_level, 0.95)
 
 
-def _splits(X, y, groups, cv, n_repeats, root):
-    """Return the splits as a list of pairs of index arrays, the same for both estimators."""
+def _splits(X, y, groups, cv, n_repeats, seed):
+    """Return the splits as a list of pairs of index arrays, the same for all methods."""
     check_classification_targets(y)
     labels, _, y_index = distinct_labels(y)
     counts = np.bincount(y_index)
@@ -291,8 +318,7 @@ def _splits(X, y, groups, cv, n_repeats, root):
                 f"{labels.tolist()[counts.argmin()]!r}: pass a smaller cv or a splitter, or leave "
                 "out the class."
             )
-        # An int seed gives the folds that scikit-learn makes of it; numpy's seeds end at 2**32.
-        cv = RepeatedStratifiedKFold(n_splits=cv, n_repeats=n_repeats, random_state=root % 2**32)
+        cv = RepeatedStratifiedKFold(n_splits=cv, n_repeats=n_repeats, random_state=seed)
     splits = list(check_cv(cv, y, classifier=True).split(X, y, groups))
     if len(splits) < 2:
         raise ValueError(
@@ -315,42 +341,9 @@ def _splits(X, y, groups, cv, n_repeats, root):
     return splits
 
 
-def _check_scores(scores, name, which):
-    if not np.isfinite(scores).all():
-        i = int(np.flatnonzero(~np.isfinite(scores))[0])
+def _check_score(score, name, i, method):
+    if not np.isfinite(score):
         raise ValueError(
-            f"scoring={name!r} gave {scores[i]} on split {i} {which}: choose a score that is "
+            f"scoring={name!r} gave {score} on split {i} with {method!r}: choose a score that is "
             "finite on every test part, or splits whose parts hold every class."
         )
-
-
-def _corrected_interval(differences, n_train, n_test, confidence_level):
-    """Return the interval of a mean difference over resampled splits.
-
-    ``mean(d) ± t * sqrt((1/J + mean(n_test / n_train)) * var(d))``, with t the quantile
-    (1 + confidence_level) / 2 of Student's distribution with J - 1 degrees of freedom and
-    var(d) the sample variance. This is the corrected resampled t-test of Nadeau and Bengio,
-    "Inference for the Generalization Error", Machine Learning 52, 2003. The term 1/J alone would
-    take the splits for independent, which they are not: their training parts share rows.
-
-    Parameters
-    ----------
-    differences : ndarray of shape (n_splits,)
-        d, one for each of J = n_splits splits, at least 2.
-    n_train, n_test : ndarray of int of shape (n_splits,)
-        Rows in the two parts of each split.
-    confidence_level : float
-        In (0, 1).
-
-    Returns
-    -------
-    low, high : float
-        Both equal to the mean where all differences are equal.
-    """
-    mean = differences.mean()
-    if np.ptp(differences) == 0:  # the variance of equal numbers may round to more than zero
-        return float(differences[0]), float(differences[0])
-    n_splits = len(differences)
-    scale = np.sqrt((1 / n_splits + np.mean(n_test / n_train)) * differences.var(ddof=1))
-    half_width = stats.t.ppf((1 + confidence_level) / 2, n_splits - 1) * scale
-    return float(mean - half_width), float(mean + half_width)

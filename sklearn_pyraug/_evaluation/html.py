@@ -5,7 +5,7 @@ from html import escape
 
 from .plots import draw_plots
 
-__all__ = ["report_html"]
+__all__ = ["html_page", "report_html"]
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --page: #ffffff; --line: #c9ced6;
@@ -23,6 +23,9 @@ th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
 .mark { color: var(--mark); font-weight: bold; }
 .quiet, figcaption { color: var(--quiet); }
 figure { margin: 1rem 0; }
+svg { max-width: 44rem; width: 100%; } svg text { fill: var(--text); font-size: 14px; }
+svg line, svg circle { stroke: var(--text); stroke-width: 2; fill: var(--page); }
+svg .clear { fill: var(--text); } svg .zero { stroke: var(--quiet); stroke-dasharray: 4; }
 img { background: #ffffff; border-radius: 6px; height: auto; max-width: 100%; }
 """
 _TITLES = {
@@ -57,11 +60,28 @@ def report_html(report):
         items = "".join(f"<li>{escape(reason)}</li>" for reason in reasons)
         parts += ["<h2>What is blank, and why</h2>", f"<ul>{items}</ul>"]
     parts += ["<h2>Distributions</h2>", _figures(report.plots)]
+    return html_page("Augmentation report", parts)
+
+
+def html_page(title, parts):
+    """Return a page of HTML that suits light and dark screens.
+
+    Parameters
+    ----------
+    title : str
+        Plain text.
+    parts : list of str
+        HTML, one below the other.
+
+    Returns
+    -------
+    html : str
+    """
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Augmentation report</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        "<h1>Augmentation report</h1>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{title}</h1>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
     )
 
 

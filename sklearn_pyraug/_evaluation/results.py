@@ -1,12 +1,9 @@
-"""What `augmentation_report` and `augmentation_gain` return, and how it is printed."""
+"""What `compare` and `augmentation_report` return, and how it is printed."""
 
 import math
-import re
 import textwrap
 from dataclasses import dataclass, field
 from typing import NamedTuple
-
-import numpy as np
 
 from ..io._atomic import atomic_write
 from .html import report_html
@@ -14,22 +11,14 @@ from .plots import ReportPlots
 
 __all__ = [
     "ALL",
-    "AugmentationGain",
     "AugmentationReport",
     "ReportLine",
-    "in_words",
-    "is_proportion",
 ]
 
 # The "class" of measures of all rows together.
 ALL = "(all)"
 _WIDTH = 80
 _KINDS = ("fidelity", "columns", "utility", "privacy")
-# scikit-learn's scores between 0 and 1.
-_PROPORTION = re.compile(
-    r"(balanced_|top_k_)?accuracy|average_precision|roc_auc(_ov[or](_weighted)?)?"
-    r"|(f1|jaccard|precision|recall)(_(macro|micro|samples|weighted))?"
-)
 
 
 class ReportLine(NamedTuple):
@@ -257,119 +246,3 @@ def _text(value, decimals=3):
     if math.isnan(value):
         return "–"
     return f"{round(value, decimals) + 0.0:.{decimals}f}" if abs(value) < 100 else f"{value:.3g}"
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class AugmentationGain:
-    """What :func:`~sklearn_pyraug.augmentation_gain` returns; ``print`` shows it as a sentence.
-
-    Attributes
-    ----------
-    gain : float
-        Mean of `differences`; above zero where augmentation is better.
-
-    interval : tuple of float
-        Lower and upper end of the interval of the gain.
-
-    scores_with : ndarray of shape (n_splits,)
-        Score on the test part of each split, of the estimator fitted with augmentation. Greater
-        is better, as for every scorer of scikit-learn.
-
-    scores_without : ndarray of shape (n_splits,)
-        The same without augmentation, on the same splits.
-
-    differences : ndarray of shape (n_splits,)
-        ``scores_with - scores_without``.
-
-    n_train : ndarray of int of shape (n_splits,)
-        Real rows in the training part of each split.
-
-    n_test : ndarray of int of shape (n_splits,)
-        Rows in the test part of each split.
-
-    scoring : str
-        Name of the score; ``"score"`` for a callable without a name.
-
-    confidence_level : float
-        Confidence level of `interval`.
-
-    seconds_with : float
-        Mean seconds of a fit with augmentation, on the wall clock.
-
-    seconds_without : float
-        Mean seconds of a fit without.
-
-    helps : {"yes", "no", "unclear"}
-        ``"yes"`` where the interval lies above zero, ``"no"`` where it lies below, that is, where
-        augmentation hurts, and ``"unclear"`` where it contains zero.
-
-    See Also
-    --------
-    sklearn_pyraug.augmentation_gain : Computes it.
-    """
-
-    gain: float
-    interval: tuple[float, float]
-    scores_with: np.ndarray
-    scores_without: np.ndarray
-    differences: np.ndarray
-    n_train: np.ndarray
-    n_test: np.ndarray
-    scoring: str
-    confidence_level: float
-    seconds_with: float
-    seconds_without: float
-
-    @property
-    def helps(self):
-        low, high = self.interval
-        if low > 0:
-            return "yes"
-        return "no" if high < 0 else "unclear"
-
-    def __repr__(self):
-        low, high = self.interval
-        values = f"gain={self.gain:.4g}, interval=({low:.4g}, {high:.4g})"
-        return f"AugmentationGain({values}, scoring={self.scoring!r}, helps={self.helps!r})"
-
-    def __str__(self):
-        points = is_proportion(self.scoring)
-        scale, unit, decimals = (100, " points", 1) if points else (1, "", 3)
-        numbers = [scale * number for number in (self.gain, *self.interval)]
-        if self.helps != "unclear":
-            # An end that is printed as zero would contradict the verdict.
-            most = decimals + 3
-            while decimals < most and any(round(number, decimals) == 0 for number in numbers):
-                decimals += 1
-        gain, low, high = (_signed(number, decimals) for number in numbers)
-        none = "no clear difference here" if self.differences.any() else "no difference here"
-        verdict = {
-            "yes": "it helps here",
-            "no": "it hurts here, so leave it out",
-            "unclear": none,
-        }[self.helps]
-        return (
-            f"Augmentation changed {in_words(self.scoring)} by {gain}{unit} "
-            f"({100 * self.confidence_level:g} % interval {low} to {high}; "
-            f"{self.scores_with.mean():.3f} with, {self.scores_without.mean():.3f} without; "
-            f"{len(self.differences)} splits): {verdict}."
-        )
-
-
-def _signed(number, decimals):
-    """Return a number with its sign, and zero without one."""
-    text = f"{number:+.{decimals}f}"
-    return text if float(text) else text[1:]
-
-
-def is_proportion(scoring):
-    """Return True for a score between 0 and 1, whose differences read best in hundredths."""
-    return _PROPORTION.fullmatch(scoring) is not None
-
-
-def in_words(scoring):
-    """Return the name of a score as it is said in a sentence."""
-    if scoring == "score":
-        return "the score"
-    words = re.sub("^neg_", "negative_", scoring).replace("_", " ")
-    return words.replace("roc auc", "ROC AUC").replace("f1", "F1")

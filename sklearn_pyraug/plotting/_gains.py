@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import clone
 
-from .._evaluation.results import in_words, is_proportion
+from .._evaluation.gain_result import in_words, is_proportion
 from .._random import root_seed
 from ._style import BESIDE, COLORS, Display, require
 
@@ -186,7 +186,7 @@ class AugmentationGainDisplay(Display):
                 y,
                 augmenter=clone(augmenter).set_params(augmentation_factor=factor),
                 random_state=seed,
-                **options,
+                **{"samplers": None, **options},
             )
             for factor in factors.tolist()
         ]

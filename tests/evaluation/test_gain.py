@@ -1,18 +1,19 @@
 """Tests of augmentation_gain, with the samplers of imbalanced-learn and classifiers that record."""
 
 import pickle
+import re
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from imblearn import FunctionSampler
-from imblearn.over_sampling import SMOTE, RandomOverSampler
+from imblearn.over_sampling import ADASYN, SMOTE, SMOTEN, SMOTENC, RandomOverSampler
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
-from shared import quick, table
-from sklearn.base import BaseEstimator, ClassifierMixin
+from shared import arrays, quick, table
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -27,11 +28,12 @@ from sklearn.model_selection import (
 )
 from sklearn.naive_bayes import BernoulliNB, GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from sklearn_pyraug import AugmentationGain, AugmentedClassifier, RHVAEAugmenter, augmentation_gain
-from sklearn_pyraug._evaluation.gain import _both
-from sklearn_pyraug._evaluation.gain import _corrected_interval as corrected_interval
+from sklearn_pyraug import AugmentationGain, AugmentedClassifier, augmentation_gain
+from sklearn_pyraug._evaluation import methods as _methods
+from sklearn_pyraug._evaluation.gain_result import corrected_interval
+from sklearn_pyraug._evaluation.methods import NOTHING, find_methods
 
 FITTED, TESTED = [], []
 
@@ -63,6 +65,13 @@ class Flipper(BaseEstimator):
         return np.concatenate([X, *5 * [X]]), np.concatenate([y, *5 * [1 - y]])
 
 
+class Broken(BaseEstimator):
+    """Augmenter that cannot be fitted."""
+
+    def fit_resample(self, X, y):
+        raise ZeroDivisionError
+
+
 class Fails(ClassifierMixin, BaseEstimator):
     """Classifier that cannot be fitted on more than 100 rows."""
 
@@ -90,7 +99,16 @@ def recorded():
     return FITTED, TESTED
 
 
-def result_of(differences, scoring="balanced_accuracy", level=0.8):
+def methods_of(estimator, augmenter=None, samplers=None, X=None, preprocessor="auto", seed=0):
+    """Return the models that would be measured, by name."""
+    X = np.eye(4) if X is None else X
+    y, train = np.array([0, 1, 0, 1]), np.arange(4)
+    chosen = {"augmenter": augmenter, "samplers": samplers, "preprocessor": preprocessor}
+    found = find_methods(estimator, X, y, train, **chosen, seed=seed)
+    return {name: method.model for name, method in found.models.items()}
+
+
+def result_of(differences, scoring="balanced_accuracy", level=0.8, **others):
     """Return a result with the given differences, at a level without augmentation."""
     differences = np.asarray(differences, dtype=float)
     n_train, n_test = np.full(len(differences), 80), np.full(len(differences), 20)
@@ -104,8 +122,7 @@ def result_of(differences, scoring="balanced_accuracy", level=0.8):
         n_test=n_test,
         scoring=scoring,
         confidence_level=0.95,
-        seconds_with=1.0,
-        seconds_without=0.1,
+        **({"seconds_with": 1.0, "seconds_without": 0.1} | others),
     )
 
 
@@ -209,9 +226,10 @@ def test_a_plain_classifier_is_augmented(data):
     ],
 )
 def test_augmented_classifiers_are_opened(estimator, classifier):
-    augmented, plain = _both(estimator, None, 0)
-    assert augmented is estimator
-    assert type(plain) is classifier
+    models = methods_of(estimator)
+    assert list(models) == [NOTHING, "SMOTE"]
+    assert models["SMOTE"] is estimator
+    assert type(models[NOTHING]) is classifier
 
 
 def test_every_sampler_of_a_pipeline_is_passed_over():
@@ -219,7 +237,7 @@ def test_every_sampler_of_a_pipeline_is_passed_over():
         StandardScaler(), RandomOverSampler(), SMOTE(), AugmentedClassifier(SMOTE(), Recorder())
     )
     before = list(pipeline.steps)
-    plain = _both(pipeline, None, 0)[1]
+    plain = methods_of(pipeline)[NOTHING]
     assert [type(step) for _, step in plain.steps] == [StandardScaler, str, str, Recorder]
     assert plain.named_steps["smote"] == "passthrough"
     assert type(plain) is type(pipeline)
@@ -228,11 +246,181 @@ def test_every_sampler_of_a_pipeline_is_passed_over():
 
 def test_the_default_augmenter_is_the_packages_own():
     classifier = Recorder()
-    augmented, plain = _both(classifier, None, 7)
+    models = methods_of(classifier, seed=7)
+    augmented = models["RHVAEAugmenter"]
     assert isinstance(augmented, AugmentedClassifier)
-    assert isinstance(augmented.augmenter, RHVAEAugmenter)
     assert augmented.augmenter.random_state == 7
-    assert augmented.classifier is plain is classifier
+    assert augmented.augmenter.missing == "error"
+    assert augmented.classifier is models[NOTHING] is classifier
+    gaps = np.array([[1.0, np.nan], [1, 2], [1, 2], [1, 2]])
+    assert methods_of(classifier, X=gaps)["RHVAEAugmenter"].augmenter.missing == "keep"
+
+
+# Which samplers, and how rows are prepared for the classifier
+
+
+@pytest.fixture
+def clinic():
+    """A raw table: numbers with gaps, truth values, text with gaps and categories, and labels."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(["ill", "well"], [16, 32])
+    X = pd.DataFrame(
+        {
+            "age": rng.normal(50, 10, 48) + 10 * (y == "ill"),
+            "visits": pd.array(rng.integers(0, 9, 48), dtype="Int64"),
+            "smokes": rng.random(48) < 0.5,
+            "sex": rng.choice(["f", "m"], 48).astype(object),
+            "ward": pd.Categorical(rng.choice(list("ABC"), 48)),
+        }
+    )
+    X.loc[::7, "age"], X.loc[5, "visits"], X.loc[::9, "sex"], X.loc[::11, "ward"] = 4 * [None]
+    return X, y
+
+
+def test_methods_stand_side_by_side(clinic):
+    X, y = clinic
+    settings = {"cv": 2, "n_repeats": 1, "random_state": 0}
+    result = augmentation_gain(
+        LogisticRegression(),
+        X,
+        y,
+        augmenter=quick(missing="keep"),
+        samplers={"ADASYN": ADASYN(random_state=0)},
+        **settings,
+    )
+    names = ["random over-sampling", "SMOTE", "ADASYN", "RHVAEAugmenter"]
+    assert list(result.methods) == names
+    assert result.left_out == {}
+    for name, method in result.methods.items():
+        assert method.name == name
+        assert_array_equal(method.scores_without, result.scores_without)
+        assert_allclose(method.gain, np.mean(method.scores_with - method.scores_without))
+    alone = augmentation_gain(
+        LogisticRegression(), X, y, augmenter=quick(missing="keep"), samplers=None, **settings
+    )
+    assert_array_equal(alone.scores_with, result.scores_with)
+    assert alone.others == {}
+    lines = str(result).splitlines()
+    assert lines[0].startswith("RHVAEAugmenter changed balanced accuracy")
+    assert [line.split("  ")[0] for line in lines[3:8]] == [NOTHING, *names]
+    assert "3 columns of numbers filled and standardised, 2 columns of categories" in " ".join(
+        lines
+    )
+    assert max(map(len, lines[1:])) <= 80
+    assert list(result.to_frame()["method"]) == [NOTHING, *names]
+    clone(result.preprocessor).fit(X)
+
+
+def test_arrays_of_objects_are_raw_tables_too(clinic):
+    X, y = clinic
+    rows = X.assign(visits=1.0)[["age", "visits", "sex"]].astype(object).to_numpy()
+    result = augmentation_gain(LogisticRegression(), rows, y, augmenter=FunctionSampler(), cv=2)
+    assert result.left_out == {}
+    assert "1 column of categories" in result.preparation
+
+
+def noted(seen, kind):
+    """Return a `fit_resample` that writes its class down."""
+
+    def fit_resample(self, X, y):
+        seen.append(kind)
+        return kind.fit_resample(self, X, y)
+
+    return fit_resample
+
+
+@pytest.mark.parametrize("kind", ["numbers", "categories", "both"])
+def test_smote_is_of_the_kind_of_the_columns(kind, clinic, monkeypatch):
+    """SMOTENC sees categories as such, and no method invents a category between two."""
+    X, y = clinic
+    columns = {"numbers": ["age"], "categories": ["sex", "ward"], "both": ["age", "ward"]}[kind]
+    seen = []
+    for kinds in (SMOTE, SMOTEN, SMOTENC):
+        monkeypatch.setattr(
+            _methods,
+            kinds.__name__,
+            type(kinds.__name__, (kinds,), {"fit_resample": noted(seen, kinds)}),
+        )
+    result = augmentation_gain(
+        Recorder(), X[columns], y, augmenter=FunctionSampler(validate=False), cv=2, n_repeats=1
+    )
+    assert result.left_out == {}
+    expected = {"numbers": SMOTE, "categories": SMOTEN, "both": SMOTENC}[kind]
+    assert seen == 2 * [expected]
+
+
+def test_small_classes_have_fewer_neighbours(recorded):
+    X, y = np.arange(24.0)[:, None], np.repeat([0, 1, 2], [18, 4, 2])
+    result = augmentation_gain(Recorder(), X, y, augmenter=Doubler(), cv=2, n_repeats=1)
+    assert result.left_out == {}
+    assert list(result.others) == ["random over-sampling", "SMOTE"]
+
+
+def test_classes_grow_alike_by_all_methods(recorded):
+    X, y = table((20, 12))
+    augmentation_gain(Recorder(), X, y, augmenter=quick(), cv=2, n_repeats=1, random_state=0)
+    assert [len(rows) for rows in recorded[0]] == 2 * [16] + 6 * [40]
+
+
+def test_a_sampler_for_comparison_that_fails_is_left_out_by_name(data):
+    X, y = data
+    result = augmentation_gain(
+        GaussianNB(), X.astype(complex).real, y, augmenter=FunctionSampler(), cv=2, n_repeats=1
+    )
+    assert result.left_out == {}
+    with pytest.raises(ZeroDivisionError) as error:
+        augmentation_gain(GaussianNB(), X, y, samplers={"mine": Broken()}, cv=2)
+    assert error.value.__notes__ == ["augmentation_gain: in a fit with 'mine'."]
+    result = augmentation_gain(Fails(), X, y, augmenter=FunctionSampler(), n_repeats=1)
+    assert result.left_out == {
+        "random over-sampling": "ZeroDivisionError in a fit",
+        "SMOTE": "ZeroDivisionError in a fit",
+    }
+    assert "SMOTE was left out: ZeroDivisionError in a fit." in str(result)
+
+
+def test_a_pipeline_that_takes_the_rows_is_left_as_it_is(clinic):
+    X, _ = clinic
+    X, encoder = X[["sex", "ward"]].iloc[:4], OneHotEncoder(handle_unknown="ignore")
+    copes = make_pipeline(encoder, Recorder())
+    assert methods_of(copes, X=X)[NOTHING] is copes
+    search = GridSearchCV(make_pipeline(encoder, GaussianNB()), {})
+    assert methods_of(search, X=X)[NOTHING] is not search  # GaussianNB takes no sparse rows
+    fails = make_pipeline(StandardScaler(), Recorder())
+    assert methods_of(fails, X=X)[NOTHING].steps[-1][1] is fails
+    assert methods_of(Recorder(), X=np.eye(4))[NOTHING].get_params() == {}
+    given = methods_of(Recorder(), X=np.eye(4), preprocessor=StandardScaler())[NOTHING]
+    assert isinstance(given.steps[0][1], StandardScaler)
+    assert methods_of(Recorder(), X=X, preprocessor=None)[NOTHING].get_params() == {}
+
+
+def test_smote_sees_what_the_last_step_sees():
+    models = methods_of(make_pipeline(StandardScaler(), Recorder()), samplers="auto")
+    steps = [type(step).__name__ for _, step in models["SMOTE"].steps]
+    assert steps == ["StandardScaler", "Smote", "Recorder"]
+
+
+def test_a_grid_search_is_a_classifier(clinic):
+    X, y = clinic
+    search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2)
+    result = augmentation_gain(
+        search, X, y, augmenter=quick(missing="keep"), cv=2, n_repeats=1, random_state=0
+    )
+    assert result.left_out == {}
+    assert np.isfinite(result.interval).all()
+
+
+def test_images_are_flattened_for_the_classifier():
+    X, y = arrays((5, 5), n=24)
+    result = augmentation_gain(LogisticRegression(), X, y, augmenter=quick(), cv=2, n_repeats=1)
+    assert result.left_out == {}
+    assert "pixels are flattened" in result.preparation
+
+
+def test_progress_is_shown_where_asked_for(data, capsys):
+    for verbose in (0, 1):
+        augmentation_gain(Recorder(), *data, augmenter=Doubler(), cv=2, verbose=verbose)
+        assert ("fit" in capsys.readouterr().err) == bool(verbose)
 
 
 def test_with_the_packages_own_augmenter():
@@ -248,7 +436,9 @@ def test_with_the_packages_own_augmenter():
 
 def test_both_are_tested_on_the_same_rows_and_augmented_in_the_training_part(recorded):
     X, y = np.arange(40.0)[:, None], np.repeat([0, 1], 20)
-    augmentation_gain(Recorder(), X, y, augmenter=Doubler(), cv=4, n_repeats=1, random_state=0)
+    augmentation_gain(
+        Recorder(), X, y, augmenter=Doubler(), samplers=None, cv=4, n_repeats=1, random_state=0
+    )
     fitted, tested = ([rows[:, 0] for rows in record] for record in recorded)
     assert len(fitted) == len(tested) == 8
     for split in range(4):
@@ -293,7 +483,13 @@ def test_groups_reach_the_splitter(recorded):
     X, y = np.arange(24.0)[:, None], np.tile([0, 1], 12)
     groups = np.repeat(np.arange(6), 4)
     augmentation_gain(
-        Recorder(), X, y, augmenter=Doubler(), cv=GroupKFold(3), groups=groups.tolist()
+        Recorder(),
+        X,
+        y,
+        augmenter=Doubler(),
+        samplers=None,
+        cv=GroupKFold(3),
+        groups=groups.tolist(),
     )
     assert len(recorded[1]) == 6
     for rows in recorded[1]:
@@ -367,7 +563,7 @@ def test_a_score_that_is_a_loss_keeps_scikit_learns_sign(data):
     )
     assert (result.scores_without < 0).all()
     assert result.helps == "no"
-    assert str(result).startswith("Augmentation changed negative log loss by -")
+    assert str(result).startswith("Flipper changed negative log loss by -")
     assert "points" not in str(result)
 
 
@@ -381,8 +577,8 @@ def test_an_augmenter_that_adds_nothing_gains_nothing(data):
     assert not result.differences.any()
     assert result.helps == "unclear"
     level = f"{result.scores_without.mean():.3f}"
-    assert str(result) == (
-        "Augmentation changed balanced accuracy by 0.0 points (95 % interval 0.0 to 0.0; "
+    assert str(result).splitlines()[0] == (
+        "FunctionSampler changed balanced accuracy by 0.0 points (95 % interval 0.0 to 0.0; "
         f"{level} with, {level} without; 10 splits): no difference here."
     )
 
@@ -391,7 +587,7 @@ def test_augmentation_that_hurts_is_found_out(data):
     result = augmentation_gain(GaussianNB(), *data, augmenter=Flipper(), random_state=0)
     assert result.interval[1] < 0
     assert result.helps == "no"
-    assert str(result).endswith(": it hurts here, so leave it out.")
+    assert str(result).splitlines()[0].endswith(": it hurts here, so leave it out.")
 
 
 def test_augmentation_that_helps_is_seen():
@@ -399,7 +595,7 @@ def test_augmentation_that_helps_is_seen():
     augmented = AugmentedClassifier(RandomOverSampler(random_state=0), LogisticRegression())
     result = augmentation_gain(augmented, X, y, random_state=0)
     assert result.helps == "yes"
-    assert str(result).endswith(": it helps here.")
+    assert str(result).splitlines()[0].endswith(": it helps here.")
 
 
 @pytest.mark.parametrize(
@@ -438,7 +634,54 @@ def test_augmentation_that_helps_is_seen():
     ],
 )
 def test_sentences(differences, scoring, sentence):
-    assert str(result_of(differences, scoring)) == sentence
+    assert str(result_of(differences, scoring)).splitlines()[0] == sentence
+
+
+SPREAD = np.array([0.03, -0.03, 0.02, -0.02, 0.01, -0.01])
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        (0.1, {}, "Use Augmentation: it is clearly better than no augmentation.$"),
+        (-0.1, {}, "Leave augmentation out here.$"),
+        (0.1, {"SMOTE": 0.0}, "clearly better than SMOTE, too"),
+        (0.1, {"SMOTE": 0.095}, "Use SMOTE: .* Augmentation, which takes 10 times as long, is not"),
+        (0.0, {"SMOTE": 0.1}, "Use SMOTE: .* Augmentation, 0.0 points, is too close to zero"),
+        (0.026, {}, "nothing is clearly better .* about 28 splits are needed in place of 6"),
+        (
+            0.015,
+            {},
+            r"stays \+1.5 points, about \d{3} rows are needed in place of 100",
+        ),
+        (0.002, {}, "too close to zero for any likely number of rows"),
+    ],
+)
+def test_advice(own, others, expected):
+    others = {
+        name: result_of(gain + SPREAD[::-1], name=name, seconds_with=0.1)
+        for name, gain in others.items()
+    }
+    assert re.search(expected, result_of(own + SPREAD, others=others).advice)
+
+
+def test_advice_where_no_row_was_classified_otherwise():
+    assert "more repeats will not" in result_of(np.zeros(4)).advice
+
+
+def test_the_page(tmp_path):
+    others = {"<b>": result_of(SPREAD, name="<b>")}
+    result = result_of(0.1 + SPREAD, others=others)
+    html = result.to_html()
+    assert "&lt;b&gt;" in html
+    assert "<b>" not in html
+    assert "script" not in html
+    assert "http" not in html
+    assert html.count("<circle") == 2
+    assert result.to_html(tmp_path / "gain.html") is None
+    assert (tmp_path / "gain.html").read_text(encoding="utf-8") == html
+    with pytest.raises(FileExistsError):
+        result.to_html(tmp_path / "gain.html")
 
 
 def test_representation_is_short():
@@ -498,6 +741,16 @@ def test_confidence_level_widens_the_interval(data):
             ValueError,
             "estimator=AugmentedClassifier contains a sampler that cannot be taken out",
         ),
+        (Recorder(), {"samplers": [SMOTE()]}, TypeError, "samplers must be 'auto', None or a dict"),
+        (Recorder(), {"samplers": {"a": 3}}, TypeError, r"samplers\['a'\] must have fit_resample"),
+        (Recorder(), {"samplers": {"nothing": SMOTE()}}, ValueError, "the name 'nothing'"),
+        (Recorder(), {"preprocessor": 3}, TypeError, "preprocessor must be 'auto', None or a tr"),
+        (
+            AugmentedClassifier(SMOTE(), Recorder()),
+            {"preprocessor": StandardScaler()},
+            ValueError,
+            "put the preprocessor among its own steps",
+        ),
         (Recorder(), {"cv": 1}, ValueError, "cv=1 is not a number of folds.*at least 2"),
         (Recorder(), {"cv": 31}, ValueError, "cv=31 needs.*got 30 of class 1.*smaller cv"),
         (Recorder(), {"cv": ShuffleSplit(1)}, ValueError, "at least 2 splits, got 1: pass more"),
@@ -529,7 +782,7 @@ def test_confidence_level_widens_the_interval(data):
             Recorder(),
             {"scoring": lambda m, X, y: np.nan},
             ValueError,
-            "scoring='score' gave nan on split 0 without augmentation: choose",
+            "scoring='score' gave nan on split 0 with 'nothing': choose",
         ),
         (Recorder(), {"scoring": lambda m, X, y: {"a": 1}}, ValueError, "number, got {'a': 1}"),
         (Recorder(), {"random_state": -1}, ValueError, "random_state=-1"),
@@ -562,7 +815,7 @@ def test_a_failing_fit_raises_and_says_which(data):
     """The 96 training rows are few enough for the classifier; twice as many are not."""
     with pytest.raises(ZeroDivisionError, match="too many rows") as error:
         augmentation_gain(Fails(), *data, augmenter=Doubler(), n_jobs=1)
-    assert error.value.__notes__ == ["augmentation_gain: with augmentation."]
+    assert error.value.__notes__ == ["augmentation_gain: in a fit with 'Doubler'."]
 
 
 def test_a_score_that_fails_raises(data):

@@ -10,7 +10,7 @@ from sklearn.datasets import load_iris
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_pyraug import augmentation_gain
-from sklearn_pyraug._evaluation.results import AugmentationGain
+from sklearn_pyraug._evaluation.gain_result import AugmentationGain
 from sklearn_pyraug.plotting import AugmentationGainDisplay
 
 pytest.importorskip("matplotlib")

@@ -19,6 +19,7 @@ X_OTHER, Y_OTHER = table((30, 20), seed=1)
 PAIR, LABELLED = (X, X_OTHER), (X, Y)
 
 CALLS = {
+    "compare": lambda _: package.compare(X, Y, X + 0.1, Y),
     "augmentation_gain": lambda _: package.augmentation_gain(DecisionTreeClassifier(), X, Y),
     "augmentation_report": lambda _: package.augmentation_report(RHVAEAugmenter(), X, Y),
     "make_pipeline": lambda _: package.make_pipeline(RHVAEAugmenter(), DecisionTreeClassifier()),

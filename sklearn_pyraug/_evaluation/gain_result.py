@@ -1,0 +1,429 @@
+"""What `augmentation_gain` returns: the differences, and what they say in words."""
+
+import re
+import textwrap
+from dataclasses import dataclass, field
+from html import escape
+from itertools import count
+
+import numpy as np
+from scipy import stats
+
+from ..io._atomic import atomic_write
+from .html import html_page
+
+__all__ = ["NOTHING", "AugmentationGain", "corrected_interval", "in_words", "is_proportion"]
+
+# What the method without augmentation is called.
+NOTHING = "nothing"
+_WIDTH = 80
+# scikit-learn's scores between 0 and 1.
+_PROPORTION = re.compile(
+    r"(balanced_|top_k_)?accuracy|average_precision|roc_auc(_ov[or](_weighted)?)?"
+    r"|(f1|jaccard|precision|recall)(_(macro|micro|samples|weighted))?"
+)
+# Splits, and rows as a multiple of those that there are, beyond which none are recommended.
+_MOST_SPLITS, _MOST_ROWS = 200, 50
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class AugmentationGain:
+    """What :func:`~sklearn_pyraug.augmentation_gain` returns; ``print`` shows it in words.
+
+    Attributes
+    ----------
+    gain : float
+        Mean of `differences`; above zero where augmentation is better.
+
+    interval : tuple of float
+        Lower and upper end of the interval of the gain.
+
+    scores_with : ndarray of shape (n_splits,)
+        Score on the test part of each split, of the estimator fitted with augmentation. Greater
+        is better, as for every scorer of scikit-learn.
+
+    scores_without : ndarray of shape (n_splits,)
+        The same without augmentation, on the same splits.
+
+    differences : ndarray of shape (n_splits,)
+        ``scores_with - scores_without``.
+
+    n_train : ndarray of int of shape (n_splits,)
+        Real rows in the training part of each split.
+
+    n_test : ndarray of int of shape (n_splits,)
+        Rows in the test part of each split.
+
+    scoring : str
+        Name of the score; ``"score"`` for a callable without a name.
+
+    confidence_level : float
+        Confidence level of `interval`.
+
+    seconds_with : float
+        Mean seconds of a fit with augmentation, on the wall clock.
+
+    seconds_without : float
+        Mean seconds of a fit without.
+
+    name : str
+        What augments: the class of the augmenter, or a name of `samplers`.
+
+    others : dict of str to AugmentationGain
+        The same of each sampler that was measured for comparison.
+
+    left_out : dict of str to str
+        Why a sampler for comparison was not measured, by its name.
+
+    preprocessor : transformer or None
+        What was put in front of the classifier, unfitted.
+
+    preparation : str
+        That in words; empty without.
+
+    helps : {"yes", "no", "unclear"}
+        ``"yes"`` where the interval lies above zero, ``"no"`` where it lies below, that is, where
+        augmentation hurts, and ``"unclear"`` where it contains zero.
+
+    See Also
+    --------
+    sklearn_pyraug.augmentation_gain : Computes it.
+    """
+
+    gain: float
+    interval: tuple[float, float]
+    scores_with: np.ndarray
+    scores_without: np.ndarray
+    differences: np.ndarray
+    n_train: np.ndarray
+    n_test: np.ndarray
+    scoring: str
+    confidence_level: float
+    seconds_with: float
+    seconds_without: float
+    name: str = "Augmentation"
+    others: dict = field(default_factory=dict)
+    left_out: dict = field(default_factory=dict)
+    preprocessor: object = None
+    preparation: str = ""
+
+    @property
+    def helps(self):
+        return _verdict(self.interval)
+
+    @property
+    def methods(self):
+        """What augments, the augmenter last: dict of str to AugmentationGain."""
+        return {**self.others, self.name: self}
+
+    @property
+    def advice(self):
+        """What to do, and what would make an unclear answer clear: a text."""
+        helping = {name: m for name, m in self.methods.items() if m.helps == "yes"}
+        if not helping:
+            harmful = all(m.helps == "no" for m in self.methods.values())
+            text = "Leave augmentation out here"
+            text += "." if harmful else ": nothing is clearly better than no augmentation."
+        else:
+            best = max(helping, key=lambda name: helping[name].gain)
+            text = f"Use {best}: it is clearly better than no augmentation."
+            cheaper = {
+                name: m
+                for name, m in helping.items()
+                if m.seconds_with < helping[best].seconds_with / 2
+                and self._interval(helping[best].scores_with - m.scores_with)[0] <= 0
+            }
+            if cheaper:
+                fast = min(cheaper, key=lambda name: cheaper[name].seconds_with)
+                text = (
+                    f"Use {fast}: it is clearly better than no augmentation, and {best}, which "
+                    f"takes {_ratio(helping[best].seconds_with, helping[fast].seconds_with)} times "
+                    "as long, is not clearly better than that."
+                )
+            elif len(self.methods) > 1:
+                rivals = [name for name in self.methods if name != best]
+                lead = {
+                    name: self._interval(helping[best].scores_with - self.methods[name].scores_with)
+                    for name in rivals
+                }
+                beaten = [name for name in rivals if lead[name][0] > 0]
+                if beaten:
+                    text += f" It is clearly better than {' and '.join(beaten)}, too."
+        return f"{text} {self._remedy()}".rstrip()
+
+    def _remedy(self):
+        """Return what would make an unclear gain of the augmenter clear."""
+        if self.helps != "unclear":
+            return ""
+        if not self.differences.any():
+            return (
+                f"With {self.name} every split scored as without: other rows, another score or "
+                "another classifier may tell them apart, more repeats will not."
+            )
+        n_splits, ratio = len(self.differences), np.mean(self.n_test / self.n_train)
+        half, size = (self.interval[1] - self.interval[0]) / 2, abs(self.gain)
+        unit = self._points(self.gain)
+        for n in count(n_splits + 1):
+            if n > _MOST_SPLITS:
+                break
+            spread = np.sqrt((1 / n + ratio) / (1 / n_splits + ratio))
+            if half * spread * self._t(n) / self._t(n_splits) < size:
+                return (
+                    f"For a clear answer on {self.name}, if its difference stays {unit}, about "
+                    f"{n} splits are needed in place of {n_splits}: raise the repeats."
+                )
+        factor = (half / size) ** 2 if size else np.inf
+        if factor > _MOST_ROWS:
+            return (
+                f"The difference of {self.name}, {unit}, is too close to zero for any likely "
+                "number of rows to make it clear."
+            )
+        n_rows = self.n_train[0] + self.n_test[0]
+        return (
+            f"For a clear answer on {self.name}, if its difference stays {unit}, about "
+            f"{_rounded(factor * n_rows)} rows are needed in place of {n_rows}; more repeats alone "
+            "will not do."
+        )
+
+    def _t(self, n_splits):
+        return stats.t.ppf((1 + self.confidence_level) / 2, n_splits - 1)
+
+    def _interval(self, differences):
+        return corrected_interval(differences, self.n_train, self.n_test, self.confidence_level)
+
+    def _points(self, number):
+        """Return a difference as text, in hundredths where the score is a proportion."""
+        points = is_proportion(self.scoring)
+        return f"{_signed(100 * number, 1)} points" if points else _signed(number, 3)
+
+    def to_frame(self):
+        """Return the methods as a table; this needs pandas.
+
+        Returns
+        -------
+        frame : pandas.DataFrame of shape (n_methods, 7)
+            Columns "method", "score", "gain", "low", "high", "helps", "seconds". The first row is
+            that without augmentation.
+        """
+        import pandas as pd
+
+        names = ["method", "score", "gain", "low", "high", "helps", "seconds"]
+        return pd.DataFrame(self._rows(), columns=names)
+
+    def _rows(self):
+        """Return name, score, gain, both ends, verdict and seconds of each method."""
+        nothing = (NOTHING, self.scores_without.mean(), 0.0, 0.0, 0.0, "", self.seconds_without)
+        return [
+            nothing,
+            *(
+                (name, m.scores_with.mean(), m.gain, *m.interval, m.helps, m.seconds_with)
+                for name, m in self.methods.items()
+            ),
+        ]
+
+    def _cells(self):
+        """Return the table as text: the heads, and a row for each method."""
+        scale, decimals = (100, 1) if is_proportion(self.scoring) else (1, 3)
+        level = f"{100 * self.confidence_level:g} % interval"
+        unit = " (points)" if is_proportion(self.scoring) else ""
+        heads = ["method", "score", f"gain{unit}", level, "s a fit", "helps"]
+        rows = []
+        for name, score, gain, low, high, helps, seconds in self._rows():
+            ends = [_signed(scale * number, decimals) for number in (gain, low, high)]
+            shown = [ends[0], f"{ends[1]} to {ends[2]}"] if helps else ["", ""]
+            rows.append([name, f"{score:.3f}", *shown, f"{seconds:.2g}", helps])
+        return heads, rows
+
+    @property
+    def _notes(self):
+        """What is to be known beside the table: a list of sentences."""
+        notes = [self.advice]
+        if len(self.methods) > 1:
+            notes.append(
+                "Intervals are of one method each: the best of several looks better than it is."
+            )
+        if self.preparation:
+            notes.append(self.preparation)
+        return notes + [f"{name} was left out: {why}." for name, why in self.left_out.items()]
+
+    def to_html(self, path=None, *, overwrite=False):
+        """Return the result as one page of HTML, or write it to a file.
+
+        The page has no scripts, loads nothing, and shows no row. It suits light and dark screens.
+
+        Parameters
+        ----------
+        path : str, path-like or None, default=None
+            Where to write it. None returns it.
+        overwrite : bool, default=False
+            Whether a file already there may be replaced.
+
+        Returns
+        -------
+        html : str or None
+            The page; None where it was written.
+
+        Raises
+        ------
+        FileExistsError
+            If there is such a file, and `overwrite` is False.
+        OSError
+            If the file cannot be written.
+        """
+        heads, rows = self._cells()
+        table = "\n".join(
+            f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>"
+            for tag, row in [("th", heads), *(("td", row) for row in rows)]
+        )
+        parts = [f"<p>{escape(self._sentence())}</p>", _picture(self)]
+        parts.append(f'<div class="wide"><table>\n{table}\n</table></div>')
+        parts += [f"<p>{escape(note)}</p>" for note in self._notes]
+        html = html_page("Does augmentation help?", parts)
+        if path is None:
+            return html
+        with atomic_write(path, overwrite=overwrite) as file:
+            file.write(html.encode("utf-8"))
+        return None
+
+    def __repr__(self):
+        low, high = self.interval
+        values = f"gain={self.gain:.4g}, interval=({low:.4g}, {high:.4g})"
+        return f"AugmentationGain({values}, scoring={self.scoring!r}, helps={self.helps!r})"
+
+    def _sentence(self):
+        points = is_proportion(self.scoring)
+        scale, unit, decimals = (100, " points", 1) if points else (1, "", 3)
+        numbers = [scale * number for number in (self.gain, *self.interval)]
+        if self.helps != "unclear":
+            # An end that is printed as zero would contradict the verdict.
+            most = decimals + 3
+            while decimals < most and any(round(number, decimals) == 0 for number in numbers):
+                decimals += 1
+        gain, low, high = (_signed(number, decimals) for number in numbers)
+        none = "no clear difference here" if self.differences.any() else "no difference here"
+        verdict = {
+            "yes": "it helps here",
+            "no": "it hurts here, so leave it out",
+            "unclear": none,
+        }[self.helps]
+        return (
+            f"{self.name} changed {in_words(self.scoring)} by {gain}{unit} "
+            f"({100 * self.confidence_level:g} % interval {low} to {high}; "
+            f"{self.scores_with.mean():.3f} with, {self.scores_without.mean():.3f} without; "
+            f"{len(self.differences)} splits): {verdict}."
+        )
+
+    def __str__(self):
+        heads, rows = self._cells()
+        widths = [max(len(row[j]) for row in [heads, *rows]) for j in range(len(heads))]
+        widths[0] = min(widths[0], 28)
+        lines = [
+            "  ".join([_cut(row[0], widths[0]), *(c.rjust(w) for c, w in pairs)]).rstrip()
+            for row in [heads, *rows]
+            for pairs in [list(zip(row[1:], widths[1:], strict=True))]
+        ]
+        texts = [textwrap.fill(note, _WIDTH) for note in self._notes]
+        return "\n".join([self._sentence(), "", *lines, "", *texts])
+
+
+def corrected_interval(differences, n_train, n_test, confidence_level):
+    """Return the interval of a mean difference over resampled splits.
+
+    ``mean(d) ± t * sqrt((1/J + mean(n_test / n_train)) * var(d))``, with t the quantile
+    (1 + confidence_level) / 2 of Student's distribution with J - 1 degrees of freedom and
+    var(d) the sample variance. This is the corrected resampled t-test of Nadeau and Bengio,
+    "Inference for the Generalization Error", Machine Learning 52, 2003. The term 1/J alone would
+    take the splits for independent, which they are not: their training parts share rows.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n_splits,)
+        d, one for each of J = n_splits splits, at least 2.
+    n_train, n_test : ndarray of int of shape (n_splits,)
+        Rows in the two parts of each split.
+    confidence_level : float
+        In (0, 1).
+
+    Returns
+    -------
+    low, high : float
+        Both equal to the mean where all differences are equal.
+    """
+    mean = differences.mean()
+    if np.ptp(differences) == 0:  # the variance of equal numbers may round to more than zero
+        return float(differences[0]), float(differences[0])
+    n_splits = len(differences)
+    scale = np.sqrt((1 / n_splits + np.mean(n_test / n_train)) * differences.var(ddof=1))
+    half_width = stats.t.ppf((1 + confidence_level) / 2, n_splits - 1) * scale
+    return float(mean - half_width), float(mean + half_width)
+
+
+def _verdict(interval):
+    low, high = interval
+    if low > 0:
+        return "yes"
+    return "no" if high < 0 else "unclear"
+
+
+def _picture(result):
+    """Return the intervals as a picture of SVG, in the colours of the page."""
+    methods = result.methods
+    low = min(0.0, *(m.interval[0] for m in methods.values()))
+    high = max(0.0, *(m.interval[1] for m in methods.values()))
+    span = (high - low) or 1.0
+
+    def x(number):
+        return round(230 + 340 * (number - low) / span, 1)
+
+    bottom = 34 * len(methods) + 10
+    parts = [f'<line class="zero" x1="{x(0)}" x2="{x(0)}" y1="6" y2="{bottom}"/>']
+    for i, (name, method) in enumerate(methods.items()):
+        y, ends = 34 * i + 26, [x(end) for end in method.interval]
+        filled = "" if method.helps == "unclear" else ' class="clear"'
+        parts.append(
+            f'<text x="0" y="{y + 5}">{escape(_cut(name, 28).rstrip())}</text>'
+            f'<line x1="{ends[0]}" x2="{ends[1]}" y1="{y}" y2="{y}"/>'
+            f'<circle{filled} cx="{x(method.gain)}" cy="{y}" r="5"/>'
+        )
+    parts.append(f'<text x="{x(0)}" y="{bottom + 18}" text-anchor="middle">0</text>')
+    caption = (
+        f"Gain in {in_words(result.scoring)} over no augmentation, with its interval: right of "
+        "the line is better. A filled dot is a clear answer."
+    )
+    return (
+        f'<figure><svg viewBox="0 0 590 {bottom + 26}" role="img" '
+        f'aria-label="{escape(caption)}">{"".join(parts)}</svg>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _ratio(a, b):
+    return _rounded(a / max(b, 1e-9))
+
+
+def _rounded(number):
+    """Return a number as text, with two digits that count."""
+    return f"{float(f'{number:.1e}'):,.0f}"
+
+
+def _cut(text, width):
+    return (text if len(text) <= width else f"{text[: width - 1]}…").ljust(width)
+
+
+def _signed(number, decimals):
+    """Return a number with its sign, and zero without one."""
+    text = f"{number:+.{decimals}f}"
+    return text if float(text) else text[1:]
+
+
+def is_proportion(scoring):
+    """Return True for a score between 0 and 1, whose differences read best in hundredths."""
+    return _PROPORTION.fullmatch(scoring) is not None
+
+
+def in_words(scoring):
+    """Return the name of a score as it is said in a sentence."""
+    if scoring == "score":
+        return "the score"
+    words = re.sub("^neg_", "negative_", scoring).replace("_", " ")
+    return words.replace("roc auc", "ROC AUC").replace("f1", "F1")
