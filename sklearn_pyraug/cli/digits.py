@@ -109,7 +109,7 @@ def figure_class():
     except ImportError as error:
         raise ImportError(
             f"the demo draws with matplotlib, which cannot be imported ({error}); install it "
-            "with `pip install sklearn-pyraug[plot]`."
+            'with `pip install "sklearn-pyraug[plot]"`.'
         ) from error
     return Figure
 

@@ -20,6 +20,8 @@ from ._guards import BadFile, did_you_mean
 
 _MASK = "synthetic"
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".npz")
+# Packages beside pandas.
+_ENGINES = {".parquet": "pyarrow", ".xlsx": "openpyxl"}
 _READERS = {".csv": CsvFile, ".tsv": CsvFile, ".parquet": ParquetFile, ".xlsx": ExcelFile}
 # A target of more numbers with decimals is one of a regression.
 _MOST_CLASSES = 10
@@ -366,17 +368,15 @@ def _shown(names):
 
 
 def _import_pandas(kind):
-    extra = {".parquet": "parquet", ".xlsx": "excel"}.get(kind)
     try:
         import pandas
 
-        if extra is not None:
-            import_module({"parquet": "pyarrow", "excel": "openpyxl"}[extra])
+        if kind in _ENGINES:
+            import_module(_ENGINES[kind])
     except ImportError as error:
-        package = "pandas" if extra is None else f'"sklearn-pyraug[{extra}]"'
         raise ImportError(
-            f"`path` is a {kind[1:]} file, which needs a package that is not installed "
-            f"({error}); install it with `pip install {package}`, or use an .npz file."
+            f"`path` is a {kind[1:]} file, which needs a package that is not installed ({error}); "
+            'install it with `pip install "sklearn-pyraug[tables]"`, or use an .npz file.'
         ) from error
     return pandas
 

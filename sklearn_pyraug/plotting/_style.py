@@ -85,7 +85,7 @@ class Display:
         except ImportError as error:
             raise ImportError(
                 f"{cls.__name__} needs matplotlib, which cannot be imported "
-                f"({error}); install it with `pip install sklearn-pyraug[plot]`."
+                f'({error}); install it with `pip install "sklearn-pyraug[plot]"`.'
             ) from error
         return plt
 

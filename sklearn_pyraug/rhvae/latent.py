@@ -152,8 +152,8 @@ def sample_latent(latent, start, generators, settings):
     info : dict of str to Tensor of shape (K,)
         ``acceptance_rate`` and, but of ``"independent_mh"``, ``divergence_rate`` and
         ``step_size``; of ``"hmc"`` ``energy_error``, and of ``"hmc"``, ``"independent_mh"`` and
-        ``"random_walk"`` ``autocorrelation`` of shape (K, n_lags + 1). The last is that of chains of
-        the first chunk; what is not known of a member, as it draws nothing, is not a number.
+        ``"random_walk"`` ``autocorrelation`` of shape (K, n_lags + 1). The last is that of chains
+        of the first chunk; what is not known of a member, as it draws nothing, is not a number.
     """
     # Made before the chunks: small blocks between large ones would keep these from being reused.
     z = [latent.c.new_empty(len(s), latent.c.shape[-1]) for s in start]

@@ -192,7 +192,7 @@ def test_an_output_without_permission_fails_before_training(quick, tmp_path, cap
 def test_missing_matplotlib_fails_before_training(quick, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert main(["demo", "--output", str(tmp_path)]) == 1
-    assert "pip install sklearn-pyraug[plot]" in one_line(capsys)
+    assert 'pip install "sklearn-pyraug[plot]"' in one_line(capsys)
     assert quick.n_fits == 0
 
 

@@ -259,14 +259,14 @@ def test_without_pandas_csv_names_the_remedy_and_npz_works(tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "pandas", None)
     save_table(tmp_path / "t.npz", np.eye(2), [0, 1])
     assert load_table(tmp_path / "t.npz")[0].shape == (2, 2)
-    with pytest.raises(ImportError, match="pip install pandas"):
+    with pytest.raises(ImportError, match=r'pip install "sklearn-pyraug\[tables\]"'):
         save_table(tmp_path / "t.csv", np.eye(2), [0, 1])
 
 
 def test_without_pyarrow_parquet_names_the_remedy_and_csv_works(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     save_table(tmp_path / "t.csv", np.eye(2), [0, 1])
-    with pytest.raises(ImportError, match=r"pip install \"sklearn-pyraug\[parquet\]"):
+    with pytest.raises(ImportError, match=r"pip install \"sklearn-pyraug\[tables\]"):
         save_table(tmp_path / "t.parquet", np.eye(2), [0, 1])
 
 

@@ -226,5 +226,5 @@ def test_nothing_to_draw_is_refused():
 
 def test_missing_matplotlib_names_the_extra(digits, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r"pip install sklearn-pyraug\[plot\]"):
+    with pytest.raises(ImportError, match=r'pip install "sklearn-pyraug\[plot\]"'):
         SyntheticSamplesDisplay.from_predictions(*digits, sample_shape=(8, 8))

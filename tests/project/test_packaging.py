@@ -62,7 +62,10 @@ def test_constraints_lower_are_the_lower_bounds(project):
 def test_untested_versions_are_not_promised(project):
     """A bound stands only where it is tested, and it is the same wherever it stands."""
     tested = {f"{name}>={bound}" for name, bound in needed(project).items()}
-    for extra, requirements in project["optional-dependencies"].items():
+    extras = dict(project["optional-dependencies"])
+    (own,) = extras.pop("all")
+    assert set(re.split(r"[\[\],]", own)[1:-1]) == set(extras) - {"bench", "dev", "docs", "test"}
+    for extra, requirements in extras.items():
         bounded = {r for r in requirements if not re.fullmatch(r"[\w.-]+", r)}
         if extra == "docs":
             bounded = {r for r in bounded if r.split(">=")[0] not in DOCUMENTATION_TOOLS}

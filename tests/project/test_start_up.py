@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import sklearn_pyraug
+from sklearn_pyraug.cli.main import _group
 
 HEAVY = {"torch", "sklearn", "skorch", "imblearn", "scipy", "pandas", "matplotlib"}
-COMMANDS = ["augment", "train", "generate", "inspect", "evaluate", "demo"]
 START = f"""
 import contextlib, io, sys
 
@@ -40,7 +40,7 @@ def test_help_versions_and_typos_load_nothing_heavy(tmp_path):
     arguments = [
         ["--version"],
         ["--help"],
-        *([command, "--help"] for command in COMMANDS),
+        *([command, "--help"] for command in _group.commands),
         ["wrong"],
         ["--wrong"],
         ["train", "x.csv", "--wrong", "1"],
@@ -50,12 +50,6 @@ def test_help_versions_and_typos_load_nothing_heavy(tmp_path):
     ]
     done = run(START.replace("ARGUMENTS", repr(arguments)))
     assert done.returncode == 0, done.stderr
-
-
-def test_all_commands_are_looked_at():
-    from sklearn_pyraug.cli.main import _group
-
-    assert set(COMMANDS) == set(_group.commands)
 
 
 def test_the_stub_names_what_can_be_imported():
