@@ -5,6 +5,7 @@ import textwrap
 from dataclasses import dataclass, field
 from html import escape
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -12,7 +13,14 @@ from scipy import stats
 from ..io._atomic import atomic_write
 from .html import html_page
 
-__all__ = ["NOTHING", "AugmentationGain", "corrected_interval", "in_words", "is_proportion"]
+__all__ = [
+    "NOTHING",
+    "AugmentationGain",
+    "GainRow",
+    "corrected_interval",
+    "in_words",
+    "is_proportion",
+]
 
 # What the method without augmentation is called.
 NOTHING = "nothing"
@@ -24,6 +32,30 @@ _PROPORTION = re.compile(
 )
 # Splits, and rows as a multiple of those that there are, beyond which none are recommended.
 _MOST_SPLITS, _MOST_ROWS = 200, 50
+
+
+class GainRow(NamedTuple):
+    """One method in the table of an :class:`AugmentationGain`.
+
+    Attributes
+    ----------
+    method : str
+    score : float
+        Mean over the splits.
+    gain, low, high : float or None
+        Mean difference to no augmentation, and its interval; None without augmentation.
+    helps : {"yes", "no", "unclear"} or None
+    seconds : float
+        Mean of a fit.
+    """
+
+    method: str
+    score: float
+    gain: float | None
+    low: float | None
+    high: float | None
+    helps: str | None
+    seconds: float
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -207,16 +239,18 @@ class AugmentationGain:
         """
         import pandas as pd
 
-        names = ["method", "score", "gain", "low", "high", "helps", "seconds"]
-        return pd.DataFrame(self._rows(), columns=names)
+        return pd.DataFrame(self.rows)
 
-    def _rows(self):
-        """Return name, score, gain, both ends, verdict and seconds of each method."""
-        nothing = (NOTHING, self.scores_without.mean(), 0.0, 0.0, 0.0, "", self.seconds_without)
+    @property
+    def rows(self):
+        """A :class:`GainRow` for each method, first that without augmentation: a list."""
+        level = float(self.scores_without.mean())
         return [
-            nothing,
+            GainRow(NOTHING, level, None, None, None, None, self.seconds_without),
             *(
-                (name, m.scores_with.mean(), m.gain, *m.interval, m.helps, m.seconds_with)
+                GainRow(
+                    name, float(m.scores_with.mean()), m.gain, *m.interval, m.helps, m.seconds_with
+                )
                 for name, m in self.methods.items()
             ),
         ]
@@ -228,10 +262,13 @@ class AugmentationGain:
         unit = " (points)" if is_proportion(self.scoring) else ""
         heads = ["method", "score", f"gain{unit}", level, "s a fit", "helps"]
         rows = []
-        for name, score, gain, low, high, helps, seconds in self._rows():
-            ends = [_signed(scale * number, decimals) for number in (gain, low, high)]
-            shown = [ends[0], f"{ends[1]} to {ends[2]}"] if helps else ["", ""]
-            rows.append([name, f"{score:.3f}", *shown, f"{seconds:.2g}", helps])
+        for row in self.rows:
+            shown = ["", ""]
+            if row.helps:
+                gain, low, high = (_signed(scale * number, decimals) for number in row[2:5])
+                shown = [gain, f"{low} to {high}"]
+            seconds = f"{row.seconds:.2g}" if row.seconds < 100 else f"{row.seconds:.0f}"
+            rows.append([row.method, f"{row.score:.3f}", *shown, seconds, row.helps or ""])
         return heads, rows
 
     @property

@@ -22,6 +22,7 @@ from ..io._guards import did_you_mean
 from .augment import augment
 from .demo import demo
 from .evaluate import evaluate
+from .gain import gain
 from .inspect import inspect
 from .options import PROG, debug_option, in_one_line, say, say_notes
 from .train import generate, train
@@ -67,7 +68,7 @@ def _group():
 
 
 _group.params.append(debug_option())
-for _command in (augment, train, generate, inspect, evaluate, demo):
+for _command in (augment, gain, evaluate, train, generate, inspect, demo):
     _group.add_command(_command)
 
 

@@ -21,6 +21,7 @@ else:
 __all__ = [
     "PROG",
     "SETTABLE",
+    "Choice",
     "Command",
     "Speaker",
     "augmenter_parameters",
@@ -35,6 +36,7 @@ __all__ = [
     "result_options",
     "say",
     "say_notes",
+    "size_option",
     "table_keywords",
     "table_options",
     "training_options",
@@ -178,10 +180,11 @@ class Speaker:
             say(in_one_line(text))
 
 
-class _Choice(click.Choice):
+class Choice(click.Choice):
     """Choices, of which a close one is suggested."""
 
     def convert(self, value, param, ctx):
+        """Return the choice, or fail with the closest one."""
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
@@ -268,7 +271,7 @@ table_options = _apply(
             help="Separator of a csv file: a character, tab, ...  [found out]",
         ),
         click.option(
-            "--decimal", type=_Choice([".", ","]), help="Decimal point of a csv file.  [found out]"
+            "--decimal", type=Choice([".", ","]), help="Decimal point of a csv file.  [found out]"
         ),
         click.option(
             "--encoding",
@@ -299,6 +302,10 @@ def table_keywords(options):
     return {name: options[name] for name in ("keep", *_TABLE_OPTIONS) if name in options}
 
 
+size_option = click.option(
+    "--size", type=_Shape(), metavar="HxW", help="Size that images are brought to."
+)
+
 training_options = _apply(
     [
         click.option("--target", metavar="COLUMN", help="Column of a table that holds the labels."),
@@ -320,12 +327,10 @@ training_options = _apply(
             help="Column to leave out of training, such as an identifier: it keeps its cells in "
             "the rows of INPUT and is empty in new ones; repeatable.",
         ),
-        click.option(
-            "--size", type=_Shape(), metavar="HxW", help="Size that images are brought to."
-        ),
+        size_option,
         click.option(
             "--on-error",
-            type=_Choice(["raise", "skip"]),
+            type=Choice(["raise", "skip"]),
             default="raise",
             show_default=True,
             help="What to do about an image file that cannot be read.",

@@ -300,7 +300,7 @@ def test_wrong_usage_exits_2_with_one_line(arguments, match, capsys):
     assert line.endswith("--help)")
 
 
-COMMANDS = ["augment", "train", "generate", "inspect", "evaluate", "demo"]
+COMMANDS = ["augment", "gain", "evaluate", "train", "generate", "inspect", "demo"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

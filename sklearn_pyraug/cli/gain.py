@@ -1,0 +1,205 @@
+"""The command ``gain``: whether augmentation helps a classifier on given data."""
+
+import json
+import re
+import warnings
+from pathlib import Path
+
+import click
+
+import sklearn_pyraug
+
+from .augment import count, match_strategy
+from .files import check_input, check_new_file, has_gaps, read_data
+from .options import (
+    Choice,
+    Command,
+    Speaker,
+    augmenter_parameters,
+    in_one_line,
+    listed,
+    printable,
+    result_options,
+    say,
+    say_notes,
+    size_option,
+    table_options,
+)
+
+__all__ = ["CLASSIFIERS", "gain"]
+
+CLASSIFIERS = ("logistic", "forest", "svc", "knn", "boosting")
+
+
+@click.command(
+    cls=Command,
+    short_help="Measure whether synthetic rows help a classifier.",
+    examples=[
+        "gain patients.csv --target diagnosis",
+        "gain patients.csv --target diagnosis --drop id --classifier forest --html gain.html",
+        "gain patients.csv --target diagnosis --scoring roc_auc --repeats 10 --n-jobs -1 --json",
+        "gain scans/ --size 32x32 --classifier svc",
+    ],
+)
+@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--target", metavar="COLUMN", help="Column of a table that holds the labels.")
+@click.option(
+    "--classifier",
+    type=Choice(CLASSIFIERS),
+    default="logistic",
+    show_default=True,
+    help="Which classifier of scikit-learn.",
+)
+@click.option(
+    "--scoring",
+    default="balanced_accuracy",
+    show_default=True,
+    metavar="NAME",
+    help="Score, by its name in scikit-learn, such as roc_auc.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(2),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Folds of the cross-validation.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="How many times folds are drawn.",
+)
+@click.option(
+    "--drop",
+    "--keep",
+    "drop",
+    multiple=True,
+    metavar="COLUMN",
+    help="Column to leave out, such as an identifier; repeatable.",
+)
+@table_options
+@size_option
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of RHVAEAugmenter; repeatable.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of folds, samplers and classifier.",
+)
+@click.option("--n-jobs", "n_fits", type=int, metavar="N", help="Fits at once; -1: all cores.")
+@result_options
+@click.pass_context
+def gain(context, source, target, drop, size, sets, html, overwrite, as_json, **options):
+    """Compare a classifier with and without augmentation by cross-validation.
+
+    FILE holds real rows: a table (.csv, .tsv, .parquet, .xlsx, .npz) or a folder of images; rows
+    marked as synthetic are left out. The classifier learns from the training part of each split
+    without augmentation, with random over-sampling, with SMOTE and with synthetic rows of
+    RHVAEAugmenter, and is tested on the same rows, which none has seen. Gaps are filled, numbers
+    standardised and categories coded for the classifier, within each split. This is
+    `augmentation_gain` in Python.
+    """
+    speaker = Speaker(quiet=False)
+    check_input(source, "FILE", target=target, from_folders=False)
+    if html is not None:
+        check_new_file(html, overwrite=overwrite)
+    parameters, _ = augmenter_parameters(context, sets, ())
+    table = {name: options[name] for name in ("sep", "decimal", "encoding", "na")}
+    data = read_data(source, "FILE", speaker, target=target, drop=drop, size=size, table=table)
+    if data.synthetic is not None and data.synthetic.any():
+        speaker.note(f"{int(data.synthetic.sum())} rows of FILE are marked as synthetic: left out")
+        data = data.take(~data.synthetic)
+    labels, counts = count(data.y)
+    if has_gaps(data.X, speaker):
+        parameters.setdefault("missing", "keep")
+    augmenter = None
+    if sets or data.folder is not None:
+        if data.folder is not None:
+            channels = "first" if data.folder.kind == "colour" else "none"
+            shape = sklearn_pyraug.ImageShape(channels=channels)
+            parameters.setdefault("sample_shape", shape)
+        match_strategy(parameters, labels, data)
+        augmenter = sklearn_pyraug.RHVAEAugmenter().set_params(**parameters)
+    seed = options["seed"]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        try:
+            result = sklearn_pyraug.augmentation_gain(
+                _classifier(options["classifier"], seed),
+                data.X,
+                data.y,
+                augmenter=augmenter,
+                cv=options["folds"],
+                n_repeats=options["repeats"],
+                scoring=options["scoring"],
+                n_jobs=options["n_fits"],
+                random_state=seed,
+                verbose=speaker.verbose,
+            )
+        except ValueError as error:
+            raise click.ClickException(_in_options(error)) from error
+    texts = list(dict.fromkeys(str(warning.message) for warning in caught))
+    if texts:
+        more = f"; {len(texts) - 1} others in these fits" if len(texts) > 1 else ""
+        speaker.note(f"in a fit: {texts[0]}{more}")
+    if html is not None:
+        result.to_html(html, overwrite=overwrite)
+    say_notes(speaker.notes)
+    rows = [f"{data.shown(label)} {n}" for label, n in zip(labels, counts, strict=True)]
+    told = f"{len(data.y)} rows, {listed('', rows)}; classifier {options['classifier']}."
+    if as_json:
+        named = dict(zip(map(data.shown, labels), counts, strict=True))
+        say(_as_json(result, named, options))
+    else:
+        say("\n".join([in_one_line(told), *map(printable, str(result).splitlines())]))
+
+
+def _classifier(name, seed):
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.svm import SVC
+
+    return {
+        "logistic": LogisticRegression(max_iter=1000),
+        "forest": RandomForestClassifier(random_state=seed),
+        "svc": SVC(),
+        "knn": KNeighborsClassifier(),
+        "boosting": HistGradientBoostingClassifier(random_state=seed),
+    }[name]
+
+
+def _in_options(error):
+    """Return the message of an error with the names that parameters have here."""
+    text = re.sub(r"\bcv=(\d+)", r"--folds \1", str(error))
+    text = text.replace("a smaller cv or a splitter", "a smaller --folds")
+    # Identifiers.
+    text = re.sub(r"Leave such columns out, or .*", "Leave such columns out by --drop.", text)
+    return text.replace("scoring=", "--scoring ")
+
+
+def _as_json(result, rows, options):
+    told = {
+        "rows": rows,
+        **{name: options[name] for name in ("classifier", "folds", "repeats", "seed")},
+        "scoring": result.scoring,
+        "confidence_level": result.confidence_level,
+        "methods": [method._asdict() for method in result.rows],
+        "left_out": result.left_out,
+        "preparation": result.preparation,
+        "advice": result.advice,
+    }
+    return json.dumps(told, indent=2, default=str)
