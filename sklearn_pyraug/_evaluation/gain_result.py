@@ -4,7 +4,6 @@ import re
 import textwrap
 from dataclasses import dataclass, field
 from html import escape
-from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +29,9 @@ _PROPORTION = re.compile(
     r"(balanced_|top_k_)?accuracy|average_precision|roc_auc(_ov[or](_weighted)?)?"
     r"|(f1|jaccard|precision|recall)(_(macro|micro|samples|weighted))?"
 )
-# Splits, and rows as a multiple of those that there are, beyond which none are recommended.
-_MOST_SPLITS, _MOST_ROWS = 200, 50
+# Splits, and rows as a multiple of those that there are, beyond which none are recommended; and
+# splits beyond which the interval hardly narrows.
+_MOST_SPLITS, _MOST_ROWS, _MANY_SPLITS = 200, 50, 30
 
 
 class GainRow(NamedTuple):
@@ -192,33 +192,32 @@ class AugmentationGain:
                 f"With {self.name} every split scored as without: other rows, another score or "
                 "another classifier may tell them apart, more repeats will not."
             )
-        n_splits, ratio = len(self.differences), np.mean(self.n_test / self.n_train)
-        half, size = (self.interval[1] - self.interval[0]) / 2, abs(self.gain)
-        unit = self._points(self.gain)
-        for n in count(n_splits + 1):
-            if n > _MOST_SPLITS:
-                break
-            spread = np.sqrt((1 / n + ratio) / (1 / n_splits + ratio))
-            if half * spread * self._t(n) / self._t(n_splits) < size:
-                return (
-                    f"For a clear answer on {self.name}, if its difference stays {unit}, about "
-                    f"{n} splits are needed in place of {n_splits}: raise the repeats."
-                )
-        factor = (half / size) ** 2 if size else np.inf
+        n_splits, size, stays = len(self.differences), abs(self.gain), self._points(self.gain)
+        head = f"For a clear answer on {self.name}, if its difference stays {stays},"
+        for n in range(n_splits + 1, _MOST_SPLITS + 1):
+            if self._half_width(n) < size:
+                return f"{head} raise the repeats, to about {n} splits in place of {n_splits}."
+        n = max(n_splits, _MANY_SPLITS)
+        factor = (self._half_width(n) / size) ** 2 if size else np.inf
         if factor > _MOST_ROWS:
             return (
-                f"The difference of {self.name}, {unit}, is too close to zero for any likely "
+                f"The difference of {self.name}, {stays}, is too close to zero for any likely "
                 "number of rows to make it clear."
             )
         n_rows = self.n_train[0] + self.n_test[0]
+        splits = f" and {n} splits" if n > n_splits else ""
         return (
-            f"For a clear answer on {self.name}, if its difference stays {unit}, about "
-            f"{_rounded(factor * n_rows)} rows are needed in place of {n_rows}; more repeats alone "
-            "will not do."
+            f"{head} about {_rounded(factor * n_rows)} rows{splits} are needed, in place of "
+            f"{n_rows}{f' and {n_splits}' if splits else ''}; more repeats alone will not do."
         )
 
-    def _t(self, n_splits):
-        return stats.t.ppf((1 + self.confidence_level) / 2, n_splits - 1)
+    def _half_width(self, n_splits):
+        """Return half the width that the interval would have with so many splits."""
+        ratio = np.mean(self.n_test / self.n_train)
+        n = np.array([n_splits, len(self.differences)])
+        # The interval's width is in proportion to these.
+        new, old = stats.t.ppf((1 + self.confidence_level) / 2, n - 1) * np.sqrt(1 / n + ratio)
+        return (self.interval[1] - self.interval[0]) / 2 * new / old
 
     def _interval(self, differences):
         return corrected_interval(differences, self.n_train, self.n_test, self.confidence_level)
@@ -260,7 +259,7 @@ class AugmentationGain:
         scale, decimals = (100, 1) if is_proportion(self.scoring) else (1, 3)
         level = f"{100 * self.confidence_level:g} % interval"
         unit = " (points)" if is_proportion(self.scoring) else ""
-        heads = ["method", "score", f"gain{unit}", level, "s a fit", "helps"]
+        heads = ["method", "score", f"gain{unit}", level, "seconds a fit", "helps"]
         rows = []
         for row in self.rows:
             shown = ["", ""]
@@ -312,9 +311,9 @@ class AugmentationGain:
             f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>"
             for tag, row in [("th", heads), *(("td", row) for row in rows)]
         )
-        parts = [f"<p>{escape(self._sentence())}</p>", _picture(self)]
-        parts.append(f'<div class="wide"><table>\n{table}\n</table></div>')
-        parts += [f"<p>{escape(note)}</p>" for note in self._notes]
+        texts = [f"<p>{escape(text)}</p>" for text in (self._sentence(), *self._notes)]
+        parts = [*texts[:2], _picture(self)]
+        parts += [f'<div class="wide"><table>\n{table}\n</table></div>', *texts[2:]]
         html = html_page("Does augmentation help?", parts)
         if path is None:
             return html

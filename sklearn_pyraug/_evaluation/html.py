@@ -20,6 +20,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: right;
   white-space: nowrap; }
 th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
+@media (max-width: 40rem) { th, td { font-size: .8rem; padding: .25rem .2rem;
+  white-space: normal; } td:first-child { overflow-wrap: anywhere; } }
 .mark { color: var(--mark); font-weight: bold; }
 .quiet, figcaption { color: var(--quiet); }
 figure { margin: 1rem 0; }

@@ -648,11 +648,11 @@ SPREAD = np.array([0.03, -0.03, 0.02, -0.02, 0.01, -0.01])
         (0.1, {"SMOTE": 0.0}, "clearly better than SMOTE, too"),
         (0.1, {"SMOTE": 0.095}, "Use SMOTE: .* Augmentation, which takes 10 times as long, is not"),
         (0.0, {"SMOTE": 0.1}, "Use SMOTE: .* Augmentation, 0.0 points, is too close to zero"),
-        (0.026, {}, "nothing is clearly better .* about 28 splits are needed in place of 6"),
+        (0.026, {}, "nothing is clearly better .* to about 28 splits in place of 6"),
         (
             0.015,
             {},
-            r"stays \+1.5 points, about \d{3} rows are needed in place of 100",
+            r"stays \+1.5 points, about \d{3} rows and 30 splits are needed, in place of",
         ),
         (0.002, {}, "too close to zero for any likely number of rows"),
     ],
