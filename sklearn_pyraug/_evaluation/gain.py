@@ -183,7 +183,7 @@ def augmentation_gain(
     SMOTE changed balanced accuracy by +... points (95 % interval +... to +...;
     0... with, 0... without; 10 splits): it helps here.
     <BLANKLINE>
-    method                score  gain (points)  95 % interval  seconds a fit  helps
+    method                score  gain (points)  95 % interval  s per fit  helps
     nothing               0...
     random over-sampling  0...  +...  yes
     SMOTE                 0...  +...  yes

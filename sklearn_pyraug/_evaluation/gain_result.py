@@ -259,7 +259,7 @@ class AugmentationGain:
         scale, decimals = (100, 1) if is_proportion(self.scoring) else (1, 3)
         level = f"{100 * self.confidence_level:g} % interval"
         unit = " (points)" if is_proportion(self.scoring) else ""
-        heads = ["method", "score", f"gain{unit}", level, "seconds a fit", "helps"]
+        heads = ["method", "score", f"gain{unit}", level, "s per fit", "helps"]
         rows = []
         for row in self.rows:
             shown = ["", ""]
