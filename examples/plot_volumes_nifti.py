@@ -28,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.datasets import make_brain_phantoms
 from sklearn_pyraug.io import load_image_folder, save_image_folder
+from sklearn_pyraug.plotting import SyntheticSamplesDisplay
 
 N_TRAIN = 40
 volumes, ill = make_brain_phantoms(240, shape=(20, 24, 20), random_state=0)
@@ -68,19 +69,18 @@ print("affine kept:", all(np.array_equal(each, affine) for each in again.affines
 # %%
 # Slices
 # ------
-# Above, the real volumes from which the synthetic ones below come.
+# The middle slices along the three axes: of the real volumes on the left, of the synthetic ones
+# that come from them, and what has changed.
 
-figure, axes = plt.subplots(4, 6, figsize=(7, 5.5), layout="constrained")
-rng = np.random.default_rng(0)
-for k, label in enumerate(["control", "patient"]):
-    new = np.flatnonzero(augmenter.synthetic_mask_ & (y_more == label))
-    for column, row in enumerate(rng.choice(new, 6, replace=False)):
-        for below, shown in enumerate([origins[row], row]):
-            ax = axes[2 * k + below, column]
-            ax.imshow(X_more[shown, :, :, 11].T, cmap="gray", origin="lower", vmin=0, vmax=1)
-            ax.set(xticks=[], yticks=[])
-    axes[2 * k, 0].set_ylabel(f"real\n{label}")
-    axes[2 * k + 1, 0].set_ylabel("synthetic\nfrom it")
+SyntheticSamplesDisplay.from_predictions(
+    X_more,
+    y_more,
+    augmenter.synthetic_mask_,
+    sample_shape=folder.X.shape[1:],
+    origins=origins,
+    n_synthetic=3,
+    random_state=0,
+)
 
 # %%
 # Does a classifier gain?

@@ -78,7 +78,8 @@ def as_images(X, layout):
     -------
     images : ndarray of shape (n_samples, height, width) or (n_samples, height, width, 3)
         In colour where there are three channels; of another number the first is taken. Of a
-        volume it is the middle slice along the first axis.
+        volume of shape (D, H, W) it is of shape (H + 1 + D, W + 1 + D) and holds the three middle
+        slices: (H, W), below it (D, W), and on its right (H, D); NaN, drawn blank, elsewhere.
 
     Raises
     ------
@@ -98,8 +99,18 @@ def as_images(X, layout):
     elif layout.channels == "first":
         X = np.moveaxis(X, 1, -1)
     if len(layout.extent) == 3:
-        X = X[:, layout.extent[0] // 2]
+        X = _three_slices(X) if len(layout.spatial) == 3 else X[:, layout.extent[0] // 2]
     return X if layout.n_channels == 3 else X[..., 0]
+
+
+def _three_slices(X):
+    """Return the middle slices of volumes of shape (n, D, H, W, C) in one picture each."""
+    n, D, H, W, C = X.shape
+    pictures = np.full((n, H + 1 + D, W + 1 + D, C), np.nan)
+    pictures[:, :H, :W] = X[:, D // 2]
+    pictures[:, H + 1 :, :W] = X[:, :, H // 2]
+    pictures[:, :H, W + 1 :] = X[:, :, :, W // 2].swapaxes(1, 2)
+    return pictures
 
 
 def _gap(height, width):
@@ -120,7 +131,7 @@ def montages(*blocks):
     if not shown:
         raise ValueError("`real` and `synthetic` hold 0 images; give at least one.")
     shape = shown[0].shape[1:]
-    low, high = min(map(np.min, shown)), max(map(np.max, shown))
+    low, high = min(map(np.nanmin, shown)), max(map(np.nanmax, shown))
     grids = [_montage(block, *shape) for block in blocks]
     if len(shape) == 2:
         return grids, {"vmin": low, "vmax": high}

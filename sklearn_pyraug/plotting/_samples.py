@@ -13,7 +13,7 @@ from ._images import (
     name_rows,
     picture_layout,
 )
-from ._style import Display
+from ._style import Display, shown_number
 from ._tables import draw_marginals, draw_scatter, read_rows
 
 _KINDS = ("auto", "images", "marginals", "scatter")
@@ -26,8 +26,9 @@ class SyntheticSamplesDisplay(Display):
 
     Images are drawn one row a class, real ones on the left, synthetic ones on the right. All
     share one scale, from the smallest to the largest value among them. Three channels are drawn
-    as colours, of another number the first alone; of a volume, the middle slice along its first
-    axis.
+    as colours, of another number the first alone; of a volume, the middle slices along its three
+    axes. Where `origins` are given, the real ones are those from which the synthetic ones beside
+    them come, and a third grid shows what was changed: brighter pixels orange, darker ones violet.
 
     Of a table, ``kind="marginals"`` draws how the values of each column are distributed among
     the real rows (filled) and the synthetic ones (outlined), for the columns that differ most;
@@ -49,13 +50,17 @@ class SyntheticSamplesDisplay(Display):
         What is drawn.
     column_names : sequence of str of length n_columns, default=None
         Names of a table's columns; None counts them.
+    paired : bool, default=False
+        Whether each synthetic image comes from the real one at its place, so that the difference
+        is drawn, too.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
         The figure drawn on.
     axes_ : ndarray of matplotlib Axes
-        Of shape (2,) for images, the grid of real images and the grid of synthetic images. Each
+        Of shape (2,) for images, the grid of real images and the grid of synthetic images, or (3,)
+        with that of the differences. Each
         holds one array of shape (n_classes * (height + gap) - gap, n_columns * (width + gap) -
         gap), with a last axis of 4 for colours, in which `gap` blank pixels part two images: an
         eighth of an image's shorter side, at least 1. Of shape (2,) for ``kind="scatter"``, real
@@ -105,12 +110,13 @@ class SyntheticSamplesDisplay(Display):
     4
     """
 
-    def __init__(self, *, real, synthetic, classes, kind="images", column_names=None):
+    def __init__(self, *, real, synthetic, classes, kind="images", column_names=None, paired=False):
         self.real = real
         self.synthetic = synthetic
         self.classes = classes
         self.kind = kind
         self.column_names = column_names
+        self.paired = paired
 
     @classmethod
     def from_predictions(
@@ -121,6 +127,7 @@ class SyntheticSamplesDisplay(Display):
         *,
         sample_shape=None,
         channels="auto",
+        origins=None,
         kind="auto",
         n_real=None,
         n_synthetic=None,
@@ -143,11 +150,14 @@ class SyntheticSamplesDisplay(Display):
             either with an axis of channels.
         channels : {"auto", "first", "last", "none"}, default="auto"
             Which axis of these holds channels. ``"auto"``: as for :class:`.RHVAEAugmenter`.
+        origins : array-like of int of shape (n_samples,), default=None
+            For images, the row of `X` that each row comes from: an augmenter's
+            ``origin_indices_``.
         kind : {"auto", "images", "marginals", "scatter"}, default="auto"
             What is drawn; ``"auto"``: images where `sample_shape` is given, else marginals.
         n_real, n_synthetic : int or None, default=None
-            Largest numbers of rows a class. None draws 5 and 10 images, and all rows of a table.
-            A class with fewer images leaves blanks.
+            Largest numbers of rows a class. None draws 5 and 10 images, with `origins` 5 of both,
+            and all rows of a table. A class with fewer images leaves blanks.
         max_columns : int, default=9
             For ``kind="marginals"``, the largest number of columns.
         figure : matplotlib Figure or SubFigure, default=None
@@ -165,9 +175,9 @@ class SyntheticSamplesDisplay(Display):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If `sample_shape` is no image's shape, does not fit `X`, or the lengths of `X`, `y`
-            and `synthetic_mask` differ, if a number is below 1, if `kind` is unknown, or if
-            there is nothing to draw.
+            If `sample_shape` is no image's shape, does not fit `X`, or the lengths of `X`, `y`,
+            `synthetic_mask` and `origins` differ, if a number is below 1, if `kind` is unknown, or
+            if there is nothing to draw.
         """
         # Before any work, so that a missing library is not found out at the end of it.
         cls._pyplot()
@@ -184,6 +194,15 @@ class SyntheticSamplesDisplay(Display):
                 f"{mask.dtype}, with {len(rows)} rows in `X`; give one label and one True or "
                 "False a row."
             )
+        sources = None
+        if origins is not None and kind == "images":
+            origins = np.asarray(origins)
+            if origins.dtype.kind not in "iu" or origins.shape != mask.shape:
+                raise ValueError(
+                    f"`origins` has shape {origins.shape} and dtype {origins.dtype}, with "
+                    f"{len(rows)} rows in `X`; give the index of a row for each."
+                )
+            sources = rows[origins[mask]]
         display = cls._chosen(
             rows[~mask],
             y[~mask],
@@ -194,6 +213,7 @@ class SyntheticSamplesDisplay(Display):
             n_real,
             n_synthetic,
             random_state,
+            sources,
         )
         return display.plot(figure, max_columns=max_columns)
 
@@ -279,18 +299,28 @@ class SyntheticSamplesDisplay(Display):
         return display.plot(figure, max_columns=max_columns)
 
     @classmethod
-    def _chosen(cls, real, y, synthetic, y_new, kind, names, n_real, n_synthetic, random_state):
-        """Return the display of rows chosen at random, not yet drawn."""
+    def _chosen(
+        cls, real, y, synthetic, y_new, kind, names, n_real, n_synthetic, random_state, sources=None
+    ):
+        """Return the display of rows chosen at random, not yet drawn.
+
+        `sources` are the real rows that the synthetic ones come from, to be drawn beside them.
+        """
         if kind == "images":
-            n_real, n_synthetic = n_real or 5, n_synthetic or 10
+            n_real, n_synthetic = n_real or 5, n_synthetic or (10 if sources is None else 5)
         rng = check_random_state(random_state)
         classes = np.unique(np.concatenate([y, y_new]))
+        old = [_choose(y == label, n_real, rng) for label in classes]
+        new = [_choose(y_new == label, n_synthetic, rng) for label in classes]
+        if sources is not None:
+            real, old = sources, new
         return cls(
-            real=[_choose(real, y == label, n_real, rng) for label in classes],
-            synthetic=[_choose(synthetic, y_new == label, n_synthetic, rng) for label in classes],
+            real=[real[i] for i in old],
+            synthetic=[synthetic[i] for i in new],
             classes=classes,
             kind=kind,
             column_names=names,
+            paired=sources is not None,
         )
 
     def plot(self, figure=None, *, cmap="gray", max_columns=9):
@@ -328,12 +358,22 @@ class SyntheticSamplesDisplay(Display):
 
     def _plot_images(self, figure, cmap):
         grids, scale = montages(self.real, self.synthetic)
+        titles, scales, cmaps = ["real", "synthetic"], [scale] * 2, [cmap] * 2
+        if self.paired:
+            changes = [_changes(*pair) for pair in zip(self.real, self.synthetic, strict=True)]
+            (grid,), scale = montages(changes)
+            most = max(map(abs, scale.values()))
+            grids.append(grid)
+            titles = ["origin", "synthetic", f"difference (up to {shown_number(most)})"]
+            scales.append({"vmin": -most, "vmax": most})
+            cmaps.append("PuOr_r")
         if figure is None:
             figure = self._new_figure(figure_size(grids))
         widths = [grid.shape[1] for grid in grids]
-        axes = figure.subplots(1, 2, gridspec_kw={"width_ratios": widths, "wspace": 0.06})
-        for ax, grid, title in zip(axes, grids, ("real", "synthetic"), strict=True):
-            draw_montage(ax, grid, scale, cmap)
+        ratios = {"width_ratios": widths, "wspace": 0.06}
+        axes = figure.subplots(1, len(grids), gridspec_kw=ratios)
+        for ax, grid, *look, title in zip(axes, grids, scales, cmaps, titles, strict=True):
+            draw_montage(ax, grid, *look)
             ax.set_title(title)
         shape = next(images.shape[1:] for images in [*self.real, *self.synthetic] if len(images))
         name_rows(axes[0], [str(label) for label in self.classes], *shape[:2])
@@ -356,9 +396,15 @@ def _check_counts(n_real, n_synthetic, max_columns):
     check_count("max_columns", max_columns)
 
 
-def _choose(rows, candidates, n_rows, rng):
-    """Return at most n_rows of the rows that the mask allows, in their order; all for None."""
+def _choose(candidates, n_rows, rng):
+    """Return the places of at most n_rows rows that the mask allows, in order; all for None."""
     chosen = np.flatnonzero(candidates)
     if n_rows is not None:
         chosen = rng.choice(chosen, size=min(n_rows, len(chosen)), replace=False)
-    return rows[np.sort(chosen)]
+    return np.sort(chosen)
+
+
+def _changes(origins, synthetic):
+    """Return how images differ from those they come from; in colour, by their brightness."""
+    change = np.asarray(synthetic, dtype=float) - origins
+    return change if change.ndim == 3 else change.mean(axis=-1)

@@ -151,21 +151,67 @@ def test_colours_are_drawn_as_colours(shape, channels, scale):
 
 
 @pytest.mark.parametrize(
-    ("shape", "slice_"),
+    ("shape", "first"),
     [
-        ((5, 6, 7), np.s_[:, 2]),
-        ((1, 5, 6, 7), np.s_[:, 0, 2]),
-        ((5, 6, 7, 2), np.s_[:, 2, :, :, 0]),
-        ((2, 6, 7), np.s_[:, 0]),
+        ((5, 6, 7), np.s_[:]),
+        ((1, 5, 6, 7), np.s_[:, 0]),
+        ((5, 6, 7, 2), np.s_[..., 0]),
     ],
 )
-def test_a_volume_is_drawn_as_its_middle_slice_and_odd_channels_as_the_first(shape, slice_):
+def test_a_volume_is_drawn_as_three_middle_slices_and_odd_channels_as_the_first(shape, first):
     X = np.random.default_rng(0).random((2, *shape))
     display = SyntheticSamplesDisplay.from_predictions(
         X, [0, 0], np.array([False, True]), sample_shape=shape
     )
-    assert_array_equal(display.real[0], X[slice_][:1])
-    assert_array_equal(display.synthetic[0], X[slice_][1:])
+    for (picture,), volume in zip([display.real[0], display.synthetic[0]], X[first], strict=True):
+        assert picture.shape == (6 + 1 + 5, 7 + 1 + 5)
+        assert_array_equal(picture[:6, :7], volume[2])
+        assert_array_equal(picture[7:, :7], volume[:, 3])
+        assert_array_equal(picture[:6, 8:], volume[:, :, 3].T)
+        assert np.isnan(picture[6:, 7:]).all()
+    low, high = display.axes_[0].get_images()[0].get_clim()
+    assert np.isfinite([low, high]).all()
+
+
+def test_an_image_of_two_channels_and_a_flat_volume_are_one_picture():
+    for shape in ((2, 6, 7), (1, 1, 6, 7)):
+        X = np.random.default_rng(0).random((2, *shape))
+        display = SyntheticSamplesDisplay.from_predictions(
+            X, [0, 0], np.array([False, True]), sample_shape=shape
+        )
+        assert_array_equal(display.real[0], X[:1].reshape(1, -1, 6, 7)[:, 0])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_synthetic_images_stand_beside_their_origins_with_the_difference(channels):
+    rng = np.random.default_rng(0)
+    real = rng.random((4, 2, 3, channels))
+    origins = np.array([0, 1, 2, 3, 3, 0, 2, 1])
+    X = np.concatenate([real, real[origins[4:]] + 0.25])
+    mask, y = np.arange(8) >= 4, np.array(["a", "a", "b", "b"])[origins]
+    display = SyntheticSamplesDisplay.from_predictions(
+        X, y, mask, sample_shape=(2, 3, channels), channels="last", origins=origins, random_state=0
+    )
+    assert [ax.get_title() for ax in display.axes_] == [
+        "origin",
+        "synthetic",
+        "difference (up to 0.25)",
+    ]
+    for old, new in zip(display.real, display.synthetic, strict=True):
+        assert len(old) == len(new) == 2
+        np.testing.assert_allclose(new - old, 0.25)
+    (image,) = display.axes_[2].get_images()
+    np.testing.assert_allclose(image.get_array().compressed(), 0.25)
+    np.testing.assert_allclose(image.get_clim(), (-0.25, 0.25))
+
+
+@pytest.mark.parametrize("origins", [[0, 1], [0.0, 1.0, 0.0, 1.0]])
+def test_origins_that_do_not_fit_are_refused(origins):
+    X, mask = np.ones((4, 2, 3)), np.repeat([False, True], 2)
+    with pytest.raises(ValueError, match="`origins` has shape .*give the index of a row for each"):
+        SyntheticSamplesDisplay.from_predictions(
+            X, [0, 1, 0, 1], mask, sample_shape=(2, 3), origins=origins
+        )
 
 
 def test_the_augmenter_says_where_channels_are_and_signals_are_tables():
@@ -174,7 +220,7 @@ def test_the_augmenter_says_where_channels_are_and_signals_are_tables():
     augmenter.sample = lambda n: (rng.random((2 * n, 3, 4, 5)), np.repeat([0, 1], n))
     X = rng.random((2, 60))
     display = SyntheticSamplesDisplay.from_estimator(augmenter, X, [0, 1])
-    assert_array_equal(display.real[0], X[:1].reshape(1, 3, 4, 5)[:, 1])
+    assert_array_equal(display.real[0][:, :4, :5], X[:1].reshape(1, 3, 4, 5)[:, 1])
     augmenter.sample = lambda n: (rng.random((2 * n, 60)), np.repeat([0, 1], n))
     for augmenter.sample_shape_, augmenter.channels_ in [((60,), "auto"), ((2, 30), "first")]:
         assert SyntheticSamplesDisplay.from_estimator(augmenter, X, [0, 1]).kind == "marginals"
