@@ -154,13 +154,8 @@ def compare(
     labels = np.unique(sets["X"].y).tolist()
     for name, rows in sets.items():
         check_labels(rows.y, labels, name.replace("X", "y", 1), "y")
-        if rows.X.shape[1] != sets["X"].X.shape[1]:
-            raise ValueError(
-                f"`{name}` has {rows.X.shape[1]} columns and `X` has {sets['X'].X.shape[1]}; give "
-                "both the same columns in the same order."
-            )
     is_image = is_image or np.ndim(X) > 2
-    coded, categorical = code_rows(list(sets.values()), categorical_features, is_image)
+    coded, categorical = code_rows(sets, categorical_features, is_image)
     settings = _Settings(categorical, seed, n_permutations)
     return _Comparison(labels, coded, settings).report(classifier)
 

@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from .._preprocessing.containers import take
 from .._preprocessing.images import flat_rows
 from .._preprocessing.label_encoder import classifier_labels
-from ..metrics._columns import _read
+from ..metrics._columns import _read, common_names
 from ..metrics._pairs import standardize
 
 __all__ = ["Rows", "code_rows", "code_tables", "read_rows"]
@@ -77,8 +77,9 @@ def code_rows(sets, categorical_features, is_image):
 
     Parameters
     ----------
-    sets : list of Rows
-        The first one is the real rows that the generator was trained on.
+    sets : dict of str to Rows
+        By the names that messages call them. The first one is the real rows that the generator was
+        trained on.
     categorical_features : array-like of bool, int or str, or None
         A mask, positions or names of columns that hold categories.
     is_image : bool
@@ -93,13 +94,18 @@ def code_rows(sets, categorical_features, is_image):
     Raises
     ------
     ValueError
-        As :func:`~sklearn_pyraug.metrics.column_differences`.
+        If columns differ, and as :func:`~sklearn_pyraug.metrics.column_differences`.
     """
-    first = _read("X", sets[0].X, categorical_features)
+    (name, rows), *others = sets.items()
+    first = _read(name, rows.X, categorical_features)
     # What is a category in the first set is one in the others, too.
     mask = first.categorical if first.categorical.any() else None
-    tables = [first, *(_read("X", rows.X, mask) for rows in sets[1:])]
-    pairs = zip(sets, code_tables(tables, is_image), strict=True)
+    tables = [first]
+    for name, rows in others:
+        asked = mask if rows.X.shape[1] == len(first.categorical) else None
+        tables.append(_read(name, rows.X, asked))
+        common_names(first, tables[-1])
+    pairs = zip(sets.values(), code_tables(tables, is_image), strict=True)
     return [rows._replace(coded=X) for rows, X in pairs], first.categorical
 
 

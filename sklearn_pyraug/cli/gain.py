@@ -186,6 +186,8 @@ def _in_options(error):
     """Return the message of an error with the names that parameters have here."""
     text = re.sub(r"\bcv=(\d+)", r"--folds \1", str(error))
     text = text.replace("a smaller cv or a splitter", "a smaller --folds")
+    if "pos_label" in text:
+        return "--scoring needs the labels 0 and 1; give a score of all classes, such as f1_macro."
     # Identifiers.
     text = re.sub(r"Leave such columns out, or .*", "Leave such columns out by --drop.", text)
     return text.replace("scoring=", "--scoring ")

@@ -127,7 +127,7 @@ def column_differences(X_real, X_synthetic, *, categorical_features=None):
     """
     real = _read("X_real", X_real, categorical_features)
     synthetic = _read("X_synthetic", X_synthetic, categorical_features)
-    names = _common_names(real, synthetic)
+    names = common_names(real, synthetic)
     differences = [difference(real.column(j), synthetic.column(j)) for j in range(len(names))]
     numbers = np.flatnonzero(~real.categorical)
     correlations = None
@@ -190,20 +190,21 @@ def _read(where, X, categorical_features):
     return _Table(where, values, categorical, levels, table.names)
 
 
-def _common_names(real, synthetic):
+def common_names(real, synthetic):
     """Return the names of the columns, or their positions; raise if tables do not fit."""
     n_columns = real.values.shape[1]
     if synthetic.values.shape[1] != n_columns:
         raise ValueError(
-            f"`X_synthetic` has {synthetic.values.shape[1]} columns and `X_real` has {n_columns}; "
-            "give both the same columns in the same order."
+            f"`{synthetic.where}` has {synthetic.values.shape[1]} columns and `{real.where}` has "
+            f"{n_columns}; give both the same columns in the same order."
         )
     names = synthetic.names if real.names is None else real.names
     for j in range(n_columns):
         if real.names and synthetic.names and real.names[j] != synthetic.names[j]:
             raise ValueError(
-                f"Column {j} is {synthetic.names[j]!r} in `X_synthetic` and {real.names[j]!r} in "
-                "`X_real`; give both the same columns in the same order."
+                f"Column {j} is {synthetic.names[j]!r} in `{synthetic.where}` and "
+                f"{real.names[j]!r} in `{real.where}`; give both the same columns in the same "
+                "order."
             )
         if real.categorical[j] != synthetic.categorical[j]:
             kinds = [

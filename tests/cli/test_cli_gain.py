@@ -117,6 +117,7 @@ def test_a_folder_of_images(capsys):
         (["--keep", "age"], "Leave such columns out by --drop"),
         (["--drop", "id", "--folds", "15"], "--folds 15 needs at least 15 rows .*smaller --folds"),
         (["--drop", "id", "--scoring", "acuracy"], "acuracy"),
+        (["--drop", "id", "--scoring", "f1"], "such as f1_macro"),
         (["--drop", "id", "--classifier", "forst"], "did you mean 'forest'"),
         (["--drop", "idd"], "did you mean 'id'"),
         (["--drop", "id", "--set", "max_epoch=3"], "did you mean 'max_epochs'"),

@@ -255,6 +255,20 @@ def test_rows_that_stand_in_two_sets_are_told():
         compare(X, y, X + 0.1, y, X[:20], y[:20])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: X.rename(columns={"age": "years"}), "Column 0 is 'years' in `X_new` and 'age'"),
+        (lambda X: X.drop(columns="age"), "`X_new` has 3 columns and `X` has 4"),
+        (lambda X: X.assign(age="x"), "'age' holds numbers in `X` and categories in `X_new`"),
+    ],
+)
+def test_columns_that_differ_are_named(change, message):
+    X, y = frame_of()
+    with pytest.raises(ValueError, match=message):
+        compare(X, y, change(X), y)
+
+
 def test_the_report_is_the_comparison_of_the_rows_drawn():
     X, y, *holdout = iris()
     augmenter = Rigged(X + 0.1, y)
