@@ -123,7 +123,7 @@ def _figures(plots):
     except ImportError:
         return (
             '<p class="quiet">There are no plots, as matplotlib is not installed: '
-            "pip install sklearn-pyraug[plot].</p>"
+            'pip install "sklearn-pyraug[plot]".</p>'
         )
     return "\n".join(
         f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,'
