@@ -208,7 +208,7 @@ class AugmentationGain:
         splits = f" and {n} splits" if n > n_splits else ""
         return (
             f"{head} about {_rounded(factor * n_rows)} rows{splits} are needed, in place of "
-            f"{n_rows}{f' and {n_splits}' if splits else ''}; more repeats alone will not do."
+            f"{n_rows:,}{f' and {n_splits}' if splits else ''}; more repeats alone will not do."
         )
 
     def _half_width(self, n_splits):
