@@ -105,8 +105,9 @@ def torch_defaults():
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
-            # Either costs time in every call of torch.
-            if torch.get_default_device().type != "cpu":
+            # Either costs time in every call of torch. Before 2.5, torch.get_default_device fails
+            # once the default was set back to None.
+            if torch.empty(0).device.type != "cpu":
                 stack.enter_context(torch.device("cpu"))
             for kind in ("cpu", "cuda"):
                 if torch.is_autocast_enabled(kind):

@@ -54,7 +54,7 @@ def restored():
 def state():
     return (
         torch.get_default_dtype(),
-        torch.get_default_device(),
+        torch.empty(0).device,
         torch.is_inference_mode_enabled(),
         torch.is_grad_enabled(),
         torch.are_deterministic_algorithms_enabled(),

@@ -36,6 +36,8 @@ def test_subclass_of_a_dataframe():
     pd.testing.assert_frame_equal(pd.DataFrame(X_res[:40]), pd.DataFrame(X))
 
 
+# pandas 2.1 makes columns of booleans whose fill value is 0.
+@pytest.mark.filterwarnings("ignore:Allowing arbitrary scalar fill_value:FutureWarning")
 @pytest.mark.parametrize("dtype", [int, bool, float, np.uint8])
 def test_sparse_columns_of_a_dataframe(dtype):
     rows = sparse.random(40, 4, 0.3, random_state=0).astype(bool).astype(dtype)
