@@ -142,7 +142,7 @@ def test_table_of_a_thousand_columns(tmp_path):
     pytest.importorskip("matplotlib")
     text, picture = run("plot_microarray_like.py", tmp_path)
     assert "80 rows became 448" in text
-    assert text.count("Augmentation changed balanced accuracy") == 3
+    assert text.count("RHVAEAugmenter changed balanced accuracy") == 3
     assert has_drawn(picture)
 
 
