@@ -104,9 +104,10 @@ def cases(draw):
 
 
 def quietly(method, *arguments):
-    """Call a method that may warn of classes that are too small, and of nothing else."""
+    """Call a method that may warn of small classes and networks that hardly trained alone."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Too few rows to train", UserWarning)
+        warnings.filterwarnings("ignore", "The Hamiltonian flow", UserWarning)
         return method(*arguments)
 
 
