@@ -203,8 +203,9 @@ def bounded_kick(gradient, velocity, eps):
     size : Tensor of shape (n_classes, n_points, 1)
         What g was divided by; 1 where the bound was not reached.
     """
-    size = eps * (gradient * velocity).mean(-1, keepdim=True).sqrt()
-    size = size.clamp_min(1.0)
+    square = eps**2 * (gradient * velocity).mean(-1, keepdim=True)
+    # Clamped before the root, which has no derivative at 0, and no value where rounding goes below.
+    size = square.clamp_min(1.0).sqrt()
     return gradient / size, size
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
-from sklearn_pyraug.rhvae.flow.hamiltonian import PhaseState
+from sklearn_pyraug.rhvae.flow.hamiltonian import PhaseState, bounded_kick
 from sklearn_pyraug.rhvae.flow.splitting import data_gradient, metric_system, splitting_step
 from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
 
@@ -95,6 +95,16 @@ def test_steps_preserve_volume(metric, state, n_fixed_point, atol, kick):
         start = torch.cat([state.z[0, b], state.rho[0, b]])
         J = torch.autograd.functional.jacobian(flow, start)
         assert abs(float(torch.linalg.slogdet(J).logabsdet)) < atol
+
+
+def test_a_kick_of_nothing_has_a_derivative():
+    g = torch.zeros(1, 1, d, dtype=torch.float64, requires_grad=True)
+    kick, size = bounded_kick(g, 2.0 * g, 0.1)
+    (slope,) = torch.autograd.grad(kick.sum(), g)
+    torch.testing.assert_close(slope, torch.ones_like(g))
+    assert bool((size == 1.0).all())
+    # Rounding may take gᵀ G⁻¹ g below 0.
+    assert bool(bounded_kick(g.detach() + 1.0, g.detach() - 1e-9, 0.1)[0].isfinite().all())
 
 
 def test_the_slopes_of_a_network_that_has_not_trained_throw_no_code_away(metric, state):
