@@ -348,8 +348,8 @@ def _warn_of_flow(history, flow):
         warnings.warn(
             f"The Hamiltonian flow of {len(errors)} of {len(history)} generators does not preserve "
             f"volume: log |det J| is off by {max(errors):.1f} at most, and the ELBO by as much "
-            f"(see `history_`). Use a smaller metric__leapfrog_step than {flow.leapfrog_step}, or "
-            f"a larger metric__n_fixed_point than {flow.n_fixed_point}.",
+            f"(see `history_`). Train for more epochs, or use a larger metric__n_fixed_point than "
+            f"{flow.n_fixed_point}, or a smaller metric__leapfrog_step than {flow.leapfrog_step}.",
             UserWarning,
             stacklevel=5,
         )
