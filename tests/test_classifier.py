@@ -26,7 +26,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_pyraug._classifier import AugmentedClassifier
+from sklearn_pyraug import AugmentedClassifier
 
 # An augmenter that adds nothing leaves the meta-estimator alone to be checked: no exemption.
 ESTIMATORS = [

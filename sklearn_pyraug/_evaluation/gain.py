@@ -1,27 +1,15 @@
 """Whether augmentation helps a classifier on given data: a paired cross-validated difference."""
 
 from dataclasses import replace
-from numbers import Integral
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import RepeatedStratifiedKFold, check_cv, cross_validate
 from sklearn.utils import indexable
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.parallel import Parallel, delayed
-from tqdm.auto import tqdm
 
-from .._preprocessing.label_encoder import classifier_labels, distinct_labels
+from .._classifier.paired import make_splits, run_all
+from .._preprocessing.label_encoder import classifier_labels
 from .._random import root_seed
-from .._validation import (
-    add_note,
-    check_count,
-    check_share,
-    named,
-    no_data_in_errors,
-    text_is_named,
-)
+from .._validation import check_count, check_share, named, no_data_in_errors
 from .gain_result import AugmentationGain, corrected_interval
 from .methods import check_estimators, find_methods
 
@@ -199,7 +187,7 @@ def augmentation_gain(
     check_estimators(estimator, augmenter, samplers, preprocessor)
     scorer = check_scoring(estimator, scoring=scoring)
     X, y, groups = indexable(X, classifier_labels(y), groups)
-    splits = _splits(X, y, groups, cv, n_repeats, seed)
+    splits = make_splits(X, y, groups, cv, n_repeats, seed)
     found = find_methods(
         estimator,
         X,
@@ -212,7 +200,9 @@ def augmentation_gain(
     )
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
     name = "score" if name == "<lambda>" else name
-    runs, left_out = _run(found.models, X, y, splits, scorer, name, n_jobs, verbose)
+    runs, left_out = run_all(
+        "augmentation_gain", found.models, X, y, splits, scorer, name, n_jobs, verbose
+    )
     nothing, *methods = runs
     n_train, n_test = np.array([[len(part) for part in split] for split in splits]).T
     settings = {
@@ -242,49 +232,6 @@ def augmentation_gain(
     return replace(own, others=results, left_out=left_out)
 
 
-class _Run(NamedTuple):
-    """Scores of one method, of shape (n_splits,), and its mean seconds of a fit."""
-
-    scores: np.ndarray
-    seconds: float
-
-
-def _run(models, X, y, splits, scorer, scoring, n_jobs, verbose):
-    """Return a :class:`_Run` for each method, and why others are left out."""
-    # Without augmentation first, as an error that has nothing to do with it shows up sooner there.
-    tasks = [(name, i) for name in models for i in range(len(splits))]
-    fits = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_score)(name, models[name], X, y, splits[i], scorer) for name, i in tasks
-    )
-    runs, left_out = {}, {}
-    with tqdm(total=len(tasks), desc="gain", unit="fit", leave=False, disable=not verbose) as bar:
-        for (name, i), result in zip(tasks, fits, strict=True):
-            bar.set_postfix_str(name, refresh=False)
-            bar.update()
-            if isinstance(result, str):
-                left_out[name] = result
-                continue
-            _check_score(result[0], scoring, i, name)
-            runs.setdefault(name, []).append(result)
-    kept = {name: zip(*run, strict=True) for name, run in runs.items() if name not in left_out}
-    return {name: _Run(np.array(s), float(np.mean(t))) for name, (s, t) in kept.items()}, left_out
-
-
-def _score(name, method, X, y, split, scorer):
-    """Return the score of a method on a split and the seconds of its fit, or why it has none."""
-    try:
-        with text_is_named(X, categories=False):
-            run = cross_validate(
-                method.model, X, y, cv=[split], scoring={"score": scorer}, error_score="raise"
-            )
-    except Exception as error:
-        if method.optional:
-            return f"{type(error).__name__} in a fit"
-        add_note(error, f"augmentation_gain: in a fit with {name!r}.")
-        raise
-    return run["test_score"][0], run["fit_time"][0]
-
-
 def _check_settings(n_repeats, scoring, confidence_level):
     check_count("n_repeats", n_repeats)
     if not isinstance(scoring, str) and not callable(scoring):
@@ -293,57 +240,3 @@ def _check_settings(n_repeats, scoring, confidence_level):
             "one, and call augmentation_gain again for another."
         )
     check_share("confidence_level", confidence_level, 0.95)
-
-
-def _splits(X, y, groups, cv, n_repeats, seed):
-    """Return the splits as a list of pairs of index arrays, the same for all methods."""
-    check_classification_targets(y)
-    labels, _, y_index = distinct_labels(y)
-    counts = np.bincount(y_index)
-    if len(labels) < 2:
-        raise ValueError(
-            f"y has {len(labels)} class in {len(y)} rows: pass rows of at least two classes."
-        )
-    if isinstance(cv, Integral):
-        if cv < 2:
-            raise ValueError(f"cv={cv} is not a number of folds: pass an int of at least 2.")
-        if groups is not None:
-            raise ValueError(
-                f"groups was given, but cv={cv} makes folds that do not look at groups: pass a "
-                "splitter that does, such as cv=StratifiedGroupKFold(5)."
-            )
-        if counts.min() < cv:
-            raise ValueError(
-                f"cv={cv} needs at least {cv} rows of every class, got {counts.min()} of class "
-                f"{labels.tolist()[counts.argmin()]!r}: pass a smaller cv or a splitter, or leave "
-                "out the class."
-            )
-        cv = RepeatedStratifiedKFold(n_splits=cv, n_repeats=n_repeats, random_state=seed)
-    splits = list(check_cv(cv, y, classifier=True).split(X, y, groups))
-    if len(splits) < 2:
-        raise ValueError(
-            f"cv={named(cv)} must give at least 2 splits, got {len(splits)}: pass more, as an "
-            "interval needs more than one difference."
-        )
-    # A user's splits may be lists of indices, or masks.
-    splits = [
-        tuple(np.arange(len(y))[np.asarray(part)] if len(part) else part for part in split)
-        for split in splits
-    ]
-    for i, (train, test) in enumerate(splits):
-        n_shared = len(np.intersect1d(train, test))
-        if n_shared or not len(train) or not len(test):
-            raise ValueError(
-                f"cv must part the rows, but split {i} has {len(train)} training rows, {len(test)} "
-                f"test rows and {n_shared} in both: pass splits whose two parts hold rows and "
-                "share none."
-            )
-    return splits
-
-
-def _check_score(score, name, i, method):
-    if not np.isfinite(score):
-        raise ValueError(
-            f"scoring={name!r} gave {score} on split {i} with {method!r}: choose a score that is "
-            "finite on every test part, or splits whose parts hold every class."
-        )

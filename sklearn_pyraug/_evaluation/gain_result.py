@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from .._classifier.paired import NOTHING, standard_error
 from ..io._atomic import atomic_write
 from .html import html_page
 
 __all__ = [
-    "NOTHING",
     "AugmentationGain",
     "GainRow",
     "corrected_interval",
@@ -21,8 +21,6 @@ __all__ = [
     "is_proportion",
 ]
 
-# What the method without augmentation is called.
-NOTHING = "nothing"
 _WIDTH = 80
 # scikit-learn's scores between 0 and 1.
 _PROPORTION = re.compile(
@@ -385,13 +383,12 @@ def corrected_interval(differences, n_train, n_test, confidence_level):
     low, high : float
         Both equal to the mean where all differences are equal.
     """
-    mean = differences.mean()
-    if np.ptp(differences) == 0:  # the variance of equal numbers may round to more than zero
+    if np.ptp(differences) == 0:  # their mean may be off by a rounding error
         return float(differences[0]), float(differences[0])
-    n_splits = len(differences)
-    scale = np.sqrt((1 / n_splits + np.mean(n_test / n_train)) * differences.var(ddof=1))
-    half_width = stats.t.ppf((1 + confidence_level) / 2, n_splits - 1) * scale
-    return float(mean - half_width), float(mean + half_width)
+    mean = float(differences.mean())
+    quantile = stats.t.ppf((1 + confidence_level) / 2, len(differences) - 1)
+    half_width = float(quantile * standard_error(differences, n_train, n_test))
+    return mean - half_width, mean + half_width
 
 
 def _verdict(interval):

@@ -31,9 +31,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sklearn_pyraug import AugmentationGain, AugmentedClassifier, augmentation_gain
-from sklearn_pyraug._evaluation import methods as _methods
+from sklearn_pyraug._classifier import samplers as _samplers
+from sklearn_pyraug._classifier.paired import NOTHING
 from sklearn_pyraug._evaluation.gain_result import corrected_interval
-from sklearn_pyraug._evaluation.methods import NOTHING, find_methods
+from sklearn_pyraug._evaluation.methods import find_methods
 
 FITTED, TESTED = [], []
 
@@ -337,7 +338,7 @@ def test_smote_is_of_the_kind_of_the_columns(kind, clinic, monkeypatch):
     seen = []
     for kinds in (SMOTE, SMOTEN, SMOTENC):
         monkeypatch.setattr(
-            _methods,
+            _samplers,
             kinds.__name__,
             type(kinds.__name__, (kinds,), {"fit_resample": noted(seen, kinds)}),
         )
@@ -396,8 +397,9 @@ def test_a_pipeline_that_takes_the_rows_is_left_as_it_is(clinic):
 
 def test_smote_sees_what_the_last_step_sees():
     models = methods_of(make_pipeline(StandardScaler(), Recorder()), samplers="auto")
-    steps = [type(step).__name__ for _, step in models["SMOTE"].steps]
-    assert steps == ["StandardScaler", "Smote", "Recorder"]
+    (_, scaler), (_, last) = models["SMOTE"].steps
+    kinds = [type(step).__name__ for step in (scaler, last.augmenter, last.classifier)]
+    assert kinds == ["StandardScaler", "Smote", "Recorder"]
 
 
 def test_a_grid_search_is_a_classifier(clinic):

@@ -19,9 +19,9 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
-from ._metadata import check_sample_weight
-from ._preprocessing.containers import as_labels, take
-from ._sklearn_compat import (
+from .._metadata import check_sample_weight
+from .._preprocessing.containers import as_labels, take
+from .._sklearn_compat import (
     CallbackSupportMixin,
     HasMethods,
     Interval,
@@ -30,7 +30,7 @@ from ._sklearn_compat import (
     sub_task,
     with_callbacks,
 )
-from ._validation import named, no_data_in_errors, text_is_named
+from .._validation import named, no_data_in_errors, text_is_named
 
 __all__ = ["AugmentedClassifier"]
 
@@ -47,7 +47,7 @@ def _classifier_has(name):
     return check
 
 
-def _tags_or_none(estimator):
+def tags_or_none(estimator):
     """Return the scikit-learn tags of `estimator`, or None where it has none."""
     try:
         return get_tags(estimator)
@@ -253,7 +253,7 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
         return self
 
     def _fit(self, X, y, sample_weight, context):
-        if _tags_or_none(self.classifier) is None or not is_classifier(self.classifier):
+        if tags_or_none(self.classifier) is None or not is_classifier(self.classifier):
             raise TypeError(
                 f"classifier must be a scikit-learn classifier, got {named(self.classifier)}: pass "
                 "an estimator that inherits from sklearn.base.ClassifierMixin."
@@ -399,7 +399,7 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        inner = [_tags_or_none(self.augmenter), _tags_or_none(self.classifier)]
+        inner = [tags_or_none(self.augmenter), tags_or_none(self.classifier)]
         inputs = [InputTags() if t is None else t.input_tags for t in inner]
         # What both accept is accepted, what either needs is needed.
         for name in ("sparse", "allow_nan", "string", "categorical", "three_d_array"):

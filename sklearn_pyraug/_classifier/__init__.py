@@ -1,0 +1,5 @@
+"""Classifiers that augment their training rows."""
+
+from .augmented import AugmentedClassifier
+
+__all__ = ["AugmentedClassifier"]

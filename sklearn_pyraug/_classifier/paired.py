@@ -1,0 +1,173 @@
+"""Paired cross-validation: several models on the same splits."""
+
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.model_selection import RepeatedStratifiedKFold, check_cv, cross_validate
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm.auto import tqdm
+
+from .._preprocessing.label_encoder import distinct_labels
+from .._validation import add_note, named, text_is_named
+
+__all__ = ["NOTHING", "Method", "Run", "make_splits", "run_all", "standard_error"]
+
+# What the method without augmentation is called.
+NOTHING = "nothing"
+
+
+class Method(NamedTuple):
+    """A model to be measured.
+
+    Attributes
+    ----------
+    model : classifier
+    optional : bool
+        Whether it is left out, with the reason, where it cannot be fitted.
+    """
+
+    model: object
+    optional: bool = False
+
+
+class Run(NamedTuple):
+    """Scores of one method, of shape (n_splits,), and its mean seconds of a fit."""
+
+    scores: np.ndarray
+    seconds: float
+
+
+def run_all(title, models, X, y, splits, scorer, scoring, n_jobs, verbose):
+    """Score all methods on all splits.
+
+    Parameters
+    ----------
+    title : str
+        What the progress bar and a failing fit's note are about.
+    models : dict of str to Method
+    X, y : object
+        All rows and labels.
+    splits : list of tuple of ndarray of int
+    scorer : callable
+    scoring : str
+        The name of its score.
+    n_jobs : int or None
+    verbose : int
+
+    Returns
+    -------
+    runs : dict of str to Run
+    left_out : dict of str to str
+        Why the other methods could not be measured.
+    """
+    # Without augmentation first, as an error that has nothing to do with it shows up sooner there.
+    tasks = [(name, i) for name in models for i in range(len(splits))]
+    fits = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_score)(title, name, models[name], X, y, splits[i], scorer) for name, i in tasks
+    )
+    runs, left_out = {}, {}
+    with tqdm(total=len(tasks), desc=title, unit="fit", leave=False, disable=not verbose) as bar:
+        for (name, i), result in zip(tasks, fits, strict=True):
+            bar.set_postfix_str(name, refresh=False)
+            bar.update()
+            if isinstance(result, str):
+                left_out[name] = result
+                continue
+            _check_score(result[0], scoring, i, name)
+            runs.setdefault(name, []).append(result)
+    kept = {name: zip(*run, strict=True) for name, run in runs.items() if name not in left_out}
+    return {name: Run(np.array(s), float(np.mean(t))) for name, (s, t) in kept.items()}, left_out
+
+
+def _score(title, name, method, X, y, split, scorer):
+    """Return the score of a method on a split and the seconds of its fit, or why it has none."""
+    try:
+        with text_is_named(X, categories=False):
+            run = cross_validate(
+                method.model, X, y, cv=[split], scoring={"score": scorer}, error_score="raise"
+            )
+    except Exception as error:
+        if method.optional:
+            return f"{type(error).__name__} in a fit"
+        add_note(error, f"{title}: in a fit with {name!r}.")
+        raise
+    return run["test_score"][0], run["fit_time"][0]
+
+
+def make_splits(X, y, groups, cv, n_repeats, seed):
+    """Return the splits as a list of pairs of index arrays, the same for all methods."""
+    check_classification_targets(y)
+    labels, _, y_index = distinct_labels(y)
+    counts = np.bincount(y_index)
+    if len(labels) < 2:
+        raise ValueError(
+            f"y has {len(labels)} class in {len(y)} rows: pass rows of at least two classes."
+        )
+    if isinstance(cv, Integral):
+        if cv < 2:
+            raise ValueError(f"cv={cv} is not a number of folds: pass an int of at least 2.")
+        if groups is not None:
+            raise ValueError(
+                f"groups was given, but cv={cv} makes folds that do not look at groups: pass a "
+                "splitter that does, such as cv=StratifiedGroupKFold(5)."
+            )
+        if counts.min() < cv:
+            raise ValueError(
+                f"cv={cv} needs at least {cv} rows of every class, got {counts.min()} of class "
+                f"{labels.tolist()[counts.argmin()]!r}: pass a smaller cv or a splitter, or leave "
+                "out the class."
+            )
+        cv = RepeatedStratifiedKFold(n_splits=cv, n_repeats=n_repeats, random_state=seed)
+    splits = list(check_cv(cv, y, classifier=True).split(X, y, groups))
+    if len(splits) < 2:
+        raise ValueError(
+            f"cv={named(cv)} must give at least 2 splits, got {len(splits)}: pass more, as an "
+            "interval needs more than one difference."
+        )
+    # A user's splits may be lists of indices, or masks.
+    splits = [
+        tuple(np.arange(len(y))[np.asarray(part)] if len(part) else part for part in split)
+        for split in splits
+    ]
+    for i, (train, test) in enumerate(splits):
+        n_shared = len(np.intersect1d(train, test))
+        if n_shared or not len(train) or not len(test):
+            raise ValueError(
+                f"cv must part the rows, but split {i} has {len(train)} training rows, {len(test)} "
+                f"test rows and {n_shared} in both: pass splits whose two parts hold rows and "
+                "share none."
+            )
+    return splits
+
+
+def _check_score(score, name, i, method):
+    if not np.isfinite(score):
+        raise ValueError(
+            f"scoring={name!r} gave {score} on split {i} with {method!r}: choose a score that is "
+            "finite on every test part, or splits whose parts hold every class."
+        )
+
+
+def standard_error(differences, n_train, n_test):
+    """Return the standard error of a mean difference over resampled splits.
+
+    ``sqrt((1/J + n_test/n_train) * var(d))``, where the second term stands for the rows that
+    training parts share: Nadeau and Bengio's correction.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n_splits,)
+    n_train, n_test : ndarray of int of shape (n_splits,)
+        Sizes of the two parts of each split.
+
+    Returns
+    -------
+    error : float
+        0.0 where all differences are equal.
+    """
+    if np.ptp(differences) == 0:  # the variance of equal numbers may round to more than zero
+        return 0.0
+    share = 1 / len(differences) + np.mean(n_test / n_train)
+    return float(np.sqrt(share * differences.var(ddof=1)))

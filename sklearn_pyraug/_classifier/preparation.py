@@ -1,0 +1,253 @@
+"""What stands between raw rows and a classifier that takes numbers alone."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from imblearn.base import BaseSampler
+from scipy.sparse import issparse
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
+from sklearn.utils import get_tags
+
+from .._augmenter import RHVAEAugmenter
+from .._preprocessing.containers import (
+    column_at,
+    column_kind,
+    column_names,
+    column_values,
+    is_missing,
+    take,
+)
+from .._preprocessing.images import flat_rows
+from .augmented import AugmentedClassifier
+from .samplers import Smote
+
+__all__ = ["Prepared", "prepare", "read_columns"]
+
+# A category beyond these many of a column shares one column with the others.
+_MAX_CATEGORIES = 100
+
+
+class Table(NamedTuple):
+    """What is known of the columns before any fit.
+
+    Attributes
+    ----------
+    numbers, categories : list
+        Names of a dataframe's columns, else their positions.
+    is_frame, is_image, has_gaps : bool
+    """
+
+    numbers: list
+    categories: list
+    is_frame: bool
+    is_image: bool
+    has_gaps: bool
+
+
+class Prepared(NamedTuple):
+    """A classifier behind the steps that make its numbers of raw rows.
+
+    Attributes
+    ----------
+    model : classifier
+        The classifier itself where there are no steps, else a pipeline.
+    steps : list of transformers
+    table : Table
+    """
+
+    model: object
+    steps: list
+    table: Table
+
+    @property
+    def words(self):
+        """What the default steps do to the rows."""
+        table = self.table
+        if table.is_image:
+            return "pixels are flattened, and divided by the largest of each place"
+        parts = []
+        if n := len(table.numbers):
+            columns = "columns" if n > 1 else "column"
+            parts.append(f"{n} {columns} of numbers filled and standardised")
+        if n := len(table.categories):
+            columns = "columns" if n > 1 else "column"
+            parts.append(f"{n} {columns} of categories made one column a category")
+        return ", ".join(parts)
+
+    def augmenter(self, **settings):
+        """Return the package's own augmenter, set up for the columns."""
+        if self.table.has_gaps:
+            settings["missing"] = "keep"
+        if self.table.categories and not self.table.is_frame:
+            settings["categorical_features"] = self.table.categories
+        return RHVAEAugmenter(**settings)
+
+    def behind(self, sampler):
+        """Return the model behind a sampler, which sees raw rows if it can."""
+        if self.steps and self._needs_numbers(sampler):
+            return self.before_the_last(sampler)
+        return AugmentedClassifier(sampler, self.model)
+
+    def behind_smote(self, **keywords):
+        """Return the model behind SMOTE, behind SMOTENC where there are categories."""
+        if len(self.steps) < 2:
+            return self.before_the_last(Smote(**keywords))
+        n_numbers, n_categories = len(self.table.numbers), len(self.table.categories)
+        columns = tuple(range(n_numbers, n_numbers + n_categories))
+        sampler = Smote(categories=columns, all_categories=not n_numbers, **keywords)
+        *_, (_, classifier) = self.model.steps
+        last = make_pipeline(*self.steps[1:], classifier)
+        return make_pipeline(self.steps[0], AugmentedClassifier(sampler, last))
+
+    def before_the_last(self, sampler, **keywords):
+        """Return a model in which a sampler sees what the last step of a pipeline sees."""
+        if not isinstance(self.model, Pipeline):
+            return AugmentedClassifier(sampler, self.model, **keywords)
+        *first, (name, last) = self.model.steps
+        return Pipeline([*first, (name, AugmentedClassifier(sampler, last, **keywords))])
+
+    def _needs_numbers(self, sampler):
+        """Return True for imbalanced-learn's samplers of numbers."""
+        if isinstance(sampler, RHVAEAugmenter) or not isinstance(sampler, BaseSampler):
+            return False
+        return self.table.is_image or not get_tags(sampler).input_tags.string
+
+
+def prepare(classifier, X, y, train, preprocessor):
+    """Put a classifier behind what it needs to take the rows.
+
+    Parameters
+    ----------
+    classifier : classifier
+    X, y : object
+        All rows and labels.
+    train : ndarray of int
+        Rows on which a pipeline is tried.
+    preprocessor : "auto", transformer or None
+
+    Returns
+    -------
+    prepared : Prepared
+    """
+    table = read_columns(X)
+    steps = _steps(preprocessor, classifier, X, y, train, table)
+    return Prepared(make_pipeline(*steps, classifier) if steps else classifier, steps, table)
+
+
+def read_columns(X):
+    """Return a :class:`Table`: which columns hold numbers, and which text or other categories.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features) or \
+            (n_samples, *sample_shape)
+
+    Returns
+    -------
+    table : Table
+        Dates are in neither of its lists.
+    """
+    names = column_names(X)
+    if names is not None:
+        columns = [column_at(X, j) for j in range(len(names))]
+        kinds = [
+            column_kind(column, name, "X") for column, name in zip(columns, names, strict=True)
+        ]
+        numbers, categories = (
+            [name for name, kind in zip(names, kinds, strict=True) if kind in letters]
+            for letters in ("biuf", "O")
+        )
+        gaps = any(is_missing(value) for column in columns for value in column_values(column))
+        return Table(numbers, categories, True, False, gaps)
+    if issparse(X):
+        return Table(list(range(X.shape[1])), [], False, False, False)
+    X = np.asarray(X)
+    if X.ndim != 2 or X.dtype.kind in "biufc":
+        gaps = X.dtype.kind == "f" and bool(np.isnan(X).any())
+        return Table(list(range(X.shape[-1])), [], False, X.ndim > 2, gaps)
+    is_text = [any(isinstance(value, str) for value in column) for column in X.T]
+    numbers, categories = (
+        np.flatnonzero(np.equal(is_text, text)).tolist() for text in (False, True)
+    )
+    return Table(numbers, categories, False, False, any(map(is_missing, X.flat)))
+
+
+def _steps(preprocessor, classifier, X, y, train, table):
+    """Return the transformers that go in front of a classifier, as a list."""
+    if preprocessor is None:
+        return []
+    if not isinstance(preprocessor, str):
+        return [preprocessor]
+    is_raw = bool(table.is_image or table.categories or table.has_gaps)
+    pipeline = next(
+        (
+            value
+            for value in (classifier, *classifier.get_params().values())
+            if isinstance(value, Pipeline)
+        ),
+        None,
+    )
+    if pipeline is None and table.is_frame:
+        return _columns(table)
+    if not is_raw or _can_be_fitted(classifier if pipeline is None else pipeline, X, y, train):
+        return []
+    if table.is_image:
+        return [make_pipeline(FunctionTransformer(_flat), MaxAbsScaler())]
+    return _columns(table)
+
+
+def _columns(table):
+    """Return the steps that make numbers of a table: codes first, then columns of categories."""
+    n_numbers = len(table.numbers)
+    parts = []
+    if n_numbers:
+        imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+        parts.append(("numbers", make_pipeline(imputer, StandardScaler()), table.numbers))
+    if table.categories:
+        codes = OrdinalEncoder(
+            handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2
+        )
+        codes = make_pipeline(FunctionTransformer(_as_text), codes)
+        parts.append(("categories", codes, table.categories))
+    steps = [ColumnTransformer(parts)]
+    if table.categories:
+        encoder = OneHotEncoder(
+            handle_unknown="infrequent_if_exist",
+            max_categories=_MAX_CATEGORIES,
+            sparse_output=False,
+        )
+        columns = list(range(n_numbers, n_numbers + len(table.categories)))
+        part = ("categories", encoder, columns)
+        steps.append(ColumnTransformer([part], remainder="passthrough"))
+    return steps
+
+
+def _as_text(X):
+    """Return categories of any kind as an array of text, None where one is missing."""
+    text = [None if is_missing(value) else str(value) for value in np.asarray(X, object).flat]
+    return np.array(text, dtype=object).reshape(X.shape)
+
+
+def _flat(X):
+    return flat_rows(X)[0]
+
+
+def _can_be_fitted(model, X, y, train):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            clone(model).fit(take(X, train), take(y, train))
+    except Exception:  # of whichever kind: it does not take such rows
+        return False
+    return True

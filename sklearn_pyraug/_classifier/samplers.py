@@ -1,0 +1,108 @@
+"""The samplers that an augmenter is compared to, for rows of any kind."""
+
+from functools import partial
+
+import numpy as np
+from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
+from sklearn.base import BaseEstimator
+
+from .._augmenter import RHVAEAugmenter
+from .._preprocessing.containers import take
+from .._preprocessing.label_encoder import distinct_labels
+from .._strategy import n_new_rows
+
+__all__ = ["Repeat", "Smote", "sizes_of"]
+
+
+class Repeat(BaseEstimator):
+    """Random over-sampling of the rows of any container.
+
+    Parameters
+    ----------
+    sampling_strategy : str or callable, default="auto"
+    random_state : int, default=None
+    """
+
+    def __init__(self, *, sampling_strategy="auto", random_state=None):
+        self.sampling_strategy = sampling_strategy
+        self.random_state = random_state
+
+    def fit_resample(self, X, y):
+        """Return the rows and labels, and some of them again below.
+
+        Parameters
+        ----------
+        X : object of shape (n_samples, ...)
+        y : ndarray of shape (n_samples,)
+
+        Returns
+        -------
+        X, y : like those that were given
+        """
+        sampler = RandomOverSampler(**self.get_params())
+        rows, y = sampler.fit_resample(np.arange(len(y))[:, None], y)
+        return take(X, rows[:, 0]), y
+
+
+class Smote(BaseEstimator):
+    """SMOTE of the kind that suits the columns, with fewer neighbours for small classes.
+
+    Where a class has a single row, rows are repeated.
+
+    Parameters
+    ----------
+    categories : tuple of int, default=()
+        Columns that hold codes of categories.
+    all_categories : bool, default=False
+        Whether there are no others.
+    sampling_strategy : str or callable, default="auto"
+    random_state : int, default=None
+    """
+
+    def __init__(
+        self, *, categories=(), all_categories=False, sampling_strategy="auto", random_state=None
+    ):
+        self.categories = categories
+        self.all_categories = all_categories
+        self.sampling_strategy = sampling_strategy
+        self.random_state = random_state
+
+    def fit_resample(self, X, y):
+        """Return the rows and labels, and new ones below.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+
+        Returns
+        -------
+        X, y : like those that were given
+        """
+        keywords = {
+            "sampling_strategy": self.sampling_strategy,
+            "random_state": self.random_state,
+        }
+        n_neighbors = min(5, np.unique(y, return_counts=True)[1].min() - 1)
+        if n_neighbors < 1:
+            return Repeat(**keywords).fit_resample(X, y)
+        keywords["k_neighbors"] = n_neighbors
+        if self.all_categories:
+            return SMOTEN(**keywords).fit_resample(X, y)
+        if self.categories:
+            return SMOTENC(list(self.categories), **keywords).fit_resample(X, y)
+        return SMOTE(**keywords).fit_resample(X, y)
+
+
+def sizes_of(augmenter):
+    """Return a strategy by which classes grow as they do by the augmenter, as far as it says."""
+    if not isinstance(augmenter, RHVAEAugmenter):
+        return "auto"
+    return partial(_sizes, augmenter.sampling_strategy, augmenter.augmentation_factor)
+
+
+def _sizes(strategy, factor, y):
+    labels, _, y_index = distinct_labels(y)
+    counts = np.bincount(y_index).tolist()
+    new = n_new_rows(strategy, factor, labels, y_index)
+    return {label: n + m for (label, m), n in zip(new.items(), counts, strict=True)}
