@@ -21,6 +21,7 @@ from ..metrics import (
     authenticity,
     classifier_two_sample_test,
     column_differences,
+    linkability,
     maximum_mean_discrepancy,
     membership_inference,
     memorization_share,
@@ -31,19 +32,23 @@ from ..metrics import (
     training_proximity,
     univariate_singling_out,
 )
+from ..metrics._columns import _read, associations
+from .html import made_with
+from .measures import MEASURES
 from .plots import closest_distance, find_plots
 from .results import ALL, AugmentationReport, ReportLine
 from .rows import Rows, code_rows, read_rows
 
-__all__ = ["check_labels", "compare", "make_line"]
+__all__ = ["check_labels", "compare", "described", "make_line"]
 
-_HIGHER, _LOWER, _NEAR = "higher is better", "lower is better", "near the baseline"
-_P_VALUE = "small: they differ"
 _NONE = float("nan")
 # Rows of which the median distance is taken.
 _MAX_MEDIAN_ROWS = 500
-# Columns that differ most, and those of them that are plotted.
-_N_COLUMNS, _N_PLOTTED = 5, 3
+# Columns that differ most, and those of which pairs are compared.
+_N_COLUMNS, _MAX_PAIRED = 5, 40
+# An attack has to find this much more than by chance to be marked, and 95 % of the time an
+# estimate lies within so many standard deviations.
+_NOTABLE, _Z = 0.1, 1.96
 
 
 @no_data_in_errors()
@@ -106,7 +111,8 @@ def compare(
     Returns
     -------
     report : AugmentationReport
-        Prints as a table; has ``alerts``, ``to_frame()`` and ``to_html()``.
+        Prints as a table; has a ``verdict``, ``scores``, ``alerts``, ``to_frame()`` and
+        ``to_html()``.
 
     Raises
     ------
@@ -217,7 +223,12 @@ def check_labels(labels, known, name, where):
         )
 
 
-def make_line(name, label, value, baseline=_NONE, note="", kind=None):
+def described(estimator):
+    """Return an estimator with the parameters that were set, as text."""
+    return repr(estimator) if hasattr(estimator, "get_params") else type(estimator).__name__
+
+
+def make_line(name, label, value, baseline=_NONE, note="", kind=None, margin=0.0):
     """Return the line of a report for one measure and class.
 
     Parameters
@@ -230,34 +241,18 @@ def make_line(name, label, value, baseline=_NONE, note="", kind=None):
     note : str, default=""
     kind : str, default=None
         None is that of the measure.
+    margin : float, default=0.0
+        How far chance takes the value from the baseline; no value that is nearer is marked.
 
     Returns
     -------
     line : ReportLine
     """
-    measure = _MEASURES["largest column difference" if kind == "columns" else name]
+    measure = MEASURES["largest column difference" if kind == "columns" else name]
     value, baseline = float(value), float(baseline)
-    marked = bool(measure.is_poor(value, baseline))
+    marked = bool(measure.is_poor(value, baseline)) and not abs(value - baseline) <= margin
     kind = kind or measure.kind
     return ReportLine(name, kind, label, value, baseline, measure.direction, marked, note)
-
-
-class _Measure(NamedTuple):
-    """What is known of a measure.
-
-    Attributes
-    ----------
-    kind : {"fidelity", "utility", "privacy"}
-    direction : str
-        What is good.
-    is_poor : callable
-        ``is_poor(value, baseline)`` is True for a value to be marked; where the rule needs a
-        baseline and there is none (NaN), it is False.
-    """
-
-    kind: str
-    direction: str
-    is_poor: Callable = lambda value, baseline: False
 
 
 class _Settings(NamedTuple):
@@ -292,47 +287,6 @@ class _Group(NamedTuple):
     n_least: int
     compute: Callable
 
-
-def _below(share):
-    return lambda value, baseline: value < share * baseline
-
-
-def _above(multiple):
-    return lambda value, baseline: value > multiple * baseline
-
-
-_MEASURES = {
-    "precision": _Measure("fidelity", _HIGHER, _below(0.5)),
-    "recall": _Measure("fidelity", _HIGHER, _below(0.5)),
-    "density": _Measure("fidelity", "1 is ideal", _below(0.5)),
-    "coverage": _Measure("fidelity", _HIGHER, _below(0.5)),
-    "two-sample AUC": _Measure("fidelity", "0.5 is ideal", lambda v, _: v > 0.8),
-    "two-sample p-value": _Measure("fidelity", _P_VALUE),
-    "mean discrepancy (MMD²)": _Measure("fidelity", "0 is ideal"),
-    "MMD² p-value": _Measure("fidelity", _P_VALUE),
-    "sliced Wasserstein": _Measure("fidelity", _LOWER, _above(3)),
-    # The baseline of one column may be small by chance. Between few rows it is large, and since
-    # no difference is above 1, half of what is left is then much.
-    "largest column difference": _Measure(
-        "fidelity", _LOWER, lambda v, baseline: v > min(3 * baseline + 0.1, (1 + baseline) / 2)
-    ),
-    "train synthetic, test real": _Measure(
-        "utility", "baseline or higher", lambda v, baseline: v < baseline - 0.1
-    ),
-    "train real, test synthetic": _Measure("utility", _NEAR),
-    "distance to closest record": _Measure("privacy", _NEAR, _below(0.5)),
-    "distance ratio": _Measure("privacy", _NEAR, _below(0.5)),
-    "authenticity": _Measure("privacy", _NEAR, _below(0.5)),
-    "memorization share": _Measure("privacy", _LOWER, lambda v, baseline: v > baseline + 0.1),
-    "training proximity": _Measure("privacy", _NEAR, lambda v, baseline: v > baseline + 0.1),
-    "membership AUC": _Measure("privacy", "0.5 is ideal", lambda v, _: v > 0.6),
-    "membership at 1 % false": _Measure("privacy", _LOWER, lambda v, _: v > 0.05),
-    "attribute inference": _Measure("privacy", _NEAR, lambda v, baseline: v > baseline + 0.1),
-    "singling out": _Measure("privacy", _NEAR, lambda v, baseline: v > baseline + 0.1),
-    "close rows": _Measure("privacy", _LOWER, lambda v, baseline: v > baseline + 0.1),
-    "near-copies": _Measure("privacy", _LOWER, lambda v, baseline: v > baseline + 0.1),
-    "copies": _Measure("privacy", _LOWER, lambda v, baseline: v > baseline + 0.1),
-}
 
 # Left out where no permutation is asked for.
 _P_VALUES = ("two-sample p-value", "MMD² p-value")
@@ -377,7 +331,22 @@ def _distances(real, other, settings):
 
 
 def _columns(real, other, settings):
-    return (_column_results(real, other, settings).differences.max(),)
+    differences = _column_results(real, other, settings).differences
+    return differences.mean(), differences.max()
+
+
+def _pair_differences(real, other, settings):
+    if real.X.shape[1] < 2:
+        return (_NONE,)
+    categorical = settings.categorical if settings.categorical.any() else None
+    tables = [_read("X", rows.X, categorical) for rows in (real, other)]
+    chosen = np.unique(np.linspace(0, real.X.shape[1] - 1, _MAX_PAIRED).astype(int))
+    first, second = (associations(table, chosen) for table in tables)
+    numbers = ~settings.categorical[chosen]
+    # Correlations are from -1 to 1, associations from 0.
+    widths = 1 + np.outer(numbers, numbers)
+    pairs = np.triu_indices(len(chosen), 1)
+    return (np.mean((np.abs(first - second) / widths)[pairs]),)
 
 
 def _column_results(real, other, settings):
@@ -401,7 +370,8 @@ _GROUPS = (
     _Group(("precision", "recall", "density", "coverage"), 6, _neighbourhoods),
     _Group(("two-sample AUC", "two-sample p-value"), 5, _two_samples),
     _Group(("mean discrepancy (MMD²)", "MMD² p-value", "sliced Wasserstein"), 2, _distances),
-    _Group(("largest column difference",), 2, _columns),
+    _Group(("mean column difference", "largest column difference"), 2, _columns),
+    _Group(("mean pair difference",), 3, _pair_differences),
     _Group(
         (
             "distance to closest record",
@@ -475,8 +445,19 @@ class _Comparison:
             real, synthetic, everything.privacy, shown, self.settings.categorical, seed
         )
         n_holdout = {} if self.holdout is None else self._count(self.holdout)
+        told = {
+            "classifier": described(classifier) if classifier else "RandomForestClassifier()",
+            "permutations for p-values": str(self.settings.n_permutations),
+            "seed of the measures": str(seed),
+        }
         return AugmentationReport(
-            tuple(lines), self._count(self.real), n_synthetic, n_holdout, plots, alerts
+            tuple(lines),
+            self._count(self.real),
+            n_synthetic,
+            n_holdout,
+            plots,
+            alerts,
+            made_with() | told,
         )
 
     def _count(self, rows):
@@ -502,7 +483,7 @@ class _Comparison:
         """Return the lines of the measures of all groups."""
         lines = []
         for group in _GROUPS:
-            is_fidelity = _MEASURES[group.names[0]].kind == "fidelity"
+            is_fidelity = MEASURES[group.names[0]].kind == "fidelity"
             against = pairs.reference if is_fidelity else pairs.real
             usual = pairs.fidelity if is_fidelity else pairs.privacy
             values, note = self._values(group, against, pairs.synthetic)
@@ -522,7 +503,8 @@ class _Comparison:
         if fewest < group.n_least:
             note = f"needs {group.n_least} rows in either set, and a class or its part has {fewest}"
             return [_NONE] * len(group.names), note
-        return [float(value) for value in group.compute(real, other, self.settings)], ""
+        values = [float(value) for value in group.compute(real, other, self.settings)]
+        return values, "needs two columns" if np.isnan(values).all() else ""
 
     def _columns(self, pairs):
         """Return lines of the columns that differ most; position and name of those to plot."""
@@ -530,14 +512,14 @@ class _Comparison:
             return [], []
         result = _column_results(pairs.reference, pairs.synthetic, self.settings)
         usual = _column_results(*pairs.fidelity, self.settings).differences
-        order = np.argsort(-result.differences, kind="stable")[:_N_COLUMNS]
+        order = np.argsort(-result.differences, kind="stable")
         names = [f"column {name}" for name in result.names]
         # One column is the largest of all, which has a line already.
         lines = [
             make_line(names[j], ALL, result.differences[j], usual[j], kind="columns")
-            for j in (order if len(names) > 1 else ())
+            for j in (order[:_N_COLUMNS] if len(names) > 1 else ())
         ]
-        return lines, [(int(j), names[j]) for j in order[:_N_PLOTTED]]
+        return lines, [(int(j), names[j]) for j in order]
 
     def _utility(self, pairs, classifier):
         """Return the lines of a classifier trained on one kind of rows and tested on the other."""
@@ -583,12 +565,43 @@ def _attacks(pairs):
     if pairs.holdout is None or not len(pairs.holdout.y):
         return []
     sets = [rows.coded for rows in (pairs.synthetic, pairs.real, pairs.holdout)]
+    n, n_holdout = len(sets[1]), len(sets[2])
     membership = membership_inference(*sets, scale=None)
+    # The standard deviation of the area where both sets are alike.
+    margin = _Z * np.sqrt((n + n_holdout + 1) / (12 * n * n_holdout))
     lines = [
-        make_line("membership AUC", ALL, membership.auc, 0.5),
-        make_line("membership at 1 % false", ALL, membership.true_positive_rate, 0.01),
-        make_line("singling out", ALL, *univariate_singling_out(*sets)),
+        make_line("membership AUC", ALL, membership.auc, 0.5, _known_to(margin), margin=margin),
+        _attack_line(
+            "membership at 1 % false", membership.true_positive_rate, 0.01, n, n_holdout, 100
+        ),
+        _attack_line("singling out", *univariate_singling_out(*sets), n, n_holdout),
     ]
-    if sets[0].shape[1] > 1:
-        lines.append(make_line("attribute inference", ALL, *attribute_inference(*sets, scale=None)))
+    if pairs.real.X.shape[1] > 1:
+        groups = pairs.real.sources
+        for name, attack in (
+            ("linkability", linkability),
+            ("attribute inference", attribute_inference),
+        ):
+            shares = attack(*sets, groups=groups, scale=None)
+            lines.append(_attack_line(name, *shares, n, n_holdout))
     return lines
+
+
+def _attack_line(name, share, control, n, n_holdout, n_least=0):
+    """Return the line of shares of n training rows and of rows held out that an attack finds."""
+    # With one success and one failure more in either set, shares of 0 and 1 have margins, too.
+    pairs = [((m * share + 1) / (m + 2), m + 2) for share, m in ((share, n), (control, n_holdout))]
+    margin = _Z * np.sqrt(sum(p * (1 - p) / m for p, m in pairs))
+    note = _known_to(margin)
+    if n_holdout < n_least:
+        note += f"; needs {n_least} rows held out to mean anything, and there are {n_holdout}"
+    return make_line(name, ALL, share, control, note, margin=margin)
+
+
+def _known_to(margin):
+    """Return how well a figure is known, and how many rows it takes to see a tenth."""
+    note = f"known to ±{margin:.2f}"
+    if margin > _NOTABLE:
+        factor = np.ceil((margin / _NOTABLE) ** 2 * 10) / 10
+        note += f": take {factor:g} times as many rows, in training and held out, to see 0.1"
+    return note

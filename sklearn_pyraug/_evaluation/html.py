@@ -1,11 +1,14 @@
 """A report as one file of HTML, which needs nothing else."""
 
+import datetime
 from base64 import b64encode
 from html import escape
+from importlib.metadata import version
 
+from .._version import __version__
 from .plots import draw_plots
 
-__all__ = ["html_page", "report_html"]
+__all__ = ["html_page", "made_with", "report_html"]
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --page: #ffffff; --line: #c9ced6;
@@ -85,6 +88,13 @@ def html_page(title, parts):
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f"<h1>{title}</h1>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
     )
+
+
+def made_with():
+    """Return the date, and the versions on which figures depend: a dict of str to str."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    packages = {name: version(name) for name in ("scikit-learn", "torch", "numpy")}
+    return {"date": f"{now:%Y-%m-%d %H:%M} UTC", "sklearn_pyraug": __version__, **packages}
 
 
 def _table(lines, labels):

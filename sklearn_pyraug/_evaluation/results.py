@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..io._atomic import atomic_write
 from .html import report_html
 from .plots import ReportPlots
+from .verdict import find_scores, find_verdict
 
 __all__ = [
     "ALL",
@@ -19,6 +20,12 @@ __all__ = [
 ALL = "(all)"
 _WIDTH = 80
 _KINDS = ("fidelity", "columns", "utility", "privacy")
+_WORDS = {
+    "green": "(+) yes",
+    "amber": "(~) with care",
+    "red": "(-) no",
+    "unknown": "(?) unknown",
+}
 
 
 class ReportLine(NamedTuple):
@@ -39,7 +46,7 @@ class ReportLine(NamedTuple):
     marked : bool
         Whether the value is far on the wrong side; a rule of thumb, not a test.
     note : str
-        Why there is no value or no baseline; else, for the largest difference, which column.
+        Why there is no value or no baseline; of an attack, how well its figure is known.
 
     See Also
     --------
@@ -62,6 +69,16 @@ class ReportLine(NamedTuple):
     note: str = ""
 
     @property
+    def is_overall(self):
+        """Whether it is of all rows together."""
+        return isinstance(self.label, str) and self.label == ALL
+
+    @property
+    def usual_text(self):
+        """The baseline in words, or else what is good."""
+        return self.direction if math.isnan(self.baseline) else f"baseline {self.baseline:.2f}"
+
+    @property
     def value_text(self):
         """The value as it is printed, with an exclamation mark where it is marked."""
         return _text(self.value) + " !" * self.marked
@@ -76,9 +93,9 @@ class ReportLine(NamedTuple):
 class AugmentationReport:
     """What :func:`~sklearn_pyraug.compare` and `augmentation_report` return; prints as a table.
 
-    The table has all rows together, their baseline, and the range over the classes. An
-    exclamation mark stands where a value is far on the wrong side of what is good: a rule of
-    thumb, not a test.
+    First comes a verdict, then scores, then a table of all measures: all rows together, their
+    baseline, and the range over the classes. An exclamation mark stands where a value is far on
+    the wrong side of what is good: a rule of thumb, not a test.
 
     Attributes
     ----------
@@ -94,6 +111,11 @@ class AugmentationReport:
         Histograms and points that :meth:`to_html` draws.
     alerts : tuple of str
         What makes the figures mislead, such as synthetic rows that equal a training row.
+    settings : dict of str to str
+        When, with what and by which versions it was made.
+    remedies : tuple of str
+        Parameters of the augmenter that the verdict may advise to change; empty where the rows
+        came from elsewhere.
 
     See Also
     --------
@@ -107,6 +129,42 @@ class AugmentationReport:
     n_holdout: dict
     plots: ReportPlots = field(repr=False)
     alerts: tuple[str, ...] = ()
+    settings: dict = field(default_factory=dict)
+    remedies: tuple[str, ...] = ()
+
+    @property
+    def verdict(self):
+        """Whether the rows are realistic, useful and private: a tuple of three.
+
+        Each has a ``question``, a ``light``, which is ``"green"``, ``"amber"``, ``"red"`` or
+        ``"unknown"``, and a ``sentence`` that says why, and what to change.
+        """
+        return find_verdict(self)
+
+    @property
+    def scores(self):
+        """Scores from 0 to 100 by property: a dict of str to named tuples.
+
+        Column shapes, column pairs, coverage, utility and privacy, each with a ``value``, the
+        ``baseline`` that a second set of real rows gets, and the ``meaning`` of 100.
+        """
+        overall = {line.measure: line for line in self.lines if line.is_overall}
+        return {score.name: score for score in find_scores(overall)}
+
+    @property
+    def has_copies(self):
+        """Whether synthetic rows are known to equal training rows, more than by chance."""
+        copies = self.overall("copies")
+        return any("training row" in alert and "synthetic" in alert for alert in self.alerts) or (
+            copies is not None and copies.marked
+        )
+
+    def overall(self, measure):
+        """Return the line of a measure of all rows, or None."""
+        for line in self.lines:
+            if line.measure == measure and line.is_overall:
+                return line
+        return None
 
     @property
     def summary(self):
@@ -141,9 +199,17 @@ class AugmentationReport:
     @property
     def reasons(self):
         """Why values and baselines are blank: a list of sentences."""
+        return self._notes(lambda line: math.isnan(line.value) or math.isnan(line.baseline))
+
+    @property
+    def precision(self):
+        """How well the figures of attacks are known: a list of sentences."""
+        return self._notes(lambda line: not math.isnan(line.value + line.baseline))
+
+    def _notes(self, wanted):
         by_note = {}
         for line in self.lines:
-            if line.note and (math.isnan(line.value) or math.isnan(line.baseline)):
+            if line.note and wanted(line):
                 by_note.setdefault(line.note, {})[line.measure] = None
         return [f"{', '.join(names)}: {note}." for note, names in by_note.items()]
 
@@ -200,8 +266,30 @@ class AugmentationReport:
 
     def __str__(self):
         labels = [label for label in self.n_real if self.n_synthetic[label]]
-        texts = self.summary, *(f"WARNING: {alert}" for alert in self.alerts), self.basis
-        parts = [*(line for text in texts for line in textwrap.wrap(text, _WIDTH)), ""]
+        parts = []
+        for light in self.verdict:
+            head = f"{light.question.capitalize()}?"
+            parts += textwrap.wrap(
+                f"{head:<10} {_WORDS[light.light]}: {light.sentence}",
+                _WIDTH,
+                subsequent_indent=" " * 11,
+            )
+        parts += [
+            "",
+            *_wrapped(self.summary),
+            *(line for alert in self.alerts for line in _wrapped(f"WARNING: {alert}")),
+            "",
+        ]
+        parts.append(f"{'score from 0 to 100':<20}{'score':>7}{'baseline':>10}  100 is:")
+        for name, score in self.scores.items():
+            value, baseline = (_text(x, 0) for x in (score.value, score.baseline))
+            parts += textwrap.wrap(
+                f" {name:<19}{value:>7}{baseline:>10}  {score.meaning}",
+                _WIDTH,
+                subsequent_indent=" " * 39,
+                drop_whitespace=True,
+            )
+        parts += ["", *_wrapped(self.basis), ""]
         parts.append(_row("measure", "all", "baseline", "by class", "what is good"))
         for kind in _KINDS:
             lines = [line for line in self.lines if line.kind == kind]
@@ -219,11 +307,15 @@ class AugmentationReport:
                         line.direction,
                     )
                 )
-        if self.reasons:
-            parts += ["", "Blank:"]
-        for reason in self.reasons:
-            parts += textwrap.wrap(reason, _WIDTH, initial_indent="- ", subsequent_indent="  ")
+        for head, reasons in (("How well attacks know", self.precision), ("Blank", self.reasons)):
+            parts += ["", f"{head}:"] if reasons else []
+            for reason in reasons:
+                parts += textwrap.wrap(reason, _WIDTH, initial_indent="- ", subsequent_indent="  ")
         return "\n".join(parts)
+
+
+def _wrapped(text):
+    return textwrap.wrap(text, _WIDTH)
 
 
 def _row(measure, value, baseline, classes, direction):

@@ -25,15 +25,18 @@ class Rows(NamedTuple):
         Their labels.
     coded : ndarray of float of shape (n, n_coded), or None
         The rows as numbers, for distances.
+    sources : ndarray of int of shape (n_coded,), or None
+        The column of X that each coded column comes from.
     """
 
     X: object
     y: np.ndarray
     coded: np.ndarray | None = None
+    sources: np.ndarray | None = None
 
     def take(self, kept):
         """Return the rows at some positions."""
-        return Rows(take(self.X, kept), self.y[kept], self.coded[kept])
+        return self._replace(X=take(self.X, kept), y=self.y[kept], coded=self.coded[kept])
 
 
 def read_rows(X, y, name):
@@ -87,7 +90,7 @@ def code_rows(sets, categorical_features, is_image):
     Returns
     -------
     sets : list of Rows
-        With `coded`.
+        With `coded` and `sources`.
     categorical : ndarray of bool of shape (n_features,)
         Which columns hold categories.
 
@@ -105,45 +108,57 @@ def code_rows(sets, categorical_features, is_image):
         asked = mask if rows.X.shape[1] == len(first.categorical) else None
         tables.append(_read(name, rows.X, asked))
         common_names(first, tables[-1])
-    pairs = zip(sets.values(), code_tables(tables, is_image), strict=True)
-    return [rows._replace(coded=X) for rows, X in pairs], first.categorical
+    coded, sources = _code(tables, is_image)
+    pairs = zip(sets.values(), coded, strict=True)
+    return [rows._replace(coded=X, sources=sources) for rows, X in pairs], first.categorical
 
 
-def code_tables(tables, is_image=False):
+def code_tables(tables):
     """Code tables as :func:`code_rows` does rows.
 
     Parameters
     ----------
     tables : list of _Table
-    is_image : bool, default=False
 
     Returns
     -------
     coded : list of ndarray of shape (n, n_coded)
     """
+    return _code(tables, is_image=False)[0]
+
+
+def _code(tables, is_image):
+    """Return coded tables, and the column that each coded column comes from."""
     values, categorical = [table.values for table in tables], tables[0].categorical
+    positions = np.arange(len(categorical))
     if is_image:
         scale = values[0].std() or 1.0
-        return [X / scale for X in values]
-    blocks = [_numbers([X[:, ~categorical] for X in values])]
-    blocks += [
-        _categories([table.column(j).tolist() for table in tables])
-        for j in np.flatnonzero(categorical)
-    ]
-    return np.split(np.hstack(blocks), np.cumsum([len(X) for X in values])[:-1])
+        return [X / scale for X in values], positions
+    X, with_gaps = _numbers([X[:, ~categorical] for X in values])
+    blocks, numbers = [X], positions[~categorical]
+    sources = [numbers, numbers[with_gaps]]
+    for j in positions[categorical]:
+        blocks.append(_categories([table.column(j).tolist() for table in tables]))
+        sources.append(np.full(blocks[-1].shape[1], j))
+    ends = np.cumsum([len(X) for X in values])[:-1]
+    return np.split(np.hstack(blocks), ends), np.concatenate(sources)
 
 
 def _numbers(values):
-    """Return columns of numbers of all sets, one below the other, in units of the first set."""
+    """Return columns of numbers of all sets, one below the other, in units of the first set.
+
+    Behind them is an indicator of the missing values of each column with gaps; a mask says which.
+    """
     X = np.concatenate(values)
     if not X.shape[1]:
-        return X
+        return X, np.zeros(0, bool)
     missing = np.isnan(X)
+    with_gaps = missing.any(axis=0)
     # An observed value, since the mean of two huge ones may be none.
     known = np.where(missing[: len(values[0])].all(axis=0), 0, values[0])
     X = np.where(missing, np.nanquantile(known, 0.5, axis=0, method="lower"), X)
     (X,) = standardize(X[: len(values[0])], X)
-    return np.hstack([X, missing[:, missing.any(axis=0)]])
+    return np.hstack([X, missing[:, with_gaps]]), with_gaps
 
 
 def _categories(columns):

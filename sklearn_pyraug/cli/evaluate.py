@@ -57,14 +57,14 @@ __all__ = ["evaluate"]
 )
 @result_options
 def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_json, **table):
-    """Compare the rows of SYNTHETIC with those of REAL and print a table.
+    """Tell whether rows are realistic, useful and private, and print all measures.
 
     REAL holds the rows that the synthetic ones were made from. SYNTHETIC may be an output of
-    `augment`: of marked rows, only the synthetic ones are used, and of REAL only the others. The
-    measures are those of `compare` in Python, each beside a baseline, which is the same measure of
-    real rows alone. What the rows are worth to a classifier is measured on rows held out, and only
-    there: put some aside before `augment`, and give them by --holdout. `sklearn-pyraug gain` does
-    that by itself, many times over.
+    `augment`: of marked rows, only the synthetic ones are used, and of REAL only the others. First
+    comes a verdict, then scores from 0 to 100, then the measures of `compare` in Python, each
+    beside a baseline, which is the same measure of real rows alone. Whether rows are useful and
+    private is measured with rows held out, and only there: put some aside before `augment`, and
+    give them by --holdout. `sklearn-pyraug gain` does that by itself for the use, many times over.
     """
     speaker = Speaker(quiet=False)
     paths = {"REAL": real, "SYNTHETIC": synthetic}
@@ -87,8 +87,8 @@ def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_j
         report.to_html(html, overwrite=overwrite)
     if holdout is None:
         speaker.note(
-            "there are no rows held out, so that the use to a classifier is not measured: put rows "
-            "aside before `augment` and give them by --holdout, or run `sklearn-pyraug gain`"
+            "there are no rows held out, so that use and privacy are not measured: put rows aside "
+            "before `augment` and give them by --holdout"
         )
     say_notes(speaker.notes)
     for alert in report.alerts:
@@ -213,10 +213,23 @@ def _as_json(report):
     if report.n_holdout:
         counts["held_out"] = report.n_holdout
     rows = {str(k): {name: n[k] for name, n in counts.items()} for k in report.n_real}
-    # NaN, which is not equal to itself, is null.
     measures = [
-        {name: value if value == value else None for name, value in line._asdict().items()}
-        for line in report.lines
+        {name: _null(value) for name, value in line._asdict().items()} for line in report.lines
     ]
-    told = {"rows": rows, "alerts": report.alerts, "measures": measures}
+    told = {
+        "verdict": [light._asdict() for light in report.verdict],
+        "alerts": report.alerts,
+        "scores": [
+            {name: _null(value) for name, value in score._asdict().items()}
+            for score in report.scores.values()
+        ],
+        "rows": rows,
+        "measures": measures,
+        "settings": report.settings,
+    }
     return json.dumps(told, indent=2, default=str)
+
+
+def _null(value):
+    """Return None for NaN, which is not equal to itself."""
+    return value if value == value else None

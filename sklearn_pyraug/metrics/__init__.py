@@ -4,6 +4,7 @@ from ._attacks import (
     AttackShares,
     MembershipInference,
     attribute_inference,
+    linkability,
     membership_inference,
     univariate_singling_out,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "classifier_two_sample_test",
     "column_differences",
     "distance_to_closest_record",
+    "linkability",
     "maximum_mean_discrepancy",
     "membership_inference",
     "memorization_share",

@@ -13,6 +13,7 @@ __all__ = [
     "AttackShares",
     "MembershipInference",
     "attribute_inference",
+    "linkability",
     "membership_inference",
     "univariate_singling_out",
 ]
@@ -63,17 +64,24 @@ class AttackShares(NamedTuple):
     See Also
     --------
     attribute_inference : An attack on a value.
+    linkability : An attack on what belongs together.
     univariate_singling_out : An attack on a row.
 
     Examples
     --------
     >>> from sklearn_pyraug.metrics import AttackShares
-    >>> AttackShares(0.25, 0.0).share
-    0.25
+    >>> AttackShares(0.6, 0.2).risk
+    0.5
     """
 
     share: float
     control_share: float
+
+    @property
+    def risk(self):
+        """What exceeds the control, as a share of what could: from 0 to 1."""
+        left = 1 - self.control_share
+        return max(0.0, (self.share - self.control_share) / left) if left > 0 else 0.0
 
 
 def membership_inference(X_synthetic, X_training, X_holdout, *, scale="standard"):
@@ -117,13 +125,16 @@ def membership_inference(X_synthetic, X_training, X_holdout, *, scale="standard"
     )
 
 
-def attribute_inference(X_synthetic, X_training, X_holdout, *, scale="standard"):
+def attribute_inference(X_synthetic, X_training, X_holdout, *, groups=None, scale="standard"):
     """Guess each value of a row by the synthetic row that is closest in all other columns.
 
     Parameters
     ----------
     X_synthetic, X_training, X_holdout : array-like of shape (n_rows, n_features)
         As those of :func:`membership_inference`, of at least two columns.
+    groups : array-like of int of shape (n_features,), default=None
+        Columns of the same number hold one value, such as a category that is coded as several
+        columns, and are guessed together. None for a value in each column.
     scale : {"standard", None}, default="standard"
         As that of :func:`training_proximity`.
 
@@ -134,6 +145,7 @@ def attribute_inference(X_synthetic, X_training, X_holdout, *, scale="standard")
 
     See Also
     --------
+    linkability : Which values belong together?
     univariate_singling_out : Does a value give a row away?
 
     Examples
@@ -144,21 +156,74 @@ def attribute_inference(X_synthetic, X_training, X_holdout, *, scale="standard")
     AttackShares(share=1.0, control_share=0.0)
     """
     X_synthetic, X_training, X_holdout = _scaled(X_synthetic, X_training, X_holdout, scale)
-    n_features = X_training.shape[1]
-    if n_features < 2:
-        raise ValueError(
-            f"`X_training` has {n_features} column; a value is guessed by others, so give at least "
-            "two."
-        )
+    groups, numbers = _groups(groups, X_training, "a value is guessed by others")
     tolerance = _TOLERANCE * np.ptp(np.concatenate([X_training, X_holdout]), axis=0)
-    columns = np.unique(np.linspace(0, n_features - 1, _MAX_COLUMNS).astype(int))
+    chosen = np.unique(np.linspace(0, len(numbers) - 1, _MAX_COLUMNS).astype(int))
     shares = []
-    for j in columns:
-        search = NearestNeighbors(n_neighbors=1).fit(np.delete(X_synthetic, j, 1))
+    for number in numbers[chosen]:
+        own = groups == number
+        search = NearestNeighbors(n_neighbors=1).fit(X_synthetic[:, ~own])
         for X in (X_training, X_holdout):
-            index = search.kneighbors(np.delete(X, j, 1), return_distance=False)[:, 0]
-            shares.append(np.mean(np.abs(X_synthetic[index, j] - X[:, j]) <= tolerance[j]))
+            index = search.kneighbors(X[:, ~own], return_distance=False)[:, 0]
+            errors = np.abs(X_synthetic[index][:, own] - X[:, own])
+            shares.append(np.mean((errors <= tolerance[own]).all(axis=1)))
     return AttackShares(float(np.mean(shares[::2])), float(np.mean(shares[1::2])))
+
+
+def linkability(
+    X_synthetic, X_training, X_holdout, *, groups=None, n_neighbors=1, scale="standard"
+):
+    """Link two halves of a row's columns by the synthetic rows that are closest to either.
+
+    Who has two tables of the same persons, each with other columns, learns from synthetic rows of
+    all columns which entries belong together.
+
+    Parameters
+    ----------
+    X_synthetic, X_training, X_holdout : array-like of shape (n_rows, n_features)
+        As those of :func:`membership_inference`, of at least two columns.
+    groups : array-like of int of shape (n_features,), default=None
+        Columns of the same number are in the same half: the halves are those of the sorted
+        numbers. None for the first and the second half of the columns.
+    n_neighbors : int, default=1
+        A row is linked if one synthetic row is among the `n_neighbors` closest of both halves.
+    scale : {"standard", None}, default="standard"
+        As that of :func:`training_proximity`.
+
+    Returns
+    -------
+    result : AttackShares
+        Shares of the rows that are linked.
+
+    See Also
+    --------
+    attribute_inference : Guesses values.
+
+    References
+    ----------
+    .. [1] M. Giomi, F. Boenisch, C. Wehmeyer, B. Tasnádi, "A Unified Framework for Quantifying
+       Privacy Risk in Synthetic Data", Proceedings on Privacy Enhancing Technologies, 2023.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.metrics import linkability
+    >>> X = [[0.0, 0.0], [4.0, 4.0]]
+    >>> linkability(X, X, [[0.0, 4.0], [4.0, 0.0]])
+    AttackShares(share=1.0, control_share=0.0)
+    """
+    X_synthetic, X_training, X_holdout = _scaled(X_synthetic, X_training, X_holdout, scale)
+    groups, numbers = _groups(groups, X_training, "two halves are linked")
+    first = np.isin(groups, numbers[: len(numbers) // 2])
+    n_neighbors = min(n_neighbors, len(X_synthetic))
+    halves = [
+        (NearestNeighbors(n_neighbors=n_neighbors).fit(X_synthetic[:, h]), h)
+        for h in (first, ~first)
+    ]
+    shares = []
+    for X in (X_training, X_holdout):
+        a, b = (search.kneighbors(X[:, half], return_distance=False) for search, half in halves)
+        shares.append(float((a[:, :, np.newaxis] == b[:, np.newaxis]).any(axis=(1, 2)).mean()))
+    return AttackShares(*shares)
 
 
 def univariate_singling_out(X_synthetic, X_training, X_holdout):
@@ -178,6 +243,7 @@ def univariate_singling_out(X_synthetic, X_training, X_holdout):
     See Also
     --------
     attribute_inference : Guesses values.
+    linkability : Guesses what belongs together.
 
     Examples
     --------
@@ -200,6 +266,21 @@ def _scaled(X_synthetic, X_training, X_holdout, scale):
     )
     reference = np.concatenate([X_training, X_holdout])
     return rescale(scale, reference, X_synthetic, X_training, X_holdout)[:3]
+
+
+def _groups(groups, X, why):
+    """Return the number of each column's group, and all numbers; raise if there is one."""
+    groups = np.arange(X.shape[1]) if groups is None else np.asarray(groups)
+    if groups.shape != X.shape[1:]:
+        raise ValueError(
+            f"`groups` has the shape {groups.shape}; give one number for each of the "
+            f"{X.shape[1]} columns."
+        )
+    numbers = np.unique(groups)
+    if len(numbers) < 2:
+        what = "column" if X.shape[1] < 2 else "group of columns"
+        raise ValueError(f"`X_training` has 1 {what}; {why}, so give at least two.")
+    return groups, numbers
 
 
 def _unique(values):

@@ -17,6 +17,8 @@ _MAX_CORRELATED = 2_000
 # Columns whose values reach 1 and whose variance is no more than this are constant but for
 # rounding.
 _NO_VARIANCE = 1e-14
+# Categories that associations tell apart.
+_MAX_LEVELS = 20
 
 
 class ColumnDifferences(NamedTuple):
@@ -296,3 +298,70 @@ def _correlations(X):
     correlations = np.clip(np.where(varies, covariance / scale, 0), -1, 1)
     np.fill_diagonal(correlations, 1)
     return correlations
+
+
+def associations(table, columns):
+    """Return how strongly columns of a table depend on each other, two by two.
+
+    Parameters
+    ----------
+    table : _Table
+    columns : ndarray of int of shape (k,)
+        Positions.
+
+    Returns
+    -------
+    associations : ndarray of shape (k, k)
+        Pearson's correlation of two columns of numbers, in [-1, 1]; the correlation ratio of
+        numbers and categories and Cramér's V of two columns of categories, in [0, 1]. The
+        diagonal is 1. A missing category is one of its own; of more than 20 the rarer ones
+        are one.
+    """
+    X, is_category = table.values[:, columns], table.categorical[columns]
+    numbers, categories = np.flatnonzero(~is_category), np.flatnonzero(is_category)
+    result = np.eye(len(columns))
+    result[np.ix_(numbers, numbers)] = _correlations(X[:, numbers])
+    known = ~np.isnan(X[:, numbers])
+    K = known.astype(np.float64)
+    Z, _ = near_one(np.where(known, X[:, numbers], 0), axis=0)
+    levels = [_indicators(X[:, j]) for j in categories]
+    for i, (j, E) in enumerate(zip(categories, levels, strict=True)):
+        result[j, numbers] = result[numbers, j] = _correlation_ratios(E, Z, K)
+        for k, F in zip(categories[:i], levels, strict=False):
+            result[j, k] = result[k, j] = _cramers_v(E.T @ F)
+    return result
+
+
+def _indicators(x):
+    """Return one column of zeros and ones for each category, of the rarer ones together."""
+    _, codes, counts = np.unique(x, return_inverse=True, return_counts=True)
+    rank = np.empty(len(counts), dtype=np.intp)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    return np.eye(min(len(counts), _MAX_LEVELS))[np.minimum(rank[codes], _MAX_LEVELS - 1)]
+
+
+def _correlation_ratios(E, Z, K):
+    """Return sqrt(variance between categories / variance) of each column of numbers.
+
+    Parameters
+    ----------
+    E : ndarray of shape (n, n_levels)
+        Indicators of the categories.
+    Z, K : ndarray of shape (n, n_numbers)
+        Numbers, and 1 where these are known.
+    """
+    n = np.maximum(K.sum(axis=0), 1)
+    Z = K * (Z - (K * Z).sum(axis=0) / n)
+    total = (Z**2).sum(axis=0)
+    between = ((E.T @ Z) ** 2 / np.maximum(E.T @ K, 1)).sum(axis=0)
+    varies = total > n * _NO_VARIANCE
+    return np.sqrt(np.clip(np.where(varies, between / np.where(varies, total, 1), 0), 0, 1))
+
+
+def _cramers_v(counts):
+    """Return Cramér's V of a table of counts; 0 where a column is constant."""
+    n, least = counts.sum(), min(counts.shape) - 1
+    if not least:
+        return 0.0
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n
+    return float(np.sqrt(min(1.0, ((counts - expected) ** 2 / expected).sum() / (n * least))))

@@ -385,7 +385,8 @@ def test_evaluate_an_output_of_augment(patients, capsys):
     capsys.readouterr()
     run("evaluate", "patients.csv", "more.csv", "--target", "diagnosis")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "50 synthetic rows, 30 real rows, no rows held out, 2 classes."
+    assert lines[0].startswith("Realistic? (")
+    assert "50 synthetic rows, 30 real rows, no rows held out, 2 classes." in lines
     assert lines[-1] == "rows, real and synthetic: ill 10 and 30, well 20 and 20"
     rows, measures = evaluation(capsys, "patients.csv", "more.csv", "--target", "diagnosis")
     assert rows["ill"] == {"real": 10, "synthetic": 30}
@@ -402,15 +403,19 @@ def test_evaluate_measures_as_the_report_does(capsys):
     X, y = rng.normal(size=(3, 40, 3)), np.repeat([0, 1], 20)
     for name, rows in zip(("real", "new", "rest"), X, strict=True):
         save_table(f"{name}.npz", rows, y)
-    rows, measures = evaluation(
-        capsys, "real.npz", "new.npz", "--holdout", "rest.npz", "--seed", "3"
-    )
+    arguments = "real.npz", "new.npz", "--holdout", "rest.npz", "--seed", "3"
+    rows, measures = evaluation(capsys, *arguments)
     assert rows["1"] == {"real": 20, "synthetic": 20, "held_out": 20}
     report = compare(X[0], y, X[1], y, X[2], y, n_permutations=0, random_state=3)
     for line in report.lines:
         if line.label == "(all)":
             told = measures[line.measure]
             assert (told["value"], told["baseline"]) == (line.value, line.baseline)
+    run("evaluate", *arguments, "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdict"] == [light._asdict() for light in report.verdict]
+    assert told["scores"] == [score._asdict() for score in report.scores.values()]
+    assert told["settings"]["scikit-learn"] == report.settings["scikit-learn"]
 
 
 def test_evaluate_writes_the_page(folder, capsys):

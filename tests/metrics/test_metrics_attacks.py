@@ -5,11 +5,12 @@ import pytest
 
 from sklearn_pyraug.metrics import (
     attribute_inference,
+    linkability,
     membership_inference,
     univariate_singling_out,
 )
 
-ATTACKS = [attribute_inference, membership_inference, univariate_singling_out]
+ATTACKS = [attribute_inference, linkability, membership_inference, univariate_singling_out]
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +23,10 @@ def test_copies_are_found(sets):
     _, X, holdout = sets
     assert membership_inference(X, X, holdout) == (1, 1)
     assert univariate_singling_out(X, X, holdout) == (1, 0)
-    share, control = attribute_inference(X, X, holdout)
-    assert share == 1
-    assert control < 0.2
+    for attack in (attribute_inference, linkability):
+        result = attack(X, X, holdout)
+        assert result.share == result.risk == 1
+        assert result.control_share < 0.2
 
 
 def test_independent_rows_tell_nothing(sets):
@@ -33,9 +35,31 @@ def test_independent_rows_tell_nothing(sets):
     assert abs(auc - 0.5) < 5 * 0.021
     assert found < 0.05
     assert univariate_singling_out(*sets) == (0, 0)
-    share, control = attribute_inference(*sets)
-    # 5 * sqrt(2 * 0.16 * 0.84 / 400), that of one column.
-    assert abs(share - control) < 0.13
+    for attack in (attribute_inference, linkability):
+        share, control = attack(*sets)
+        # 5 * sqrt(2 * 0.16 * 0.84 / 400), that of one column.
+        assert abs(share - control) < 0.13
+
+
+def test_columns_of_one_value_are_guessed_and_linked_together():
+    """Of a category in two columns, one must not tell the other."""
+    rng = np.random.default_rng(0)
+    n, groups = 300, [0, 0, 1]
+    new, X, holdout = (np.c_[a, 1 - a, b] for a, b in rng.integers(0, 2, size=(3, 2, n)) * 1.0)
+    share, control = attribute_inference(new, X, holdout, groups=groups)
+    # Coins: half of them are guessed right.
+    assert abs(share - 0.5) < 0.2
+    assert attribute_inference(new, X, holdout).share > 0.8
+    with pytest.raises(ValueError, match="1 group of columns"):
+        linkability(new, X, holdout, groups=[0, 0, 0])
+    with pytest.raises(ValueError, match=r"`groups` has the shape \(2,\)"):
+        linkability(new, X, holdout, groups=[0, 1])
+
+
+def test_more_neighbours_link_more(sets):
+    shares = [linkability(*sets, n_neighbors=k).share for k in (1, 5, 400)]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 def test_a_value_that_two_rows_have_singles_out_none():
@@ -43,8 +67,9 @@ def test_a_value_that_two_rows_have_singles_out_none():
 
 
 def test_one_column_has_no_others():
-    with pytest.raises(ValueError, match="at least two"):
-        attribute_inference(*[np.eye(2)[:, :1]] * 3)
+    for attack in (attribute_inference, linkability):
+        with pytest.raises(ValueError, match="at least two"):
+            attack(*[np.eye(2)[:, :1]] * 3)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -37,6 +37,7 @@ CALLS = {
     ),
     "training_proximity": lambda _: metrics.training_proximity(X, X_OTHER, X + 1),
     "attribute_inference": lambda _: metrics.attribute_inference(X, X_OTHER, X + 1),
+    "linkability": lambda _: metrics.linkability(X, X_OTHER, X + 1),
     "membership_inference": lambda _: metrics.membership_inference(X, X_OTHER, X + 1),
     "univariate_singling_out": lambda _: metrics.univariate_singling_out(X, X_OTHER, X + 1),
     "make_brain_phantoms": lambda _: datasets.make_brain_phantoms(),

@@ -1,0 +1,270 @@
+"""What the lines of a report come to: three lights, and scores from 0 to 100."""
+
+import math
+from typing import NamedTuple
+
+from .measures import ATTACKS, CLOSENESS
+
+__all__ = ["Light", "Score", "find_scores", "find_verdict"]
+
+# Marked measures of all rows from which on rows are not realistic, or not private.
+_N_POOR, _N_CLOSE = 3, 2
+# A score of a classifier so far below the baseline is worth a warning; known no better than
+# to so much, it says nothing.
+_FALL, _MOST_MARGIN = 0.05, 0.15
+# An area of 0.6 is seen with fewer rows than these only by chance.
+_MOST_AUC_MARGIN = 0.1
+_Z = 1.96
+_HOLD_OUT = (
+    "Put a fifth of the real rows aside before the generator is trained, and give them as rows "
+    "held out"
+)
+
+
+class Light(NamedTuple):
+    """The answer to one question on synthetic rows.
+
+    Attributes
+    ----------
+    question : {"realistic", "useful", "private"}
+    light : {"green", "amber", "red", "unknown"}
+    sentence : str
+        Why, and what to change.
+    """
+
+    question: str
+    light: str
+    sentence: str
+
+
+class Score(NamedTuple):
+    """A property of synthetic rows on a scale from 0 to 100.
+
+    Attributes
+    ----------
+    name : str
+    value : float
+        NaN where it cannot be had.
+    baseline : float
+        What a second set of real rows gets.
+    meaning : str
+        What 100 is.
+    """
+
+    name: str
+    value: float
+    baseline: float
+    meaning: str
+
+
+def find_scores(lines):
+    """Return the scores that the lines of all rows come to.
+
+    Parameters
+    ----------
+    lines : dict of str to ReportLine
+        Those of all rows, by measure.
+
+    Returns
+    -------
+    scores : list of Score
+    """
+
+    def of(name, value_of, score, meaning):
+        line = lines.get(name)
+        numbers = (line.value, line.baseline) if line else (math.nan, math.nan)
+        return Score(score, *(100 * value_of(x) for x in numbers), meaning)
+
+    risks = [
+        max(0.0, (line.value - line.baseline) / (1 - line.baseline))
+        for line in (lines.get(name) for name in ATTACKS)
+        if line and line.baseline < 1
+    ]
+    return [
+        of(
+            "mean column difference",
+            lambda x: 1 - x,
+            "column shapes",
+            "each column is distributed as among real rows",
+        ),
+        of(
+            "mean pair difference",
+            lambda x: 1 - x,
+            "column pairs",
+            "each two columns depend on each other as among real rows",
+        ),
+        of("coverage", lambda x: x, "coverage", "each real row has a synthetic one close by"),
+        of(
+            "train synthetic, test real",
+            lambda x: x,
+            "utility",
+            "a classifier that learned from synthetic rows is right on all real rows held out",
+        ),
+        Score(
+            "privacy",
+            100 * (1 - max(risks)) if risks else math.nan,
+            100.0 if risks else math.nan,
+            "the strongest attack finds no more of training rows than of rows held out",
+        ),
+    ]
+
+
+def find_verdict(report):
+    """Return whether rows are realistic, useful and private.
+
+    Parameters
+    ----------
+    report : AugmentationReport
+
+    Returns
+    -------
+    verdict : tuple of Light
+    """
+    return (
+        Light("realistic", *_realistic(report)),
+        Light("useful", *_useful(report)),
+        Light("private", *_private(report)),
+    )
+
+
+def _realistic(report):
+    lines = [x for x in report.lines if x.kind == "fidelity"]
+    overall = [x for x in lines if x.is_overall]
+    if all(math.isnan(x.value) for x in overall):
+        return "unknown", "There are too few rows to compare. Take at least 6 of a class."
+    poor = {x.measure: x for x in overall if x.marked}
+    by_class = {x.label: None for x in lines if x.marked and not x.is_overall}
+    remedy = _remedy_of_fidelity(report, poor)
+    if poor:
+        what = _listed([f"{x.measure} ({x.value:.2f}; {x.usual_text})" for x in poor.values()])
+        light = "red" if len(poor) >= _N_POOR else "amber"
+        return light, f"Far from what real rows reach: {what}. {remedy}"
+    if by_class:
+        what = _listed([repr(label) for label in by_class])
+        return "amber", (
+            "All rows together are close to real ones, but measures are marked in "
+            f"class{'es' if len(by_class) > 1 else ''} {what}: see these below. {remedy}"
+        )
+    sentence = "All measures are close to what real rows reach, in each class, too."
+    if report.has_copies:
+        sentence = "As close to real rows as copies are: see private."
+    elif not report.n_holdout:
+        sentence += (
+            " They were compared with the training rows, which a copier matches best: with rows "
+            "held out the answer is firmer."
+        )
+    return "green", sentence
+
+
+def _remedy_of_fidelity(report, poor):
+    """Return what to change for rows that are more like real ones."""
+    if {"precision", "density"} & set(poor):
+        change, scale = "keep new rows closer to real ones", "(0.1, 0.5)"
+    else:
+        change, scale = "let new rows differ more", "(0.5, 1.0)"
+    columns = [x.measure for x in report.lines if x.kind == "columns" and x.marked][:3]
+    first = f"Look at {_listed(columns)}. " if columns else ""
+    if "max_epochs" not in report.remedies:
+        return f"{first}Train the generator on more rows or for longer, or {change}."
+    more = f", or {change} by output=Transfer(scale={scale})" if "output" in report.remedies else ""
+    return f"{first}Train longer (max_epochs){more}."
+
+
+def _useful(report):
+    line = report.overall("train synthetic, test real")
+    question = (
+        "Whether they help beside the real rows is measured by augmentation_gain, or "
+        "`sklearn-pyraug gain`."
+    )
+    if not report.n_holdout:
+        return "unknown", f"Not measured without rows held out. {_HOLD_OUT}. {question}"
+    if line is None or math.isnan(line.value):
+        return "unknown", f"Not measured: it {line.note if line else 'was left out'}."
+    n = sum(report.n_holdout.values())
+    # With two successes and two failures more, a share of 1 has a margin, too.
+    p = (n * line.value + 2) / (n + 4)
+    margin = _Z * math.sqrt(p * (1 - p) / (n + 4))
+    told = (
+        f"A classifier that learned from the synthetic rows scores {line.value:.2f} on {n} real "
+        f"rows held out (from the real rows: {line.baseline:.2f}; known to ±{margin:.2f})"
+    )
+    if line.baseline < 1 / len(report.n_real) + _FALL:
+        return "unknown", (
+            f"{told}: even from the real rows it learns hardly anything. Give another classifier, "
+            "or other columns."
+        )
+    if line.marked:
+        return "red", (
+            f"{told}, which is far worse. Do not put them in the place of real rows. {question}"
+        )
+    if margin > _MOST_MARGIN:
+        needed = math.ceil(n * (margin / _MOST_MARGIN) ** 2 / 10) * 10
+        return "unknown", f"{told}, which are too few to tell: hold out about {needed}. {question}"
+    if line.value < line.baseline - _FALL:
+        return "amber", f"{told}, which is somewhat worse. {question}"
+    return "green", f"{told}, which is about as well. {question}"
+
+
+def _private(report):
+    close = [x for x in report.lines if x.measure in CLOSENESS and x.marked]
+    overall = [x.measure for x in close if x.is_overall]
+    found = [x for x in map(report.overall, ATTACKS) if x and x.marked]
+    remedy = _remedy_of_privacy(report)
+    if report.has_copies:
+        return "red", f"There are copies of training rows. {remedy}"
+    if found:
+        worst = _listed([f"{x.measure} ({x.value:.2f}; {x.usual_text})" for x in found])
+        return "red", f"Attacks find training rows: {worst}. {remedy}"
+    if len(overall) >= _N_CLOSE:
+        return "red", f"Rows lie too close to training rows: {_listed(overall)}. {remedy}"
+    area = report.overall("membership AUC")
+    if area is None:
+        marks = f" Marked already: {_listed(overall)}." if overall else ""
+        return "unknown", (
+            f"No attack can be tried without rows held out.{marks} {_HOLD_OUT}. Until then treat "
+            "synthetic rows as you treat the real ones."
+        )
+    if close:
+        what = (
+            _listed(overall)
+            if overall
+            else (
+                f"some rows of class {_listed(list(dict.fromkeys(repr(x.label) for x in close)))}"
+            )
+        )
+        return "amber", (
+            f"No attack finds more than by chance, but rows come close to training rows: {what}. "
+            f"{remedy}"
+        )
+    n, n_holdout = (sum(counts.values()) for counts in (report.n_real, report.n_holdout))
+    margin = _Z * math.sqrt((n + n_holdout + 1) / (12 * n * n_holdout))
+    if margin > _MOST_AUC_MARGIN:
+        return "unknown", (
+            f"No attack finds more than by chance, but {n_holdout} rows held out are too few to "
+            "tell: take about 70 of either kind."
+        )
+    return "green", (
+        f"No attack of this report finds more than by chance among {n} training rows and "
+        f"{n_holdout} held out. That is no proof: attacks that train generators of their own find "
+        "more, and the more rows are published, the more."
+    )
+
+
+def _remedy_of_privacy(report):
+    """Return what to change for rows that give less away."""
+    ours = {
+        "min_distance": "min_distance='auto' draws rows that are too close again",
+        "output": "output=Transfer(scale=(0.5, 1.0)) moves rows further from their origins",
+        "decoder": "decoder='direct' starts from no real row and is the safest",
+    }
+    changes = [text for name, text in ours.items() if name in report.remedies]
+    if changes:
+        return f"What helps: {'; '.join(changes)}. Publish few rows."
+    return (
+        "Leave out rows that are too close, publish few, or choose a generator that starts from no "
+        "real row (RHVAEAugmenter(decoder='direct') of this package)."
+    )
+
+
+def _listed(names):
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]

@@ -1,0 +1,154 @@
+"""The verdict and the scores of a report: what they follow from, and what they advise."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from shared import quick, table
+
+from sklearn_pyraug import augmentation_report, compare
+from sklearn_pyraug._evaluation.verdict import find_scores
+
+NAMES = ["column shapes", "column pairs", "coverage", "utility", "privacy"]
+
+
+def drawn(rng, n=120, shift=3.0):
+    """Return independent rows of two classes that can be told apart, and their labels."""
+    y = np.repeat([0, 1], n // 2)
+    return rng.normal(size=(n, 3)) + shift * y[:, None], y
+
+
+@pytest.fixture(scope="module")
+def sets():
+    """Training rows, synthetic rows of the same kind and rows held out, with labels."""
+    rng = np.random.default_rng(0)
+    return [part for _ in range(3) for part in drawn(rng)]
+
+
+def lights(report):
+    return tuple(light.light for light in report.verdict)
+
+
+def sentence(report, question):
+    (light,) = [x for x in report.verdict if x.question == question]
+    return light.sentence
+
+
+def test_independent_rows_are_realistic_useful_and_private(sets):
+    report = compare(*sets, n_permutations=0, random_state=0)
+    assert lights(report) == ("green", "green", "green")
+    assert list(report.scores) == NAMES
+    for score in report.scores.values():
+        # A second set of real rows: each score has a standard deviation of some hundredths.
+        assert abs(score.value - score.baseline) < 15
+    assert report.scores["utility"].value > 85
+
+
+def test_copies_are_realistic_and_not_private(sets):
+    X, y, _, _, *holdout = sets
+    report = compare(X, y, X, y, *holdout, n_permutations=0, random_state=0)
+    assert lights(report) == ("green", "green", "red")
+    assert "copies" in sentence(report, "private")
+    assert report.scores["privacy"].value == 0
+    # Without rows held out, too.
+    assert lights(compare(X, y, X, y, n_permutations=0, random_state=0))[2] == "red"
+
+
+def test_rows_beside_training_rows_are_not_private(sets):
+    X, y, _, _, *holdout = sets
+    report = compare(X, y, X + 1e-3, y, *holdout, n_permutations=0, random_state=0)
+    assert lights(report)[2] == "red"
+    assert sentence(report, "private").startswith("Attacks find training rows: membership AUC (1")
+    for measure in ("linkability", "attribute inference"):
+        assert report.overall(measure).marked
+
+
+def test_noise_is_neither_realistic_nor_useful(sets):
+    X, y, *_, X_holdout, y_holdout = sets
+    X_new = 20 * np.random.default_rng(1).normal(size=X.shape)
+    report = compare(X, y, X_new, y, X_holdout, y_holdout, n_permutations=0, random_state=0)
+    assert lights(report)[:2] == ("red", "red")
+    assert lights(report)[2] != "red"
+    assert "precision (0.0" in sentence(report, "realistic")
+    assert report.scores["coverage"].value < 20
+
+
+def test_without_rows_held_out_two_questions_are_open(sets):
+    report = compare(*sets[:4], n_permutations=0, random_state=0)
+    assert lights(report) == ("green", "unknown", "unknown")
+    for question in ("useful", "private"):
+        assert "aside before the generator is trained" in sentence(report, question)
+    assert np.isnan([report.scores[name].value for name in ("utility", "privacy")]).all()
+
+
+def test_few_rows_held_out_tell_little(sets):
+    few = [part[50:70] for part in sets[4:]]
+    report = compare(*sets[:4], *few, n_permutations=0, random_state=0)
+    assert lights(report)[2] == "unknown"
+    assert "20 rows held out are too few" in sentence(report, "private")
+    assert "needs 100 rows held out" in report.overall("membership at 1 % false").note
+    assert "times as many rows" in report.overall("membership AUC").note
+    assert "needs 100 rows held out" in str(report).replace("\n  ", " ")
+
+
+def test_labels_that_no_column_tells_leave_usefulness_open():
+    rng = np.random.default_rng(0)
+    sets = [part for _ in range(3) for part in drawn(rng, shift=0.0)]
+    light = compare(*sets, n_permutations=0, random_state=0).verdict[1]
+    assert light.light == "unknown"
+    assert "hardly anything" in light.sentence
+
+
+def test_a_class_that_differs_is_named(sets):
+    X, y, X_new, *rest = sets
+    # Narrower than it is, where all rows together are wide.
+    X_new = np.where((y == 1)[:, None], (X_new - 3) * 0.3 + 3, X_new)
+    report = compare(X, y, X_new, *rest, n_permutations=0, random_state=0)
+    assert lights(report)[0] == "amber"
+    assert "class 1" in sentence(report, "realistic")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told", "not_told"),
+    [
+        ({}, ("min_distance='auto'", "scale=(0.5, 1.0)", "decoder='direct'"), ()),
+        ({"min_distance": "auto"}, ("decoder='direct'",), ("min_distance",)),
+        ({"decoder": "direct"}, ("min_distance='auto'",), ("decoder", "scale")),
+    ],
+)
+def test_the_advice_fits_the_augmenter(sets, parameters, told, not_told):
+    X, y = table((20, 20))
+    augmenter = quick(**parameters).fit(X, y)
+    # Its rows are replaced by copies, of which there is something to say.
+    augmenter.sample = lambda n_samples: (X, y)
+    text = sentence(augmentation_report(augmenter, X, y, n_permutations=0), "private")
+    assert all(words in text for words in told)
+    assert not any(words in text for words in not_told)
+    general = sentence(compare(X, y, X, y, n_permutations=0), "private")
+    assert "min_distance" not in general
+
+
+def test_the_printed_report_begins_with_the_verdict(sets):
+    text = str(compare(*sets[:4], n_permutations=0, random_state=0))
+    lines = text.splitlines()
+    assert lines[0].startswith("Realistic? (+) yes: ")
+    assert [line for line in lines if line.startswith("Private?   (?) unknown: ")]
+    assert [line for line in lines if line.startswith(" column shapes ")]
+
+
+def test_a_score_is_made_of_one_line(sets):
+    report = compare(*sets, n_permutations=0, random_state=0)
+    overall = {line.measure: line for line in report.lines if line.is_overall}
+    assert [score.name for score in find_scores(overall)] == NAMES
+    line = overall["mean column difference"]
+    score = report.scores["column shapes"]
+    assert_allclose(
+        [score.value, score.baseline], [100 - 100 * line.value, 100 - 100 * line.baseline]
+    )
+    risks = [
+        (x.value - x.baseline) / (1 - x.baseline)
+        for x in map(
+            report.overall,
+            ("membership AUC", "membership at 1 % false", "linkability", "attribute inference"),
+        )
+    ]
+    assert_allclose(report.scores["privacy"].value, 100 * (1 - max(0, *risks)))
