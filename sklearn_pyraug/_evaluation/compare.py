@@ -6,6 +6,7 @@ page, its plots and the command line show what it returns.
 
 from collections import Counter
 from collections.abc import Callable
+from math import prod
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import pairwise_distances
 
+from .._components import ImageShape, component
+from .._preprocessing.images import ImageLayout, image_layout
 from .._preprocessing.label_encoder import distinct_labels
 from .._random import root_seed
 from .._validation import check_count, no_data_in_errors
@@ -62,7 +65,7 @@ def compare(
     *,
     classifier=None,
     categorical_features=None,
-    is_image=False,
+    sample_shape=None,
     n_permutations=99,
     random_state=None,
 ):
@@ -99,8 +102,9 @@ def compare(
     categorical_features : array-like of bool, int or str, default=None
         A mask, positions or names of columns that hold categories, beside those of text.
 
-    is_image : bool, default=False
-        Whether rows of shape (n_features,) are images; rows with more axes always are.
+    sample_shape : tuple of int or ImageShape, default=None
+        Shape of an image or a volume where rows of shape (n_features,) are such; rows with more
+        axes always are. An :class:`~sklearn_pyraug.ImageShape` says where the channels are.
 
     n_permutations : int, default=99
         Random divisions of the rows for the p-values, which 0 leaves out.
@@ -160,10 +164,32 @@ def compare(
     labels = np.unique(sets["X"].y).tolist()
     for name, rows in sets.items():
         check_labels(rows.y, labels, name.replace("X", "y", 1), "y")
-    is_image = is_image or np.ndim(X) > 2
-    coded, categorical = code_rows(sets, categorical_features, is_image)
-    settings = _Settings(categorical, seed, n_permutations)
+    shape, layout = _pictures(X, sets["X"].X.shape[1], sample_shape)
+    coded, categorical = code_rows(sets, categorical_features, is_image=shape is not None)
+    settings = _Settings(categorical, seed, n_permutations, layout)
     return _Comparison(labels, coded, settings).report(classifier)
+
+
+def _pictures(X, n_features, sample_shape):
+    """Return the shape of a row and its layout as a picture, each None where there is none."""
+    image = component("sample_shape", sample_shape) or ImageShape()
+    if isinstance(image.shape, str):
+        shape = np.shape(X)[1:]
+        if len(shape) < 2:
+            return None, None
+    else:
+        shape = tuple(np.atleast_1d(image.shape).tolist())
+    if prod(shape) != n_features:
+        raise ValueError(
+            f"`sample_shape` is {shape}, {prod(shape)} values a row, and `X` has "
+            f"{n_features}; give the shape of one row."
+        )
+    try:
+        layout = image_layout(shape, image.channels)
+    except ValueError:
+        # Rows of other shapes are measured, and not drawn.
+        return shape, None
+    return shape, layout if len(layout.extent) > 1 else None
 
 
 def _alerts(real, synthetic, holdout):
@@ -264,11 +290,14 @@ class _Settings(NamedTuple):
     seed : int
     n_permutations : int
         For the p-values.
+    layout : ImageLayout or None
+        Where rows are pictures.
     """
 
     categorical: np.ndarray
     seed: int
     n_permutations: int
+    layout: ImageLayout | None
 
 
 class _Group(NamedTuple):
@@ -442,7 +471,13 @@ class _Comparison:
             lines = [line for line in lines if line.measure not in _P_VALUES]
         real, synthetic, seed = everything.real, everything.synthetic, self.settings.seed
         plots = find_plots(
-            real, synthetic, everything.privacy, shown, self.settings.categorical, seed
+            real,
+            synthetic,
+            everything.privacy,
+            shown,
+            self.settings.categorical,
+            seed,
+            self.settings.layout,
         )
         n_holdout = {} if self.holdout is None else self._count(self.holdout)
         told = {
@@ -514,12 +549,17 @@ class _Comparison:
         usual = _column_results(*pairs.fidelity, self.settings).differences
         order = np.argsort(-result.differences, kind="stable")
         names = [f"column {name}" for name in result.names]
+        shown = [
+            str(x) if isinstance(x, str) else name
+            for x, name in zip(result.names, names, strict=True)
+        ]
         # One column is the largest of all, which has a line already.
         lines = [
             make_line(names[j], ALL, result.differences[j], usual[j], kind="columns")
             for j in (order[:_N_COLUMNS] if len(names) > 1 else ())
         ]
-        return lines, [(int(j), names[j]) for j in order]
+        found = [(int(j), shown[j], result.differences[j], usual[j]) for j in order]
+        return lines, found
 
     def _utility(self, pairs, classifier):
         """Return the lines of a classifier trained on one kind of rows and tested on the other."""

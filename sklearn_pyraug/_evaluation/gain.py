@@ -11,6 +11,7 @@ from .._preprocessing.label_encoder import classifier_labels
 from .._random import root_seed
 from .._validation import check_count, check_share, named, no_data_in_errors
 from .gain_result import AugmentationGain, corrected_interval
+from .html import made_with
 from .methods import check_estimators, find_methods
 
 __all__ = ["augmentation_gain"]
@@ -214,6 +215,13 @@ def augmentation_gain(
         "seconds_without": runs[nothing].seconds,
         "preprocessor": found.preprocessor,
         "preparation": found.preparation,
+        "settings": made_with()
+        | {
+            "classifier": repr(estimator),
+            "rows": f"{len(y)} in {len(set(y.tolist()))} classes",
+            "splits": f"{len(splits)}, with {n_train[0]} training and {n_test[0]} test rows",
+            "seed": str(root),
+        },
     }
     results = {}
     for method in methods:

@@ -11,7 +11,7 @@ from scipy import stats
 
 from .._classifier.paired import NOTHING, standard_error
 from ..io._atomic import atomic_write
-from .html import html_page
+from .html import html_page, html_part, settings_table, table
 
 __all__ = [
     "AugmentationGain",
@@ -21,7 +21,7 @@ __all__ = [
     "is_proportion",
 ]
 
-_WIDTH = 80
+_TITLE, _WIDTH = "Does augmentation help?", 80
 # scikit-learn's scores between 0 and 1.
 _PROPORTION = re.compile(
     r"(balanced_|top_k_)?accuracy|average_precision|roc_auc(_ov[or](_weighted)?)?"
@@ -111,6 +111,9 @@ class AugmentationGain:
     preparation : str
         That in words; empty without.
 
+    settings : dict of str to str
+        When, with what and by which versions it was measured.
+
     helps : {"yes", "no", "unclear"}
         ``"yes"`` where the interval lies above zero, ``"no"`` where it lies below, that is, where
         augmentation hurts, and ``"unclear"`` where it contains zero.
@@ -136,6 +139,7 @@ class AugmentationGain:
     left_out: dict = field(default_factory=dict)
     preprocessor: object = None
     preparation: str = ""
+    settings: dict = field(default_factory=dict)
 
     @property
     def helps(self):
@@ -304,20 +308,28 @@ class AugmentationGain:
         OSError
             If the file cannot be written.
         """
-        heads, rows = self._cells()
-        table = "\n".join(
-            f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>"
-            for tag, row in [("th", heads), *(("td", row) for row in rows)]
-        )
-        texts = [f"<p>{escape(text)}</p>" for text in (self._sentence(), *self._notes)]
-        parts = [*texts[:2], _picture(self)]
-        parts += [f'<div class="wide"><table>\n{table}\n</table></div>', *texts[2:]]
-        html = html_page("Does augmentation help?", parts)
+        html = html_page(_TITLE, self._parts())
         if path is None:
             return html
         with atomic_write(path, overwrite=overwrite) as file:
             file.write(html.encode("utf-8"))
         return None
+
+    def _parts(self):
+        """Return the page in parts."""
+        heads, rows = self._cells()
+        texts = [f"<p>{escape(text)}</p>" for text in (self._sentence(), *self._notes)]
+        cells = [[escape(cell) for cell in row] for row in rows]
+        return [
+            *texts[:2],
+            _picture(self),
+            table(heads, cells),
+            *texts[2:],
+            *settings_table(self.settings),
+        ]
+
+    def _repr_html_(self):
+        return html_part(_TITLE, self._parts())
 
     def __repr__(self):
         low, high = self.interval
@@ -424,7 +436,7 @@ def _picture(result):
         "the line is better. A filled dot is a clear answer."
     )
     return (
-        f'<figure><svg viewBox="0 0 590 {bottom + 26}" role="img" '
+        f'<figure class="interval"><svg viewBox="0 0 590 {bottom + 26}" role="img" '
         f'aria-label="{escape(caption)}">{"".join(parts)}</svg>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )

@@ -1,37 +1,87 @@
-"""A report as one file of HTML, which needs nothing else."""
+"""Results as one page of HTML, which needs nothing else, and as a part of a notebook."""
 
 import datetime
-from base64 import b64encode
 from html import escape
 from importlib.metadata import version
 
+import numpy as np
+
 from .._version import __version__
-from .plots import draw_plots
+from . import svg
+from .measures import MEASURES
 
-__all__ = ["html_page", "made_with", "report_html"]
+__all__ = ["html_page", "html_part", "made_with", "report_parts", "settings_table", "table"]
 
+# All within one class, so that it changes nothing else in a notebook.
 _STYLE = """
-:root { color-scheme: light dark; --text: #1b1f24; --page: #ffffff; --line: #c9ced6;
-  --quiet: #57606a; --mark: #b42318; }
-@media (prefers-color-scheme: dark) { :root { --text: #e6e9ee; --page: #14171c; --line: #3c434d;
-  --quiet: #a3acb8; --mark: #ff9b8f; } }
-body { background: var(--page); color: var(--text); font: 15px/1.5 system-ui, sans-serif;
-  margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: right;
-  white-space: nowrap; }
-th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
-@media (max-width: 40rem) { th, td { font-size: .8rem; padding: .25rem .2rem;
-  white-space: normal; } td:first-child { overflow-wrap: anywhere; } }
-.mark { color: var(--mark); font-weight: bold; }
-.quiet, figcaption { color: var(--quiet); }
-figure { margin: 1rem 0; }
-svg { max-width: 44rem; width: 100%; } svg text { fill: var(--text); font-size: 14px; }
-svg line, svg circle { stroke: var(--text); stroke-width: 2; fill: var(--page); }
-svg .clear { fill: var(--text); } svg .zero { stroke: var(--quiet); stroke-dasharray: 4; }
-img { background: #ffffff; border-radius: 6px; height: auto; max-width: 100%; }
+.pyraug { --text: #1b1f24; --page: #ffffff; --line: #c9ced6; --quiet: #57606a; --mark: #b42318;
+  --real: #b4bbc6; --new: #b3470f; --empty: #e9ecf1; --green: #1a7f37; --amber: #9a6700;
+  --red: #b42318; background: var(--page); color: var(--text); color-scheme: light dark;
+  font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem; }
+@media (prefers-color-scheme: dark) { .pyraug { --text: #e6e9ee; --page: #14171c;
+  --line: #3c434d; --quiet: #a3acb8; --mark: #ff9b8f; --real: #5d6673; --new: #ff9d57;
+  --empty: #262b33; --green: #4ac26b; --amber: #e3b341; --red: #ff9b8f; } }
+.pyraug * { box-sizing: border-box; }
+.pyraug h1 { font-size: 1.5rem; margin: .5rem 0; }
+.pyraug h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
+.pyraug p { margin: .5rem 0; max-width: 52rem; }
+.pyraug .wide { overflow-x: auto; }
+.pyraug table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
+.pyraug th, .pyraug td { background: none; border: 0; border-bottom: 1px solid var(--line);
+  color: var(--text); padding: .3rem .5rem; text-align: right; vertical-align: top; }
+.pyraug th:first-child, .pyraug td:first-child { text-align: left; }
+.pyraug td:first-child { max-width: 30rem; overflow-wrap: anywhere; }
+.pyraug small { color: var(--quiet); display: block; font-size: .82em; }
+.pyraug .mark { color: var(--mark); font-weight: bold; }
+.pyraug td:not(:first-child) { white-space: nowrap; }
+.pyraug dl { display: grid; gap: .3rem 1.2rem; grid-template-columns: max-content 1fr; margin: 0; }
+.pyraug dt { color: var(--quiet); max-width: 10rem; }
+.pyraug dd { margin: 0; overflow-wrap: anywhere; }
+.pyraug .mark small { font-weight: normal; }
+.pyraug .quiet, .pyraug figcaption { color: var(--quiet); }
+.pyraug figure { margin: 1rem 0; max-width: 44rem; }
+.pyraug .grid { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); }
+.pyraug .three { grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); }
+.pyraug .grid figure { margin: 0; min-width: 0; overflow-wrap: anywhere; }
+.pyraug .lights { display: grid; gap: .8rem; margin: 1rem 0; }
+.pyraug .answer { border: 1px solid var(--line); border-radius: 8px; display: flex; gap: .9rem;
+  padding: .7rem 1rem; }
+.pyraug .answer p { margin: 0; overflow-wrap: anywhere; }
+.pyraug svg { display: block; height: auto; width: 100%; }
+.pyraug svg text { fill: var(--text); font-size: 11px; stroke: none; }
+.pyraug svg.light { flex: none; fill: var(--shade); height: 2rem; width: 2rem; }
+.pyraug svg.score { min-width: 7rem; width: 12rem; }
+.pyraug .green { --shade: var(--green); } .pyraug .amber { --shade: var(--amber); }
+.pyraug .red { --shade: var(--red); } .pyraug .unknown { --shade: var(--quiet); }
+.pyraug .in, .pyraug .ring, .pyraug .light .mark { fill: none; stroke: var(--page);
+  stroke-width: 3; }
+.pyraug .ring, .pyraug .light .mark { stroke: var(--quiet); stroke-width: 2.5; }
+.pyraug .real { fill: var(--real); } .pyraug .score, .pyraug .empty { fill: var(--empty); }
+.pyraug rect.score { fill: var(--real); } .pyraug .tick { stroke: var(--text); stroke-width: 3; }
+.pyraug .new { fill: none; stroke: var(--new); stroke-width: 1.8; }
+.pyraug .dot { stroke: var(--real); stroke-linecap: round; stroke-width: 6; }
+.pyraug .cross { fill: none; stroke: var(--new); stroke-width: 1.5; }
+.pyraug svg line, .pyraug .interval circle { stroke: var(--text); stroke-width: 2;
+  fill: var(--page); }
+.pyraug .interval .clear { fill: var(--text); }
+.pyraug .interval .zero { stroke: var(--quiet); stroke-dasharray: 4; }
+.pyraug .interval text { font-size: 14px; }
+.pyraug img, .pyraug image { image-rendering: pixelated; }
+.pyraug .pictures img { display: block; margin-bottom: 3px; height: 4.5rem; object-fit: contain;
+  width: 4.5rem; }
+.pyraug .pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
+.pyraug .pictures figure { margin: 0; }
+@media (max-width: 40rem) {
+  .pyraug table, .pyraug tbody { display: block; }
+  .pyraug tr { border-bottom: 1px solid var(--line); display: flex; flex-wrap: wrap;
+    padding: .4rem 0; }
+  .pyraug tr:has(th) { display: none; }
+  .pyraug td { border: 0; padding: .1rem .9rem .1rem 0; text-align: left; }
+  .pyraug td:first-child { flex: 1 0 100%; }
+  .pyraug td:empty { display: none; }
+  .pyraug td[data-k]::before { color: var(--quiet); content: attr(data-k) " "; display: block;
+    font-size: .82em; } }
 """
 _TITLES = {
     "fidelity": "Do the synthetic rows look like real ones?",
@@ -39,10 +89,15 @@ _TITLES = {
     "utility": "What are they worth to a classifier?",
     "privacy": "Do they give training rows away?",
 }
+_WORDS = {"green": "yes", "amber": "with care", "red": "no", "unknown": "unknown"}
+_MARK = ' class="mark"'
+_LEGEND = "Filled: real rows. Outlined: synthetic rows."
+# Classes that the tables show, columns of the table of missing values.
+_MAX_CLASSES, _MAX_MISSING = 12, 30
 
 
-def report_html(report):
-    """Return a report as a page of HTML without scripts or anything to be loaded.
+def report_parts(report):
+    """Return the page of a report without scripts or anything to be loaded, in parts.
 
     Parameters
     ----------
@@ -50,22 +105,25 @@ def report_html(report):
 
     Returns
     -------
-    html : str
+    parts : list of str
+        HTML, one below the other.
     """
+    parts = [f"<p>{escape(report.summary)}</p>", _lights(report.verdict)]
+    parts += [f'<p class="mark">Warning: {escape(alert)}</p>' for alert in report.alerts]
+    parts.append(_scores(report.scores.values()))
     labels = list(dict.fromkeys(line.label for line in report.lines))
-    parts = [f"<p>{escape(report.summary)}</p>"]
-    parts += [f'<p class="mark">{escape(alert)}</p>' for alert in report.alerts]
-    parts.append(f'<p class="quiet">{escape(report.basis)}</p>')
+    parts.append(
+        f'<h2>Measures</h2><p class="quiet">{escape(report.basis)} The baseline stands below each '
+        "figure.</p>"
+    )
     for kind, title in _TITLES.items():
         lines = [line for line in report.lines if line.kind == kind]
         if lines:
-            parts += [f"<h2>{title}</h2>", _table(lines, labels)]
-    reasons = report.reasons
-    if reasons:
-        items = "".join(f"<li>{escape(reason)}</li>" for reason in reasons)
+            parts += [f"<h2>{title}</h2>", _measures(lines, labels)]
+    if report.reasons:
+        items = "".join(f"<li>{escape(reason)}</li>" for reason in report.reasons)
         parts += ["<h2>What is blank, and why</h2>", f"<ul>{items}</ul>"]
-    parts += ["<h2>Distributions</h2>", _figures(report.plots)]
-    return html_page("Augmentation report", parts)
+    return [*parts, *_drawings(report.plots), *settings_table(report.settings)]
 
 
 def html_page(title, parts):
@@ -85,9 +143,16 @@ def html_page(title, parts):
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{title}</h1>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>:root {{ color-scheme: light dark; }} "
+        "body { margin: 0; } @media (prefers-color-scheme: dark) { body { background: #14171c; } }"
+        f"</style>\n</head>\n<body>\n{html_part(title, parts)}\n</body>\n</html>\n"
     )
+
+
+def html_part(title, parts):
+    """Return the same as a part of another page, whose style it leaves alone."""
+    content = "\n".join(parts)
+    return f'<div class="pyraug">\n<style>{_STYLE}</style>\n<h1>{title}</h1>\n{content}\n</div>'
 
 
 def made_with():
@@ -97,46 +162,209 @@ def made_with():
     return {"date": f"{now:%Y-%m-%d %H:%M} UTC", "sklearn_pyraug": __version__, **packages}
 
 
-def _table(lines, labels):
-    """Return a table with one row a measure and one column a class."""
-    labels = [label for label in labels if any(line.label == label for line in lines)]
-    names = dict.fromkeys(line.measure for line in lines)
-    by_place = {(line.measure, line.label): line for line in lines}
-    heads = ["measure", "what is good", "baseline of all", *labels]
-    rows = []
-    for name in names:
-        cells = [by_place.get((name, label)) for label in labels]
-        first = next(cell for cell in cells if cell is not None)
-        rows.append(
-            f'<td>{escape(name)}</td><td class="quiet">{escape(first.direction)}</td>'
-            f"<td>{first.baseline_text}</td>" + "".join(_cell(cell) for cell in cells)
+def settings_table(settings):
+    """Return how a result was made, as parts of a page.
+
+    Parameters
+    ----------
+    settings : dict of str to str
+    """
+    rows = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in settings.items()
+    )
+    return ["<h2>How this was made</h2>", f"<dl>{rows}</dl>"] if rows else []
+
+
+def table(heads, rows, marked=()):
+    """Return a table, whose first column names the rows.
+
+    Parameters
+    ----------
+    heads : list of str
+        Plain text.
+    rows : list of list of str
+        HTML.
+    marked : set of (int, int), default=()
+        Row and column of the cells to be marked.
+    """
+    keys = [f' data-k="{escape(head)}"' if j and head else "" for j, head in enumerate(heads)]
+    body = [
+        "".join(
+            f"<td{key}{_MARK * ((i, j) in marked)}>{cell}</td>"
+            for j, (key, cell) in enumerate(zip(keys, row, strict=True))
         )
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in heads)
-    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+        for i, row in enumerate(rows)
+    ]
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = [head, *body] if any(heads) else body
+    content = "\n".join(f"<tr>{row}</tr>" for row in body)
+    return f'<div class="wide"><table><tbody>\n{content}</tbody></table></div>'
+
+
+def _lights(verdict):
+    answers = "".join(
+        f'<div class="answer {x.light}">{svg.light(x.light)}<p><strong>{x.question.capitalize()}? '
+        f"{_WORDS[x.light].capitalize()}.</strong> {escape(x.sentence)}</p></div>"
+        for x in verdict
+    )
+    return f'<div class="lights">{answers}</div>'
+
+
+def _scores(scores):
+    rows = [
+        [
+            f"<strong>{score.name}</strong><small>100: {escape(score.meaning)}</small>",
+            *("–" if np.isnan(x) else f"{x:.0f}" for x in (score.value, score.baseline)),
+            svg.score_bar(score.value, score.baseline).replace("<svg", '<svg class="score"'),
+        ]
+        for score in scores
+    ]
     return (
-        f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody></table></div>"
+        '<h2>Scores from 0 to 100</h2><p class="quiet">A score is read beside that of a second set '
+        "of real rows, where the line stands in the bar.</p>"
+        + table(["score", "synthetic rows", "real rows", ""], rows)
     )
 
 
-def _cell(line):
-    if line is None:
-        return "<td></td>"
-    mark = ' class="mark"' if line.marked else ""
-    title = f' title="{escape(line.note or f"baseline {line.baseline_text}")}"'
-    return f"<td{mark}{title}>{line.value_text}</td>"
-
-
-def _figures(plots):
-    try:
-        pictures = draw_plots(plots)
-    except ImportError:
-        return (
-            '<p class="quiet">There are no plots, as matplotlib is not installed: '
-            'pip install "sklearn-pyraug[plot]".</p>'
+def _measures(lines, labels):
+    """Return a table with one row a measure, one column a class, and values above baselines."""
+    labels = [label for label in labels if any(line.label == label for line in lines)]
+    n_marked = {x: sum(line.marked for line in lines if line.label == x) for x in labels[1:]}
+    kept = set(sorted(n_marked, key=lambda x: -n_marked[x])[:_MAX_CLASSES])
+    shown = labels[:1] + [label for label in labels[1:] if label in kept]
+    by_place = {(line.measure, line.label): line for line in lines}
+    rows, marked = [], set()
+    for i, name in enumerate(dict.fromkeys(line.measure for line in lines)):
+        cells = [by_place.get((name, label)) for label in shown]
+        first = next(line for line in lines if line.measure == name)
+        told = [MEASURES[name].meaning] if name in MEASURES else []
+        good = first.direction
+        whole = " is " in good or ":" in good
+        told.append(f"{good[0].upper()}{good[1:]}." if whole else f"Good: {good}.")
+        if name in MEASURES and first.note and first.value == first.value:
+            told.append(f"{first.note[0].upper()}{first.note[1:]}.")
+        rows.append(
+            [f"<strong>{escape(name)}</strong><small>{escape(' '.join(told))}</small>"]
+            + [
+                "" if x is None else f"{x.value_text}<small>{x.baseline_text}</small>"
+                for x in cells
+            ]
         )
-    return "\n".join(
-        f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,'
-        f'{b64encode(png).decode("ascii")}"><figcaption>{escape(caption)}</figcaption></figure>'
-        for caption, png in pictures
-    )
+        marked |= {(i, j) for j, x in enumerate(cells, 1) if x is not None and x.marked}
+    heads = ["all" if j == 0 else str(label) for j, label in enumerate(shown)]
+    some = f"{len(shown) - 1} of {len(labels) - 1} classes, those with most marks."
+    note = f'<p class="quiet">{some}</p>' if len(shown) < len(labels) else ""
+    return table(["measure", *heads], rows, marked) + note
+
+
+def _drawings(plots):
+    parts = _pictures(plots.pictures) if plots.pictures else _columns(plots)
+    if plots.distances is not None:
+        parts += [
+            "<h2>How close do they come?</h2>",
+            _figure(
+                svg.histogram(plots.distances, 480),
+                "Distance to the closest training row, in standard deviations of a column; the "
+                f"real rows are those of the baseline. {_LEGEND} Synthetic rows piled up at zero "
+                "are copies.",
+            ),
+        ]
+    return [
+        *parts,
+        "<h2>All rows in a plane</h2>",
+        _figure(
+            svg.points(plots.real, plots.synthetic),
+            "Two principal components of the real rows, at most 500 rows of either kind. Dots: "
+            "real rows. Crosses: synthetic rows.",
+        ),
+    ]
+
+
+def _columns(plots):
+    n, n_shown = len(plots.differences), len(plots.columns)
+    some = f"{n_shown} of {n} columns, those" if n_shown < n else "All columns, those"
+    figures = [
+        _figure(
+            svg.histogram(column),
+            f"<strong>{escape(column.name)}</strong> differs by {value:.2f} "
+            f"(real rows: {usual:.2f})",
+            first=True,
+        )
+        for column, (value, usual) in zip(plots.columns, plots.differences, strict=False)
+    ]
+    parts = [
+        f'<h2>Columns</h2><p class="quiet">{some} that differ most first. {_LEGEND} A difference '
+        "is from 0, equal shares, to 1; percentages are those of synthetic rows.</p>",
+        f'<div class="grid">{"".join(figures)}</div>',
+    ]
+    if len(plots.paired) > 1:
+        real, synthetic = plots.associations
+        maps = [
+            ("Real rows (full colour: 1)", real, 1.0),
+            ("Synthetic rows (full colour: 1)", synthetic, 1.0),
+            ("Difference (full colour: 0.5)", synthetic - real, 0.5),
+        ]
+        some = (
+            f" The {len(plots.paired)} columns that differ most are shown."
+            if len(plots.paired) < n
+            else ""
+        )
+        parts += [
+            "<h2>Pairs of columns</h2>",
+            '<p class="quiet">White: none. Orange: positive, or any association of categories. '
+            "Blue: negative. Numbers have Pearson's correlation, categories Cramér's V, and one "
+            f"of each the correlation ratio.{some}</p>",
+            '<div class="grid three">'
+            + "".join(
+                _figure(
+                    svg.heat_map(plots.paired, values, scale),
+                    f"<strong>{name}</strong>",
+                    first=True,
+                )
+                for name, values, scale in maps
+            )
+            + "</div>",
+        ]
+    if plots.missing:
+        shown = plots.missing[:_MAX_MISSING]
+        some = f" {len(shown)} of {len(plots.missing)} columns." * (len(shown) < len(plots.missing))
+        rows = [[escape(name), f"{100 * a:.1f} %", f"{100 * b:.1f} %"] for name, a, b in shown]
+        parts += [
+            "<h2>Missing values</h2>",
+            f'<p class="quiet">Shares of the rows, where there are any.{some}</p>',
+            table(["column", "real rows", "synthetic rows"], rows),
+        ]
+    return parts
+
+
+def _pictures(pictures):
+    """Return each synthetic image between the closest real one and the difference."""
+    both = np.concatenate([pictures.real.ravel(), pictures.synthetic.ravel()])
+    low, high = float(np.nanmin(both)), float(np.nanmax(both))
+    figures = []
+    for label, real, new in zip(*pictures, strict=True):
+        difference = new - real
+        if difference.ndim == 3:
+            difference = difference.mean(axis=-1)
+        images = "".join(
+            f'<img alt="{name}" src="{svg.pixels(colours)}">'
+            for name, colours in (
+                ("closest real image", svg.grey(real, low, high)),
+                ("synthetic image", svg.grey(new, low, high)),
+                ("difference", svg.diverging(difference, (high - low) or 1.0)),
+            )
+        )
+        figures.append(f"<figure>{images}<figcaption>{escape(str(label))}</figcaption></figure>")
+    return [
+        "<h2>Images</h2>",
+        '<p class="quiet">Above the closest real image of the class, in the middle a synthetic '
+        "one, below the difference: blue where the synthetic one is darker, orange where it is "
+        "brighter. Of volumes, a slice. These are real images: show the page to those alone who "
+        "may see them.</p>",
+        f'<div class="pictures">{"".join(figures)}</div>',
+    ]
+
+
+def _figure(picture, caption, first=False):
+    caption = f"<figcaption>{caption}</figcaption>"
+    return f"<figure>{caption * first}{picture}{caption * (not first)}</figure>"

@@ -1,24 +1,20 @@
-"""What pictures of real and synthetic rows show, and how these are drawn.
+"""What pictures of real and synthetic rows show: for the report and the displays of `plotting`."""
 
-Distributions by column, and rows in a plane: for the report, which shows no single row, and for
-the displays of :mod:`sklearn_pyraug.plotting`.
-"""
-
-import io
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
 
 from ..metrics import distance_to_closest_record
-from ..metrics._columns import _read
+from ..metrics._columns import _read, associations
 
 __all__ = [
     "Histogram",
+    "Pictures",
     "ReportPlots",
     "closest_distance",
     "draw_histogram",
-    "draw_plots",
     "find_histogram",
     "find_plots",
     "plain",
@@ -33,13 +29,13 @@ _MAX_VALUES = 12
 _MAX_CATEGORIES = 8
 # A category that fewer real rows have is not named in a report.
 _MIN_NAMED = 5
-# Points of either kind in the scatter plot of a report.
-_MAX_POINTS = 500
+# Points of either kind in the scatter plot of a report; columns that are drawn, and those of
+# the heat maps; synthetic images, and pixels of their longer side.
+_MAX_POINTS, _MAX_COLUMNS, _MAX_PAIRED, _MAX_IMAGES, _MAX_PIXELS = 500, 60, 24, 10, 96
 # Beyond, widths of bins and variances would overflow.
 _LARGEST = 1e100
 # They differ in grey, too.
 _REAL, _SYNTHETIC = "0.75", "#D55E00"
-_INCHES, _DPI = (7.2, 2.8), 110
 
 
 class Histogram(NamedTuple):
@@ -64,6 +60,20 @@ class Histogram(NamedTuple):
     missing: tuple = (0.0, 0.0)
 
 
+class Pictures(NamedTuple):
+    """Some synthetic images, each beside the real one of its class that is closest.
+
+    Attributes
+    ----------
+    labels : list of n_images
+    real, synthetic : ndarray of shape (n_images, height, width) or (n_images, height, width, 3)
+    """
+
+    labels: list
+    real: np.ndarray
+    synthetic: np.ndarray
+
+
 class ReportPlots(NamedTuple):
     """What the plots of a report show.
 
@@ -72,20 +82,35 @@ class ReportPlots(NamedTuple):
     distances : Histogram or None
         Distances to the closest training row; the real rows are those of the baseline.
     columns : tuple of Histogram
-        The columns that differ most.
+        At most 60, those that differ most first.
+    differences : ndarray of shape (n_columns, 2)
+        How far each of all columns differs, in this order, and its baseline.
+    missing : tuple of (str, float, float)
+        Columns with missing values, and their shares among real and synthetic rows.
+    paired : tuple of str
+        Columns of which pairs are drawn, at most 24.
+    associations : ndarray of shape (2, n_paired, n_paired)
+        Of these, among real and synthetic rows.
     real : ndarray of shape (n_points, 2)
         Two principal components of real rows, at most 500.
     synthetic : ndarray of shape (n_points, 2)
         Those of synthetic rows.
+    pictures : Pictures or None
+        Where rows are images or volumes.
     """
 
     distances: Histogram | None
     columns: tuple
+    differences: np.ndarray
+    missing: tuple
+    paired: tuple
+    associations: np.ndarray
     real: np.ndarray
     synthetic: np.ndarray
+    pictures: Pictures | None = None
 
 
-def find_plots(real, synthetic, closeness, columns, categorical, seed):
+def find_plots(real, synthetic, closeness, columns, categorical, seed, layout=None):
     """Return what the plots show.
 
     Parameters
@@ -93,10 +118,13 @@ def find_plots(real, synthetic, closeness, columns, categorical, seed):
     real, synthetic : Rows
     closeness : (training, fresh) or None
         Two sets of real rows, that the baseline of the privacy measures comes from.
-    columns : list of (int, str)
-        Position and name of the columns to show.
+    columns : list of (int, str, float, float)
+        Position and name of the columns, how far they differ and the baseline of that, the
+        largest difference first.
     categorical : ndarray of bool of shape (n_features,)
     seed : int
+    layout : ImageLayout or None, default=None
+        Where rows are images, of which pictures are shown in place of columns.
 
     Returns
     -------
@@ -111,15 +139,68 @@ def find_plots(real, synthetic, closeness, columns, categorical, seed):
         name = "distance to the closest training row (standard deviations)"
         weights = [np.ones(len(d)) for d in pair]
         distances = _of_intervals(name, pair, weights, least=0.0)
+    rng = np.random.default_rng(seed)
+    few = [X[rng.permutation(len(X))[:_MAX_POINTS]] for X in (real.coded, synthetic.coded)]
+    plane = principal_plane(*few)[0]
+    if layout is not None:
+        nothing = np.zeros((2, 0, 0))
+        pictures = _find_pictures(real, synthetic, layout, rng)
+        return ReportPlots(distances, (), np.zeros((0, 2)), (), (), nothing, *plane, pictures)
     mask = categorical if categorical.any() else None
     tables = [_read("X", rows.X, mask) for rows in (real, synthetic)]
     shown = [
         find_histogram(name, *(table.column(j) for table in tables), least_named=_MIN_NAMED)
-        for j, name in columns
+        for j, name, *_ in columns[:_MAX_COLUMNS]
     ]
-    rng = np.random.default_rng(seed)
-    few = [X[rng.permutation(len(X))[:_MAX_POINTS]] for X in (real.coded, synthetic.coded)]
-    return ReportPlots(distances, tuple(shown), *principal_plane(*few)[0])
+    gaps = [np.isnan(table.values).mean(axis=0).tolist() for table in tables]
+    missing = [
+        (name, gaps[0][j], gaps[1][j]) for j, name, *_ in columns if gaps[0][j] or gaps[1][j]
+    ]
+    missing.sort(key=lambda column: -abs(column[1] - column[2]))
+    paired = sorted(columns[:_MAX_PAIRED])
+    positions = np.array([j for j, *_ in paired], dtype=int)
+    return ReportPlots(
+        distances,
+        tuple(shown),
+        np.array([pair for _, _, *pair in columns]).reshape(-1, 2),
+        tuple(missing),
+        tuple(name for _, name, *_ in paired),
+        np.stack([associations(table, positions) for table in tables]),
+        *plane,
+    )
+
+
+def _find_pictures(real, synthetic, layout, rng):
+    """Return synthetic images, of each class in turn, with the closest real ones."""
+    order = rng.permutation(len(synthetic.y))
+    # The first of each class, then the second ones.
+    rank, seen = [], {}
+    for label in synthetic.y[order].tolist():
+        seen[label] = seen.get(label, 0) + 1
+        rank.append(seen[label])
+    chosen = order[np.argsort(rank, kind="stable")][:_MAX_IMAGES]
+    chosen = chosen[np.argsort(synthetic.y[chosen], kind="stable")]
+    closest = []
+    for i in chosen:
+        own = np.flatnonzero(real.y == synthetic.y[i])
+        search = NearestNeighbors(n_neighbors=1).fit(real.coded[own])
+        closest.append(own[search.kneighbors(synthetic.coded[[i]], return_distance=False)[0, 0]])
+    labels = synthetic.y[chosen].tolist()
+    shown = real.take(np.array(closest)).X, synthetic.take(chosen).X
+    return Pictures(labels, *(_as_pictures(np.asarray(X), layout) for X in shown))
+
+
+def _as_pictures(X, layout):
+    """Return images, or the middle slices of volumes, thinned out where they are large."""
+    X = X.reshape(len(X), *layout.shape).astype(np.float64)
+    if layout.channels != "none":
+        X = np.moveaxis(X, 1 if layout.channels == "first" else -1, -1)
+        # Colours are three; of another number the first one is shown.
+        X = X if layout.n_channels == 3 else X[..., 0]
+    if len(layout.extent) == 3:
+        X = X[:, X.shape[1] // 2]
+    step = -(-max(X.shape[1:3]) // _MAX_PIXELS)
+    return X[:, ::step, ::step]
 
 
 def closest_distance(rows, training):
@@ -234,65 +315,6 @@ def principal_plane(real, *others):
     return points, np.pad(pca.explained_variance_ratio_, pad)
 
 
-def draw_plots(plots):
-    """Draw the plots.
-
-    Parameters
-    ----------
-    plots : ReportPlots
-
-    Returns
-    -------
-    pictures : list of (str, bytes)
-        What each shows, and a PNG file.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    """
-    from matplotlib.figure import Figure
-
-    pictures = []
-
-    def draw(caption, draw_on, n_axes=1):
-        # Without pyplot, which would keep windows; the user's style does not change a report.
-        figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained", facecolor="white")
-        axes = np.atleast_1d(figure.subplots(1, n_axes))
-        draw_on(axes)
-        handles = axes[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside upper right", ncols=2, frameon=False)
-        file = io.BytesIO()
-        figure.savefig(file, format="png", metadata={"Software": None})
-        pictures.append((caption, file.getvalue()))
-
-    if plots.distances is not None:
-        draw(
-            "Distance to the closest training row; the real rows are those of the baseline. "
-            "Synthetic rows piled up at zero are copies.",
-            lambda axes: _draw_column(axes[0], plots.distances),
-        )
-    if plots.columns:
-        draw(
-            "The columns that differ most.",
-            lambda axes: [_draw_column(*pair) for pair in zip(axes, plots.columns, strict=True)],
-            len(plots.columns),
-        )
-    draw(
-        "Two principal components of the real rows, at most 500 rows of either kind.",
-        lambda axes: _draw_points(axes[0], plots),
-    )
-    return pictures
-
-
-def _draw_column(ax, histogram):
-    draw_histogram(ax, histogram)
-    ax.set_xlabel(plain(shortened(histogram.name, 40 if len(ax.figure.axes) == 1 else 26)))
-    if ax.get_subplotspec().is_first_col():
-        ax.set_ylabel("share of rows")
-    ax.spines[["top", "right"]].set_visible(False)
-
-
 def draw_histogram(ax, histogram):
     """Draw real shares as filled bars and synthetic ones as outlines, on one axes."""
     real, synthetic = {"color": _REAL, "label": "real"}, {"label": "synthetic", "linewidth": 1.6}
@@ -307,13 +329,6 @@ def draw_histogram(ax, histogram):
     names = [plain(shortened(name, 14)) for name in histogram.bins]
     crowded = len(names) * max(map(len, names)) > 28
     ax.set_xticks(x, names, **({"rotation": 40, "ha": "right"} if crowded else {}))
-
-
-def _draw_points(ax, plots):
-    ax.scatter(*plots.real.T, s=14, color="0.5", alpha=0.6, linewidths=0, label="real")
-    ax.scatter(*plots.synthetic.T, s=14, color=_SYNTHETIC, alpha=0.8, marker="x", label="synthetic")
-    ax.set(xlabel="first component", ylabel="second component")
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def shortened(text, length):

@@ -6,6 +6,7 @@ from inspect import signature
 import numpy as np
 from sklearn.base import clone
 
+from .._components import ImageShape
 from .._preprocessing.label_encoder import distinct_labels, read_labels
 from .._random import root_seed
 from .._validation import named, no_data_in_errors
@@ -153,6 +154,8 @@ def augmentation_report(
     known = np.asarray(augmenter.classes_).tolist()
     check_labels(labels, known, "y", "the augmenter's `classes_`")
     X_new, y_new = _drawn(augmenter, dict(zip(labels.tolist(), counts.tolist(), strict=True)))
+    shape = getattr(augmenter, "sample_shape_", None)
+    channels = getattr(augmenter, "channels_", None) or "auto"
     report = compare(
         X,
         y,
@@ -162,7 +165,7 @@ def augmentation_report(
         y_holdout,
         classifier=classifier,
         categorical_features=getattr(augmenter, "categorical_features", None),
-        is_image=getattr(augmenter, "sample_shape_", None) is not None,
+        sample_shape=None if shape is None else ImageShape(shape, channels=channels),
         n_permutations=n_permutations,
         random_state=seed,
     )
@@ -195,8 +198,9 @@ def _untouched(augmenter):
         for name in ("min_distance", "output", "decoder")
         if name in defaults and getattr(augmenter, name, None) == defaults[name].default
     ]
-    if "output" in names and "decoder" not in names:
-        # There may be no reference rows, which `output` is about.
+    is_image = getattr(augmenter, "sample_shape_", None) is not None
+    if "output" in names and (is_image or "decoder" not in names):
+        # It is about the reference rows of tables.
         names.remove("output")
     return (*(["max_epochs"] if "max_epochs" in defaults else []), *names)
 

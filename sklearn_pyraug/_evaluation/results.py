@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..io._atomic import atomic_write
-from .html import report_html
+from .html import html_page, html_part, report_parts
 from .plots import ReportPlots
 from .verdict import find_scores, find_verdict
 
@@ -18,7 +18,7 @@ __all__ = [
 
 # The "class" of measures of all rows together.
 ALL = "(all)"
-_WIDTH = 80
+_TITLE, _WIDTH = "May these synthetic rows be used?", 80
 _KINDS = ("fidelity", "columns", "utility", "privacy")
 _WORDS = {
     "green": "(+) yes",
@@ -230,10 +230,11 @@ class AugmentationReport:
     def to_html(self, path=None, *, overwrite=False):
         """Return the report as one page of HTML, or write it to a file.
 
-        The page has its plots within it, no scripts, and loads nothing. It suits light and dark
-        screens. It shows how the data are distributed: one point a row in a plane of principal
-        components, histograms of columns, and the names of categories that at least 5 real rows
-        have. Give it to those alone who may know that. Without matplotlib it has no plots.
+        The page has its pictures within it, no scripts, and loads nothing. It suits light and dark
+        screens, and notebooks show it. It shows how the data are distributed: one point a row in a
+        plane of principal components, histograms and correlations of columns, and the names of
+        categories that at least 5 real rows have; of images it shows up to 10 real ones. Give it
+        to those alone who may know that.
 
         Parameters
         ----------
@@ -254,12 +255,15 @@ class AugmentationReport:
         OSError
             If the file cannot be written.
         """
-        html = report_html(self)
+        html = html_page(_TITLE, report_parts(self))
         if path is None:
             return html
         with atomic_write(path, overwrite=overwrite) as file:
             file.write(html.encode("utf-8"))
         return None
+
+    def _repr_html_(self):
+        return html_part(_TITLE, report_parts(self))
 
     def __repr__(self):
         return f"<AugmentationReport: {self.summary}>"

@@ -163,7 +163,8 @@ def _remedy_of_fidelity(report, poor):
     else:
         change, scale = "let new rows differ more", "(0.5, 1.0)"
     columns = [x.measure for x in report.lines if x.kind == "columns" and x.marked][:3]
-    first = f"Look at {_listed(columns)}. " if columns else ""
+    # A single pixel tells nothing.
+    first = f"Look at {_listed(columns)}. " if columns and not report.plots.pictures else ""
     if "max_epochs" not in report.remedies:
         return f"{first}Train the generator on more rows or for longer, or {change}."
     more = f", or {change} by output=Transfer(scale={scale})" if "output" in report.remedies else ""
@@ -173,8 +174,8 @@ def _remedy_of_fidelity(report, poor):
 def _useful(report):
     line = report.overall("train synthetic, test real")
     question = (
-        "Whether they help beside the real rows is measured by augmentation_gain, or "
-        "`sklearn-pyraug gain`."
+        "Whether they help beside the real rows is measured by augmentation_gain, or by the "
+        "command sklearn-pyraug gain."
     )
     if not report.n_holdout:
         return "unknown", f"Not measured without rows held out. {_HOLD_OUT}. {question}"

@@ -75,12 +75,17 @@ def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_j
     if html is not None:
         check_new_file(html, overwrite=overwrite)
     sets = _read(paths, target, drop, table, speaker)
+    folder, shape = sets["REAL"].folder, None
+    if folder is not None:
+        shape = sklearn_pyraug.ImageShape(channels="first" if folder.kind == "colour" else "none")
     arguments = [values for data in _aligned(sets) for values in (data.X, data.y)]
     with warnings.catch_warnings():
         # Classes that the synthetic rows do not have: the score says so.
         warnings.simplefilter("ignore", UserWarning)
         try:
-            report = sklearn_pyraug.compare(*arguments, n_permutations=0, random_state=seed)
+            report = sklearn_pyraug.compare(
+                *arguments, sample_shape=shape, n_permutations=0, random_state=seed
+            )
         except ValueError as error:
             raise click.ClickException(_in_options(error)) from error
     if html is not None:

@@ -693,10 +693,14 @@ def test_representation_is_short():
     )
 
 
-def test_result_pickles(data):
+def test_result_pickles_and_says_how_it_was_made(data):
     result = augmentation_gain(
         Recorder(), *data, augmenter=Doubler(), scoring=lambda m, X, y: m.predict(X)[0] + 0.5, cv=2
     )
+    page = result.to_html()
+    for words in ("How this was made", "UTC", "scikit-learn", "Recorder()", "120 in 2 classes"):
+        assert words in page
+    assert result._repr_html_() in page
     copy = pickle.loads(pickle.dumps(result))
     assert str(copy) == str(result)
     assert repr(copy) == repr(result)
