@@ -16,7 +16,12 @@ from shared import Recorder
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptron
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+    cross_val_score,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -77,7 +82,9 @@ def data():
 
 def test_equals_augmenting_by_hand(data):
     X, y = data
-    model = AugmentedClassifier(SMOTE(random_state=0), LogisticRegression()).fit(X, y)
+    model = AugmentedClassifier(
+        SMOTE(random_state=0), LogisticRegression(), prior_correction=False
+    ).fit(X, y)
     expected = LogisticRegression().fit(*SMOTE(random_state=0).fit_resample(X, y))
     assert_array_equal(model.predict(X), expected.predict(X))
     assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
@@ -302,6 +309,103 @@ def test_refuses_what_is_no_augmenter_or_no_classifier(data, augmenter, classifi
     # scikit-learn's InvalidParameterError, raised for the first three, is also a TypeError.
     with pytest.raises(TypeError, match=match):
         AugmentedClassifier(augmenter, classifier).fit(*data)
+
+
+def three_gaussians(n, shares, seed):
+    """Return rows of three Gaussian classes, their labels and the true class probabilities."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice(3, size=n, p=shares)
+    centres = 1.5 * np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    X = rng.normal(size=(n, 2)) + centres[y]
+    density = np.exp(-0.5 * ((X[:, None] - centres) ** 2).sum(axis=2)) * shares
+    return X, y, density / density.sum(axis=1, keepdims=True)
+
+
+def test_probabilities_are_the_true_ones():
+    """Three Gaussian classes and a classifier that is right about them: the truth is known."""
+    shares = np.array([0.8, 0.15, 0.05])
+    X, y, _ = three_gaussians(20_000, shares, seed=0)
+    model = AugmentedClassifier(RandomOverSampler(random_state=0), LogisticRegression(C=100.0))
+    model.fit(X, y)
+    X, y, truth = three_gaussians(2_000, shares, seed=1)
+    proba = model.predict_proba(X)
+    assert np.mean(abs(proba - truth)) < 0.01
+    assert np.mean(abs(model.classifier_.predict_proba(X) - truth)) > 0.1
+    assert_allclose(proba.sum(axis=1), 1.0)
+    assert_allclose(model.predict_log_proba(X), np.log(proba))
+    assert_allclose(model.class_prior_, shares, atol=0.01)
+    # The decision is that of balanced classes.
+    assert_array_equal(model.predict(X), model.classifier_.predict(X))
+    assert_array_equal(model.predict(X), np.argmax(proba / model.class_prior_, axis=1))
+    assert np.mean(np.argmax(proba, axis=1) == 2) < 0.05 < np.mean(model.predict(X) == 2)
+
+
+def test_correction_by_the_formula(data):
+    """Log odds move by the log ratio of the shares, here 1 to 4 before and 1 to 1 after."""
+    X, y = data
+    model = AugmentedClassifier(SMOTE(random_state=0), LogisticRegression()).fit(X, y)
+    assert_array_equal(model.class_prior_, [0.8, 0.2])
+    assert_array_equal(model.augmented_prior_, [0.5, 0.5])
+    own, corrected = model.classifier_.predict_log_proba(X), model.predict_log_proba(X)
+    assert_allclose(np.diff(corrected), np.diff(own) - np.log(4))
+    assert_array_equal(model.decision_function(X), model.classifier_.decision_function(X))
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero encountered in log")  # the tree's own
+def test_certain_probabilities_stay(data):
+    X, y = data
+    model = AugmentedClassifier(SMOTE(random_state=0), DecisionTreeClassifier()).fit(X, y)
+    assert_array_equal(model.predict_proba(X), np.eye(2)[y])
+    assert_array_equal(np.exp(model.predict_log_proba(X)), np.eye(2)[y])
+
+
+def test_nothing_is_corrected_where_shares_stay(data):
+    X, y = data
+    for augmenter in (FunctionSampler(), RandomOverSampler(sampling_strategy={0: 80, 1: 20})):
+        model = AugmentedClassifier(augmenter, GaussianNB()).fit(X, y)
+        assert_array_equal(model.predict_proba(X), model.classifier_.predict_proba(X))
+
+
+def test_probabilities_keep_their_precision(data):
+    X, y = data
+    model = AugmentedClassifier(SMOTE(random_state=0), LogisticRegression())
+    model.fit(X.astype(np.float32), y)
+    rows = X.astype(np.float32)
+    assert model.predict_proba(rows).dtype == model.classifier_.predict_proba(rows).dtype
+
+
+@pytest.mark.parametrize("synthetic_weight", ["prevalence", "balanced"])
+def test_weights_that_fix_the_shares(data, synthetic_weight):
+    """Each class weighs what it should, and new rows as much as the real ones of their class."""
+    X, y = data
+    augmenter = RandomOverSampler(sampling_strategy=0.75, random_state=0)
+    model = AugmentedClassifier(augmenter, Recorder(), synthetic_weight=synthetic_weight)
+    weight = np.where(y == 1, 3.0, 1.0)
+    for given in (None, weight):
+        model.fit(X, y, sample_weight=given)
+        seen = model.classifier_.sample_weight_
+        labels = model.classifier_.y_
+        totals = np.bincount(labels, weights=seen)
+        if synthetic_weight == "prevalence":
+            assert_allclose(totals, np.bincount(y, weights=given))
+            assert_allclose(model.class_prior_, [0.8, 0.2] if given is None else [4 / 7, 3 / 7])
+            assert_allclose(model.class_prior_, model.augmented_prior_)
+        else:
+            assert_allclose(totals / totals.sum(), [0.5, 0.5])
+            assert_allclose(model.augmented_prior_, [0.5, 0.5])
+        for label in (0, 1):
+            assert_allclose(seen[labels == label], seen[labels == label][0])
+
+
+def test_tuned_thresholds_see_the_corrected_probabilities(data):
+    X, y = data
+    model = AugmentedClassifier(SMOTE(random_state=0), LogisticRegression())
+    fixed = FixedThresholdClassifier(model, threshold=0.3, response_method="predict_proba")
+    fixed.fit(X, y)
+    expected = fixed.estimator_.predict_proba(X)[:, 1] >= 0.3
+    assert_array_equal(fixed.predict(X), expected)
+    tuned = TunedThresholdClassifierCV(model, random_state=0).fit(X, y)
+    assert np.mean(tuned.predict(X) == y) > 0.9
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, "half", None])

@@ -6,6 +6,7 @@ from inspect import signature
 from numbers import Real
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import InputTags, get_tags
@@ -25,6 +26,7 @@ from .._sklearn_compat import (
     CallbackSupportMixin,
     HasMethods,
     Interval,
+    StrOptions,
     _fit_context,
     fit_task,
     sub_task,
@@ -73,7 +75,7 @@ def _augmenter_takes_sample_weight(augmenter):
     )
 
 
-def _check_target(y):
+def check_target(y):
     """Return the target as an array of shape (n_samples,); refuse what is not a class label."""
     if y.dtype == object and not all(isinstance(v, str) for v in y.flat):
         kinds = ", ".join(sorted({type(v).__name__ for v in y.flat}))
@@ -125,22 +127,45 @@ def _augmented_weight(sample_weight, y, y_out, mask, synthetic_weight):
 
     ``w[new row of class k] = synthetic_weight * mean(w[real rows of class k])``
 
+    With ``"prevalence"`` and ``"balanced"`` that is with a factor of 1, and the rows of each class
+    are then scaled alike: to the class's weight before, or to the same for all classes.
+
     `sample_weight` and `y`, of shape (n_samples,), are those of the real rows; `y_out` and `mask`,
     of shape (n_samples_out,), are the labels of all rows and True for a new row.
     """
     classes, codes = np.unique(y, return_inverse=True)
-    mean = np.bincount(codes, weights=sample_weight) / np.bincount(codes)
+    codes_out = np.searchsorted(classes, y_out)
+    total = np.bincount(codes, weights=sample_weight)
+    mean = total / np.bincount(codes)
+    share = 1.0 if isinstance(synthetic_weight, str) else synthetic_weight
     weight = np.empty(y_out.shape[0], dtype=sample_weight.dtype)
     weight[~mask] = sample_weight
-    weight[mask] = synthetic_weight * mean[np.searchsorted(classes, y_out[mask])]
+    weight[mask] = share * mean[codes_out[mask]]
+    if isinstance(synthetic_weight, str):
+        wanted = total if synthetic_weight == "prevalence" else total.mean()
+        weight *= (wanted / np.bincount(codes_out, weights=weight))[codes_out]
     return weight
 
 
+def _class_shares(y, weight, classes):
+    """Return the share of each class, of shape (n_classes,), in weight where there is one."""
+    total = np.array([np.sum((y == label) * weight) for label in classes])
+    return total / total.sum()
+
+
+def _shifted(log_proba, shift):
+    """Add `shift` (n_classes,) to log-probabilities (n_samples, n_classes), and normalise."""
+    log_proba = log_proba + shift.astype(log_proba.dtype)
+    return log_proba - logsumexp(log_proba, axis=1, keepdims=True)
+
+
 class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """Classifier fitted on its training rows and on synthetic ones.
+    r"""Classifier fitted on its training rows and on synthetic ones.
 
     During :meth:`fit` the training rows go through the augmenter, and the classifier is fitted on
-    what comes out. Predictions are the classifier's own. The steps of a scikit-learn
+    what comes out. Predicted labels are the classifier's own; predicted probabilities are
+    corrected for what the augmentation did to the shares of the classes, so that a rare class is
+    found more often and its risk is not overstated. The steps of a scikit-learn
     :class:`~sklearn.pipeline.Pipeline` cannot change the number of rows, so an augmenter cannot be
     one of them; this meta-estimator can be its last step. In cross-validation only the training
     part of each fold is augmented.
@@ -155,10 +180,19 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
     classifier : classifier
         Classifier to be fitted on the augmented rows. It is cloned.
 
-    synthetic_weight : float, default=1.0
+    synthetic_weight : float, "prevalence" or "balanced", default=1.0
         Weight of a new row in the fit of the classifier, relative to the mean weight of the real
-        rows of its class. A value below 1 trusts new rows less than real ones. A value other
-        than 1 needs a classifier whose ``fit`` takes `sample_weight`.
+        rows of its class. A value below 1 trusts new rows less than real ones. With
+        ``"prevalence"`` new rows weigh as much as real ones, and all rows of a class are scaled so
+        that together they weigh what its real rows do: the classifier learns from more rows at
+        the class shares that are there, and its decisions are not balanced. With ``"balanced"``
+        they are scaled so that all classes weigh the same. Anything but 1 needs a classifier whose
+        ``fit`` takes `sample_weight`.
+
+    prior_correction : bool, default=True
+        Whether :meth:`predict_proba` and :meth:`predict_log_proba` are corrected to the class
+        shares of the real training rows; :meth:`predict` never is. False gives the classifier's
+        own probabilities, at the shares after augmentation.
 
     Attributes
     ----------
@@ -170,6 +204,12 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
 
     classes_ : ndarray of shape (n_classes,)
         Labels known to `classifier_`.
+
+    class_prior_ : ndarray of shape (n_classes,)
+        Share of each class among the real training rows, in weight where weights are used.
+
+    augmented_prior_ : ndarray of shape (n_classes,)
+        The same among the rows that `classifier_` was fitted on.
 
     n_features_in_ : int
         Number of features seen during :meth:`fit`. Defined only if `classifier_` defines it.
@@ -184,6 +224,23 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
 
     Notes
     -----
+    An over-sampled class is as likely among the rows that the classifier learns from as it was
+    made to be, not as it is. For rows that are distributed within each class as before, the
+    probabilities at the shares :math:`\pi_k` of the real rows follow from those at the shares
+    :math:`\tilde\pi_k` after augmentation [1]_ [2]_:
+
+    .. math:: p(k \mid x) \propto \frac{\pi_k}{\tilde\pi_k}\, \tilde p(k \mid x)
+
+    They are computed from logarithms. The labels that :meth:`predict` returns are still those of
+    the largest :math:`\tilde p`, for balanced classes: **they are not those of the largest
+    probability.** A rare class may be predicted at a probability of 0.1, where its share is 0.05.
+    To decide by the corrected probabilities, use
+    :class:`~sklearn.model_selection.FixedThresholdClassifier` or
+    :class:`~sklearn.model_selection.TunedThresholdClassifierCV` around the AugmentedClassifier,
+    with ``response_method="predict_proba"``. The `decision_function` is the classifier's own. What
+    a classifier does to the shares by itself, such as by ``class_weight``, is not known here: use
+    ``synthetic_weight="balanced"`` in its place.
+
     Which rows are new is read from the attribute ``synthetic_mask_`` of the fitted augmenter. An
     augmenter without it must return the real rows first.
 
@@ -196,6 +253,12 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
     same as two rows: how many rows are added depends on the number of rows.
 
     Where metadata routing is enabled, the meta-estimator itself requests `sample_weight`.
+
+    References
+    ----------
+    .. [1] C. Elkan, "The Foundations of Cost-Sensitive Learning", IJCAI, 2001.
+    .. [2] M. Saerens, P. Latinne, C. Decaestecker, "Adjusting the Outputs of a Classifier to New a
+       Priori Probabilities: A Simple Procedure", Neural Computation 14, 21-41, 2002.
 
     Examples
     --------
@@ -210,18 +273,31 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
     >>> pipeline = make_pipeline(StandardScaler(), classifier).fit(X, y)
     >>> pipeline.predict(X[:5]).shape
     (5,)
+
+    A fifth of the rows are of the second class, half of them after augmentation. The mean of the
+    probabilities is what there is.
+
+    >>> print(pipeline[-1].class_prior_, pipeline[-1].augmented_prior_)
+    [0.8 0.2] [0.5 0.5]
+    >>> print(pipeline.predict_proba(X).mean(axis=0).round(1))
+    [0.8 0.2]
     """
 
     _parameter_constraints: dict = {
         "augmenter": [HasMethods(["fit_resample"])],
         "classifier": [HasMethods(["fit", "predict"])],
-        "synthetic_weight": [Interval(Real, 0, None, closed="neither")],
+        "synthetic_weight": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"prevalence", "balanced"}),
+        ],
+        "prior_correction": ["boolean"],
     }
 
-    def __init__(self, augmenter, classifier, *, synthetic_weight=1.0):
+    def __init__(self, augmenter, classifier, *, synthetic_weight=1.0, prior_correction=True):
         self.augmenter = augmenter
         self.classifier = classifier
         self.synthetic_weight = synthetic_weight
+        self.prior_correction = prior_correction
 
     # The parameters of the augmenter and of the classifier are theirs to validate.
     @with_callbacks
@@ -239,9 +315,9 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
             Class labels.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows. A new row gets `synthetic_weight` times the mean weight of the
-            real rows of its class. Rows of weight zero are left out. They are passed on to the
-            augmenter where it takes them.
+            Weights of the rows. A new row gets the mean weight of the real rows of its class, and
+            `synthetic_weight` says how it is scaled. Rows of weight zero are left out. They are
+            passed on to the augmenter where it takes them.
 
         Returns
         -------
@@ -258,7 +334,7 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
                 f"classifier must be a scikit-learn classifier, got {named(self.classifier)}: pass "
                 "an estimator that inherits from sklearn.base.ClassifierMixin."
             )
-        y = _check_target(as_labels(y))
+        y = check_target(as_labels(y))
         weighted = sample_weight is not None or self.synthetic_weight != 1
         if weighted and not _takes_sample_weight(self.classifier):
             cause = "synthetic_weight" if sample_weight is None else "sample_weight"
@@ -290,8 +366,9 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
             X_out, y_out, mask = X, y, np.zeros(y.shape[0], dtype=bool)
 
         weights = {}
+        if sample_weight is None:
+            sample_weight = np.ones(y.shape[0])
         if weighted:
-            sample_weight = np.ones(y.shape[0]) if sample_weight is None else sample_weight
             weights["sample_weight"] = _augmented_weight(
                 sample_weight, y, y_out, mask, self.synthetic_weight
             )
@@ -304,10 +381,16 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
             vars(self).pop(name, None)  # nothing of an earlier fit may stay
             if hasattr(classifier, name):
                 setattr(self, name, getattr(classifier, name))
+        classes = getattr(self, "classes_", np.unique(y))
+        self.class_prior_ = _class_shares(y, sample_weight, classes)
+        self.augmented_prior_ = _class_shares(y_out, weights.get("sample_weight", 1.0), classes)
 
     @no_data_in_errors()
     def predict(self, X):
-        """Predict the label of each row.
+        """Predict the label of each row: the classifier's own decision.
+
+        It is made at the class shares after augmentation, and is not the label of the largest
+        corrected probability.
 
         Parameters
         ----------
@@ -326,6 +409,8 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
     def predict_proba(self, X):
         """Predict the probability of each class. Available if the classifier has it.
 
+        Corrected to the class shares of the real training rows, unless ``prior_correction=False``.
+
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
@@ -336,12 +421,18 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
             Probabilities, in the order of `classes_`.
         """
         check_is_fitted(self)
-        return self.classifier_.predict_proba(X)
+        proba = self.classifier_.predict_proba(X)
+        if (shift := self._log_prior_ratio()) is None:
+            return proba
+        with np.errstate(divide="ignore"):  # a probability of zero stays zero
+            return np.exp(_shifted(np.log(proba), shift))
 
     @available_if(_classifier_has("predict_log_proba"))
     @no_data_in_errors()
     def predict_log_proba(self, X):
         """Predict the log-probability of each class. Available if the classifier has it.
+
+        Corrected to the class shares of the real training rows, unless ``prior_correction=False``.
 
         Parameters
         ----------
@@ -353,7 +444,17 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
             Logarithms of the probabilities, in the order of `classes_`.
         """
         check_is_fitted(self)
-        return self.classifier_.predict_log_proba(X)
+        log_proba = self.classifier_.predict_log_proba(X)
+        shift = self._log_prior_ratio()
+        return log_proba if shift is None else _shifted(log_proba, shift)
+
+    def _log_prior_ratio(self):
+        """Return what the correction adds to log-probabilities, None where that is nothing."""
+        before, after = self.class_prior_, self.augmented_prior_
+        if not self.prior_correction or np.allclose(before, after, rtol=1e-12, atol=0):
+            return None
+        # A class that the classifier knows of and that has no rows stays as it is.
+        return np.log(np.divide(before, after, out=np.ones_like(after), where=after > 0))
 
     @available_if(_classifier_has("decision_function"))
     @no_data_in_errors()

@@ -1,5 +1,6 @@
 """Paired cross-validation: several models on the same splits."""
 
+import re
 from numbers import Integral
 from typing import NamedTuple
 
@@ -12,10 +13,24 @@ from tqdm.auto import tqdm
 from .._preprocessing.label_encoder import distinct_labels
 from .._validation import add_note, named, text_is_named
 
-__all__ = ["NOTHING", "Method", "Run", "make_splits", "run_all", "standard_error"]
+__all__ = [
+    "NOTHING",
+    "Method",
+    "Run",
+    "in_words",
+    "is_proportion",
+    "make_splits",
+    "run_all",
+    "standard_error",
+]
 
 # What the method without augmentation is called.
 NOTHING = "nothing"
+# scikit-learn's scores between 0 and 1.
+_PROPORTION = re.compile(
+    r"(balanced_|top_k_)?accuracy|average_precision|roc_auc(_ov[or](_weighted)?)?"
+    r"|(f1|jaccard|precision|recall)(_(macro|micro|samples|weighted))?"
+)
 
 
 class Method(NamedTuple):
@@ -171,3 +186,16 @@ def standard_error(differences, n_train, n_test):
         return 0.0
     share = 1 / len(differences) + np.mean(n_test / n_train)
     return float(np.sqrt(share * differences.var(ddof=1)))
+
+
+def is_proportion(scoring):
+    """Return True for a score between 0 and 1, whose differences read best in hundredths."""
+    return _PROPORTION.fullmatch(scoring) is not None
+
+
+def in_words(scoring):
+    """Return the name of a score as it is said in a sentence."""
+    if scoring == "score":
+        return "the score"
+    words = re.sub("^neg_", "negative_", scoring).replace("_", " ")
+    return words.replace("roc auc", "ROC AUC").replace("f1", "F1")

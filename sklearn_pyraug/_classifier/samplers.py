@@ -10,8 +10,11 @@ from .._augmenter import RHVAEAugmenter
 from .._preprocessing.containers import take
 from .._preprocessing.label_encoder import distinct_labels
 from .._strategy import n_new_rows
+from .._validation import named
+from .augmented import AugmentedClassifier
+from .paired import NOTHING
 
-__all__ = ["Repeat", "Smote", "sizes_of"]
+__all__ = ["Repeat", "Smote", "check_samplers", "holds_sampler", "sizes_of"]
 
 
 class Repeat(BaseEstimator):
@@ -106,3 +109,32 @@ def _sizes(strategy, factor, y):
     counts = np.bincount(y_index).tolist()
     new = n_new_rows(strategy, factor, labels, y_index)
     return {label: n + m for (label, m), n in zip(new.items(), counts, strict=True)}
+
+
+def check_samplers(parameter, samplers):
+    """Raise TypeError or ValueError if `samplers` is neither "auto" nor samplers by name."""
+    if isinstance(samplers, str) and samplers == "auto":
+        return
+    if not isinstance(samplers, dict):
+        raise TypeError(
+            f"{parameter} must be 'auto', None or a dict, got {named(samplers)}: pass such as "
+            "{'ADASYN': ADASYN()}."
+        )
+    for key, sampler in samplers.items():
+        if not isinstance(key, str) or key == NOTHING:
+            raise ValueError(
+                f"{parameter} has the name {key!r}: pass a text other than {NOTHING!r}."
+            )
+        if not hasattr(sampler, "fit_resample") or isinstance(sampler, type):
+            raise TypeError(
+                f"{parameter}[{key!r}] must have fit_resample(X, y), got {named(sampler)}: pass "
+                "an over-sampler of imbalanced-learn, or another RHVAEAugmenter."
+            )
+
+
+def holds_sampler(estimator):
+    """Return True if a parameter, at any depth, augments or resamples."""
+    return any(
+        isinstance(value, AugmentedClassifier) or hasattr(value, "fit_resample")
+        for value in estimator.get_params(deep=True).values()
+    )

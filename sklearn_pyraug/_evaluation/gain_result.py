@@ -1,6 +1,5 @@
 """What `augmentation_gain` returns: the differences, and what they say in words."""
 
-import re
 import textwrap
 from dataclasses import dataclass, field
 from html import escape
@@ -9,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from .._classifier.paired import NOTHING, standard_error
+from .._classifier.paired import NOTHING, in_words, is_proportion, standard_error
 from ..io._atomic import atomic_write
 from .html import html_page, html_part, settings_table, table
 
@@ -22,11 +21,6 @@ __all__ = [
 ]
 
 _TITLE, _WIDTH = "Does augmentation help?", 80
-# scikit-learn's scores between 0 and 1.
-_PROPORTION = re.compile(
-    r"(balanced_|top_k_)?accuracy|average_precision|roc_auc(_ov[or](_weighted)?)?"
-    r"|(f1|jaccard|precision|recall)(_(macro|micro|samples|weighted))?"
-)
 # Splits, and rows as a multiple of those that there are, beyond which none are recommended; and
 # splits beyond which the interval hardly narrows.
 _MOST_SPLITS, _MOST_ROWS, _MANY_SPLITS = 200, 50, 30
@@ -459,16 +453,3 @@ def _signed(number, decimals):
     """Return a number with its sign, and zero without one."""
     text = f"{number:+.{decimals}f}"
     return text if float(text) else text[1:]
-
-
-def is_proportion(scoring):
-    """Return True for a score between 0 and 1, whose differences read best in hundredths."""
-    return _PROPORTION.fullmatch(scoring) is not None
-
-
-def in_words(scoring):
-    """Return the name of a score as it is said in a sentence."""
-    if scoring == "score":
-        return "the score"
-    words = re.sub("^neg_", "negative_", scoring).replace("_", " ")
-    return words.replace("roc auc", "ROC AUC").replace("f1", "F1")

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from .._classifier.augmented import AugmentedClassifier, tags_or_none
 from .._classifier.paired import NOTHING, Method
 from .._classifier.preparation import prepare
-from .._classifier.samplers import Repeat, sizes_of
+from .._classifier.samplers import Repeat, check_samplers, holds_sampler, sizes_of
 from .._validation import named
 
 __all__ = ["Methods", "check_estimators", "find_methods"]
@@ -61,7 +61,7 @@ def find_methods(estimator, X, y, train, *, augmenter, samplers, preprocessor, s
             "augmenter already: pass either a plain classifier with augmenter=, or the "
             "augmenting estimator without."
         )
-    if _holds_sampler(plain):
+    if holds_sampler(plain):
         raise ValueError(
             f"estimator={name} contains a sampler that cannot be taken out of it, so there is "
             "nothing to compare it to: pass the pipeline itself, or AugmentedClassifier(augmenter, "
@@ -114,22 +114,8 @@ def check_estimators(estimator, augmenter, samplers, preprocessor):
             f"augmenter must have fit_resample(X, y), got {named(augmenter)}: pass an "
             "RHVAEAugmenter or an over-sampler of imbalanced-learn."
         )
-    if samplers is not None and not (isinstance(samplers, str) and samplers == "auto"):
-        if not isinstance(samplers, dict):
-            raise TypeError(
-                f"samplers must be 'auto', None or a dict, got {named(samplers)}: pass such as "
-                "{'ADASYN': ADASYN()}."
-            )
-        for key, sampler in samplers.items():
-            if not isinstance(key, str) or key == NOTHING:
-                raise ValueError(
-                    f"samplers has the name {key!r}: pass a text other than {NOTHING!r}."
-                )
-            if not hasattr(sampler, "fit_resample") or isinstance(sampler, type):
-                raise TypeError(
-                    f"samplers[{key!r}] must have fit_resample(X, y), got {named(sampler)}: pass "
-                    "an over-sampler of imbalanced-learn, or another RHVAEAugmenter."
-                )
+    if samplers is not None:
+        check_samplers("samplers", samplers)
     is_auto = preprocessor is None or (isinstance(preprocessor, str) and preprocessor == "auto")
     if not is_auto and not hasattr(preprocessor, "transform"):
         raise TypeError(
@@ -158,11 +144,3 @@ def _first_sampler(estimator):
         found = (_first_sampler(step) for _, step in estimator.steps)
         return next((sampler for sampler in found if sampler is not None), None)
     return estimator if hasattr(estimator, "fit_resample") else None
-
-
-def _holds_sampler(estimator):
-    """Return True if a parameter, at any depth, augments or resamples."""
-    return any(
-        isinstance(value, AugmentedClassifier) or hasattr(value, "fit_resample")
-        for value in estimator.get_params(deep=True).values()
-    )

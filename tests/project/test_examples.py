@@ -209,3 +209,15 @@ def test_reading_the_report(tmp_path):
     assert float(proximity[1]) < float(proximity[0])
     assert "keep the new rows further from the training rows" in text
     assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_probabilities(tmp_path):
+    pytest.importorskip("matplotlib")
+    text, picture = run("plot_probabilities.py", tmp_path)
+    scores = re.findall(r"accuracy ([\d.]+), log loss ([\d.]+), mean risk ([\d.]+)", text)
+    (plain, own, corrected) = np.array(scores, dtype=float)
+    assert corrected[0] == own[0] > plain[0] + 0.1
+    assert corrected[1] < plain[1] + 0.02 < own[1]
+    assert abs(corrected[2] - 0.1) < 0.03 < own[2] - 0.1
+    assert has_drawn(picture)
