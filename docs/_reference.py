@@ -6,6 +6,7 @@ imported, so that the tests can tell what is documented without it.
 
 import importlib
 import inspect
+import re
 import types
 
 PACKAGE = "sklearn_pyraug"
@@ -46,8 +47,47 @@ FORMULAS = [
     )
 ]
 
-# Methods that users call first, in this order; the others follow.
-IN_USE = ("as_published", "fit", "fit_resample", "sample", "predict", "transform", "save", "load")
+# The names of the package itself by what they are for; those that stand in no group come last.
+GROUPS = {
+    "Estimators": ("RHVAEAugmenter", "AugmentedClassifier", "RHVAEEmbedder"),
+    "Does it help, may it be used": ("augmentation_gain", "compare", "augmentation_report"),
+    "Pipelines": ("Pipeline", "make_pipeline"),
+    "Objects for parameters": (
+        "Columns",
+        "ImageShape",
+        "Residual",
+        "Deformation",
+        "MLP",
+        "LearnedMetric",
+        "PosteriorMetric",
+        "HMC",
+        "IndependentMH",
+        "RandomWalk",
+        "Transfer",
+        "Checkpoint",
+    ),
+}
+OTHERS = "What functions and methods return"
+
+# Methods in the order of use; the others follow.
+IN_USE = (
+    "as_published",
+    "fit",
+    "fit_resample",
+    "sample",
+    "predict",
+    "transform",
+    "inverse_transform",
+    "encode",
+    "decode",
+    "interpolate",
+    "log_volume",
+    "score_samples",
+    "save",
+    "load",
+)
+# A parameter whose description begins with such words in bold begins a group.
+GROUP = re.compile(r"(?P<indent>\s+)\*\*(?P<name>[A-Z][\w ]+)\.\*\*\s*(?P<text>.*)")
 
 
 def pages():
@@ -55,7 +95,8 @@ def pages():
     made = {"api": _tables(), "formulas": _formulas()}
     for module in PUBLIC:
         for name in documented(module):
-            made[f"{module}.{name}"] = _page(module, name)
+            if home(module, name) == module:
+                made[f"{module}.{name}"] = _page(module, name)
     for module in FORMULAS:
         # Not by its name alone: some file systems take `transfer` and `Transfer` for one.
         made[f"formulas.{module}"] = _module(module)
@@ -66,6 +107,37 @@ def documented(module):
     """Return the public classes and functions of a module, in the order of `__all__`."""
     found = importlib.import_module(module)
     return [name for name in found.__all__ if callable(getattr(found, name))]
+
+
+def home(module, name):
+    """Return the first public module that has an object, where its page is."""
+    found = getattr(importlib.import_module(module), name)
+    modules = (m for m in PUBLIC if getattr(importlib.import_module(m), name, None) is found)
+    return next(modules, module)
+
+
+def grouped(module):
+    """Return the names that have a page in a module, in groups: {title, or None: names}."""
+    names = [name for name in documented(module) if home(module, name) == module]
+    if module != PACKAGE:
+        return {None: names} if names else {}
+    known = [name for group in GROUPS.values() for name in group]
+    return GROUPS | {OTHERS: [name for name in names if name not in known]}
+
+
+def part_parameters(lines):
+    """Put a heading above each group of parameters, in lines that numpydoc has written."""
+    parted = []
+    for line in lines:
+        found = GROUP.fullmatch(line)
+        if found and parted[-1].lstrip().startswith("**"):
+            header = parted.pop()
+            heading = f".. rubric:: {found['name']}"
+            pad = header[: len(header) - len(header.lstrip())]
+            parted += [pad + heading, "", header, found["indent"] + found["text"]]
+        else:
+            parted.append(line)
+    lines[:] = parted
 
 
 def constants(module):
@@ -97,8 +169,14 @@ def _tables():
         found = importlib.import_module(module)
         text += f"{module}\n{'-' * len(module)}\n\n"
         text += f".. py:module:: {module}\n\n{_first_sentence(found)}\n\n"
-        text += f".. currentmodule:: {module}\n\n.. autosummary::\n   :toctree:\n\n"
-        text += "".join(f"   {name}\n" for name in documented(module)) + "\n"
+        text += f".. currentmodule:: {module}\n\n"
+        for title, names in grouped(module).items():
+            text += f".. rubric:: {title}\n\n" if title else ""
+            text += ".. autosummary::\n   :toctree:\n\n"
+            text += "".join(f"   {name}\n" for name in names) + "\n"
+        for name in documented(module):
+            if home(module, name) != module:
+                text += f"* ``{name}`` is :obj:`{home(module, name)}.{name}`\n"
         for name, value in constants(module).items():
             # The version is the page's own, and would go stale in a text.
             shown = "" if name == "__version__" else f" = ``{value}``"
@@ -127,7 +205,10 @@ def _module(module):
 
 
 def _page(module, name):
-    return _title(name) + f".. currentmodule:: {module}\n\n" + _entry(module, name)
+    text = _title(name) + f".. currentmodule:: {module}\n\n" + _entry(module, name)
+    # Nothing where no example uses it.
+    text += f".. minigallery:: {module}.{name}\n   :add-heading: Examples that use it\n"
+    return text + "   :heading-level: -\n"
 
 
 def _entry(module, name):

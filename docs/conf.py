@@ -61,7 +61,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "show_memory": False,
     "download_all_examples": False,
-    "backreferences_dir": None,
+    "backreferences_dir": "generated/backreferences",
     "doc_module": ("sklearn_pyraug",),
     "reference_url": {"sklearn_pyraug": None},
 }
@@ -74,11 +74,11 @@ html_title = f"sklearn-pyraug {release}"
 html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 8,
     "secondary_sidebar_items": ["page-toc"],
 }
 # Pages without others below them have nothing to list.
-html_sidebars = {"quickstart": [], "when": []}
+html_sidebars = {"quickstart": [], "when": [], "command_line": [], "faq": []}
 html_show_sourcelink = False
 html_copy_source = False
 
@@ -116,6 +116,11 @@ def escape_markup(app, what, name, obj, options, lines):
         lines[i] = "".join(parts)
 
 
+def part_parameters(app, what, name, obj, options, lines):
+    _reference.part_parameters(lines)
+
+
 def setup(app):
-    # Before numpydoc, whose priority is 500.
+    # Before numpydoc, whose priority is 500, and after it.
     app.connect("autodoc-process-docstring", escape_markup, priority=400)
+    app.connect("autodoc-process-docstring", part_parameters, priority=600)

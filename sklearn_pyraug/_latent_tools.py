@@ -4,6 +4,7 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ._generation.class_model import check_codes, class_index, class_model
@@ -13,7 +14,7 @@ from ._random import attempt_seed, root_seed
 from ._validation import available_device, no_data_in_errors, torch_defaults
 from .rhvae.coding import connect, log_volume
 
-__all__ = ["Interpolation", "LatentToolsMixin"]
+__all__ = ["Interpolation", "LatentToolsMixin", "Warp", "find_warp"]
 
 # The attempt that seeds scores, so that they share no noise with the training.
 _SCORING = 100
@@ -50,6 +51,24 @@ class Interpolation(NamedTuple):
     X: object
     z: np.ndarray
     length: float
+
+
+class Warp(NamedTuple):
+    """How an image was warped.
+
+    Attributes
+    ----------
+    X : array-like of shape (1, n_features) or (1, *sample_shape)
+        The image that came of it.
+    positions : ndarray of shape (*S, n)
+        For every pixel, where the origin was read, in pixels.
+    determinant : ndarray of shape (*S,)
+        The Jacobian determinant of these positions; NaN at the border.
+    """
+
+    X: object
+    positions: np.ndarray
+    determinant: np.ndarray
 
 
 class LatentToolsMixin:
@@ -424,3 +443,44 @@ class LatentToolsMixin:
 def _check_count(name, value, smallest):
     if not isinstance(value, Integral) or isinstance(value, bool) or value < smallest:
         raise ValueError(f"{name}={value!r} is no integer of at least {smallest}. Pass one.")
+
+
+@no_data_in_errors()
+@torch_defaults()
+def find_warp(augmenter, x0, x1, label):
+    """Return how an augmenter warps image x0 towards x1, another of its class.
+
+    Parameters
+    ----------
+    augmenter : fitted RHVAEAugmenter
+    x0, x1 : images, or containers of one image
+    label : object
+
+    Returns
+    -------
+    warp : Warp
+
+    Raises
+    ------
+    ValueError
+        If its decoder warps nothing, an image is not like those of `fit`, or the class is unknown
+        or has no generator.
+    """
+    if augmenter.decoder_ != "deformation":
+        raise ValueError(
+            f"decoder={augmenter.decoder_!r} warps nothing. Fit images or volumes with "
+            "decoder='deformation', their default."
+        )
+    model = augmenter._model(augmenter._class_index(label))
+    origin, other = (
+        augmenter._row_encoder.encode(one_row(x, augmenter, name), augmenter, name)
+        for name, x in (("x0", x0), ("x1", x1))
+    )
+    reference = model.rows(origin)
+    code, _ = model.encode(other, reference)
+    decoder = model.member.stack.decoder
+    with torch.no_grad():
+        positions, inner = decoder.warps(code.cpu()[None], reference.shape[1])
+    determinant = np.pad(inner[0].double().numpy(), 1, constant_values=np.nan)
+    X = augmenter._rows_of(model.decode(code, reference), model.index)
+    return Warp(X, positions[0].double().numpy(), determinant)

@@ -6,6 +6,7 @@ from ._interpolation import InterpolationDisplay
 from ._latent import LatentSpaceDisplay
 from ._samples import SyntheticSamplesDisplay
 from ._training import TrainingCurvesDisplay
+from ._warps import WarpDisplay
 
 __all__ = [
     "AugmentationGainDisplay",
@@ -14,4 +15,5 @@ __all__ = [
     "LatentSpaceDisplay",
     "SyntheticSamplesDisplay",
     "TrainingCurvesDisplay",
+    "WarpDisplay",
 ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from shared import quick, table
+from shared import arrays, quick, table
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_pyraug import plotting
@@ -45,6 +45,12 @@ def samples(augmenter, kind, ax=None):
     return draw(augmenter, *table(), kind=kind, figure=figure)
 
 
+def warps(augmenter, **options):
+    images, y = arrays((6, 6))
+    warping = quick(max_epochs=1, encoder="auto").fit(images, y)
+    return plotting.WarpDisplay.from_estimator(warping, *images[y == 0][:2], 0, **options)
+
+
 X, Y = table()
 ROWS = X[Y == 0][:2]
 DISPLAYS = {
@@ -58,6 +64,7 @@ DISPLAYS = {
     ),
     "SyntheticSamplesDisplay": lambda a, **o: samples(a, "marginals", **o),
     "SyntheticSamplesDisplay of points": lambda a, **o: samples(a, "scatter", **o),
+    "WarpDisplay": warps,
     "TrainingCurvesDisplay": plotting.TrainingCurvesDisplay.from_estimator,
 }
 

@@ -45,9 +45,23 @@ def test_every_public_name_is_in_the_reference(reference):
     for module in reference.PUBLIC:
         for name in [*reference.documented(module), *reference.constants(module)]:
             assert re.search(rf"^(   |\* ``){name}\b", sections[module], re.MULTILINE)
-            page = pages.get(f"{module}.{name}", "")
+            page = pages.get(f"{reference.home(module, name)}.{name}", "")
             constant = not callable(getattr(importlib.import_module(module), name))
-            assert constant or f":: {module}.{name}\n" in page
+            assert constant or f".{name}\n" in page
+
+
+def test_every_object_has_one_page(reference):
+    """`Pipeline` was listed, and described, by two modules."""
+    pages = reference.pages()
+    assert "sklearn_pyraug.Pipeline" in pages
+    assert "sklearn_pyraug.pipeline.Pipeline" not in pages
+
+
+def test_parameters_are_parted_where_a_description_begins_with_a_bold_name(reference):
+    lines = ["    **a** : int", "        **The model.** How many.", "", "    **b** : int"]
+    reference.part_parameters(lines)
+    header = ["    .. rubric:: The model", "", "    **a** : int", "        How many."]
+    assert lines == [*header, "", "    **b** : int"]
 
 
 def test_methods_are_in_the_reference(reference):

@@ -12,6 +12,7 @@ from torch import nn
 
 from ..images.warp import (
     WarpGrid,
+    jacobian_determinant,
     make_grid,
     n_control_points,
     n_warp_parameters,
@@ -153,3 +154,24 @@ class DeformationDecoder(nn.Module):
         images = r.reshape(K * B, self.n_channels, *grid.shape)
         moved = self.read(images, warp(geometry, grid)) * g.exp()
         return self.inverse_link(moved.view(K, B, D))
+
+    def warps(self, z, n_features):
+        """Return where reference rows are read, and how much their surroundings shrink.
+
+        Parameters
+        ----------
+        z : Tensor of shape (K, B, d)
+        n_features : int
+            D, which says in which of the two shapes the references are.
+
+        Returns
+        -------
+        positions : Tensor of shape (K * B, *S, n)
+            φ at every pixel, in pixels.
+        determinant : Tensor of shape (K * B, *S less 2 along each side)
+            det ∇φ.
+        """
+        grid = self.grid(n_features, z)
+        geometry = self.net(z).flatten(0, 1)[:, self.n_control :]
+        positions = warp(geometry, grid).unflatten(1, grid.shape)
+        return positions, jacobian_determinant(geometry, grid)
