@@ -173,6 +173,8 @@ def _lattices(positions):
     if positions.ndim == 3:
         return [positions]
     D, H, W, _ = positions.shape
-    below = positions[:, H // 2][..., [0, 2]] + [H + 1, 0]
-    right = positions[:, :, W // 2][..., [1, 0]].swapaxes(0, 1) + [0, W + 1]
+    below, right = positions[:, H // 2][..., [0, 2]], positions[:, :, W // 2].swapaxes(0, 1)
+    below[..., 0] += H + 1
+    right = right[..., [1, 0]]
+    right[..., 1] += W + 1
     return [positions[D // 2][..., 1:], below, right]
