@@ -20,38 +20,32 @@ from .._preprocessing.label_encoder import distinct_labels
 from .._random import root_seed
 from .._validation import check_count, no_data_in_errors
 from ..metrics import (
-    attribute_inference,
     authenticity,
     classifier_two_sample_test,
     column_differences,
-    linkability,
     maximum_mean_discrepancy,
-    membership_inference,
     memorization_share,
     nearest_neighbor_distance_ratio,
     precision_recall_density_coverage,
     sliced_wasserstein_distance,
     train_on_synthetic,
     training_proximity,
-    univariate_singling_out,
 )
 from ..metrics._columns import _read, associations
+from .attacks import attack_lines
 from .html import made_with
 from .measures import MEASURES
 from .plots import closest_distance, find_plots
-from .results import ALL, AugmentationReport, ReportLine
+from .results import ALL, AugmentationReport, make_line
 from .rows import Rows, code_rows, read_rows
 
-__all__ = ["check_labels", "compare", "described", "make_line"]
+__all__ = ["check_labels", "compare", "described"]
 
 _NONE = float("nan")
 # Rows of which the median distance is taken.
 _MAX_MEDIAN_ROWS = 500
 # Columns that differ most, and those of which pairs are compared.
 _N_COLUMNS, _MAX_PAIRED = 5, 40
-# An attack has to find this much more than by chance to be marked, and 95 % of the time an
-# estimate lies within so many standard deviations.
-_NOTABLE, _Z = 0.1, 1.96
 
 
 @no_data_in_errors()
@@ -193,7 +187,9 @@ def _pictures(X, n_features, sample_shape):
 
 
 def _alerts(real, synthetic, holdout):
-    """Return sentences on rows that stand in two sets; raise if no row was truly held out.
+    """Return sentences on rows that stand in two sets, and the number of copies.
+
+    Raise if no row was truly held out.
 
     Equal rows are told where there are more than among the training rows themselves, as rows of
     few categories may agree by chance.
@@ -210,16 +206,16 @@ def _alerts(real, synthetic, holdout):
         n, expected = sum(key in others for key in rows), usual * len(rows)
         return n if n > expected + 2 * np.sqrt(expected * (1 - usual)) else 0
 
-    alerts = []
+    alerts, n_copies = [], n_equal(keys[1], of_real)
     if Counter(keys[1]) == counts:
         alerts.append(
             "The synthetic rows are the training rows: this compares a table with itself. Give the "
             "synthetic rows alone."
         )
-    elif n := n_equal(keys[1], of_real):
+    elif n_copies:
         alerts.append(
-            f"{n} of {len(keys[1])} synthetic rows equal a training row: they are copies, "
-            "which protect no one and teach nothing new. Leave them out."
+            f"{n_copies} of {len(keys[1])} synthetic rows equal{_s(n_copies)} a training row: "
+            "copies protect no one and teach nothing new. Leave them out."
         )
     if n := n_equal(keys[2], of_real):
         if n == len(keys[2]):
@@ -228,15 +224,19 @@ def _alerts(real, synthetic, holdout):
                 "rows before it is trained."
             )
         alerts.append(
-            f"{n} of {len(keys[2])} rows held out equal a training row: they are no test, and "
-            "scores flatter. Hold out rows before the generator is trained."
+            f"{n} of {len(keys[2])} rows held out equal{_s(n)} a training row: that is no test, "
+            "and scores flatter. Hold out rows before the generator is trained."
         )
     if n := n_equal(keys[1], of_holdout - of_real):
         alerts.append(
-            f"{n} of {len(keys[1])} synthetic rows equal a row held out: the generator has seen "
-            "these, and scores flatter. Hold out rows before it is trained."
+            f"{n} of {len(keys[1])} synthetic rows equal{_s(n)} a row held out: the generator has "
+            "seen these, and scores flatter. Hold out rows before it is trained."
         )
-    return tuple(alerts)
+    return tuple(alerts), n_copies
+
+
+def _s(n):
+    return "s" if n == 1 else ""
 
 
 def check_labels(labels, known, name, where):
@@ -252,33 +252,6 @@ def check_labels(labels, known, name, where):
 def described(estimator):
     """Return an estimator with the parameters that were set, as text."""
     return repr(estimator) if hasattr(estimator, "get_params") else type(estimator).__name__
-
-
-def make_line(name, label, value, baseline=_NONE, note="", kind=None, margin=0.0):
-    """Return the line of a report for one measure and class.
-
-    Parameters
-    ----------
-    name : str
-        A measure, or with ``kind="columns"`` a column, which is marked as the largest difference
-        of a column is.
-    label : object
-    value, baseline : float
-    note : str, default=""
-    kind : str, default=None
-        None is that of the measure.
-    margin : float, default=0.0
-        How far chance takes the value from the baseline; no value that is nearer is marked.
-
-    Returns
-    -------
-    line : ReportLine
-    """
-    measure = MEASURES["largest column difference" if kind == "columns" else name]
-    value, baseline = float(value), float(baseline)
-    marked = bool(measure.is_poor(value, baseline)) and not abs(value - baseline) <= margin
-    kind = kind or measure.kind
-    return ReportLine(name, kind, label, value, baseline, measure.direction, marked, note)
 
 
 class _Settings(NamedTuple):
@@ -458,7 +431,7 @@ class _Comparison:
 
     def report(self, classifier):
         """Return the AugmentationReport."""
-        alerts = _alerts(self.real, self.synthetic, self.holdout)
+        alerts, n_copies = _alerts(self.real, self.synthetic, self.holdout)
         n_synthetic = self._count(self.synthetic)
         # All rows together are those of the classes that can be compared.
         everything = self._pairs([label for label, n in n_synthetic.items() if n])
@@ -466,7 +439,7 @@ class _Comparison:
         for label, n in n_synthetic.items():
             lines += self._measures(label, self._pairs([label])) if n else _blank(label)
         columns, shown = self._columns(everything)
-        lines += columns + self._utility(everything, classifier) + _attacks(everything)
+        lines += columns + self._utility(everything, classifier) + attack_lines(everything)
         if not self.settings.n_permutations:
             lines = [line for line in lines if line.measure not in _P_VALUES]
         real, synthetic, seed = everything.real, everything.synthetic, self.settings.seed
@@ -492,6 +465,7 @@ class _Comparison:
             n_holdout,
             plots,
             alerts,
+            n_copies,
             made_with() | told,
         )
 
@@ -598,50 +572,3 @@ def _proximity(label, pairs):
     sets = pairs.synthetic, pairs.real, pairs.holdout
     result = training_proximity(*(rows.coded for rows in sets), scale=None)
     return make_line(name, label, result.share, result.expected_share)
-
-
-def _attacks(pairs):
-    """Return the lines of attacks on all training rows, with rows held out as the control."""
-    if pairs.holdout is None or not len(pairs.holdout.y):
-        return []
-    sets = [rows.coded for rows in (pairs.synthetic, pairs.real, pairs.holdout)]
-    n, n_holdout = len(sets[1]), len(sets[2])
-    membership = membership_inference(*sets, scale=None)
-    # The standard deviation of the area where both sets are alike.
-    margin = _Z * np.sqrt((n + n_holdout + 1) / (12 * n * n_holdout))
-    lines = [
-        make_line("membership AUC", ALL, membership.auc, 0.5, _known_to(margin), margin=margin),
-        _attack_line(
-            "membership at 1 % false", membership.true_positive_rate, 0.01, n, n_holdout, 100
-        ),
-        _attack_line("singling out", *univariate_singling_out(*sets), n, n_holdout),
-    ]
-    if pairs.real.X.shape[1] > 1:
-        groups = pairs.real.sources
-        for name, attack in (
-            ("linkability", linkability),
-            ("attribute inference", attribute_inference),
-        ):
-            shares = attack(*sets, groups=groups, scale=None)
-            lines.append(_attack_line(name, *shares, n, n_holdout))
-    return lines
-
-
-def _attack_line(name, share, control, n, n_holdout, n_least=0):
-    """Return the line of shares of n training rows and of rows held out that an attack finds."""
-    # With one success and one failure more in either set, shares of 0 and 1 have margins, too.
-    pairs = [((m * share + 1) / (m + 2), m + 2) for share, m in ((share, n), (control, n_holdout))]
-    margin = _Z * np.sqrt(sum(p * (1 - p) / m for p, m in pairs))
-    note = _known_to(margin)
-    if n_holdout < n_least:
-        note += f"; needs {n_least} rows held out to mean anything, and there are {n_holdout}"
-    return make_line(name, ALL, share, control, note, margin=margin)
-
-
-def _known_to(margin):
-    """Return how well a figure is known, and how many rows it takes to see a tenth."""
-    note = f"known to ±{margin:.2f}"
-    if margin > _NOTABLE:
-        factor = np.ceil((margin / _NOTABLE) ** 2 * 10) / 10
-        note += f": take {factor:g} times as many rows, in training and held out, to see 0.1"
-    return note

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..io._atomic import atomic_write
 from .html import html_page, html_part, report_parts
+from .measures import MEASURES
 from .plots import ReportPlots
 from .verdict import find_scores, find_verdict
 
@@ -14,6 +15,7 @@ __all__ = [
     "ALL",
     "AugmentationReport",
     "ReportLine",
+    "make_line",
 ]
 
 # The "class" of measures of all rows together.
@@ -89,6 +91,33 @@ class ReportLine(NamedTuple):
         return _text(self.baseline)
 
 
+def make_line(name, label, value, baseline=math.nan, note="", kind=None, margin=0.0):
+    """Return the line of a report for one measure and class.
+
+    Parameters
+    ----------
+    name : str
+        A measure, or with ``kind="columns"`` a column, which is marked as the largest difference
+        of a column is.
+    label : object
+    value, baseline : float
+    note : str, default=""
+    kind : str, default=None
+        None is that of the measure.
+    margin : float, default=0.0
+        How far chance takes the value from the baseline; no value that is nearer is marked.
+
+    Returns
+    -------
+    line : ReportLine
+    """
+    measure = MEASURES["largest column difference" if kind == "columns" else name]
+    value, baseline = float(value), float(baseline)
+    marked = bool(measure.is_poor(value, baseline)) and not abs(value - baseline) <= margin
+    kind = kind or measure.kind
+    return ReportLine(name, kind, label, value, baseline, measure.direction, marked, note)
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class AugmentationReport:
     """What :func:`~sklearn_pyraug.compare` and `augmentation_report` return; prints as a table.
@@ -111,6 +140,8 @@ class AugmentationReport:
         Histograms and points that :meth:`to_html` draws.
     alerts : tuple of str
         What makes the figures mislead, such as synthetic rows that equal a training row.
+    n_copies : int
+        Synthetic rows that equal a training row; 0 where no more do than by chance.
     settings : dict of str to str
         When, with what and by which versions it was made.
     remedies : tuple of str
@@ -129,6 +160,7 @@ class AugmentationReport:
     n_holdout: dict
     plots: ReportPlots = field(repr=False)
     alerts: tuple[str, ...] = ()
+    n_copies: int = 0
     settings: dict = field(default_factory=dict)
     remedies: tuple[str, ...] = ()
 
@@ -150,14 +182,6 @@ class AugmentationReport:
         """
         overall = {line.measure: line for line in self.lines if line.is_overall}
         return {score.name: score for score in find_scores(overall)}
-
-    @property
-    def has_copies(self):
-        """Whether synthetic rows are known to equal training rows, more than by chance."""
-        copies = self.overall("copies")
-        return any("training row" in alert and "synthetic" in alert for alert in self.alerts) or (
-            copies is not None and copies.marked
-        )
 
     def overall(self, measure):
         """Return the line of a measure of all rows, or None."""
@@ -273,11 +297,8 @@ class AugmentationReport:
         parts = []
         for light in self.verdict:
             head = f"{light.question.capitalize()}?"
-            parts += textwrap.wrap(
-                f"{head:<10} {_WORDS[light.light]}: {light.sentence}",
-                _WIDTH,
-                subsequent_indent=" " * 11,
-            )
+            text = f"{head:<10} {_WORDS[light.light]}: {light.sentence}"
+            parts += _wrapped(text, subsequent_indent=" " * 11)
         parts += [
             "",
             *_wrapped(self.summary),
@@ -287,12 +308,8 @@ class AugmentationReport:
         parts.append(f"{'score from 0 to 100':<20}{'score':>7}{'baseline':>10}  100 is:")
         for name, score in self.scores.items():
             value, baseline = (_text(x, 0) for x in (score.value, score.baseline))
-            parts += textwrap.wrap(
-                f" {name:<19}{value:>7}{baseline:>10}  {score.meaning}",
-                _WIDTH,
-                subsequent_indent=" " * 39,
-                drop_whitespace=True,
-            )
+            text = f" {name:<19}{value:>7}{baseline:>10}  {score.meaning}"
+            parts += _wrapped(text, subsequent_indent=" " * 39)
         parts += ["", *_wrapped(self.basis), ""]
         parts.append(_row("measure", "all", "baseline", "by class", "what is good"))
         for kind in _KINDS:
@@ -311,15 +328,18 @@ class AugmentationReport:
                         line.direction,
                     )
                 )
-        for head, reasons in (("How well attacks know", self.precision), ("Blank", self.reasons)):
+        for head, reasons in (
+            ("How well the attacks' figures are known", self.precision),
+            ("Blank", self.reasons),
+        ):
             parts += ["", f"{head}:"] if reasons else []
             for reason in reasons:
-                parts += textwrap.wrap(reason, _WIDTH, initial_indent="- ", subsequent_indent="  ")
+                parts += _wrapped(reason, initial_indent="- ", subsequent_indent="  ")
         return "\n".join(parts)
 
 
-def _wrapped(text):
-    return textwrap.wrap(text, _WIDTH)
+def _wrapped(text, **options):
+    return textwrap.wrap(text, _WIDTH, break_on_hyphens=False, **options)
 
 
 def _row(measure, value, baseline, classes, direction):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from .measures import ATTACKS, CLOSENESS
 
-__all__ = ["Light", "Score", "find_scores", "find_verdict"]
+__all__ = ["Light", "Score", "Z", "area_margin", "find_scores", "find_verdict"]
 
 # Marked measures of all rows from which on rows are not realistic, or not private.
 _N_POOR, _N_CLOSE = 3, 2
@@ -14,7 +14,25 @@ _N_POOR, _N_CLOSE = 3, 2
 _FALL, _MOST_MARGIN = 0.05, 0.15
 # An area of 0.6 is seen with fewer rows than these only by chance.
 _MOST_AUC_MARGIN = 0.1
-_Z = 1.96
+# An estimate lies within so many standard deviations in 95 of 100 cases.
+Z = 1.96
+# What it means that a measure is marked.
+_FINDINGS = {
+    "precision": "many rows lie where no real rows do",
+    "recall": "they vary less than real rows",
+    "density": "few real rows are near them",
+    "coverage": "many real rows have none close by",
+    "two-sample AUC": "a classifier tells them from real rows",
+    "sliced Wasserstein": "they lie elsewhere than real rows",
+    "mean column difference": "their columns are distributed otherwise",
+    "largest column difference": "a column is distributed otherwise",
+    "mean pair difference": "their columns depend on each other otherwise",
+    "membership AUC": "it can be told who was among these",
+    "membership at 1 % false": "of some nearly for sure",
+    "singling out": "values that a single one has turn up",
+    "linkability": "records of one person can be linked",
+    "attribute inference": "values can be guessed",
+}
 _HOLD_OUT = (
     "Put a fifth of the real rows aside before the generator is trained, and give them as rows "
     "held out"
@@ -55,6 +73,11 @@ class Score(NamedTuple):
     value: float
     baseline: float
     meaning: str
+
+
+def area_margin(n, n_others):
+    """Return how far from 0.5 the area under the curve of two sets alike lies by chance."""
+    return Z * math.sqrt((n + n_others + 1) / (12 * n * n_others))
 
 
 def find_scores(lines):
@@ -136,9 +159,8 @@ def _realistic(report):
     by_class = {x.label: None for x in lines if x.marked and not x.is_overall}
     remedy = _remedy_of_fidelity(report, poor)
     if poor:
-        what = _listed([f"{x.measure} ({x.value:.2f}; {x.usual_text})" for x in poor.values()])
         light = "red" if len(poor) >= _N_POOR else "amber"
-        return light, f"Far from what real rows reach: {what}. {remedy}"
+        return light, f"Far from what real rows reach: {_found(poor.values())}. {remedy}"
     if by_class:
         what = _listed([repr(label) for label in by_class])
         return "amber", (
@@ -146,8 +168,9 @@ def _realistic(report):
             f"class{'es' if len(by_class) > 1 else ''} {what}: see these below. {remedy}"
         )
     sentence = "All measures are close to what real rows reach, in each class, too."
-    if report.has_copies:
-        sentence = "As close to real rows as copies are: see private."
+    distance = report.overall("distance to closest record")
+    if distance is not None and distance.value == 0:
+        sentence = "As close to real rows as copies are, since most of them are copies."
     elif not report.n_holdout:
         sentence += (
             " They were compared with the training rows, which a copier matches best: with rows "
@@ -184,7 +207,7 @@ def _useful(report):
     n = sum(report.n_holdout.values())
     # With two successes and two failures more, a share of 1 has a margin, too.
     p = (n * line.value + 2) / (n + 4)
-    margin = _Z * math.sqrt(p * (1 - p) / (n + 4))
+    margin = Z * math.sqrt(p * (1 - p) / (n + 4))
     told = (
         f"A classifier that learned from the synthetic rows scores {line.value:.2f} on {n} real "
         f"rows held out (from the real rows: {line.baseline:.2f}; known to ±{margin:.2f})"
@@ -211,11 +234,14 @@ def _private(report):
     overall = [x.measure for x in close if x.is_overall]
     found = [x for x in map(report.overall, ATTACKS) if x and x.marked]
     remedy = _remedy_of_privacy(report)
-    if report.has_copies:
-        return "red", f"There are copies of training rows. {remedy}"
+    told = ""
+    if report.n_copies:
+        n_new = sum(report.n_synthetic.values())
+        told = f"{report.n_copies} of {n_new} synthetic rows equal a training row. "
     if found:
-        worst = _listed([f"{x.measure} ({x.value:.2f}; {x.usual_text})" for x in found])
-        return "red", f"Attacks find training rows: {worst}. {remedy}"
+        told += f"Attacks find training rows: {_found(found)}. "
+    if told:
+        return "red", f"{told}{remedy}"
     if len(overall) >= _N_CLOSE:
         return "red", f"Rows lie too close to training rows: {_listed(overall)}. {remedy}"
     area = report.overall("membership AUC")
@@ -238,8 +264,7 @@ def _private(report):
             f"{remedy}"
         )
     n, n_holdout = (sum(counts.values()) for counts in (report.n_real, report.n_holdout))
-    margin = _Z * math.sqrt((n + n_holdout + 1) / (12 * n * n_holdout))
-    if margin > _MOST_AUC_MARGIN:
+    if area_margin(n, n_holdout) > _MOST_AUC_MARGIN:
         return "unknown", (
             f"No attack finds more than by chance, but {n_holdout} rows held out are too few to "
             "tell: take about 70 of either kind."
@@ -265,6 +290,13 @@ def _remedy_of_privacy(report):
         "Leave out rows that are too close, publish few, or choose a generator that starts from no "
         "real row (RHVAEAugmenter(decoder='direct') of this package)."
     )
+
+
+def _found(lines):
+    """Return what marked measures mean, with their values; of many, the first three."""
+    told = [f"{_FINDINGS[x.measure]} ({x.measure} {x.value:.2f}, {x.usual_text})" for x in lines]
+    more = [f"{len(told) - 3} more"] if len(told) > 3 else []
+    return _listed(told[:3] + more)
 
 
 def _listed(names):
