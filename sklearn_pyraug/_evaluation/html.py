@@ -59,6 +59,7 @@ _STYLE = """
 .pyraug .ring, .pyraug .light .mark { stroke: var(--quiet); stroke-width: 2.5; }
 .pyraug .real { fill: var(--real); } .pyraug .score, .pyraug .empty { fill: var(--empty); }
 .pyraug rect.score { fill: var(--real); } .pyraug .tick { stroke: var(--text); stroke-width: 3; }
+.pyraug .thin { stroke-width: 1; }
 .pyraug .new { fill: none; stroke: var(--new); stroke-width: 1.8; }
 .pyraug .dot { stroke: var(--real); stroke-linecap: round; stroke-width: 6; }
 .pyraug .cross { fill: none; stroke: var(--new); stroke-width: 1.5; }
@@ -69,7 +70,7 @@ _STYLE = """
 .pyraug .interval text { font-size: 14px; }
 .pyraug img, .pyraug image { image-rendering: pixelated; }
 .pyraug .pictures img { display: block; margin-bottom: 3px; height: 4.5rem; object-fit: contain;
-  width: 4.5rem; }
+  outline: 1px solid var(--line); width: 4.5rem; }
 .pyraug .pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
 .pyraug .pictures figure { margin: 0; }
 @media (max-width: 40rem) {
@@ -81,7 +82,8 @@ _STYLE = """
   .pyraug td:first-child { flex: 1 0 100%; }
   .pyraug td:empty { display: none; }
   .pyraug td[data-k]::before { color: var(--quiet); content: attr(data-k) " "; display: block;
-    font-size: .82em; } }
+    font-size: .82em; font-weight: normal; }
+  .pyraug .interval text { font-size: 19px; } }
 """
 _TITLES = {
     "fidelity": "Do the synthetic rows look like real ones?",
@@ -118,12 +120,19 @@ def report_parts(report):
     )
     for kind, title in _TITLES.items():
         lines = [line for line in report.lines if line.kind == kind]
-        if lines:
+        # A single pixel tells nothing.
+        if lines and not (kind == "columns" and report.plots.pictures):
             parts += [f"<h2>{title}</h2>", _measures(lines, labels)]
     if report.reasons:
         items = "".join(f"<li>{escape(reason)}</li>" for reason in report.reasons)
         parts += ["<h2>What is blank, and why</h2>", f"<ul>{items}</ul>"]
-    return [*parts, *_drawings(report.plots), *settings_table(report.settings)]
+    sizes = {}
+    for label, n in list(report.n_real.items())[:_MAX_CLASSES]:
+        held_out = f", {report.n_holdout[label]} held out" if report.n_holdout else ""
+        sizes[f"rows of class {label}"] = (
+            f"{n} real, {report.n_synthetic[label]} synthetic{held_out}"
+        )
+    return [*parts, *_drawings(report.plots), *settings_table(report.settings | sizes)]
 
 
 def html_page(title, parts):
@@ -263,7 +272,7 @@ def _drawings(plots):
         parts += [
             "<h2>How close do they come?</h2>",
             _figure(
-                svg.histogram(plots.distances, 480),
+                svg.histogram(plots.distances, 320),
                 "Distance to the closest training row, in standard deviations of a column; the "
                 f"real rows are those of the baseline. {_LEGEND} Synthetic rows piled up at zero "
                 "are copies.",

@@ -45,14 +45,20 @@ def histogram(shares, width=_WIDTH):
         path = "".join(f"V{b:.1f}H{a:.1f}" for a, b in zip(x[1:], y, strict=True))
         return f"M{x[0]:.1f} {_HEIGHT - 22}{path}V{_HEIGHT - 22}"
 
-    low, high = (_number(end) for end in (shares.bins[0], shares.bins[-1]))
+    low, high = shares.bins[0], shares.bins[-1]
+    labels = ""
+    for tick in _ticks(low, high):
+        at = 4 + (tick - low) / (high - low) * (width - 8)
+        anchor = "start" if at < 20 else "end" if at > width - 20 else "middle"
+        labels += (
+            f'<path class="tick thin" d="M{at:.1f} {_HEIGHT - 22}v4"/>'
+            f'<text x="{at:.1f}" y="{_HEIGHT - 6}" text-anchor="{anchor}">{_number(tick)}</text>'
+        )
     return _svg(
         width,
         _HEIGHT,
         f'<path class="real" d="{steps(shares.real)}"/>'
-        f'<path class="new" d="{steps(shares.synthetic)}"/>'
-        f'<text x="4" y="{_HEIGHT - 6}">{low}</text>'
-        f'<text x="{width - 4}" y="{_HEIGHT - 6}" text-anchor="end">{high}</text>',
+        f'<path class="new" d="{steps(shares.synthetic)}"/>{labels}',
     )
 
 
@@ -189,6 +195,13 @@ def _svg(width, height, content):
     return f'<svg {size} role="img">{content}</svg>'
 
 
+def _ticks(low, high):
+    """Return round numbers between two values; the ends themselves may be those of a row."""
+    least = (high - low) / 4
+    power = 10.0 ** np.floor(np.log10(least))
+    step = next(n * power for n in (1, 2, 5, 10) if n * power >= least * (1 - 1e-9))
+    return np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+
+
 def _number(value):
-    """Return a number with three digits, which is no value of a row."""
-    return f"{float(f'{value:.2e}'):g}".replace("-", "−")
+    return f"{value + 0.0:.12g}".replace("-", "−")

@@ -27,9 +27,9 @@ _FINDINGS = {
     "mean column difference": "their columns are distributed otherwise",
     "largest column difference": "a column is distributed otherwise",
     "mean pair difference": "their columns depend on each other otherwise",
-    "membership AUC": "it can be told who was among these",
-    "membership at 1 % false": "of some nearly for sure",
-    "singling out": "values that a single one has turn up",
+    "membership AUC": "it can be told who was among them",
+    "membership at 1 % false": "of some almost for sure",
+    "singling out": "values that only one of them has turn up",
     "linkability": "records of one person can be linked",
     "attribute inference": "values can be guessed",
 }
@@ -237,7 +237,7 @@ def _private(report):
     told = ""
     if report.n_copies:
         n_new = sum(report.n_synthetic.values())
-        told = f"{report.n_copies} of {n_new} synthetic rows equal a training row. "
+        told = f"Copies of training rows: {report.n_copies} of {n_new} synthetic rows. "
     if found:
         told += f"Attacks find training rows: {_found(found)}. "
     if told:

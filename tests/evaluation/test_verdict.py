@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 from shared import quick, table
 
 from sklearn_pyraug import augmentation_report, compare
+from sklearn_pyraug._evaluation.results import make_line
 from sklearn_pyraug._evaluation.verdict import find_scores
 
 NAMES = ["column shapes", "column pairs", "coverage", "utility", "privacy"]
@@ -47,7 +48,7 @@ def test_copies_are_realistic_and_not_private(sets):
     X, y, _, _, *holdout = sets
     report = compare(X, y, X, y, *holdout, n_permutations=0, random_state=0)
     assert lights(report) == ("green", "green", "red")
-    assert sentence(report, "private").startswith("120 of 120 synthetic rows equal a training row")
+    assert sentence(report, "private").startswith("Copies of training rows: 120 of 120")
     assert "since most of them are copies" in sentence(report, "realistic")
     assert report.scores["privacy"].value == 0
     # Without rows held out, too.
@@ -59,7 +60,7 @@ def test_rows_beside_training_rows_are_not_private(sets):
     report = compare(X, y, X + 1e-3, y, *holdout, n_permutations=0, random_state=0)
     assert lights(report)[2] == "red"
     assert sentence(report, "private").startswith(
-        "Attacks find training rows: it can be told who was among these (membership AUC 1.00"
+        "Attacks find training rows: it can be told who was among them (membership AUC 1.00"
     )
     for measure in ("linkability", "attribute inference"):
         assert report.overall(measure).marked
@@ -155,3 +156,22 @@ def test_a_score_is_made_of_one_line(sets):
         )
     ]
     assert_allclose(report.scores["privacy"].value, 100 * (1 - max(0, *risks)))
+
+
+@pytest.mark.parametrize(
+    ("measure", "value", "baseline", "margin", "marked"),
+    [
+        ("two-sample AUC", 0.85, 0.5, 0.0, True),
+        ("two-sample AUC", 0.85, float("nan"), 0.0, True),
+        # Real rows are told from each other as well.
+        ("two-sample AUC", 0.85, 0.8, 0.0, False),
+        ("membership AUC", 0.65, 0.5, 0.05, True),
+        ("membership AUC", 0.65, 0.5, 0.2, False),
+        ("linkability", 0.35, 0.2, 0.1, True),
+        ("linkability", 0.35, 0.2, 0.16, False),
+    ],
+)
+def test_what_chance_or_the_baseline_explains_is_not_marked(
+    measure, value, baseline, margin, marked
+):
+    assert make_line(measure, 0, value, baseline, margin=margin).marked == marked
