@@ -205,7 +205,10 @@ def _module(module):
 
 
 def _page(module, name):
-    text = _title(name) + f".. currentmodule:: {module}\n\n" + _entry(module, name)
+    # `rhvae.Transfer` beside the `Transfer` of the package.
+    again = module != PACKAGE and name in importlib.import_module(PACKAGE).__all__
+    title = f"{module.rsplit('.', 1)[-1]}.{name}" if again else name
+    text = _title(title) + f".. currentmodule:: {module}\n\n" + _entry(module, name)
     # Nothing where no example uses it.
     text += f".. minigallery:: {module}.{name}\n   :add-heading: Examples that use it\n"
     return text + "   :heading-level: -\n"

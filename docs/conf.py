@@ -75,6 +75,8 @@ html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
     "header_links_before_dropdown": 8,
+    "navbar_align": "left",
+    "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
 }
 # Pages without others below them have nothing to list.

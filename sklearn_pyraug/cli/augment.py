@@ -11,8 +11,10 @@ import sklearn_pyraug
 from .files import (
     check_apart,
     check_input,
+    check_new_file,
     check_output,
     has_gaps,
+    is_table,
     match_labels,
     read_data,
     try_writing,
@@ -65,16 +67,23 @@ __all__ = [
     help="Sizes of the classes before --factor: auto, minority, all, ..., a share, or a JSON dict "
     "of label to number of rows.  [auto]",
 )
+@click.option(
+    "--contact-sheet/--no-contact-sheet",
+    default=True,
+    help="Of a folder, also draw origins beside synthetic images, in one file beside the output.  "
+    "[yes]",
+)
 @table_options
 @training_options
 @click.pass_context
-def augment(context, source, output, **options):
+def augment(context, source, output, contact_sheet, **options):
     """Learn from INPUT and write its rows, then synthetic ones, to the output.
 
     INPUT is a table (.csv, .tsv, .parquet, .xlsx, .npz with arrays X and y) or a folder with one
     subfolder of images or volumes for each class. Its rows are written as they stand. In a table,
     a column `synthetic` marks the new rows; in a folder, manifest.csv does. By default all classes
-    grow to twice the size of the largest.
+    grow to twice the size of the largest. Beside a folder NAME, NAME.contact-sheet.png shows some
+    of the new images and what they came from.
     """
     per_class = _choose_sizes(context)
     speaker = Speaker(options["quiet"])
@@ -82,6 +91,10 @@ def augment(context, source, output, **options):
     parameters = parameters_of(context, speaker)
     check_apart(source, output)
     check_output(output, overwrite=options["overwrite"], is_folder=source.is_dir())
+    sheet = None
+    if contact_sheet and source.is_dir() and not is_table(output):
+        sheet = output.with_name(f"{output.name}.contact-sheet.png")
+        check_new_file(sheet, overwrite=options["overwrite"])
     data = read_training_data(source, speaker, options, parameters)
     check_output(output, overwrite=options["overwrite"], n_axes=data.X.ndim)
     labels, counts = count(data.y)
@@ -114,7 +127,29 @@ def augment(context, source, output, **options):
             ],
         )
     )
-    speaker.result(f"{output}, {seconds:.1f} s")
+    drawn = sheet is not None and _draw_sheet(
+        sheet, X, y, augmenter, data.folder, speaker, overwrite=options["overwrite"]
+    )
+    speaker.result(f"{output}, {seconds:.1f} s" + (f"; see {sheet}" if drawn else ""))
+
+
+def _draw_sheet(path, X, y, augmenter, folder, speaker, *, overwrite):
+    """Write a contact sheet; return False where that takes a library that is missing."""
+    # It takes as long to import as the rest of the help's answer.
+    from .contact_sheet import write_contact_sheet
+
+    mask = augmenter.synthetic_mask_
+    if not mask.any():
+        return False
+    channels = "first" if folder.kind == "colour" else "none"
+    try:
+        write_contact_sheet(
+            path, X, y, mask, augmenter.origin_indices_, channels=channels, overwrite=overwrite
+        )
+    except ImportError:
+        speaker.note(f"no {path.name}: Pillow, of the extra 'images', is not installed")
+        return False
+    return True
 
 
 def _choose_sizes(context):

@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.cli import main
+from sklearn_pyraug.cli.contact_sheet import write_contact_sheet
 from sklearn_pyraug.io import load_image_folder, load_table, save_image_folder, save_table
 
 image = pytest.importorskip("PIL.Image")
@@ -93,6 +94,35 @@ def test_augment_a_folder(pictures, folder, capsys):
     assert made.X.dtype == np.uint8
     assert sorted(set(made.formats)) == ["png"]
     assert all(source.origin in before for source in made.sources)
+
+
+def test_a_contact_sheet_stands_beside_a_folder(pictures, folder, capsys):
+    """Origins beside synthetic images, a row a class; in no table, and not where it is unwanted."""
+    run("augment", "pets", "-o", "more", "--per-class", "2", *QUICK)
+    assert capsys.readouterr().out.rstrip().endswith("see more.contact-sheet.png")
+    sheet = np.asarray(image.open(folder / "more.contact-sheet.png"))
+    assert sheet.shape[0] > 2 * 80
+    assert len(np.unique(sheet)) > 20
+    assert "which exists" in failure(capsys, 1, "augment", "pets", "-o", "more", *QUICK)
+    run("augment", "pets", "-o", "bare", "--per-class", "1", "--no-contact-sheet", *QUICK)
+    run("augment", "pets", "-o", "table.npz", "--per-class", "1", *QUICK)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["bare", "more", "more.contact-sheet.png", "pets", "table.npz"]
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (3, 9, 7), (6, 9, 7)])
+def test_contact_sheets_show_each_origin_before_what_came_of_it(shape, folder):
+    X = np.zeros((4, *shape), dtype=np.uint8)
+    X[1], X[3] = 255, 255  # origins are dark and synthetic ones bright
+    channels = "first" if shape[0] == 3 else "none"
+    mask, origins = np.array([False, True, False, True]), np.array([0, 0, 2, 2])
+    sheet_file = folder / "sheet.png"
+    y = ["a", "a", "line\nbreak \u4e2d", "line\nbreak \u4e2d"]
+    write_contact_sheet(sheet_file, X, y, mask, origins, channels=channels)
+    line = np.asarray(image.open(sheet_file).convert("L"))[30]
+    dark = np.flatnonzero(line == 0)
+    assert len(dark) > 40
+    assert (line[dark.max() + 20 :] == 255).all()
 
 
 def test_a_second_run_is_refused_before_training_and_goes_with_overwrite(

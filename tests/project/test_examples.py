@@ -221,3 +221,23 @@ def test_probabilities(tmp_path):
     assert corrected[1] < plain[1] + 0.02 < own[1]
     assert abs(corrected[2] - 0.1) < 0.03 < own[2] - 0.1
     assert has_drawn(picture)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "sentences"),
+    [
+        ("plot_gain.py", ["a clear gain: True"]),
+        ("plot_fraud_like.py", ["more frauds are found: True", "they are ranked better: False"]),
+        ("plot_three_rows.py", [f"beside {name}: +" for name in ("nothing", "SMOTE")]),
+        ("plot_clinical_table.py", ["dtypes kept: True", "no new level: True"]),
+        ("plot_warps.py", ["smallest growth of ten warps: 0."]),
+    ],
+)
+def test_examples_show_what_their_words_say(name, sentences, tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pandas")
+    text, picture = run(name, tmp_path)
+    assert all(sentence in text for sentence in sentences)
+    assert "not told from chance" not in text
+    assert has_drawn(picture)
