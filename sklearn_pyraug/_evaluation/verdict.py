@@ -153,9 +153,9 @@ def find_verdict(report):
 def _realistic(report):
     lines = [x for x in report.lines if x.kind == "fidelity"]
     overall = [x for x in lines if x.is_overall]
-    if all(math.isnan(x.value) for x in overall):
-        return "unknown", "There are too few rows to compare. Take at least 6 of a class."
     poor = {x.measure: x for x in overall if x.marked}
+    if not poor and math.isnan(report.overall("coverage").value):
+        return "unknown", "There are too few rows to compare: take at least 6 of either kind."
     by_class = {x.label: None for x in lines if x.marked and not x.is_overall}
     remedy = _remedy_of_fidelity(report, poor)
     if poor:

@@ -94,6 +94,13 @@ def test_few_rows_held_out_tell_little(sets):
     assert "needs 100 rows held out" in str(report).replace("\n  ", " ")
 
 
+def test_two_rows_are_no_grounds_for_a_yes(sets):
+    X, y, X_new, y_new, *_ = (part[[0, -1]] for part in sets)
+    report = compare(X, y, X_new, y_new, n_permutations=0, random_state=0)
+    assert lights(report) == ("unknown", "unknown", "unknown")
+    assert "at least 6" in sentence(report, "realistic")
+
+
 def test_labels_that_no_column_tells_leave_usefulness_open():
     rng = np.random.default_rng(0)
     sets = [part for _ in range(3) for part in drawn(rng, shift=0.0)]
