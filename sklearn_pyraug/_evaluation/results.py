@@ -21,6 +21,8 @@ __all__ = [
 # The "class" of measures of all rows together.
 ALL = "(all)"
 _TITLE, _WIDTH = "May these synthetic rows be used?", 80
+# Share of rows that would have to change their class, from which on it matters.
+_OTHER_SHARES = 0.1
 _KINDS = ("fidelity", "columns", "utility", "privacy")
 _WORDS = {
     "green": "(+) yes",
@@ -203,9 +205,19 @@ class AugmentationReport:
         )
 
     @property
+    def has_other_shares(self):
+        """Whether classes have other shares among synthetic rows than among real ones."""
+        n, n_new = (sum(counts.values()) for counts in (self.n_real, self.n_synthetic))
+        pairs = [(m / n, self.n_synthetic[label] / n_new) for label, m in self.n_real.items()]
+        return sum(abs(p - q) for p, q in pairs) / 2 > _OTHER_SHARES
+
+    @property
     def basis(self):
         """What values and baselines compare, and in which units."""
         units = (
+            " Classes have other shares among synthetic rows, which alone makes all rows differ: "
+            "read the classes."
+        ) * self.has_other_shares + (
             " Distances are in standard deviations of a column; most others are shares. "
             "An exclamation mark is a rule of thumb, not a test."
         )

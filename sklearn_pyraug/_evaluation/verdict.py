@@ -34,8 +34,8 @@ _FINDINGS = {
     "attribute inference": "values can be guessed",
 }
 _HOLD_OUT = (
-    "Put a fifth of the real rows aside before the generator is trained, and give them as rows "
-    "held out"
+    "Put a fifth of the real rows aside before the generator is trained, and give them as "
+    "X_holdout and y_holdout, or by --holdout"
 )
 
 
@@ -160,7 +160,11 @@ def _realistic(report):
     remedy = _remedy_of_fidelity(report, poor)
     if poor:
         light = "red" if len(poor) >= _N_POOR else "amber"
-        return light, f"Far from what real rows reach: {_found(poor.values())}. {remedy}"
+        shares = " In part since classes have other shares: read them one by one."
+        return light, (
+            f"Far from what real rows reach: {_found(poor.values())}."
+            f"{shares * report.has_other_shares} {remedy}"
+        )
     if by_class:
         what = _listed([repr(label) for label in by_class])
         return "amber", (
@@ -288,7 +292,7 @@ def _remedy_of_privacy(report):
         return f"What helps: {'; '.join(changes)}. Publish few rows."
     return (
         "Leave out rows that are too close, publish few, or choose a generator that starts from no "
-        "real row (RHVAEAugmenter(decoder='direct') of this package)."
+        "real row: RHVAEAugmenter(decoder='direct'), or augment --set decoder=direct."
     )
 
 

@@ -101,6 +101,14 @@ def test_two_rows_are_no_grounds_for_a_yes(sets):
     assert "at least 6" in sentence(report, "realistic")
 
 
+def test_other_shares_of_classes_are_told(sets):
+    X, y, X_new, y_new, *holdout = sets
+    kept = np.r_[:10, 60:120]
+    report = compare(X, y, X_new[kept], y_new[kept], *holdout, n_permutations=0, random_state=0)
+    assert "other shares" in report.basis
+    assert "other shares" not in compare(*sets, n_permutations=0, random_state=0).basis
+
+
 def test_labels_that_no_column_tells_leave_usefulness_open():
     rng = np.random.default_rng(0)
     sets = [part for _ in range(3) for part in drawn(rng, shift=0.0)]
