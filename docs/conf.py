@@ -60,6 +60,8 @@ sphinx_gallery_conf = {
     # The table of computation times would be sorted by scripts from elsewhere.
     "write_computation_times": False,
     "show_memory": False,
+    # Not what a cell's last expression happens to return.
+    "capture_repr": (),
     "download_all_examples": False,
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sklearn_pyraug",),

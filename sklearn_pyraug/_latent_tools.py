@@ -480,7 +480,7 @@ def find_warp(augmenter, x0, x1, label):
     code, _ = model.encode(other, reference)
     decoder = model.member.stack.decoder
     with torch.no_grad():
-        positions, inner = decoder.warps(code.cpu()[None], reference.shape[1])
+        positions, inner = decoder.read_from(code.cpu()[None], reference.shape[1])
     determinant = np.pad(inner[0].double().numpy(), 1, constant_values=np.nan)
     X = augmenter._rows_of(model.decode(code, reference), model.index)
     return Warp(X, positions[0].double().numpy(), determinant)

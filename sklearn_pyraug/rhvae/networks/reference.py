@@ -155,7 +155,7 @@ class DeformationDecoder(nn.Module):
         moved = self.read(images, warp(geometry, grid)) * g.exp()
         return self.inverse_link(moved.view(K, B, D))
 
-    def warps(self, z, n_features):
+    def read_from(self, z, n_features):
         """Return where reference rows are read, and how much their surroundings shrink.
 
         Parameters
