@@ -37,9 +37,9 @@ _COUNT = Interval(Integral, 1, None, closed="left")
 
 
 class LearnedMetric(BaseEstimator):
-    """Learn how far new rows may stray, in each direction: the RHVAE's own metric [1]_.
+    """Learn how far new rows may stray, in each direction: the RHVAE's own metric.
 
-    The inverse metric is G⁻¹(z) = Σᵢ Lᵢ Lᵢᵀ exp(−‖z − cᵢ‖² / T²) + λ I, with Lᵢ from a metric
+    The inverse metric [1]_ is G⁻¹(z) = Σᵢ Lᵢ Lᵢᵀ exp(−‖z − cᵢ‖² / T²) + λ I, with Lᵢ from a metric
     network that is trained through the posterior's Hamiltonian flow. Value of the parameter
     `metric`; the string ``"learned"`` stands for its defaults.
 
@@ -122,9 +122,11 @@ class LearnedMetric(BaseEstimator):
 
 
 class PosteriorMetric(BaseEstimator):
-    """Measure the latent space by how sure the encoder is: a metric for each label [1]_.
+    """Measure the latent space by how sure the encoder is: a metric for each label.
 
-    The metric of label k is G(z) = Σᵢ aᵢ Σᵢ⁻¹ exp(−(z − cᵢ)ᵀ Σᵢ⁻¹ (z − cᵢ) / d) + λ I, made of the
+    The metric of label k [1]_ is
+
+    G(z) = Σᵢ aᵢ Σᵢ⁻¹ exp(−(z − cᵢ)ᵀ Σᵢ⁻¹ (z − cᵢ) / d) + λ I, made of the
     encoder's means cᵢ and posterior covariances Σᵢ of rows, or of pairs of rows; the factors
     aᵢ = (N pᵢ)^(2/d) give each of the N codes its share pᵢ in what the label looks like. There is
     no metric network. The last tenth of the epochs trains through a Hamiltonian flow [2]_ on the
@@ -194,9 +196,9 @@ class PosteriorMetric(BaseEstimator):
 
 
 class HMC(BaseEstimator):
-    """Draw codes by Hamiltonian Monte Carlo on the volume of the metric, as the papers do [1]_.
+    """Draw codes by Hamiltonian Monte Carlo on the volume of the metric, as the papers do.
 
-    Value of the parameter `sampler`; the string ``"hmc"`` stands for its defaults.
+    See [1]_. Value of the parameter `sampler`; the string ``"hmc"`` stands for its defaults.
 
     Parameters
     ----------
