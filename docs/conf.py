@@ -68,6 +68,7 @@ sphinx_gallery_conf = {
     "reference_url": {"sklearn_pyraug": None},
 }
 
+toc_object_entries_show_parents = "hide"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 html_math_renderer = "mathml"

@@ -35,7 +35,8 @@ class SyntheticSamplesDisplay(Display):
     numbers of at most 12 different values as one bar each. Of other numbers, the first and the
     last bar hold the values beyond the 0.5 % and 99.5 % quantiles, too.
     ``kind="scatter"`` draws each row as a point, in the plane of the first two principal
-    components of the real rows.
+    components of the real rows: real ones on the left, and again in grey below the synthetic ones.
+    For the picture of one class alone, give the rows of that class alone.
 
     Parameters
     ----------

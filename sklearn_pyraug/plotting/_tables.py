@@ -90,7 +90,14 @@ def draw_scatter(display, figure):
         figure = display._new_figure((9.4 if 1 < len(display.classes) <= MOST_NAMES else 8.0, 4.0))
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     n_classes = len(display.classes)
-    for i, (ax, title) in enumerate(zip(axes, ("real", "synthetic"), strict=True)):
+    for i, (ax, title) in enumerate(
+        zip(axes, ("real", "synthetic, over the real ones"), strict=True)
+    ):
+        if i == 1:
+            # Below the synthetic rows, so that it is seen where they leave real ones alone.
+            x, y = np.concatenate(points[:n_classes]).T
+            style = {"marker": "o", "color": "0.75", "linestyle": "none", "markersize": 4}
+            ax.plot(x, y, zorder=1, label="_real rows", **style)
         for k, label in enumerate(display.classes):
             x, y = points[i * n_classes + k].T
             ax.plot(
