@@ -5,7 +5,7 @@ What is listed here is public; ``__init__.py`` loads it when it is first used.
 
 from . import datasets, io, metrics, model_selection, pipeline, plotting, rhvae
 from ._augmenter import RHVAEAugmenter
-from ._classifier import AugmentedClassifier
+from ._classifier import AugmentedClassifier, AugmentedClassifierCV
 from ._components import (
     HMC,
     MLP,
@@ -36,6 +36,7 @@ __all__ = [
     "AugmentationGain",
     "AugmentationReport",
     "AugmentedClassifier",
+    "AugmentedClassifierCV",
     "Checkpoint",
     "Columns",
     "Deformation",

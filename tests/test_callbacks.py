@@ -14,7 +14,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 import sklearn_pyraug
-from sklearn_pyraug import MLP, AugmentedClassifier, RHVAEAugmenter, RHVAEEmbedder
+from sklearn_pyraug import (
+    MLP,
+    AugmentedClassifier,
+    AugmentedClassifierCV,
+    RHVAEAugmenter,
+    RHVAEEmbedder,
+)
 
 since_1_9 = pytest.mark.skipif(
     importlib.util.find_spec("sklearn.callback") is None, reason="scikit-learn 1.9 has callbacks"
@@ -96,6 +102,18 @@ def test_augmented_classifier_hands_callbacks_on():
     assert recorder.open == 0
     plain = AugmentedClassifier(AUGMENTER, LogisticRegression()).fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+
+
+@since_1_9
+@pytest.mark.filterwarnings("ignore:The estimator FunctionSampler does not support callbacks")
+def test_a_choice_hands_callbacks_on_to_the_last_fit():
+    recorder = Recorder()
+    model = AugmentedClassifierCV(LogisticRegression(), None, cv=2).set_callbacks(recorder)
+    model.fit(X, y)
+    assert recorder.told[0] == ("begin", "AugmentedClassifierCV", "fit")
+    assert recorder.told[-1] == ("end", "AugmentedClassifierCV", "fit")
+    assert len(recorder.told) > 2
+    assert recorder.open == 0
 
 
 @since_1_9

@@ -19,6 +19,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn_pyraug import (
     MLP,
     AugmentedClassifier,
+    AugmentedClassifierCV,
     RHVAEEmbedder,
     augmentation_gain,
     augmentation_report,
@@ -168,6 +169,8 @@ def test_of_training_rows(name):
     assert_silent(lambda: quick().fit_resample(table, Y))
     assert_silent(lambda: quick(categorical_features=[1]).fit(table, Y))
     assert_silent(lambda: classifier().fit(table, Y))
+    choice = AugmentedClassifierCV(LogisticRegression(), {"ours": quick()}, cv=2, n_repeats=1)
+    assert_silent(lambda: choice.fit(table, Y))
     assert_silent(
         lambda: augmentation_gain(
             LogisticRegression(), table, Y, augmenter=quick(), cv=2, n_repeats=1
@@ -223,6 +226,8 @@ def test_of_targets(name):
     assert_silent(lambda: quick().fit_resample(X, y), must_fail=True)
     assert_silent(lambda: quick().fit(X, y), must_fail=True)
     assert_silent(lambda: classifier().fit(X, y), must_fail=True)
+    choice = AugmentedClassifierCV(LogisticRegression(), None)
+    assert_silent(lambda: choice.fit(X, y), must_fail=True)
     assert_silent(lambda: augmentation_gain(LogisticRegression(), X, y, cv=2), must_fail=True)
     model = LogisticRegression()
     assert_silent(lambda: train_on_synthetic(model, X, y, X, y, X, y), must_fail=True)

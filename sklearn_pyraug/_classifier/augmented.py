@@ -38,12 +38,11 @@ __all__ = ["AugmentedClassifier"]
 
 
 def _classifier_has(name):
-    """Make the check of `available_if`: the classifier has the attribute `name`."""
+    """Make the check of `available_if`: the classifier inside has the attribute `name`."""
 
     def check(self):
-        # The fitted one first: a grid search knows what it can do only once it is fitted.
         # `getattr`, not `hasattr`: the classifier's own reason stays in the traceback.
-        getattr(getattr(self, "classifier_", self.classifier), name)
+        getattr(self._inner, name)
         return True
 
     return check
@@ -159,7 +158,110 @@ def _shifted(log_proba, shift):
     return log_proba - logsumexp(log_proba, axis=1, keepdims=True)
 
 
-class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class PredictionsMixin:
+    """The predictions of a classifier that another holds as `_inner`, fitted if it has been."""
+
+    def _check_classifier(self):
+        if tags_or_none(self.classifier) is None or not is_classifier(self.classifier):
+            raise TypeError(
+                f"classifier must be a scikit-learn classifier, got {named(self.classifier)}: pass "
+                "an estimator that inherits from sklearn.base.ClassifierMixin."
+            )
+
+    def _take_over(self, fitted):
+        """Take the attributes that a classifier has of those it was fitted on."""
+        for name in ("classes_", "n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)  # nothing of an earlier fit may stay
+            if hasattr(fitted, name):
+                setattr(self, name, getattr(fitted, name))
+
+    def _log_prior_ratio(self):
+        """Return what the correction adds to log-probabilities, None where that is nothing."""
+
+    @no_data_in_errors()
+    def predict(self, X):
+        """Predict the label of each row: the classifier's own decision.
+
+        It is made at the class shares after augmentation, and is not always the label of the
+        largest probability.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels.
+        """
+        check_is_fitted(self)
+        return self._inner.predict(X)
+
+    @available_if(_classifier_has("predict_proba"))
+    @no_data_in_errors()
+    def predict_proba(self, X):
+        """Predict the probability of each class. Available if the classifier has it.
+
+        They are those at the class shares of the real training rows, as far as they are corrected.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        proba = self._inner.predict_proba(X)
+        if (shift := self._log_prior_ratio()) is None:
+            return proba
+        with np.errstate(divide="ignore"):  # a probability of zero stays zero
+            return np.exp(_shifted(np.log(proba), shift))
+
+    @available_if(_classifier_has("predict_log_proba"))
+    @no_data_in_errors()
+    def predict_log_proba(self, X):
+        """Predict the log-probability of each class. Available if the classifier has it.
+
+        They are those at the class shares of the real training rows, as far as they are corrected.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Logarithms of the probabilities, in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        log_proba = self._inner.predict_log_proba(X)
+        shift = self._log_prior_ratio()
+        return log_proba if shift is None else _shifted(log_proba, shift)
+
+    @available_if(_classifier_has("decision_function"))
+    @no_data_in_errors()
+    def decision_function(self, X):
+        """Compute the decision function. Available if the classifier has it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Decision function of the classifier.
+        """
+        check_is_fitted(self)
+        return self._inner.decision_function(X)
+
+
+class AugmentedClassifier(
+    PredictionsMixin, CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+):
     r"""Classifier fitted on its training rows and on synthetic ones.
 
     During :meth:`fit` the training rows go through the augmenter, and the classifier is fitted on
@@ -329,11 +431,7 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
         return self
 
     def _fit(self, X, y, sample_weight, context):
-        if tags_or_none(self.classifier) is None or not is_classifier(self.classifier):
-            raise TypeError(
-                f"classifier must be a scikit-learn classifier, got {named(self.classifier)}: pass "
-                "an estimator that inherits from sklearn.base.ClassifierMixin."
-            )
+        self._check_classifier()
         y = check_target(as_labels(y))
         weighted = sample_weight is not None or self.synthetic_weight != 1
         if weighted and not _takes_sample_weight(self.classifier):
@@ -377,76 +475,15 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
                 classifier.fit(X_out, y_out, **weights)
 
         self.classifier_ = classifier
-        for name in ("classes_", "n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)  # nothing of an earlier fit may stay
-            if hasattr(classifier, name):
-                setattr(self, name, getattr(classifier, name))
+        self._take_over(classifier)
         classes = getattr(self, "classes_", np.unique(y))
         self.class_prior_ = _class_shares(y, sample_weight, classes)
         self.augmented_prior_ = _class_shares(y_out, weights.get("sample_weight", 1.0), classes)
 
-    @no_data_in_errors()
-    def predict(self, X):
-        """Predict the label of each row: the classifier's own decision.
-
-        It is made at the class shares after augmentation, and is not the label of the largest
-        corrected probability.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Labels.
-        """
-        check_is_fitted(self)
-        return self.classifier_.predict(X)
-
-    @available_if(_classifier_has("predict_proba"))
-    @no_data_in_errors()
-    def predict_proba(self, X):
-        """Predict the probability of each class. Available if the classifier has it.
-
-        Corrected to the class shares of the real training rows, unless ``prior_correction=False``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        proba = self.classifier_.predict_proba(X)
-        if (shift := self._log_prior_ratio()) is None:
-            return proba
-        with np.errstate(divide="ignore"):  # a probability of zero stays zero
-            return np.exp(_shifted(np.log(proba), shift))
-
-    @available_if(_classifier_has("predict_log_proba"))
-    @no_data_in_errors()
-    def predict_log_proba(self, X):
-        """Predict the log-probability of each class. Available if the classifier has it.
-
-        Corrected to the class shares of the real training rows, unless ``prior_correction=False``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            Logarithms of the probabilities, in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        log_proba = self.classifier_.predict_log_proba(X)
-        shift = self._log_prior_ratio()
-        return log_proba if shift is None else _shifted(log_proba, shift)
+    @property
+    def _inner(self):
+        # The fitted one first: a grid search knows what it can do only once it is fitted.
+        return getattr(self, "classifier_", self.classifier)
 
     def _log_prior_ratio(self):
         """Return what the correction adds to log-probabilities, None where that is nothing."""
@@ -455,23 +492,6 @@ class AugmentedClassifier(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMi
             return None
         # A class that the classifier knows of and that has no rows stays as it is.
         return np.log(np.divide(before, after, out=np.ones_like(after), where=after > 0))
-
-    @available_if(_classifier_has("decision_function"))
-    @no_data_in_errors()
-    def decision_function(self, X):
-        """Compute the decision function. Available if the classifier has it.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Decision function of the classifier.
-        """
-        check_is_fitted(self)
-        return self.classifier_.decision_function(X)
 
     @available_if(_classifier_has("score"))
     @no_data_in_errors()

@@ -241,3 +241,13 @@ def test_examples_show_what_their_words_say(name, sentences, tmp_path):
     assert all(sentence in text for sentence in sentences)
     assert "not told from chance" not in text
     assert has_drawn(picture)
+
+
+@pytest.mark.slow
+def test_choice(tmp_path):
+    pytest.importorskip("matplotlib")
+    text, picture = run("plot_choice.py", tmp_path)
+    assert "Used: moved threshold. Over nothing it gained +" in text
+    plain, chosen = percentages(text)
+    assert chosen > plain
+    assert has_drawn(picture)

@@ -1,0 +1,449 @@
+"""A classifier that finds out by cross-validation which augmentation suits it."""
+
+import warnings
+from numbers import Integral
+from os import PathLike
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from imblearn import FunctionSampler
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from .._augmenter import RHVAEAugmenter
+from .._preprocessing.containers import as_labels
+from .._preprocessing.label_encoder import distinct_labels
+from .._random import root_seed
+from .._sklearn_compat import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+    fit_task,
+    sub_task,
+    with_callbacks,
+)
+from .._validation import no_data_in_errors, text_is_named
+from .augmented import AugmentedClassifier, PredictionsMixin, check_target, tags_or_none
+from .paired import (
+    NOTHING,
+    Method,
+    in_words,
+    is_proportion,
+    make_splits,
+    run_all,
+)
+from .preparation import prepare
+from .samplers import Repeat, check_samplers, holds_sampler, sizes_of
+
+__all__ = ["AugmentedClassifierCV"]
+
+# What the package's own augmenter is tried with: balanced, doubled, and doubled twice.
+_FACTORS = (1, 2, 4)
+
+
+class _MovedThreshold(AugmentedClassifier):
+    """A classifier fitted on real rows alone, which decides at the shares of the classes."""
+
+    def predict(self, X):
+        check_is_fitted(self)
+        return self.classes_[np.argmax(self.predict_proba(X) / self.class_prior_, axis=1)]
+
+
+def _mean_and_error(differences):
+    """Return the means of differences (n_candidates, n_splits), and their standard errors."""
+    n_splits = differences.shape[1]
+    return differences.mean(axis=1), differences.std(axis=1, ddof=1) / np.sqrt(n_splits)
+
+
+class AugmentedClassifierCV(
+    PredictionsMixin, CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+):
+    """Classifier that chooses by cross-validation how its training rows are augmented.
+
+    Within :meth:`fit`, the classifier is scored on splits of the training rows: as it is, with
+    class weights, with a moved threshold, and with the new rows of random over-sampling, SMOTE
+    and :class:`RHVAEAugmenter`, all on the same splits. The simplest one that is not worse than the
+    best by more than one standard error of the paired difference is fitted on all training rows,
+    and nothing is the simplest: where rows do not show that augmentation helps, nothing is done.
+
+    Parameters
+    ----------
+    classifier : classifier
+        Classifier to be augmented. A pipeline may prepare the rows: :class:`RHVAEAugmenter` then
+        sees raw rows, SMOTE what the last step sees. It is cloned.
+
+    augmenters : "auto", dict of str to sampler, or None, default="auto"
+        What is tried beside nothing, class weights and a moved threshold, which add no row.
+        ``"auto"`` is random over-sampling, SMOTE (SMOTENC where there are categories), and
+        :class:`RHVAEAugmenter` with ``augmentation_factor`` of 1, 2 and 4. A dict takes their
+        place, None leaves them out.
+
+    cv : int, splitter or iterable, default=5
+        An int is the number of folds of a
+        :class:`~sklearn.model_selection.RepeatedStratifiedKFold`; there are fewer, with a
+        warning, where a class has fewer rows. A splitter, or an iterable of pairs of training and
+        test indices, is used as it is.
+
+    n_repeats : int, default=2
+        How many times the folds are drawn where `cv` is an int.
+
+    scoring : str or callable, default="balanced_accuracy"
+        Name of one of scikit-learn's scorers, or a callable ``scorer(estimator, X, y)`` that
+        returns one number, greater being better.
+
+    preprocessor : "auto", transformer or None, default="auto"
+        What stands between samplers and classifier, as in :func:`augmentation_gain`. ``"auto"``
+        prepares dataframes and arrays with text or gaps, and flattens images, unless the
+        classifier is a pipeline that takes them.
+
+    memory : str, path-like, joblib.Memory or None, default=None
+        Cache of the trainings of :class:`RHVAEAugmenter`, of use where :meth:`fit` is called
+        again on the same rows with the same `random_state`. None keeps them within one
+        :meth:`fit`, so that factors share one training for each split.
+
+    n_jobs : int or None, default=None
+        Number of fits at once, by joblib. At a given number of BLAS threads the result does not
+        depend on it.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds where `cv` is an int, and of the samplers of ``"auto"``. All else has a
+        seed of its own. None takes fresh entropy.
+
+    verbose : int, default=0
+        Whether to show a progress bar over the fits.
+
+    Attributes
+    ----------
+    best_augmenter_ : str
+        Name of the candidate that was chosen: ``"nothing"``, ``"class weights"``,
+        ``"moved threshold"``, ``"random over-sampling"``, ``"SMOTE"``,
+        ``"RHVAEAugmenter(augmentation_factor=2)"`` and so on, or a name in `augmenters`.
+
+    best_index_ : int
+        Its position in the arrays of `cv_results_`.
+
+    best_score_ : float
+        Its mean score over the splits. As that of the best of several it is too good by a little:
+        score the whole choice by an outer cross-validation.
+
+    best_estimator_ : classifier
+        The classifier with it, fitted on all training rows. Where it adds rows, it is an
+        :class:`AugmentedClassifier`, or a pipeline that ends in one.
+
+    cv_results_ : dict of str to ndarray
+        By candidate: ``candidate`` (names), ``split0_test_score`` and so on,
+        ``mean_test_score``, ``std_test_score``, ``rank_test_score``, ``mean_difference`` to
+        nothing and its ``standard_error``, ``mean_fit_time``.
+
+    left_out_ : dict of str to str
+        Candidates that cannot be used with the classifier or the rows, and why.
+
+    advice_ : str
+        What was chosen and why, in a sentence.
+
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+
+    n_features_in_ : int
+        Number of features seen during :meth:`fit`. Defined only if `best_estimator_` defines it.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during :meth:`fit`. Defined only if `best_estimator_` defines
+        them.
+
+    See Also
+    --------
+    AugmentedClassifier : The same with a given augmenter.
+    augmentation_gain : Measures what augmentation is worth, with an interval.
+
+    Notes
+    -----
+    Class weights are those of ``synthetic_weight="balanced"`` of :class:`AugmentedClassifier`; they
+    are left out where the classifier, or the last step of a pipeline, takes no `sample_weight`. The
+    moved threshold predicts the class whose probability is largest relative to its share of the
+    training rows: with two classes, the rare one where its risk is above its prevalence.
+    Probabilities are those at the class shares of the training rows, whatever is chosen, so the
+    label that is predicted is not always that of the largest one.
+
+    The rule is that of one standard error [1]_, which is ``sqrt(var(d) / J)`` for the differences d
+    of J splits. Candidates are in the order of `cv_results_`, the simplest first: nothing, class
+    weights, a moved threshold, random over-sampling, SMOTE, :class:`RHVAEAugmenter` with more and
+    more rows; those of a dict in its order. It is a rule for choosing, and no test: training parts
+    share rows, so that the error is understated.
+
+    Only the rows given to :meth:`fit` are seen, so that in an outer cross-validation the choice is
+    made anew, without the test part, in each training part.
+
+    References
+    ----------
+    .. [1] L. Breiman, J. Friedman, R. Olshen, C. Stone, "Classification and Regression Trees",
+       Wadsworth, 1984.
+
+    Examples
+    --------
+    >>> from imblearn.over_sampling import SMOTE
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn_pyraug import AugmentedClassifierCV
+    >>> X, y = make_classification(500, weights=[0.9], class_sep=0.5, random_state=0)
+    >>> model = AugmentedClassifierCV(
+    ...     LogisticRegression(), {"SMOTE": SMOTE(random_state=0)}, random_state=0
+    ... ).fit(X, y)
+    >>> [str(name) for name in model.cv_results_["candidate"]]
+    ['nothing', 'class weights', 'moved threshold', 'SMOTE']
+    >>> print(model.advice_.partition(".")[0])
+    Used: moved threshold
+    """
+
+    _parameter_constraints: dict = {
+        "classifier": [HasMethods(["fit", "predict"])],
+        "augmenters": [StrOptions({"auto"}), dict, None],
+        "cv": ["cv_object"],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "scoring": [str, callable],
+        "preprocessor": [StrOptions({"auto"}), HasMethods(["transform"]), None],
+        "memory": [str, PathLike, HasMethods(["cache"]), None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+    # What routing is told: `groups` are wanted, for the splitter.
+    __metadata_request__fit = {"groups": True}
+
+    def __init__(
+        self,
+        classifier,
+        augmenters="auto",
+        *,
+        cv=5,
+        n_repeats=2,
+        scoring="balanced_accuracy",
+        preprocessor="auto",
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.classifier = classifier
+        self.augmenters = augmenters
+        self.cv = cv
+        self.n_repeats = n_repeats
+        self.scoring = scoring
+        self.preprocessor = preprocessor
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # The parameters of the augmenters and of the classifier are theirs to validate.
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=False)
+    @no_data_in_errors()
+    def fit(self, X, y, *, groups=None):
+        """Choose an augmentation on the training rows, and fit the classifier with it on all.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features) or \
+                (n_samples, *sample_shape)
+            Training rows.
+
+        y : array-like of shape (n_samples,)
+            Class labels, of at least two classes.
+
+        groups : array-like of shape (n_samples,), default=None
+            Groups of rows, such as the patient, passed to a splitter `cv`.
+
+        Returns
+        -------
+        self : AugmentedClassifierCV
+            The fitted classifier.
+        """
+        with fit_task(self, "fit", X, y, max_subtasks=1) as context:
+            self._fit(X, y, groups, context)
+        return self
+
+    def _fit(self, X, y, groups, context):
+        self._check_parameters()
+        y = check_target(as_labels(y))
+        check_consistent_length(X, y, groups)
+        # scikit-learn's seeds end at 2**32.
+        seed = root_seed(self.random_state) % 2**32
+        splitter = self._splitter(y, groups, seed)
+        splits = make_splits(X, y, groups, splitter, self.n_repeats, seed)
+        prepared = prepare(self.classifier, X, y, np.arange(len(y)), self.preprocessor)
+        scorer = check_scoring(self.classifier, scoring=self.scoring)
+        with TemporaryDirectory() as folder:
+            runs, self.left_out_ = run_all(
+                type(self).__name__,
+                self._candidates(prepared, seed, folder if self.memory is None else self.memory),
+                X,
+                y,
+                splits,
+                scorer,
+                self._score_name(),
+                self.n_jobs,
+                self.verbose,
+            )
+        self._choose(runs)
+        model = self._candidates(prepared, seed, self.memory)[self.best_augmenter_].model
+        model = clone(model)
+        with sub_task(context, self, "refit", model, X, y), text_is_named(X, categories=False):
+            self.best_estimator_ = model.fit(X, y)
+        self._take_over(model)
+
+    def _check_parameters(self):
+        self._check_classifier()
+        if holds_sampler(self.classifier):
+            raise ValueError(
+                f"classifier={type(self.classifier).__name__} contains an augmenter or sampler "
+                "already: pass it without, and the sampler in augmenters={'name': sampler}."
+            )
+        if self.augmenters is not None:
+            check_samplers("augmenters", self.augmenters)
+
+    def _splitter(self, y, groups, seed):
+        """Return `cv`, with fewer folds where a class has fewer rows."""
+        labels, _, y_index = distinct_labels(y)
+        counts = np.bincount(y_index)
+        fewest, rare = int(counts.min()), labels.tolist()[counts.argmin()]
+        is_int = isinstance(self.cv, Integral) and groups is None
+        if not is_int or fewest >= self.cv or len(labels) < 2:
+            return self.cv
+        rows = f"class {rare!r} of y has {fewest} {'row' if fewest < 2 else 'rows'}"
+        if np.sort(counts)[-2] < 2:
+            raise ValueError(
+                f"{rows}, which cannot be in both parts of a split, and one class alone has more: "
+                "pass more rows of it."
+            )
+        n_folds = max(2, fewest)
+        known = "" if fewest > 1 else ", and none has it in both parts"
+        warnings.warn(
+            f"cv={self.cv}, but {rows}: {n_folds} folds are used{known}.", UserWarning, stacklevel=2
+        )
+        return RepeatedStratifiedKFold(
+            n_splits=n_folds, n_repeats=self.n_repeats, random_state=seed
+        )
+
+    def _candidates(self, prepared, seed, memory):
+        """Return a :class:`Method` by name, of all that is tried, simplest first."""
+        untouched = FunctionSampler(validate=False)
+        weighted = prepared.before_the_last(untouched, synthetic_weight="balanced")
+        found = {
+            NOTHING: Method(prepared.model),
+            "class weights": Method(weighted, optional=True),
+            "moved threshold": Method(_MovedThreshold(untouched, prepared.model), optional=True),
+        }
+        if self.augmenters is None:
+            return found
+        if self.augmenters != "auto":
+            return found | {
+                name: Method(prepared.behind(sampler)) for name, sampler in self.augmenters.items()
+            }
+        own = prepared.augmenter(random_state=seed, memory=memory)
+        keywords = {"sampling_strategy": sizes_of(own), "random_state": seed}
+        found["random over-sampling"] = Method(prepared.behind(Repeat(**keywords)), optional=True)
+        found["SMOTE"] = Method(prepared.behind_smote(**keywords), optional=True)
+        for factor in _FACTORS:
+            name = f"{RHVAEAugmenter.__name__}(augmentation_factor={factor})"
+            sampler = clone(own).set_params(augmentation_factor=factor)
+            found[name] = Method(prepared.behind(sampler), optional=True)
+        return found
+
+    def _choose(self, runs):
+        """Set what is said of the candidates, and which one is the best."""
+        scores = np.stack([run.scores for run in runs.values()])
+        best = scores.mean(axis=1).argmax()
+        behind, errors = _mean_and_error(scores[best] - scores)
+        # The first is within an error of the best where any is: the best itself is.
+        self.best_index_ = int(np.argmax(behind <= errors))
+        mean, errors = _mean_and_error(scores - scores[0])
+        names = list(runs)
+        self.best_augmenter_ = names[self.best_index_]
+        self.best_score_ = float(scores[self.best_index_].mean())
+        self.cv_results_ = {
+            "candidate": np.array(names, dtype=object),
+            **{f"split{i}_test_score": column for i, column in enumerate(scores.T)},
+            "mean_test_score": scores.mean(axis=1),
+            "std_test_score": scores.std(axis=1),
+            "rank_test_score": rankdata(-scores.mean(axis=1), method="min").astype(int),
+            "mean_difference": mean,
+            "standard_error": errors,
+            "mean_fit_time": np.array([run.seconds for run in runs.values()]),
+        }
+        self.advice_ = self._sentence(names, mean, errors, scores.shape[1])
+
+    def _sentence(self, names, mean, errors, n_splits):
+        n_others = len(names) - 1
+        if not n_others:
+            return "Used: nothing. No other candidate can be used here."
+        scoring = self._score_name()
+        scale, decimals, unit = (100, 1, "points of ") if is_proportion(scoring) else (1, 3, "")
+
+        def gain(i):
+            return (
+                f"{scale * mean[i]:+.{decimals}f} ± {scale * errors[i]:.{decimals}f} {unit}"
+                f"{in_words(scoring)} on {n_splits} inner splits"
+            )
+
+        chosen, best = self.best_index_, 1 + int(mean[1:].argmax())
+        of = f"of {n_others} candidates" if n_others > 1 else "of one candidate"
+        if not chosen:
+            return (
+                f"Used: nothing. The best {of}, {names[best]}, gained {gain(best)}, which is not "
+                "more than its standard error."
+            )
+        text = f"Used: {names[chosen]}. Over nothing it gained {gain(chosen)}, "
+        if chosen == best:
+            return f"{text}the most {of}."
+        return (
+            f"{text}and is the simplest {of} within one standard error of the best, {names[best]}."
+        )
+
+    def _score_name(self):
+        if isinstance(self.scoring, str):
+            return self.scoring
+        name = getattr(self.scoring, "__name__", "score")
+        return "score" if name == "<lambda>" else name
+
+    @property
+    def _inner(self):
+        return getattr(self, "best_estimator_", self.classifier)
+
+    @no_data_in_errors()
+    def score(self, X, y):
+        """Score the predictions by `scoring`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+
+        y : array-like of shape (n_samples,)
+            True labels.
+
+        Returns
+        -------
+        score : float
+            The score.
+        """
+        check_is_fitted(self)
+        return check_scoring(self.best_estimator_, scoring=self.scoring)(self.best_estimator_, X, y)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = tags_or_none(self.classifier)
+        if inner is not None:
+            tags.input_tags.sparse = inner.input_tags.sparse
+            tags.input_tags.positive_only = inner.input_tags.positive_only
+            if inner.classifier_tags is not None:
+                tags.classifier_tags = inner.classifier_tags
+        prepares = isinstance(self.preprocessor, str)
+        for name in ("allow_nan", "string", "categorical", "three_d_array"):
+            taken = prepares or (inner is not None and getattr(inner.input_tags, name))
+            setattr(tags.input_tags, name, taken)
+        return tags
