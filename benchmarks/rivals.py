@@ -18,7 +18,6 @@ import tempfile
 
 import torch
 
-from sklearn_pyraug.rhvae.flow.score import Workspace
 from sklearn_pyraug.rhvae.model import Architecture, FlowSettings, build_stack
 from sklearn_pyraug.rhvae.training.data import fixed_batch
 
@@ -172,8 +171,6 @@ class StackStep:
         architecture = Architecture(D, "bernoulli", (hidden,))
         self.stack = build_stack(architecture, flow, streams(seed, K)["weights"]).to(device)
         self.stack.train()
-        # As the training loop does.
-        self.stack.workspace = Workspace()
         self.batch = fixed_batch(batches, streams(seed, K)["noise"], latent_dim, device)
         self.optimizer = torch.optim.Adam(self.stack.parameters(), lr=lr, fused=True)
         self.last_loss = None

@@ -365,13 +365,22 @@ class RHVAEAugmenter(
         >>> from sklearn_pyraug import RHVAEAugmenter
         >>> RHVAEAugmenter.as_published(latent_dim=5)
         RHVAEAugmenter(decoder='direct', latent_dim=5,
-                       metric=LearnedMetric(beta_zero=0.09, regularization=0.001,
+                       metric=LearnedMetric(beta_zero=0.09, integrator='leapfrog',
+                                            leapfrog_step=0.01, n_leapfrog=3,
+                                            regularization=0.001,
                                             temperature=1.5),
                        output='mean', sampler=HMC(), shared=False)
         """
         published = {
             "decoder": "direct",
-            "metric": LearnedMetric(temperature=1.5, regularization=0.001, beta_zero=0.09),
+            "metric": LearnedMetric(
+                temperature=1.5,
+                regularization=0.001,
+                n_leapfrog=3,
+                leapfrog_step=0.01,
+                beta_zero=0.09,
+                integrator="leapfrog",
+            ),
             "shared": False,
             "sampler": HMC(),
             "output": "mean",

@@ -60,16 +60,20 @@ class LearnedMetric(BaseEstimator):
         as the encoder is.
     max_centroids : int or None, default=1000
         Most codes per generator that make up the metric; None for all.
-    n_leapfrog : int, default=3
-        Leapfrog steps K of the flow in training, at least 1: without a flow the network would
-        learn nothing.
-    leapfrog_step : float, default=0.01
+    n_leapfrog : int, default=1
+        Steps K of the flow in training, at least 1: without a flow the network would learn
+        nothing.
+    leapfrog_step : float, default=0.03
         Step size ε of the flow.
     beta_zero : float, default=0.3
         Initial inverse temperature β₀ of the flow's momentum, in (0, 1]; 1 is no tempering.
     n_fixed_point : int, default=2
         Iterations that solve each implicit half step. A flow whose steps are too large for them
         does not preserve volume: `history_` says by how much, and a warning is given.
+    integrator : {"splitting", "leapfrog"}, default="splitting"
+        How a step is taken. ``"splitting"`` moves by the metric and kicks by the decoder's
+        gradient, once a step. ``"leapfrog"`` is the papers' generalised leapfrog, with one gradient
+        more than there are steps; they have ``n_leapfrog=3, leapfrog_step=0.01``.
 
     See Also
     --------
@@ -97,6 +101,7 @@ class LearnedMetric(BaseEstimator):
         "leapfrog_step": [_POSITIVE],
         "beta_zero": [Interval(Real, 0, 1, closed="right")],
         "n_fixed_point": [_COUNT],
+        "integrator": [StrOptions({"splitting", "leapfrog"})],
     }
 
     def __init__(
@@ -106,10 +111,11 @@ class LearnedMetric(BaseEstimator):
         regularization=0.01,
         network=None,
         max_centroids=1000,
-        n_leapfrog=3,
-        leapfrog_step=0.01,
+        n_leapfrog=1,
+        leapfrog_step=0.03,
         beta_zero=0.3,
         n_fixed_point=2,
+        integrator="splitting",
     ):
         self.temperature = temperature
         self.regularization = regularization
@@ -119,6 +125,7 @@ class LearnedMetric(BaseEstimator):
         self.leapfrog_step = leapfrog_step
         self.beta_zero = beta_zero
         self.n_fixed_point = n_fixed_point
+        self.integrator = integrator
 
 
 class PosteriorMetric(BaseEstimator):

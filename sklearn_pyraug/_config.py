@@ -310,6 +310,7 @@ def _flow(latent_dim, metric, codec, kind, n_rows, convolutional):
         int(metric.n_fixed_point),
         second_order=second_order,
         rescale_regularization=lam == "auto",
+        integrator=metric.integrator,
     )
 
 

@@ -56,11 +56,11 @@ SETTABLE = (
     "checkpoint__interval columns columns__identifiers columns__likelihood columns__scaling "
     "columns__value_mapping decoder decoder__n_neighbors device encoder "
     "encoder__hidden_layer_sizes latent_dim lr max_epochs memory metric metric__beta_zero "
-    "metric__leapfrog_step metric__max_centroids metric__n_fixed_point metric__n_leapfrog "
-    "metric__regularization metric__temperature min_distance missing n_jobs output "
-    "output__residual output__scale patience random_state sample_shape sample_shape__channels "
-    "sample_shape__shape sampler sampler__n_leapfrog sampler__n_steps sampler__step_size "
-    "sampling_strategy shared validation_fraction verbose"
+    "metric__integrator metric__leapfrog_step metric__max_centroids metric__n_fixed_point "
+    "metric__n_leapfrog metric__regularization metric__temperature min_distance missing n_jobs "
+    "output output__residual output__scale patience random_state sample_shape "
+    "sample_shape__channels sample_shape__shape sampler sampler__n_leapfrog sampler__n_steps "
+    "sampler__step_size sampling_strategy shared validation_fraction verbose"
 ).split()
 # Options that set one parameter each.
 _OPTION_PARAMETERS = {

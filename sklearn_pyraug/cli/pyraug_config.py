@@ -149,7 +149,8 @@ def translate(config, name):
     Returns
     -------
     parameters : dict
-        With the direct decoder, the learned metric and HMC: Pyraug has no others.
+        With the direct decoder, HMC and the learned metric by the papers' leapfrog: Pyraug has no
+        others.
     notes : list of str
         One for each key that has no counterpart, in the order of the file.
 
@@ -163,12 +164,14 @@ def translate(config, name):
     >>> from sklearn_pyraug.cli.pyraug_config import translate
     >>> parameters, notes = translate({"n_lf": 5, "input_dim": 784}, "model_config.json")
     >>> parameters
-    {'decoder': 'direct', 'metric': 'learned', 'sampler': 'hmc', 'metric__n_leapfrog': 5}
+    {'decoder': 'direct', 'sampler': 'hmc', 'metric': 'learned',
+     'metric__integrator': 'leapfrog', 'metric__n_leapfrog': 5}
     >>> notes
     ['model_config.json: input_dim has no counterpart: read from the data']
     """
     kind = _kind(config, name)
-    parameters = {"decoder": "direct", "metric": "learned", "sampler": "hmc"}
+    parameters = {"decoder": "direct", "sampler": "hmc", "metric": "learned"}
+    parameters["metric__integrator"] = "leapfrog"
     notes = []
     for key, value in config.items():
         if key in _MAPPED[kind]:

@@ -14,10 +14,9 @@ from typing import NamedTuple
 import torch
 
 from .flow.posterior_flow import posterior_flow
-from .flow.splitting import splitting_flow
 from .metric.learned import Metric
 
-__all__ = ["Batch", "ElboTerms", "elbo_terms", "flow_of", "importance_log_likelihood"]
+__all__ = ["Batch", "ElboTerms", "elbo_terms", "importance_log_likelihood"]
 
 _LOG_2PI = math.log(2.0 * math.pi)
 
@@ -72,11 +71,6 @@ class ElboTerms(NamedTuple):
     elbo: torch.Tensor
 
 
-def flow_of(stack):
-    """Return the flow of a stack's metric, a function."""
-    return posterior_flow if stack.settings.metric == "learned" else splitting_flow
-
-
 def elbo_terms(stack, batch):
     """Evaluate the ELBO of every row of a batch with one draw.
 
@@ -101,7 +95,7 @@ def elbo_terms(stack, batch):
         return ElboTerms(log_p_x, log_p_z, zero, log_q, zero, log_p_x + log_p_z - log_q)
     if metric is None:
         metric = stack.metric_from(posterior, x, mask, r)
-    z, theta, log_p_rho, log_det_inv, _ = flow_of(stack)(stack, z, noise_rho, x, r, metric)
+    z, theta, log_p_rho, log_det_inv, _ = posterior_flow(stack, z, noise_rho, x, r, metric)
     log_gamma = -0.5 * (noise_rho.square() + _LOG_2PI).sum(-1) + 0.5 * log_det_inv
     log_p_x = stack.likelihood.log_prob(x, theta)
     log_p_z = -0.5 * (z.square() + _LOG_2PI).sum(-1)

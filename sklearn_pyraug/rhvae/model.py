@@ -76,11 +76,13 @@ class FlowSettings(NamedTuple):
     metric : {"learned", "posterior"}
         Whether G⁻¹ comes from a metric network that the flow trains, or G from the posteriors'
         covariances; see :mod:`.metric`.
+    integrator : {"splitting", "leapfrog"}
+        How the flow's steps are taken, see :mod:`.flow.posterior_flow`.
     """
 
     latent_dim: int = 10
-    n_leapfrog: int = 3
-    leapfrog_step: float = 0.01
+    n_leapfrog: int = 1
+    leapfrog_step: float = 0.03
     beta_zero: float = 0.3
     temperature: float = 1.0
     regularization: float = 0.01
@@ -88,6 +90,7 @@ class FlowSettings(NamedTuple):
     second_order: bool = True
     rescale_regularization: bool = False
     metric: str = "learned"
+    integrator: str = "splitting"
 
     @property
     def learns_metric(self):
@@ -199,8 +202,6 @@ class RHVAEStack(nn.Module):
         self.register_buffer("T", torch.full((n_classes, 1, 1), float(settings.temperature)))
         # Whether the ELBO is that of the flow; training may begin as that of a plain VAE.
         self.flowing = settings.n_leapfrog > 0
-        # Buffers, set during training, else None.
-        self.workspace = None
 
     @property
     def n_classes(self):

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import torch
 
+from .posterior_flow import posterior_flow
+
 __all__ = ["FlowErrors", "flow_errors"]
 
 _LOG_2PI = math.log(2.0 * math.pi)
@@ -44,15 +46,13 @@ class FlowErrors(NamedTuple):
 
 
 @torch.no_grad()
-def flow_errors(stack, flow, batch):
-    """Measure a flow.
+def flow_errors(stack, batch):
+    """Measure the posterior's flow.
 
     Parameters
     ----------
     stack : RHVAEStack
         In float64; its settings are changed for a while.
-    flow : callable
-        :func:`.posterior_flow.posterior_flow` or another of its signature.
     batch : Batch
         In float64, with a metric; no class is without a row.
 
@@ -64,13 +64,13 @@ def flow_errors(stack, flow, batch):
     posterior = stack.encode(x, r)
     sigma = torch.exp(0.5 * posterior.log_var)
     z = posterior.mu + sigma * noise
-    end = flow(stack, z, gamma, x, r, metric)
+    end = posterior_flow(stack, z, gamma, x, r, metric)
     shift = ((end.z - z) / sigma).square().mean(-1)
 
     settings = stack.settings
     hot = gamma / math.sqrt(settings.beta_zero)
     stack.settings = settings._replace(beta_zero=1.0)
-    calm = flow(stack, z, hot, x, r, metric)
+    calm = posterior_flow(stack, z, hot, x, r, metric)
     stack.settings = settings
     log_p_rho = 0.5 * (end.log_det_inv - (hot.square() + _LOG_2PI).sum(-1))
     change = _log_joint(stack, x, calm.z, calm.theta) + calm.log_p_rho
@@ -85,7 +85,7 @@ def flow_errors(stack, flow, batch):
     volume = torch.full_like(shift[:, 0], torch.nan)
     if n:
         first = [None if v is None else v[:, :n] for v in (z, gamma, x, r)]
-        log_det = _log_det(stack, flow, *first, metric)
+        log_det = _log_det(stack, *first, metric)
         volume = mean((log_det + 0.5 * end.log_det_inv[:, :n]).abs())
     return FlowErrors(mean(shift).sqrt(), mean(change.abs()), volume)
 
@@ -94,13 +94,13 @@ def _log_joint(stack, x, z, theta):
     return stack.likelihood.log_prob(x, theta) - 0.5 * (z.square() + _LOG_2PI).sum(-1)
 
 
-def _log_det(stack, flow, z, gamma, x, r, metric):
+def _log_det(stack, z, gamma, x, r, metric):
     """Return log |det ∂(z_K, ρ_K) / ∂(z₀, γ)| by central differences, shape (K, B)."""
     start = torch.cat([z, gamma], -1)
     n = start.shape[-1]
     steps = _DELTA * torch.eye(n, dtype=z.dtype)
     ends = (start.unsqueeze(2) + torch.cat([steps, -steps])).flatten(1, 2)
     x, r = (None if v is None else v.repeat_interleave(2 * n, 1) for v in (x, r))
-    end = flow(stack, *ends.chunk(2, -1), x, r, metric)
+    end = posterior_flow(stack, *ends.chunk(2, -1), x, r, metric)
     plus, minus = torch.cat([end.z, end.rho], -1).unflatten(1, (-1, 2 * n)).chunk(2, 2)
     return torch.linalg.slogdet((plus - minus) / (2.0 * _DELTA)).logabsdet

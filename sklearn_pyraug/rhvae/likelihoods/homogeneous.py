@@ -74,21 +74,6 @@ class GaussianLikelihood(nn.Module):
         var = self.variance()
         return -0.5 * ((x - theta).square() / var + torch.log(2.0 * math.pi * var)).sum(-1)
 
-    def loss_gradient_parameters(self):
-        """Return what :meth:`loss_gradient` depends on: (1 / s²,), of shape (K, 1, D)."""
-        return (self.variance().reciprocal(),)
-
-    def loss_gradient(self, x, theta, precision, out=None):
-        """Return −∂ log p(x | theta) / ∂ theta = (theta − x) / s², shape (K, B, D)."""
-        if out is None:
-            return (theta - x) * precision
-        return torch.sub(theta, x, out=out).mul_(precision)
-
-    def loss_gradient_adjoint(self, x, delta, cotangent, precision, out):
-        """Pull a cotangent of δ back to theta, into `out`, and to 1 / s²."""
-        torch.mul(cotangent, precision, out=out)
-        return ((cotangent * delta).sum(1, keepdim=True) / precision,)
-
     def mean(self, theta):
         """Return E[x | theta], shape (K, B, D)."""
         return theta
@@ -152,11 +137,6 @@ class IsotropicLikelihood(GaussianLikelihood):
         self.raw_scale.copy_(scale.clamp_min(self.min_scale).log().view(-1, 1, 1))
         return torch.stack([mean for mean, _ in moments])
 
-    def loss_gradient_adjoint(self, x, delta, cotangent, precision, out):
-        """Pull a cotangent of δ back to theta, into `out`, and to 1 / s²."""
-        torch.mul(cotangent, precision, out=out)
-        return ((cotangent * delta).sum((1, 2), keepdim=True) / precision,)
-
 
 class BernoulliLikelihood(nn.Module):
     """log p(x|z) = Σ_j x_j theta_j − softplus(theta_j), theta the logits.
@@ -201,27 +181,6 @@ class BernoulliLikelihood(nn.Module):
     def log_prob(self, x, theta):
         """Return log p(x | theta) in nats, shape (K, B)."""
         return (x * theta - nn.functional.softplus(theta)).sum(-1)
-
-    def loss_gradient_parameters(self):
-        """Return what :meth:`loss_gradient` depends on: nothing that is learned."""
-        return ()
-
-    def loss_gradient(self, x, theta, out=None):
-        """Return −∂ log p(x | theta) / ∂ theta = n (sigmoid(theta) − x), shape (K, B, D)."""
-        n = self.n_trials
-        if out is None:
-            return n * (torch.sigmoid(theta) - x)
-        delta = torch.sub(torch.sigmoid(theta), x, out=out)
-        return delta if n == 1 else delta.mul_(n)
-
-    def loss_gradient_adjoint(self, x, delta, cotangent, out):
-        """Pull a cotangent of δ back to theta, into `out`."""
-        n = self.n_trials
-        p = torch.add(x, delta, alpha=1.0 / n)
-        torch.ops.aten.sigmoid_backward.grad_input(cotangent, p, grad_input=out)
-        if n != 1:
-            out.mul_(n)
-        return ()
 
     def mean(self, theta):
         """Return E[x | theta] = sigmoid(theta), shape (K, B, D)."""

@@ -199,41 +199,6 @@ class MixedLikelihood(nn.Module):
             log_p = log_p + (c * tc).sum(-1) - (torch.bmm(c, self.member) * log_sum).sum(-1)
         return log_p
 
-    def loss_gradient_parameters(self):
-        """Return what :meth:`loss_gradient` depends on: (1 / s²,), of shape (K, 1, G)."""
-        return self.gaussian.loss_gradient_parameters()
-
-    def loss_gradient(self, x, theta, precision, out=None):
-        """Return δ = −∂ log p(x | theta) / ∂ theta, shape (K, B, D).
-
-        It is w (theta − x) / s², sigmoid(theta) − x and n_b softmax_b(theta) − x, with n_b the
-        sum of x over the block, which is 1 but for padded rows.
-        """
-        (g, m, c), (tg, tm, tc) = x.split(self.sizes, -1), theta.split(self.sizes, -1)
-        parts = [(tg - g) * precision * self._weight(x), torch.sigmoid(tm) - m]
-        if self.spans:
-            n = torch.bmm(torch.bmm(c, self.member), self.member.mT)
-            parts.append(n * self._softmax(tc)[0] - c)
-        return torch.cat(parts, -1, out=out)
-
-    def loss_gradient_adjoint(self, x, delta, cotangent, precision, out):
-        """Pull a cotangent of δ back to theta, into `out`, and to 1 / s².
-
-        The Jacobian of the softmax is n (diag(p) − p pᵀ) within a block.
-        """
-        g, m, c = x.split(self.sizes, -1)
-        dg, dm, dc = delta.split(self.sizes, -1)
-        bg, bm, bc = cotangent.split(self.sizes, -1)
-        p = m + dm
-        parts = [bg * precision * self._weight(x), bm * p * (1.0 - p)]
-        if self.spans:
-            n = torch.bmm(c, self.member).clamp_min(torch.finfo(c.dtype).tiny)
-            q = c + dc  # n p
-            inner = torch.bmm(q * bc, self.member) / n
-            parts.append(q * (bc - torch.bmm(inner, self.member.mT)))
-        torch.cat(parts, -1, out=out)
-        return ((bg * dg).sum(1, keepdim=True) / precision,)
-
     def mean(self, theta):
         """Return E[x | theta], shape (K, B, D): means and probabilities."""
         g, m, c = theta.split(self.sizes, -1)

@@ -17,4 +17,14 @@ samplers, geodesics and curves know no other. A metric has
 ``lower(v)``         g(z) v
 ``form_gradient(u)`` gradient by z of uᵀ g⁻¹(z) u
 ==================== =============================================================================
+
+The flow's Hamiltonian has the G(z) of the papers, which gives N(0, G(z)) to the momentum:
+
+========================= ========================================================================
+``log_det_inv()``         log det G⁻¹(z)
+``volume_gradient()``     gradient by z of ½ log det G(z)
+``kinetic_gradient(rho)`` gradient by z of ½ ρᵀ G⁻¹(z) ρ
+``velocity(rho)``         G⁻¹(z) ρ; ``velocity(z, rho)`` of the metric, where no more is asked of z
+``momentum(gamma)``       G(z)^(½) γ, of γ ~ N(0, I)
+========================= ========================================================================
 """

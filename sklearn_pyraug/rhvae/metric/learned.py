@@ -18,17 +18,13 @@ from torch.nn.functional import threshold
 from .scales import inside_support
 
 __all__ = [
-    "Kick",
     "LearnedPoint",
-    "LocalMetric",
     "Metric",
     "apply",
     "centroid_weights",
     "inverse_metric",
-    "local_metric",
     "make_metric",
     "outer",
-    "potential_gradient",
     "pull",
     "with_square",
 ]
@@ -85,9 +81,13 @@ class Metric(NamedTuple):
         G_inv = inverse_metric(z, self, w)
         return LearnedPoint(self, z, w, G_inv, *torch.linalg.cholesky_ex(G_inv))
 
+    def velocity(self, z, rho):
+        """Return G⁻¹(z) ρ, both of the shape of z."""
+        return apply(inverse_metric(z, self), rho)
+
 
 class LearnedPoint(NamedTuple):
-    """The learned metric at points z, as samplers and curves ask for it; see :mod:`.metric`.
+    """The learned metric at points z, as samplers, curves and flows ask for it; see :mod:`.metric`.
 
     The density is √det G⁻¹(z), and curves are measured by G(z).
 
@@ -122,7 +122,7 @@ class LearnedPoint(NamedTuple):
     def gradient(self):
         """Return the gradient of log √det G⁻¹(z): −(1/T²) Σᵢ wᵢ tr(G Mᵢ) (z − cᵢ)."""
         trace = torch.bmm(torch.cholesky_inverse(self.L).flatten(2), self.metric.M.mT)
-        return pull(self.z, self.w * trace, self.metric)[0]
+        return pull(self.z, self.w * trace, self.metric)
 
     def factor(self):
         """Return the Cholesky factor L of G⁻¹(z) and log det L."""
@@ -139,52 +139,29 @@ class LearnedPoint(NamedTuple):
 
     def form_gradient(self, u):
         """Return the gradient of uᵀ G⁻¹(z) u: −(2/T²) Σᵢ wᵢ (uᵀ Mᵢ u) (z − cᵢ)."""
-        strain = self.w * torch.bmm(outer(u, u), self.metric.M.mT)
-        return 2.0 * pull(self.z, strain, self.metric)[0]
+        return 2.0 * self.kinetic_gradient(u)
 
+    def log_det_inv(self):
+        """Return log det G⁻¹(z), not a number where G⁻¹ cannot be factorised."""
+        return 2.0 * self.log_density()
 
-class LocalMetric(NamedTuple):
-    """What the metric is at points z, as far as it does not depend on a momentum.
+    def volume_gradient(self):
+        """Return the gradient of ½ log det G(z)."""
+        return -self.gradient()
 
-    Attributes
-    ----------
-    w : Tensor of shape (n_classes, n_points, n_centroids)
-        Weights wᵢ(z).
-    G_inv, G : Tensor of shape (n_classes, n_points, latent_dim, latent_dim)
-        Inverse metric and metric.
-    R : Tensor of shape (n_classes, n_points, latent_dim, latent_dim)
-        Inverse of the Cholesky factor of G⁻¹: G = RᵀR.
-    log_det_inv : Tensor of shape (n_classes, n_points)
-        log det G⁻¹(z) = −log det G(z).
-    trace : Tensor of shape (n_classes, n_points, n_centroids)
-        tr(G(z) Mᵢ).
-    """
+    def kinetic_gradient(self, rho):
+        """Return the gradient of ½ ρᵀ G⁻¹(z) ρ: −(1/T²) Σᵢ wᵢ (ρᵀ Mᵢ ρ) (z − cᵢ)."""
+        strain = self.w * torch.bmm(outer(rho, rho), self.metric.M.mT)
+        return pull(self.z, strain, self.metric)
 
-    w: torch.Tensor
-    G_inv: torch.Tensor
-    G: torch.Tensor
-    R: torch.Tensor
-    log_det_inv: torch.Tensor
-    trace: torch.Tensor
+    def velocity(self, rho):
+        """Return G⁻¹(z) ρ."""
+        return apply(self.G_inv, rho)
 
-
-class Kick(NamedTuple):
-    """How a gradient of the metric's part of the energy came about; its adjoint needs it.
-
-    Attributes
-    ----------
-    z, rho : Tensor of shape (n_classes, n_points, latent_dim)
-    excess, u : Tensor of shape (n_classes, n_points, n_centroids)
-        ρᵀMᵢρ − tr(G Mᵢ), and that times wᵢ.
-    slope_total : Tensor of shape (n_classes, n_points, 1)
-        −Σᵢ uᵢ / T².
-    """
-
-    z: torch.Tensor
-    rho: torch.Tensor
-    excess: torch.Tensor
-    u: torch.Tensor
-    slope_total: torch.Tensor
+    def momentum(self, gamma):
+        """Return L⁻ᵀ γ ~ N(0, G(z)) of γ ~ N(0, I)."""
+        gamma = gamma.unsqueeze(-1)
+        return torch.linalg.solve_triangular(self.L.mT, gamma, upper=True).squeeze(-1)
 
 
 def make_metric(c, L, mask, T, lam):
@@ -247,62 +224,7 @@ def outer(a, b):
     return (a.unsqueeze(-1) * b.unsqueeze(-2)).flatten(-2)
 
 
-def local_metric(z, metric):
-    """Evaluate the metric at z through one Cholesky factorisation.
-
-    Parameters
-    ----------
-    z : Tensor of shape (n_classes, n_points, latent_dim)
-    metric : Metric
-
-    Returns
-    -------
-    local : LocalMetric
-        Where G⁻¹ cannot be factorised (a non-finite z), `log_det_inv` is not finite: the
-        caller treats the point as one of infinite energy.
-    """
-    w = centroid_weights(z, metric)
-    G_inv = inverse_metric(z, metric, w)
-    factor, info = torch.linalg.cholesky_ex(G_inv)
-    log_det_inv = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    # A failed factorisation (non-finite G⁻¹) must not pass for a number.
-    log_det_inv = torch.where(info == 0, log_det_inv, torch.nan)
-    eye = _identity(z.shape[-1], z.dtype, z.device)
-    # RC = I takes half the time of CR = I.
-    R = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False, left=False)
-    G = R.mT @ R
-    trace = torch.bmm(G.flatten(2), metric.M.mT)
-    return LocalMetric(w, G_inv, G, R, log_det_inv, trace)
-
-
 def pull(z, u, metric):
-    """Return −(1/T²) Σᵢ uᵢ (z − cᵢ), and −Σᵢ uᵢ / T² of shape (n_classes, n_points, 1).
-
-    `u` has the shape (n_classes, n_points, n_centroids).
-    """
+    """Return −(1/T²) Σᵢ uᵢ (z − cᵢ), with u of shape (n_classes, n_points, n_centroids)."""
     total = torch.bmm(u, metric.slope)
-    slope_total = total[..., -1:]
-    return torch.addcmul(total[..., :-1], slope_total, z), slope_total
-
-
-def potential_gradient(z, rho, local, metric):
-    """Gradient by z of ½ log det G(z) + ½ ρᵀ G⁻¹(z) ρ.
-
-    −(1/T²) Σᵢ wᵢ (ρᵀ Mᵢ ρ − tr(G Mᵢ)) (z − cᵢ)
-
-    Parameters
-    ----------
-    z, rho : Tensor of shape (n_classes, n_points, latent_dim)
-    local : LocalMetric
-        The metric at z.
-    metric : Metric
-
-    Returns
-    -------
-    gradient : Tensor of shape (n_classes, n_points, latent_dim)
-    kick : Kick
-    """
-    excess = torch.bmm(outer(rho, rho), metric.M.mT).sub_(local.trace)
-    u = local.w * excess
-    gradient, slope_total = pull(z, u, metric)
-    return gradient, Kick(z, rho, excess, u, slope_total)
+    return torch.addcmul(total[..., :-1], total[..., -1:], z)

@@ -83,9 +83,13 @@ class PosteriorMetric(NamedTuple):
         w = threshold(log_w.clamp(_MIN_LOG_WEIGHT, 0.0).exp(), _MIN_WEIGHT, 0.0)
         return PosteriorPoint(self, z, w, torch.bmm(w, self.M) + self.lam)
 
+    def velocity(self, z, rho):
+        """Return G⁻¹(z) ρ, both of the shape of z."""
+        return rho / self.at(z).G
+
 
 class PosteriorPoint(NamedTuple):
-    """The metric at points z, as samplers and curves ask for it; see :mod:`.metric`.
+    """The metric at points z, as samplers, curves and flows ask for it; see :mod:`.metric`.
 
     The density is √det G(z). Curves are measured by g = G / det(G)^(2/d): a step counts in the
     posterior standard deviations that it takes, and the more the thinner the codes are, as
@@ -144,6 +148,26 @@ class PosteriorPoint(NamedTuple):
         """Return the gradient of uᵀ g⁻¹(z) u."""
         parts = u.square() * self._inverse()
         return self.pull((parts.mean(-1, keepdim=True) * 2.0 - parts) / self.G)
+
+    def log_det_inv(self):
+        """Return log det G⁻¹(z)."""
+        return -2.0 * self.log_density()
+
+    def volume_gradient(self):
+        """Return the gradient of ½ log det G(z)."""
+        return self.gradient()
+
+    def kinetic_gradient(self, rho):
+        """Return the gradient of ½ ρᵀ G⁻¹(z) ρ."""
+        return self.pull(-0.5 * (rho / self.G).square())
+
+    def velocity(self, rho):
+        """Return G⁻¹(z) ρ."""
+        return rho / self.G
+
+    def momentum(self, gamma):
+        """Return G(z)^(½) γ ~ N(0, G(z)) of γ ~ N(0, I)."""
+        return self.G.sqrt() * gamma
 
     def _inverse(self):
         # The square of the geometric mean of G's diagonal, in logarithms.

@@ -15,9 +15,8 @@ from skorch import NeuralNet
 from skorch.dataset import unpack_data
 from torch import nn
 
-from ..elbo import Batch, flow_of
+from ..elbo import Batch
 from ..flow.errors import flow_errors
-from ..flow.score import Workspace
 from ..model import RHVAEStack
 from .data import StackLoader, fixed_batch, metric_rows
 from .progress import ProgressBar, nanmean
@@ -259,8 +258,6 @@ class StackNet(NeuralNet):
             raise _AllClassesStopped
         self.active_ = self.active_[positions]
         self.module_.keep(positions)
-        # The buffers of the larger stack fit no more.
-        self.module_.workspace = Workspace()
         for state in self.optimizer_.state.values():
             for name, value in state.items():
                 if torch.is_tensor(value) and value.dim():
@@ -407,7 +404,6 @@ def train_stack(
     n_left = 0 if finished else settings.max_epochs - n_done
     interrupted = None
     _keep_freed_memory()
-    stack.workspace = Workspace()
     try:
         net.notify("on_train_begin", X=None, y=None)
         net.fit_loop(np.empty(0), epochs=n_left)
@@ -418,7 +414,6 @@ def train_stack(
         if store is not None:
             save.flush()
     finally:
-        stack.workspace = None
         net.notify("on_train_end", X=None, y=None)
     _restore(stack, net.best_state_, T, net.eps_)
     flows = _measure_flow(stack, rows, streams["split"])
@@ -450,7 +445,7 @@ def _measure_flow(stack, rows, generators):
     x, mask, *r = (v[:, :_N_MEASURED] for v in parts)
     draws = [torch.randn(2, *x.shape[1:2], stack.settings.latent_dim, generator=g) for g in streams]
     noise = torch.stack(draws, 1).double()
-    errors = flow_errors(stack, flow_of(stack), Batch(x, mask, *noise, *r, metric=metric))
+    errors = flow_errors(stack, Batch(x, mask, *noise, *r, metric=metric))
     values = zip(*(e.tolist() for e in errors), strict=True)
     return [{f"flow_{n}": v for n, v in zip(errors._fields, own, strict=True)} for own in values]
 

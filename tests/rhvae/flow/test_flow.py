@@ -6,17 +6,17 @@ import weakref
 
 import pytest
 import torch
-from torch import nn
-
-from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
 from sklearn_pyraug.rhvae.flow.adjoint import (
     LocalCotangent,
     MetricCotangent,
     cholesky_inverse_adjoint,
 )
+from sklearn_pyraug.rhvae.flow.score import AutogradScore, MLPScore, Workspace
+from torch import nn
+
+from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
 from sklearn_pyraug.rhvae.flow.hamiltonian import tempering_factors
 from sklearn_pyraug.rhvae.flow.posterior_flow import FlowResult, posterior_flow
-from sklearn_pyraug.rhvae.flow.score import AutogradScore, MLPScore, Workspace
 from sklearn_pyraug.rhvae.metric.learned import (
     apply,
     inverse_metric,

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from sklearn_pyraug.rhvae.flow.score import score_of
 from torch import nn
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
@@ -14,7 +15,6 @@ from sklearn_pyraug.rhvae.flow.hamiltonian import (
     tempering_factors,
 )
 from sklearn_pyraug.rhvae.flow.posterior_flow import posterior_system
-from sklearn_pyraug.rhvae.flow.score import score_of
 from sklearn_pyraug.rhvae.metric.learned import apply, inverse_metric
 
 K, B, D, d = 2, 3, 4, 2

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from sklearn_pyraug.rhvae.flow.splitting import data_gradient, metric_system, splitting_step
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
 from sklearn_pyraug.rhvae.flow.hamiltonian import PhaseState, bounded_kick
-from sklearn_pyraug.rhvae.flow.splitting import data_gradient, metric_system, splitting_step
 from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
 
 K, B, N, D, d = 2, 3, 5, 4, 2
