@@ -87,7 +87,7 @@ class FlowSettings(NamedTuple):
     temperature: float = 1.0
     regularization: float = 0.01
     n_fixed_point: int = 2
-    second_order: bool = True
+    second_order: bool = False
     rescale_regularization: bool = False
     metric: str = "learned"
     integrator: str = "splitting"

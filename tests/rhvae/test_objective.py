@@ -18,7 +18,6 @@ from sklearn_pyraug.rhvae import (
     train_generator,
 )
 from sklearn_pyraug.rhvae.elbo import Batch, elbo_terms, importance_log_likelihood
-from sklearn_pyraug.rhvae.metric.learned import local_metric
 
 K, B, D, d = 2, 5, 4, 2
 
@@ -100,8 +99,8 @@ def test_momentum_has_the_covariance_of_the_metric(random_seed):
     with torch.no_grad():
         q = stack.encode(batch.x)
         z = q.mu + torch.exp(0.5 * q.log_var) * batch.noise_z
-        local = local_metric(z, stack.metric(batch.x, batch.mask))
-    kinetic = local.log_det_inv - 2.0 * terms.log_p_rho - d * math.log(2.0 * math.pi)
+        point = stack.metric(batch.x, batch.mask).at(z)
+    kinetic = point.log_det_inv() - 2.0 * terms.log_p_rho - d * math.log(2.0 * math.pi)
     truth = batch.noise_rho.square().sum(-1)
     torch.testing.assert_close(kinetic, truth, rtol=0.0, atol=1e-6)
 
@@ -129,7 +128,8 @@ def test_a_class_is_the_same_in_any_company(random_seed):
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 def test_gradient_by_parameters_against_finite_differences(random_seed, likelihood):
     """A missing second-order term of the flow would show at this large ε."""
-    stack = some_stack(random_seed, likelihood, leapfrog_step=0.1, regularization=0.2)
+    flow = {"leapfrog_step": 0.1, "regularization": 0.2, "second_order": True}
+    stack = some_stack(random_seed, likelihood, **flow)
     batch = some_batch(random_seed)
     parameters = list(stack.parameters())
     gradients = torch.autograd.grad(mean_elbo(stack, batch), parameters)

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from sklearn_pyraug.rhvae.flow.score import score_of
 from torch import nn
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
@@ -14,7 +13,7 @@ from sklearn_pyraug.rhvae.flow.hamiltonian import (
     generalized_leapfrog,
     tempering_factors,
 )
-from sklearn_pyraug.rhvae.flow.posterior_flow import posterior_system
+from sklearn_pyraug.rhvae.flow.posterior_flow import data_gradient, metric_system
 from sklearn_pyraug.rhvae.metric.learned import apply, inverse_metric
 
 K, B, D, d = 2, 3, 4, 2
@@ -27,7 +26,7 @@ def draw(seed, *shape):
 def integrate(z, rho, system, eps, n_steps, n_fixed_point=2):
     state = PhaseState(z, rho, system.at(z))
     for _ in range(n_steps):
-        state, _ = generalized_leapfrog(state, eps, system, n_fixed_point)
+        state = generalized_leapfrog(state, eps, system, n_fixed_point)
     return state.z, state.rho
 
 
@@ -53,9 +52,14 @@ class RiemannianProblem:
         self.mask[1, 3:] = 0.0
         with torch.no_grad():
             self.metric = self.stack.metric(centres, self.mask)
-        score = score_of(self.stack, self.x)
-        score.bind([p.detach() for p in score.parameters])
-        self.system = posterior_system(score, self.metric, 0.01)
+        of_metric = metric_system(self.metric)
+
+        def at(z):
+            local = of_metric.at(z)
+            data = data_gradient(self.stack, z, self.x, None)
+            return local._replace(gradient=local.gradient + data)
+
+        self.system = of_metric._replace(at=at)
         self.z, self.rho = 0.7 * draw(seed + 52, K, B, d), 0.7 * draw(seed + 53, K, B, d)
 
     def energy(self, z, rho):
@@ -76,9 +80,9 @@ def test_harmonic_oscillator_with_constant_metric(random_seed):
     eye = torch.eye(d, dtype=torch.float64)
     A, G_inv = B_ @ B_.T / d + eye, C_ @ C_.T / d + eye
     system = System(
-        at=lambda z: None,
-        dz=lambda z, rho, local: (apply(A, z), None),
-        drho=lambda z, rho, local: (apply(G_inv, rho), None),
+        at=lambda z: z,
+        dz=lambda rho, z: apply(A, z),
+        drho=lambda z, rho, local: apply(G_inv, rho),
     )
     z, rho = draw(random_seed + 2, K, B, d), draw(random_seed + 3, K, B, d)
     J = torch.zeros(2 * d, 2 * d, dtype=torch.float64)
@@ -98,8 +102,8 @@ def test_free_fall_is_exact():
     """In a constant field the leapfrog has no error: z = z₀ + ρ₀t − ½gt²."""
     system = System(
         at=lambda z: None,
-        dz=lambda z, rho, local: (torch.full_like(z, 9.81), None),
-        drho=lambda z, rho, local: (rho, None),
+        dz=lambda rho, local: torch.full_like(rho, 9.81),
+        drho=lambda z, rho, local: rho,
     )
     z, rho = draw(0, K, B, d), draw(1, K, B, d)
     got, momentum = integrate(z, rho, system, 0.1, 10)
@@ -113,9 +117,9 @@ def test_posterior_gradients_against_autograd(random_seed, likelihood):
     z, rho = problem.z.clone().requires_grad_(), problem.rho.clone().requires_grad_()
     dz, drho = torch.autograd.grad(problem.energy(z, rho).sum(), (z, rho))
     local = problem.system.at(problem.z)
-    got, _ = problem.system.dz(problem.z, problem.rho, local)
-    velocity, _ = problem.system.drho(problem.z, problem.rho, local)
-    moving, _ = problem.system.drho(problem.z, problem.rho, None)
+    got = problem.system.dz(problem.rho, local)
+    velocity = problem.system.drho(problem.z, problem.rho, local)
+    moving = problem.system.drho(problem.z, problem.rho, None)
     assert (got - dz).norm() < 1e-6 * dz.norm()
     assert (velocity - drho).norm() < 1e-6 * drho.norm()
     torch.testing.assert_close(moving, velocity)

@@ -59,37 +59,6 @@ def test_bernoulli_log_prob_of_grey_values_is_linear_in_x(random_seed):
     torch.testing.assert_close(got, truth)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_loss_gradient_against_autograd(name, random_seed):
-    likelihood = gaussian(random_seed) if name == "gaussian" else LIKELIHOODS[name](K, D)
-    x = torch.rand(K, B, D, generator=stream(random_seed), dtype=torch.float64)
-    theta = draw(random_seed + 1, K, B, D).requires_grad_()
-    (truth,) = torch.autograd.grad(-likelihood.log_prob(x, theta).sum(), theta)
-    parameters = likelihood.loss_gradient_parameters()
-    got = likelihood.loss_gradient(x, theta, *parameters)
-    assert (got - truth).norm() < 1e-6 * truth.norm()
-    with torch.no_grad():
-        in_place = likelihood.loss_gradient(x, theta, *parameters, out=torch.empty_like(theta))
-    torch.testing.assert_close(in_place, got)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_adjoint_of_the_loss_gradient_against_autograd(name, random_seed):
-    likelihood = gaussian(random_seed) if name == "gaussian" else LIKELIHOODS[name](K, D)
-    x = torch.rand(K, B, D, generator=stream(random_seed), dtype=torch.float64)
-    theta = draw(random_seed + 1, K, B, D).requires_grad_()
-    bar = draw(random_seed + 2, K, B, D)
-    parameters = [p.detach().requires_grad_() for p in likelihood.loss_gradient_parameters()]
-    delta = likelihood.loss_gradient(x, theta, *parameters)
-    truth = torch.autograd.grad(delta, (theta, *parameters), bar)
-    out = torch.empty_like(theta)
-    got = likelihood.loss_gradient_adjoint(
-        x, delta.detach(), bar, *(p.detach() for p in parameters), out=out
-    )
-    for g, t in zip((out, *got), truth, strict=True):
-        torch.testing.assert_close(g, t)
-
-
 def test_gaussian_sample_moments(random_seed):
     n, likelihood = 20_000, gaussian(random_seed)
     theta = draw(random_seed + 1, K, 1, D).expand(K, n, D)

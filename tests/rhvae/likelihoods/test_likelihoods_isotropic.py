@@ -50,34 +50,6 @@ def test_gradient_by_the_scale(random_seed):
     torch.testing.assert_close(got, by_var * 2.0 * torch.exp(2.0 * likelihood.raw_scale))
 
 
-def test_loss_gradient_against_autograd(random_seed):
-    likelihood = isotropic(random_seed)
-    x, theta = draw(random_seed + 1, K, B, D), draw(random_seed + 2, K, B, D).requires_grad_()
-    (truth,) = torch.autograd.grad(-likelihood.log_prob(x, theta).sum(), theta)
-    parameters = likelihood.loss_gradient_parameters()
-    got = likelihood.loss_gradient(x, theta, *parameters)
-    torch.testing.assert_close(got, truth)
-    with torch.no_grad():
-        in_place = likelihood.loss_gradient(x, theta, *parameters, out=torch.empty_like(theta))
-    torch.testing.assert_close(in_place, got)
-
-
-def test_adjoint_of_the_loss_gradient_against_autograd(random_seed):
-    likelihood = isotropic(random_seed)
-    x, theta = draw(random_seed + 1, K, B, D), draw(random_seed + 2, K, B, D).requires_grad_()
-    bar = draw(random_seed + 3, K, B, D)
-    parameters = [p.detach().requires_grad_() for p in likelihood.loss_gradient_parameters()]
-    delta = likelihood.loss_gradient(x, theta, *parameters)
-    truth = torch.autograd.grad(delta, (theta, *parameters), bar)
-    out = torch.empty_like(theta)
-    got = likelihood.loss_gradient_adjoint(
-        x, delta.detach(), bar, *(p.detach() for p in parameters), out=out
-    )
-    for g, t in zip((out, *got), truth, strict=True):
-        torch.testing.assert_close(g, t)
-        assert g.shape == t.shape
-
-
 def test_it_starts_at_the_spread_about_the_mean_row(random_seed):
     rows = [torch.rand(n, D, generator=stream(random_seed)) for n in (30, 7)]
     rows[1][:, 1:] = 0.4  # black in all training images

@@ -84,42 +84,6 @@ def test_a_value_that_is_not_there_does_not_count(random_seed):
     torch.testing.assert_close(likelihood.log_prob(x, other), likelihood.log_prob(x, theta))
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
-@pytest.mark.parametrize("coded", [True, False])
-def test_loss_gradient_against_autograd(name, coded, random_seed):
-    """For coded rows, and for any numbers, as padded rows are no coded ones."""
-    likelihood, layout = mixed(random_seed, LAYOUTS[name]), LAYOUTS[name]
-    x = rows(random_seed, layout) if coded else torch.rand(K, B, layout.n_codes).double()
-    x[0, -1] = 0.0
-    theta = draw(random_seed + 1, *x.shape).requires_grad_()
-    (truth,) = torch.autograd.grad(-likelihood.log_prob(x, theta).sum(), theta)
-    parameters = likelihood.loss_gradient_parameters()
-    got = likelihood.loss_gradient(x, theta, *parameters)
-    torch.testing.assert_close(got, truth)
-    with torch.no_grad():
-        # A slice of a larger buffer, as the flow lends it.
-        out = torch.empty(K, 2, *theta.shape[1:], dtype=theta.dtype)[:, 1]
-        assert likelihood.loss_gradient(x, theta, *parameters, out=out) is out
-    torch.testing.assert_close(out, got)
-
-
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_adjoint_of_the_loss_gradient_against_autograd(name, random_seed):
-    likelihood, layout = mixed(random_seed, LAYOUTS[name]), LAYOUTS[name]
-    x = torch.rand(K, B, layout.n_codes, generator=stream(random_seed), dtype=torch.float64)
-    x[0, -1] = 0.0
-    theta = draw(random_seed + 1, *x.shape).requires_grad_()
-    bar = draw(random_seed + 2, *x.shape)
-    parameters = [p.detach().requires_grad_() for p in likelihood.loss_gradient_parameters()]
-    delta = likelihood.loss_gradient(x, theta, *parameters)
-    truth = torch.autograd.grad(delta, (theta, *parameters), bar)
-    out = torch.empty(K, 2, *theta.shape[1:], dtype=theta.dtype)[:, 1]
-    with torch.no_grad():
-        got = likelihood.loss_gradient_adjoint(x, delta, bar, *parameters, out=out)
-    for g, t in zip((out, *got), truth, strict=True):
-        torch.testing.assert_close(g, t)
-
-
 def test_logits_far_apart_stay_finite():
     """One block's logits must not drown another's in float32."""
     likelihood = MixedLikelihood(1, 12, FULL)
@@ -133,7 +97,8 @@ def test_logits_far_apart_stay_finite():
     torch.testing.assert_close(got[0], expected, rtol=0.0, atol=1e-3)
     mean = likelihood.mean(theta)
     torch.testing.assert_close(mean[0, 0, 5:8], torch.tensor([1.0, 0.0, 0.0]))
-    assert torch.isfinite(likelihood.loss_gradient(x, theta, torch.ones(1, 1, 3))).all()
+    (gradient,) = torch.autograd.grad(likelihood.log_prob(x, theta.requires_grad_()).sum(), theta)
+    assert torch.isfinite(gradient).all()
 
 
 def test_sample_moments(random_seed):

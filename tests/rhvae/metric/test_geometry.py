@@ -6,9 +6,7 @@ import torch
 from sklearn_pyraug.rhvae.metric.learned import (
     apply,
     inverse_metric,
-    local_metric,
     make_metric,
-    potential_gradient,
 )
 
 K, C, N, D = 2, 4, 5, 3  # classes, points, centroids, latent dimensions
@@ -58,15 +56,21 @@ def test_inverse_metric_is_the_sum_formula(random_seed):
             torch.testing.assert_close(got[k, j], naive_inverse_metric(z[k, j], k, metric, L))
 
 
-def test_local_metric_is_consistent(random_seed):
+def potential_gradient(z, rho, metric):
+    point = metric.at(z)
+    return point.volume_gradient() + point.kinetic_gradient(rho)
+
+
+def test_a_point_is_consistent(random_seed):
     metric, _ = some_metric(random_seed)
-    local = local_metric(draw(random_seed + 1, K, C, D), metric)
-    torch.testing.assert_close(local.G, torch.linalg.inv(local.G_inv))
-    torch.testing.assert_close(local.R, torch.linalg.inv(torch.linalg.cholesky(local.G_inv)))
-    torch.testing.assert_close(local.log_det_inv, torch.linalg.slogdet(local.G_inv)[1])
-    M = metric.M.unflatten(-1, (D, D))
-    trace = torch.einsum("kjab,kiba->kji", local.G, M)
-    torch.testing.assert_close(local.trace, trace)
+    z, v = draw(random_seed + 1, K, C, D), draw(random_seed + 2, K, C, D)
+    point = metric.at(z)
+    torch.testing.assert_close(point.log_det_inv(), torch.linalg.slogdet(point.G_inv)[1])
+    torch.testing.assert_close(point.velocity(v), metric.velocity(z, v))
+    torch.testing.assert_close(point.lower(point.velocity(v)), v)
+    # The momentum ρ of γ has ρᵀ G⁻¹ ρ = γᵀ γ.
+    rho = point.momentum(v)
+    torch.testing.assert_close((rho * point.velocity(rho)).sum(-1), v.square().sum(-1))
 
 
 @pytest.mark.parametrize("d", [1, 2, 3])
@@ -79,7 +83,7 @@ def test_potential_gradient_against_autograd(random_seed, d):
         return -0.5 * torch.logdet(G_inv) + 0.5 * rho[k, j] @ G_inv @ rho[k, j]
 
     truth = naive_gradient(potential, z)
-    got, _ = potential_gradient(z, rho, local_metric(z, metric), metric)
+    got = potential_gradient(z, rho, metric)
     assert relative_error(got, truth) < 1e-6
 
 
@@ -94,13 +98,13 @@ def test_gradient_by_momentum_against_autograd(random_seed):
 
 
 def test_autograd_through_the_closed_forms(random_seed):
-    """The closed-form gradients are differentiable by z, by c and by L: the adjoints' truth."""
+    """The closed-form gradients are differentiable by z, by c and by L."""
     metric, L = some_metric(random_seed)
     rho = draw(random_seed + 2, K, C, D)
 
     def function(z, c, L):
         m = make_metric(c, L, metric.mask, metric.T, LAM)
-        return potential_gradient(z, rho, local_metric(z, m), m)[0]
+        return potential_gradient(z, rho, m)
 
     inputs = (draw(random_seed + 1, K, C, D), metric.c, L)
     assert torch.autograd.gradcheck(function, tuple(t.clone().requires_grad_() for t in inputs))
@@ -115,16 +119,16 @@ def test_padding_changes_nothing(random_seed):
     mask[0, n:] = 0.0
     together = make_metric(full.c, L, mask, full.T, LAM)
     z, rho = draw(random_seed + 1, K, C, D), draw(random_seed + 2, K, C, D)
-    alone, padded = local_metric(z[:1], short), local_metric(z, together)
+    alone, padded = short.at(z[:1]), together.at(z)
     torch.testing.assert_close(padded.w[:1, :, :n], alone.w)
     assert (padded.w[0, :, n:] == 0.0).all()
-    for name in ("G_inv", "G", "log_det_inv"):
-        torch.testing.assert_close(getattr(padded, name)[:1], getattr(alone, name))
+    torch.testing.assert_close(padded.G_inv[:1], alone.G_inv)
+    torch.testing.assert_close(padded.log_det_inv()[:1], alone.log_det_inv())
     torch.testing.assert_close(
-        potential_gradient(z, rho, padded, together)[0][:1],
-        potential_gradient(z[:1], rho[:1], alone, short)[0],
+        potential_gradient(z, rho, together)[:1],
+        potential_gradient(z[:1], rho[:1], short),
     )
-    unpadded = local_metric(z, full)
+    unpadded = full.at(z)
     torch.testing.assert_close(padded.G_inv[1], unpadded.G_inv[1])
 
 
@@ -134,9 +138,9 @@ def test_non_finite_point_gives_non_finite_log_det(bad, dtype):
     metric, L = some_metric(0)
     metric = make_metric(*(t.to(dtype) for t in (metric.c, L, metric.mask, metric.T)), LAM)
     z = draw(1, K, C, D).to(dtype)
-    good = local_metric(z, metric).log_det_inv
+    good = metric.at(z).log_det_inv()
     z[0, 1, 2] = bad
-    log_det_inv = local_metric(z, metric).log_det_inv
+    log_det_inv = metric.at(z).log_det_inv()
     assert not torch.isfinite(log_det_inv[0, 1])
     log_det_inv[0, 1] = good[0, 1]
     torch.testing.assert_close(log_det_inv, good)  # the other points do not notice
