@@ -23,7 +23,12 @@ from sklearn_pyraug.cli.pyraug_config import translate
 from sklearn_pyraug.io import save_table
 from sklearn_pyraug.rhvae.flow.hamiltonian import tempering_factors
 
-PYRAUGS = {"decoder": "direct", "metric": "learned", "sampler": "hmc"}
+PYRAUGS = {
+    "decoder": "direct",
+    "metric": "learned",
+    "metric__integrator": "leapfrog",
+    "sampler": "hmc",
+}
 MODEL = {
     "input_dim": 784,
     "latent_dim": 4,

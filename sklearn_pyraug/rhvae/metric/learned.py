@@ -121,7 +121,10 @@ class LearnedPoint(NamedTuple):
 
     def gradient(self):
         """Return the gradient of log √det G⁻¹(z): −(1/T²) Σᵢ wᵢ tr(G Mᵢ) (z − cᵢ)."""
-        trace = torch.bmm(torch.cholesky_inverse(self.L).flatten(2), self.metric.M.mT)
+        # R = L⁻¹, not torch.cholesky_inverse: that raises where one of the matrices is singular.
+        eye = _identity(self.z.shape[-1], self.z.dtype, self.z.device).expand_as(self.L)
+        R = torch.linalg.solve_triangular(self.L, eye, upper=False, left=False)
+        trace = torch.bmm((R.mT @ R).flatten(2), self.metric.M.mT)
         return pull(self.z, self.w * trace, self.metric)
 
     def factor(self):

@@ -533,7 +533,7 @@ def check_networks(architecture, flow):
             hint = f"One row of X has {D} values: make its last layer fit."
             _check_shape(name, theta, [(2, D)], hint)
             if flow.learns_metric and flow.second_order:
-                _check_twice_differentiable(network, z, x, flow.n_leapfrog)
+                _check_twice_differentiable(network, z, x)
         else:
             needed = [(2, d, d), (2, n_tril(d))]
             L = _outputs(name, network, network.shaped(x), x, f"{needed[0]} or {needed[1]}")
@@ -588,7 +588,7 @@ def _check_encoder(encoder, x, d):
 
 
 @torch.enable_grad()
-def _check_twice_differentiable(decoder, z, r, n_leapfrog):
+def _check_twice_differentiable(decoder, z, r):
     """Differentiate as the flow does: with respect to z, and that with respect to the weights."""
     z = z.clone().requires_grad_()
     try:
@@ -600,6 +600,6 @@ def _check_twice_differentiable(decoder, z, r, n_leapfrog):
             torch.autograd.grad(g.square().sum(), leaves, allow_unused=True)
     except RuntimeError as error:
         raise ValueError(
-            f"decoder cannot be differentiated twice, as n_leapfrog={n_leapfrog} requires: "
-            f"{error}. Use other layers, or metric='posterior'."
+            "decoder cannot be differentiated twice, as metric__integrator='leapfrog' requires: "
+            f"{error}. Use other layers, or metric__integrator='splitting'."
         ) from error
