@@ -157,17 +157,18 @@ class StackStep:
     batches : list of Tensor, each of shape (n_rows, n_features)
         Rows of each class, in [0, 1].
     latent_dim : int
-    n_leapfrog : int
-        0 gives a plain VAE with the same encoder and decoder: the floor.
     hidden : int, default=500
     lr : float, default=1e-3
     seed : int, default=0
     device : str, default="cpu"
+    **settings : dict
+        Further fields of its ``FlowSettings``; ``n_leapfrog=0`` gives a plain VAE with the same
+        encoder and decoder, the floor.
     """
 
-    def __init__(self, batches, latent_dim, n_leapfrog, hidden=500, lr=1e-3, seed=0, device="cpu"):
+    def __init__(self, batches, latent_dim, hidden=500, lr=1e-3, seed=0, device="cpu", **settings):
         K, D = len(batches), batches[0].shape[1]
-        flow = FlowSettings(latent_dim=latent_dim, n_leapfrog=n_leapfrog)
+        flow = FlowSettings(latent_dim=latent_dim, **settings)
         architecture = Architecture(D, "bernoulli", (hidden,))
         self.stack = build_stack(architecture, flow, streams(seed, K)["weights"]).to(device)
         self.stack.train()

@@ -36,7 +36,6 @@ FORMULAS = [
         "metric.geodesics",
         "flow.hamiltonian",
         "flow.posterior_flow",
-        "flow.splitting",
         "elbo",
         "samplers",
         "training.pairs",

@@ -245,7 +245,7 @@ def test_seconds_are_per_step(monkeypatch):
 def test_a_step_of_the_stack_learns(n_leapfrog):
     g = torch.Generator().manual_seed(0)
     rows = [torch.rand(12, 6, generator=g) for _ in range(2)]
-    step = rivals.StackStep(rows, 2, n_leapfrog, hidden=16, lr=1e-2)
+    step = rivals.StackStep(rows, 2, n_leapfrog=n_leapfrog, hidden=16, lr=1e-2)
     step()
     first = step.loss()
     for _ in range(20):
