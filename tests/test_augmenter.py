@@ -960,7 +960,7 @@ def test_temperature_sets_how_far_new_rows_stray():
 def test_a_flow_that_does_not_preserve_volume_is_warned_of():
     """Implicit steps that did not converge were off by 3 nats, and nothing said so."""
     X, y = table((20, 12))
-    match = r"of 2 of 2 generators .* n_fixed_point than 1, or .* metric__leapfrog_step than 2\.0\."
+    match = r"of 2 of 2 generators .*n_fixed_point than 1, or .* metric__leapfrog_step than 2\.0\."
     with pytest.warns(UserWarning, match=match):
         quick(decoder="direct", metric=LearnedMetric(leapfrog_step=2.0, n_fixed_point=1)).fit(X, y)
     augmenter = quick(decoder="direct").fit(X, y)  # and not of the default: warnings are errors
