@@ -333,3 +333,15 @@ def test_errors(parameters, error, match, data):
     model = AugmentedClassifierCV(GaussianNB()).set_params(**parameters)
     with pytest.raises(error, match=match):
         model.fit(*data)
+
+
+@pytest.mark.parametrize("make", [AugmentedClassifier, AugmentedClassifierCV])
+def test_labels_are_scored_as_they_were_fitted(make):
+    """Integers in an object array were fitted, and then refused as unknown."""
+    X, y = make_classification(60, weights=[0.7], random_state=0)
+    y = y.astype(object)
+    if make is AugmentedClassifier:
+        model = make(SMOTE(random_state=0), LogisticRegression())
+    else:
+        model = make(LogisticRegression(), None, cv=2, n_repeats=1, random_state=0)
+    assert 0.5 < model.fit(X, y).score(X, y) <= 1.0

@@ -177,6 +177,7 @@ class PredictionsMixin:
 
     def _log_prior_ratio(self):
         """Return what the correction adds to log-probabilities, None where that is nothing."""
+        return None
 
     @no_data_in_errors()
     def predict(self, X):
@@ -516,7 +517,7 @@ class AugmentedClassifier(
         check_is_fitted(self)
         # Not every `score` takes weights: that of a grid search does not.
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return self.classifier_.score(X, y, **weights)
+        return self.classifier_.score(X, as_labels(y), **weights)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

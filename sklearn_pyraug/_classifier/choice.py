@@ -432,7 +432,8 @@ class AugmentedClassifierCV(
             The score.
         """
         check_is_fitted(self)
-        return check_scoring(self.best_estimator_, scoring=self.scoring)(self.best_estimator_, X, y)
+        scorer = check_scoring(self.best_estimator_, scoring=self.scoring)
+        return scorer(self.best_estimator_, X, as_labels(y))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
