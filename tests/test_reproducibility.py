@@ -62,16 +62,13 @@ def test_the_same_after_other_work(data):
     assert_array_equal(used.fit_resample(X, y)[0], expected)
 
 
-@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 @every_network
-def test_number_of_jobs(data, monkeypatch, backend, networks):
-    """Groups are planned in this process, so that the patched limit holds for every backend."""
+def test_number_of_jobs(data, monkeypatch, networks):
+    """Backends of other processes: ``generation/test_backends.py``."""
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", ONE_CLASS_A_GROUP)
     X, y = data
     expected = quick(n_jobs=1, **networks).fit_resample(X, y)
-    # Bit-identical at a given number of BLAS threads, which is one in all tests.
-    settings = {"inner_max_num_threads": 1} if backend == "loky" else {}
-    with joblib.parallel_config(backend, **settings):
+    with joblib.parallel_config("threading"):
         augmenter = quick(n_jobs=2, **networks)
         X_res, y_res = augmenter.fit_resample(X, y)
         assert_array_equal(X_res, expected[0])
