@@ -37,8 +37,6 @@ from ._validation import available_device, check_device, no_data_in_errors, torc
 from .metrics._privacy import privacy_report, warn_of_near_copies
 from .rhvae import check_networks
 
-__all__ = ["RHVAEAugmenter"]
-
 # Of the table that a notebook shows.
 _HTML_HEADER = ("class", "rows", "epochs", "best epoch", "new rows")
 

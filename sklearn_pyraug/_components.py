@@ -11,26 +11,6 @@ from sklearn.base import BaseEstimator
 
 from ._sklearn_compat import HasMethods, Interval, StrOptions
 
-__all__ = [
-    "COMPONENTS",
-    "DATA_COMPONENTS",
-    "HMC",
-    "MLP",
-    "Checkpoint",
-    "Columns",
-    "ComponentParametersMixin",
-    "Deformation",
-    "ImageShape",
-    "IndependentMH",
-    "LearnedMetric",
-    "PosteriorMetric",
-    "RandomWalk",
-    "Residual",
-    "Transfer",
-    "component",
-    "metric_of",
-]
-
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _COUNT = Interval(Integral, 1, None, closed="left")

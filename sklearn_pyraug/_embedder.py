@@ -33,8 +33,6 @@ from ._validation import (
     torch_defaults,
 )
 
-__all__ = ["RHVAEEmbedder"]
-
 _PARAMETERS = (
     "latent_dim",
     "sample_shape",

@@ -14,8 +14,6 @@ from ._random import attempt_seed, root_seed
 from ._validation import available_device, no_data_in_errors, torch_defaults
 from .rhvae.coding import connect, log_volume
 
-__all__ = ["Interpolation", "LatentToolsMixin", "Warp", "find_warp"]
-
 # The attempt that seeds scores, so that they share no noise with the training.
 _SCORING = 100
 _KINDS = ("geodesic", "linear")

@@ -5,15 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-__all__ = [
-    "Metadata",
-    "check_groups",
-    "check_sample_weight",
-    "check_weighted_classes",
-    "class_weights",
-    "read_metadata",
-]
-
 
 class Metadata(NamedTuple):
     """What came with the rows.

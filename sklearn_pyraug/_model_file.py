@@ -37,8 +37,6 @@ from ._version import __version__
 from .metrics import PrivacyReport
 from .rhvae import Architecture, ClassHistory, RHVAEStack
 
-__all__ = ["ModelFileMixin", "OtherKindError"]
-
 _MODEL_VERSION = 1
 # What writes and reads each kind of file.
 _KINDS = {"augmenter": "RHVAEAugmenter", "embedder": "RHVAEEmbedder"}

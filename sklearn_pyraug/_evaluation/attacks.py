@@ -11,8 +11,6 @@ from ..metrics import (
 from .results import ALL, make_line
 from .verdict import Z, area_margin
 
-__all__ = ["attack_lines"]
-
 # More than by chance that is worth a mark.
 _NOTABLE = 0.1
 

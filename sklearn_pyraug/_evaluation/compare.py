@@ -39,8 +39,6 @@ from .plots import closest_distance, find_plots
 from .results import ALL, AugmentationReport, make_line
 from .rows import Rows, code_rows, read_rows
 
-__all__ = ["check_labels", "compare", "described"]
-
 _NONE = float("nan")
 # Rows of which the median distance is taken.
 _MAX_MEDIAN_ROWS = 500

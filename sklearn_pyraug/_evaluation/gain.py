@@ -14,8 +14,6 @@ from .gain_result import AugmentationGain, corrected_interval
 from .html import made_with
 from .methods import check_estimators, find_methods
 
-__all__ = ["augmentation_gain"]
-
 
 @no_data_in_errors()
 def augmentation_gain(

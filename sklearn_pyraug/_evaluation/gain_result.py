@@ -12,14 +12,6 @@ from .._classifier.paired import NOTHING, in_words, is_proportion, standard_erro
 from ..io._atomic import atomic_write
 from .html import html_page, html_part, settings_table, table
 
-__all__ = [
-    "AugmentationGain",
-    "GainRow",
-    "corrected_interval",
-    "in_words",
-    "is_proportion",
-]
-
 _TITLE, _WIDTH = "Does augmentation help?", 80
 # Splits, and rows as a multiple of those that there are, beyond which none are recommended; and
 # splits beyond which the interval hardly narrows.

@@ -10,8 +10,6 @@ from .._version import __version__
 from . import svg
 from .measures import MEASURES
 
-__all__ = ["html_page", "html_part", "made_with", "report_parts", "settings_table", "table"]
-
 # All within one class, so that it changes nothing else in a notebook.
 _STYLE = """
 .pyraug { --text: #1b1f24; --page: #ffffff; --line: #c9ced6; --quiet: #57606a; --mark: #b42318;

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["ATTACKS", "CLOSENESS", "MEASURES", "Measure"]
-
 _HIGHER, _LOWER, _NEAR = "higher is better", "lower is better", "near the baseline"
 _P_VALUE = "small: they differ"
 

@@ -12,8 +12,6 @@ from .._classifier.preparation import prepare
 from .._classifier.samplers import Repeat, check_samplers, holds_sampler, sizes_of
 from .._validation import named
 
-__all__ = ["Methods", "check_estimators", "find_methods"]
-
 _RANDOM, _SMOTE = "random over-sampling", "SMOTE"
 
 

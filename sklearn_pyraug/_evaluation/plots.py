@@ -9,19 +9,6 @@ from sklearn.neighbors import NearestNeighbors
 from ..metrics import distance_to_closest_record
 from ..metrics._columns import _read, associations
 
-__all__ = [
-    "Histogram",
-    "Pictures",
-    "ReportPlots",
-    "closest_distance",
-    "draw_histogram",
-    "find_histogram",
-    "find_plots",
-    "plain",
-    "principal_plane",
-    "shortened",
-]
-
 _N_BINS = 20
 # Numbers of no more different values than this are drawn as categories, one bar each.
 _MAX_VALUES = 12

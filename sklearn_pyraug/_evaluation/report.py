@@ -13,8 +13,6 @@ from .._validation import named, no_data_in_errors
 from .compare import check_labels, compare, described
 from .results import ALL, make_line
 
-__all__ = ["augmentation_report"]
-
 
 @no_data_in_errors()
 def augmentation_report(

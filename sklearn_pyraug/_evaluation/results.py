@@ -11,13 +11,6 @@ from .measures import MEASURES
 from .plots import ReportPlots
 from .verdict import find_scores, find_verdict
 
-__all__ = [
-    "ALL",
-    "AugmentationReport",
-    "ReportLine",
-    "make_line",
-]
-
 # The "class" of measures of all rows together.
 ALL = "(all)"
 _TITLE, _WIDTH = "May these synthetic rows be used?", 80

@@ -11,8 +11,6 @@ from .._preprocessing.label_encoder import classifier_labels
 from ..metrics._columns import _read, common_names
 from ..metrics._pairs import standardize
 
-__all__ = ["Rows", "code_rows", "code_tables", "read_rows"]
-
 
 class Rows(NamedTuple):
     """One set of rows.

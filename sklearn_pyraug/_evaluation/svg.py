@@ -9,18 +9,6 @@ import numpy as np
 
 from .plots import shortened
 
-__all__ = [
-    "bars",
-    "diverging",
-    "grey",
-    "heat_map",
-    "histogram",
-    "light",
-    "pixels",
-    "points",
-    "score_bar",
-]
-
 # The ends of a scale of colours around zero, which is white; they differ to colour-blind eyes.
 _NEGATIVE, _POSITIVE = np.array([33, 102, 172]), np.array([190, 88, 6])
 # Width and height of a histogram, and pixels of a cell of a heat map.

@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 from .measures import ATTACKS, CLOSENESS
 
-__all__ = ["Light", "Score", "Z", "area_margin", "find_scores", "find_verdict"]
-
 # Marked measures of all rows from which on rows are not realistic, or not private.
 _N_POOR, _N_CLOSE = 3, 2
 # A score of a classifier so far below the baseline is worth a warning; known no better than

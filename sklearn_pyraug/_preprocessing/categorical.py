@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Levels", "learn_levels"]
-
 # So many levels, the most frequent ones, have a code of their own.
 _MAX_LEVELS = 20
 _GOLDEN = (5**0.5 - 1) / 2

@@ -11,8 +11,6 @@ import numpy as np
 
 from .arithmetic import column_blocks, exponents, offsets_from, times_power
 
-__all__ = ["MAX_TABLE_COLUMNS", "Columns", "find_atom", "summarise"]
-
 # Tables of more columns are measurements of one kind, such as gene expressions: what "auto"
 # finds in single columns is left alone there.
 MAX_TABLE_COLUMNS = 500

@@ -14,30 +14,6 @@ from scipy import sparse
 
 from .dtypes import dtype_state
 
-__all__ = [
-    "as_labels",
-    "as_table",
-    "check_container",
-    "column_at",
-    "column_dtype",
-    "column_kind",
-    "column_levels",
-    "column_names",
-    "column_numbers",
-    "column_values",
-    "has_nulls",
-    "is_missing",
-    "kind_of",
-    "largest_float",
-    "library_of",
-    "object_array",
-    "of_series",
-    "stack",
-    "take",
-    "unmasked",
-    "unpacked",
-]
-
 TABLES = ("polars.DataFrame", "pyarrow.Table")
 COLUMNS = ("polars.Series", "pyarrow.ChunkedArray", "pyarrow.Array")
 # Of frames that are computed elsewhere: the method that brings them here.

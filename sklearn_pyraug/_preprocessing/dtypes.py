@@ -5,8 +5,6 @@ import re
 
 import numpy as np
 
-__all__ = ["dtype_state", "make_dtype"]
-
 _KNOWN = {
     "polars": re.compile(
         r"U?Int(8|16|32|64)|Float(16|32|64)|Boolean|String|Null|Date|Time|Categorical|Enum|Decimal"

@@ -5,8 +5,6 @@ import re
 
 import numpy as np
 
-__all__ = ["find_sets", "merge", "part"]
-
 # How many rows with several ones are to be expected by chance where there is none, and in how many
 # columns the search is counted once.
 _MIN_EXPECTED, _N_COLUMNS = 5.0, 2

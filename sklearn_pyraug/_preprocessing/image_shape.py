@@ -2,8 +2,6 @@
 
 import numpy as np
 
-__all__ = ["guess_sample_shape"]
-
 # Fewer columns, or sides shorter than this, are no image worth warping.
 _MIN_COLUMNS, _MIN_SIDE = 64, 8
 _MIN_ROWS = 8

@@ -5,16 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = [
-    "CHANNELS",
-    "ImageLayout",
-    "flat_rows",
-    "image_layout",
-    "network_columns",
-    "stack_rows",
-    "user_columns",
-]
-
 CHANNELS = ("auto", "first", "last", "none")
 # The longest axis that "auto" takes for colours and not for an extent.
 _MAX_CHANNELS = 4

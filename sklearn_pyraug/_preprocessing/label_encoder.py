@@ -20,8 +20,6 @@ from .containers import (
 )
 from .templates import Template
 
-__all__ = ["LabelEncoder", "classifier_labels", "distinct_labels", "read_labels"]
-
 # The target of a regression: more numbers than this, fewer rows for each than this, and at least
 # this share of them in one row alone.
 _MANY_LABELS, _FEW_ROWS, _SHARE_OF_SINGLE_ROWS = 20, 10, 0.2

@@ -9,8 +9,6 @@ from .categorical import Levels, learn_levels
 from .column_stats import MAX_TABLE_COLUMNS, find_atom
 from .numeric import NumberCodec
 
-__all__ = ["Kinds", "MixedCodec", "find_kinds"]
-
 
 class Kinds(NamedTuple):
     """What each column of a table is; a column that is none of these is complete numbers.

@@ -7,8 +7,6 @@ from scipy.stats import rankdata
 from .arithmetic import column_blocks, exponents, integers_at, offsets_from, times_power
 from .column_stats import Columns
 
-__all__ = ["NumberCodec", "class_quantiles"]
-
 _LARGEST_CODE = float(np.finfo(np.float32).max)
 _SMALLEST_SCALE = float(np.finfo(np.float64).smallest_subnormal)
 

@@ -5,8 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.decomposition import PCA
 
-__all__ = ["Projection", "fit_projection"]
-
 # Components whose standard deviation is below this share of the first one's are rounding.
 _RANK_TOLERANCE = 1e-5
 

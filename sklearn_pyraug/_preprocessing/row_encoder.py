@@ -29,8 +29,6 @@ from .table_codec import TableCodec
 from .templates import Template
 from .text_columns import find_identifiers
 
-__all__ = ["RowEncoder", "Rows", "as_rows", "one_row", "read_rows"]
-
 
 class Rows(NamedTuple):
     """Rows of any container, read as numbers.

@@ -24,8 +24,6 @@ from .containers import (
     unmasked,
 )
 
-__all__ = ["Schema", "Table", "categorical_mask", "read_table", "without_columns"]
-
 _BOOLEANS = (bool, np.bool_)
 _NUMBERS = (Real, Decimal)
 # Integers from here on may have no float64 of their own.

@@ -9,8 +9,6 @@ from .exclusive import find_sets, merge, part
 from .mixed import MixedCodec, find_kinds
 from .numeric import NumberCodec, class_quantiles
 
-__all__ = ["TableCodec"]
-
 # "auto": how many columns on one scale make a table look like an image.
 _MIN_IMAGE_COLUMNS = 16
 # Between MNIST (0.8) and pictures of greys (0.5 and less), see `NumberCodec.dispersion`.

@@ -26,8 +26,6 @@ from .containers import (
 )
 from .dtypes import dtype_state, make_dtype
 
-__all__ = ["ColumnState", "Template", "TemplateState", "template_from_state", "template_state"]
-
 _SPARSE = ("csr_matrix", "csc_matrix", "csr_array", "csc_array")
 _PANDAS = ("pandas.DataFrame", "pandas.Series", "pandas.Index", "pandas.array")
 # Of a decimal of pyarrow; polars 1 has 38 where a Decimal does not say how many.

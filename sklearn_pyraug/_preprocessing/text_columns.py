@@ -6,8 +6,6 @@ import numpy as np
 
 from .._validation import column_name
 
-__all__ = ["find_identifiers"]
-
 # Fewer rows say nothing; from this share of values on that no other row has they are identifiers.
 _MIN_ROWS, _MIN_SHARE_OF_SINGLE_ROWS = 10, 0.5
 # From this share of numbers on, and of more different ones than levels have codes of their own.

@@ -3,8 +3,6 @@
 pandas is imported only where there are such values.
 """
 
-__all__ = ["describe_pandas", "make_pandas"]
-
 
 def describe_pandas(value):
     """Return a value of pandas as a name and arguments.

@@ -14,8 +14,6 @@ import numpy as np
 
 from .pandas_values import describe_pandas, make_pandas
 
-__all__ = ["PlainValues", "float_from", "float_state", "shown"]
-
 _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 # No value of an estimator is nested by half as much.
 _MAX_DEPTH = 32

@@ -33,8 +33,6 @@ import torch
 
 from .plain import PlainValues, float_from, float_state, shown
 
-__all__ = ["Adapter", "StateReader", "StateWriter"]
-
 # What numpy, torch and every version of safetensors have: of unsigned integers, bytes alone.
 _TENSOR_TYPES = "?bBhilqefd"
 _DTYPE = re.compile(r"[<>|](b1|[iu][1248]|f(2|4|8|12|16)|O|U[0-9]{1,4}|M8\[(s|ms|us|ns)\])")

@@ -31,15 +31,6 @@ from .options import (
     training_options,
 )
 
-__all__ = [
-    "augment",
-    "check_source",
-    "count",
-    "match_strategy",
-    "parameters_of",
-    "read_training_data",
-]
-
 
 @click.command(
     cls=Command,

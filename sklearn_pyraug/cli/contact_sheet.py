@@ -5,8 +5,6 @@ import numpy as np
 from ..io._atomic import atomic_write
 from ..plotting._images import as_images, montages, picture_layout
 
-__all__ = ["write_contact_sheet"]
-
 # Rows and pairs of a sheet, and the side of an image in it, in pixels.
 _MOST_CLASSES, _N_PAIRS, _SIDE = 20, 4, 96
 _MARGIN = 6

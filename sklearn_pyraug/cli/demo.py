@@ -6,8 +6,6 @@ import click
 
 from .options import Command
 
-__all__ = ["IMAGE_NAME", "demo"]
-
 IMAGE_NAME = "real_vs_synthetic.png"
 # SMOTE interpolates between a row and its 5 nearest of the class; the rarest digit has 174
 # rows, of which some must be left for the test.

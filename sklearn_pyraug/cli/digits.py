@@ -24,8 +24,6 @@ from sklearn_pyraug.plotting import SyntheticSamplesDisplay
 
 from .demo import IMAGE_NAME
 
-__all__ = ["make_classifiers", "run_demo"]
-
 _SAMPLE_SHAPE = (8, 8)
 
 

@@ -25,8 +25,6 @@ from .options import (
     table_options,
 )
 
-__all__ = ["evaluate"]
-
 
 @click.command(
     cls=Command,

@@ -15,21 +15,6 @@ from ..io._guards import did_you_mean
 from ..io._tables import SUFFIXES as TABLES
 from ..io._tables import read_table, spellings
 
-__all__ = [
-    "TABLES",
-    "Data",
-    "check_apart",
-    "check_input",
-    "check_new_file",
-    "check_output",
-    "has_gaps",
-    "is_table",
-    "match_labels",
-    "read_data",
-    "try_writing",
-    "write_data",
-]
-
 _TARGET = "target"
 # What `save_image_folder` marks its folders with.
 _MANIFEST = "manifest.csv"

@@ -26,8 +26,6 @@ from .options import (
     table_options,
 )
 
-__all__ = ["CLASSIFIERS", "gain"]
-
 CLASSIFIERS = ("logistic", "forest", "svc", "knn", "boosting")
 
 

@@ -10,8 +10,6 @@ import sklearn_pyraug
 
 from .options import Command, in_one_line, say
 
-__all__ = ["describe_model", "inspect"]
-
 _SHOWN = 8
 
 

@@ -27,8 +27,6 @@ from .inspect import inspect
 from .options import PROG, debug_option, in_one_line, say, say_notes
 from .train import generate, train
 
-__all__ = ["main"]
-
 # Errors that a user can cause and correct. Anything else is a bug of the program.
 _EXPECTED = (ImportError, OSError, ValueError, MemoryError)
 # They are for developers.

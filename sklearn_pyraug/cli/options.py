@@ -18,30 +18,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = [
-    "PROG",
-    "SETTABLE",
-    "Choice",
-    "Command",
-    "Speaker",
-    "augmenter_parameters",
-    "common_options",
-    "debug_option",
-    "in_one_line",
-    "listed",
-    "load_config",
-    "parse_value",
-    "path_option",
-    "printable",
-    "result_options",
-    "say",
-    "say_notes",
-    "size_option",
-    "table_keywords",
-    "table_options",
-    "training_options",
-]
-
 PROG = "sklearn-pyraug"
 _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "space": " "}
 _TABLE_OPTIONS = ("sep", "decimal", "encoding", "na")

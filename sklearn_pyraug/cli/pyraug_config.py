@@ -12,8 +12,6 @@ from pathlib import Path
 
 from ..io._guards import open_inside
 
-__all__ = ["read_pyraug_config", "translate"]
-
 # By key, the parameter that takes its value as it is.
 _MODEL = {
     "latent_dim": "latent_dim",

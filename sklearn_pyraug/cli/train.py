@@ -20,8 +20,6 @@ from .options import (
     training_options,
 )
 
-__all__ = ["generate", "train"]
-
 _MODEL_SUFFIX = ".pyraug"
 
 

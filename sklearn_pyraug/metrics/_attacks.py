@@ -9,15 +9,6 @@ from sklearn.neighbors import NearestNeighbors
 from ._neighbors import closest
 from ._pairs import check_sets, rescale
 
-__all__ = [
-    "AttackShares",
-    "MembershipInference",
-    "attribute_inference",
-    "linkability",
-    "membership_inference",
-    "univariate_singling_out",
-]
-
 # At which share of false alarms the attack on membership is read.
 _FALSE_ALARMS = 0.01
 # A guess is right within this share of the column's range.

@@ -10,13 +10,6 @@ from .._validation import check_share
 from ._neighbors import closest, closest_other
 from ._pairs import check_sets, check_two_rows, rescale
 
-__all__ = [
-    "TrainingProximity",
-    "authenticity",
-    "nearest_neighbor_distance_ratio",
-    "training_proximity",
-]
-
 # Values in one block of differences.
 _BLOCK = 2**22
 

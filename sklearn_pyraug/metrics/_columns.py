@@ -10,8 +10,6 @@ from .._preprocessing.schema import read_table
 from .._validation import add_note, column_name, no_data_in_errors
 from ._pairs import near_one
 
-__all__ = ["ColumnDifferences", "column_differences"]
-
 # The matrix of correlations grows with the square of the number of columns.
 _MAX_CORRELATED = 2_000
 # Columns whose values reach 1 and whose variance is no more than this are constant but for

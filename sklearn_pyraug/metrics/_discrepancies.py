@@ -17,8 +17,6 @@ from ._pairs import (
 )
 from ._two_samples import TwoSampleResult
 
-__all__ = ["maximum_mean_discrepancy", "sliced_wasserstein_distance"]
-
 # Rows of both sets whose distances give the median: 2 million distances.
 _MAX_MEDIAN_ROWS = 2_000
 # Projected values in one block.

@@ -5,18 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-__all__ = [
-    "QUANTILE",
-    "STRAY",
-    "Spacing",
-    "chosen_rows",
-    "closest",
-    "closest_other",
-    "find_spacing",
-    "is_below",
-    "is_near",
-]
-
 # The quantile of the training rows' distances to their nearest other one.
 QUANTILE = 0.01
 # Rows, real and synthetic, of which the distances are measured: a share of 1 % is then known to

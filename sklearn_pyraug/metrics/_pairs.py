@@ -8,16 +8,6 @@ from sklearn.utils import check_array
 from .._preprocessing.arithmetic import exponents, times_power
 from .._validation import no_data_in_errors
 
-__all__ = [
-    "check_sets",
-    "check_two_rows",
-    "near_one",
-    "permutation_p_value",
-    "rescale",
-    "squared_distances",
-    "standardize",
-]
-
 # Standardised values are clipped here: beyond, the sum of their squares would overflow.
 _LARGEST_SCORE = 2.0**500
 # Permuted statistics that are less by rounding alone are equal to the observed one.

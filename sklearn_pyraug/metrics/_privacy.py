@@ -16,8 +16,6 @@ from ._neighbors import (
     is_near,
 )
 
-__all__ = ["PrivacyCounts", "PrivacyReport", "privacy_report", "warn_of_near_copies"]
-
 # What near-copies have to exceed for a warning: rows, share, and multiple of the share of the
 # training rows that are as near to each other.
 _WARN_ROWS, _WARN_SHARE, _WARN_MULTIPLE = 3, 0.2, 3

@@ -15,8 +15,6 @@ from .._validation import check_count, named
 from ._pairs import check_sets, permutation_p_value, standardize
 from ._utility import check_classifier
 
-__all__ = ["TwoSampleResult", "classifier_two_sample_test"]
-
 
 class TwoSampleResult(NamedTuple):
     """How far two sets of rows differ, and how likely chance alone is to make them differ so.

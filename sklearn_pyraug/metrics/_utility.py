@@ -11,8 +11,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from .._preprocessing.label_encoder import classifier_labels
 from .._validation import named, no_data_in_errors
 
-__all__ = ["TrainOnSynthetic", "check_classifier", "train_on_synthetic"]
-
 
 class TrainOnSynthetic(NamedTuple):
     """Scores of one classifier, trained and tested on real and on synthetic rows.

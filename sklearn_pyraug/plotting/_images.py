@@ -6,16 +6,6 @@ import numpy as np
 
 from .._preprocessing.images import image_layout
 
-__all__ = [
-    "as_images",
-    "draw_montage",
-    "figure_size",
-    "layout_of",
-    "montages",
-    "name_rows",
-    "picture_layout",
-]
-
 
 def picture_layout(sample_shape, channels="auto"):
     """Return the layout of rows that are images or volumes.

@@ -3,17 +3,6 @@
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-__all__ = [
-    "BESIDE",
-    "COLORS",
-    "MOST_NAMES",
-    "Display",
-    "class_style",
-    "component_names",
-    "require",
-    "shown_number",
-]
-
 # Okabe and Ito's colours without yellow, which is too pale for a line on white, and black, which
 # is left to what belongs to no class. Colours and markers are of numbers without a common
 # divisor, so that 42 classes differ in one or both; the markers differ in grey, too.

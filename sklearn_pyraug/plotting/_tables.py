@@ -9,8 +9,6 @@ from .._preprocessing.containers import is_missing
 from ..metrics._columns import _Table, difference
 from ._style import BESIDE, MOST_NAMES, class_style, component_names
 
-__all__ = ["draw_marginals", "draw_scatter", "numbers_of", "read_rows"]
-
 
 def read_rows(X):
     """Return rows as an array of shape (n_rows, n_columns), and the names of the columns."""
