@@ -4,7 +4,6 @@ Written against the public names of the package alone, as a user's script would 
 to standard output, progress to standard error.
 """
 
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +21,9 @@ from tqdm.auto import tqdm
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.plotting import SyntheticSamplesDisplay
 
+from ..io._guards import import_optional
 from .demo import IMAGE_NAME
+from .files import check_new_file
 
 _SAMPLE_SHAPE = (8, 8)
 
@@ -52,12 +53,13 @@ def run_demo(output, *, random_state=0, n_per_class=20, overwrite=False):
     ------
     ImportError
         If matplotlib is not installed.
-    OSError
+    click.ClickException
         If the folder cannot be written to, or holds the picture already.
     """
     # What can go wrong at the end is checked at the start.
-    Figure = figure_class()
-    image_path = prepare_output(output, overwrite=overwrite)
+    Figure = import_optional("the demo", "plot", "matplotlib.figure").Figure
+    image_path = Path(output) / IMAGE_NAME
+    check_new_file(image_path, overwrite=overwrite, make_folder=True)
     train, test = split_digits(n_per_class, random_state)
     n_classes = len(np.unique(train.y))
     print(
@@ -98,39 +100,6 @@ def run_demo(output, *, random_state=0, n_per_class=20, overwrite=False):
     print("\nseconds: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()))
     print(verdict(scores, len(test.y)))
     print(f"picture: {image_path}")
-
-
-def figure_class():
-    """Return matplotlib's Figure, or raise ImportError, naming the remedy, where it is missing."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            f"the demo draws with matplotlib, which cannot be imported ({error}); install it "
-            'with `pip install "sklearn-pyraug[plot]"`.'
-        ) from error
-    return Figure
-
-
-def prepare_output(output, *, overwrite):
-    """Make the folder, try to write in it, and return the picture's path, or raise OSError."""
-    folder = Path(output)
-    image_path = folder / IMAGE_NAME
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"output is '{folder}', where nothing can be written ({error.strerror}); choose "
-            "another folder."
-        ) from error
-    if image_path.exists() and not overwrite:
-        raise FileExistsError(
-            f"output is '{folder}', which holds {IMAGE_NAME} already; choose another folder or "
-            "add --overwrite."
-        )
-    return image_path
 
 
 def split_digits(n_per_class, random_state):

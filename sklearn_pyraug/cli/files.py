@@ -249,18 +249,19 @@ def check_apart(source, output):
         )
 
 
-def check_new_file(path, *, overwrite):
+def check_new_file(path, *, overwrite, make_folder=False):
     """Raise click.ClickException unless a file or folder can be made at `path`."""
     if os.path.lexists(path) and not overwrite:
         raise click.ClickException(
             f"--output is '{path}', which exists; choose another name or add --overwrite."
         )
     parent = path.parent
-    if not parent.is_dir():
+    if not parent.is_dir() and not make_folder:
         raise click.ClickException(
             f"--output is '{path}', but there is no folder '{parent}'; make it first."
         )
     try:
+        parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=parent):
             pass
     except OSError as error:

@@ -3,6 +3,7 @@
 import difflib
 import os
 import stat
+from importlib import import_module
 from math import prod
 
 # Deflate packs at most 1032 bytes into one: a file that declares more is wrong.
@@ -17,6 +18,25 @@ _KINDS = {
     stat.S_IFCHR: "device",
     stat.S_IFBLK: "device",
 }
+
+
+def import_optional(what, extra, *names):
+    """Return the first of some modules, or raise ImportError that names the extra to install.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug.io._guards import import_optional
+    >>> import_optional("a file of JSON", "all", "json").dumps([])
+    '[]'
+    """
+    try:
+        first, *_ = map(import_module, names)
+    except ImportError as error:
+        raise ImportError(
+            f"{what} needs a package that cannot be imported ({error}); install it with "
+            f'`pip install "sklearn-pyraug[{extra}]"`.'
+        ) from error
+    return first
 
 
 class BadFile(ValueError):

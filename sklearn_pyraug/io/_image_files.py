@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ._array_files import read_npy, read_npz, write_npz
-from ._guards import BadFile, open_inside, why
-from ._nifti_files import import_nibabel, read_nifti, write_nifti
+from ._guards import BadFile, import_optional, open_inside, why
+from ._nifti_files import read_nifti, write_nifti
 from ._picture import COLOUR, GREY, VOLUME, interpret, plain_array
-from ._pillow_files import import_pillow, read_pillow, write_pillow
+from ._pillow_files import read_pillow, write_pillow
 
 _PILLOW = ("png", "jpg", "bmp", "tif")
 _NIFTI = ("nii", "nii.gz")
@@ -94,10 +94,9 @@ def format_of(name):
 
 def import_readers(formats):
     """Raise ImportError with the remedy if a package for one of the formats is missing."""
-    if not formats.isdisjoint(_PILLOW):
-        import_pillow()
-    if not formats.isdisjoint(_NIFTI):
-        import_nibabel()
+    for known, package in ((_PILLOW, "PIL"), (_NIFTI, "nibabel")):
+        if not formats.isdisjoint(known):
+            import_optional(f"A file of {', '.join(known)}", "images", package)
 
 
 def read_image(root, file, max_pixels):

@@ -17,18 +17,6 @@ _MAX_PADDING = 4096
 _TEXTS = {"descrip", "aux_file", "db_name", "intent_name"}
 
 
-def import_nibabel():
-    """Return nibabel, or raise ImportError with the remedy."""
-    try:
-        import nibabel
-    except ImportError as error:
-        raise ImportError(
-            "nii and nii.gz files need nibabel, which is not installed; install it with "
-            '`pip install "sklearn-pyraug[images]"`.'
-        ) from error
-    return nibabel
-
-
 def read_nifti(handle, n_bytes, max_pixels, packed):
     """Read a volume, or an image where all axes after the second have length 1.
 
@@ -53,10 +41,9 @@ def read_nifti(handle, n_bytes, max_pixels, packed):
     BadFile
         If the file is not what its suffix says, or larger than allowed.
     """
-    nibabel = import_nibabel()
     try:
         stream = gzip.GzipFile(fileobj=handle, mode="rb") if packed else handle
-        return _read(nibabel, stream, n_bytes, max_pixels, packed)
+        return _read(stream, n_bytes, max_pixels, packed)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise BadFile("is not a gzip file, or is damaged or cut off") from error
 
@@ -77,7 +64,8 @@ def write_nifti(handle, row, affine, header, packed):
     packed : bool
         Whether to gzip.
     """
-    nibabel = import_nibabel()
+    import nibabel
+
     image_class = nibabel.Nifti1Image
     if header is not None:
         header = header.copy()
@@ -92,10 +80,12 @@ def write_nifti(handle, row, affine, header, packed):
     handle.write(gzip.compress(payload, compresslevel=6, mtime=0) if packed else payload)
 
 
-def _read(nibabel, stream, n_bytes, max_pixels, packed):
+def _read(stream, n_bytes, max_pixels, packed):
     """Read the header, then as many bytes as it declares, then the volume from them."""
+    import nibabel
+
     start = stream.read(nibabel.Nifti2Header.sizeof_hdr)
-    image_class, header = _header(nibabel, start)
+    image_class, header = _header(start)
     n_axes = int(header["dim"][0])
     if not 1 <= n_axes <= 7:
         raise BadFile(f"declares {n_axes} axes")
@@ -146,8 +136,10 @@ def _read(nibabel, stream, n_bytes, max_pixels, packed):
     return Picture(np.asarray(array).reshape(kept), kind, "", affine, image.header.copy())
 
 
-def _header(nibabel, start):
+def _header(start):
     """Return class and header of the image in a file's first bytes, extensions left out."""
+    import nibabel
+
     for image_class in (nibabel.Nifti1Image, nibabel.Nifti2Image):
         kind = image_class.header_class
         # nibabel would infer the byte order from the number of axes, which may be wrong.

@@ -17,20 +17,6 @@ _AS_STORED = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _PNG_DEPTH = 24
 
 
-def import_pillow():
-    """Return the package PIL with the modules used here, or raise ImportError with the remedy."""
-    try:
-        import PIL.Image
-        import PIL.ImageOps
-        import PIL.ImageSequence
-    except ImportError as error:
-        raise ImportError(
-            "png, jpg, bmp and tif files need Pillow, which is not installed; install it with "
-            '`pip install "sklearn-pyraug[images]"`.'
-        ) from error
-    return PIL
-
-
 def read_pillow(handle, n_bytes, max_pixels, format):
     """Read an image, or a tif file's pages as a volume.
 
@@ -55,21 +41,22 @@ def read_pillow(handle, n_bytes, max_pixels, format):
     BadFile
         If the file is not what its suffix says, or larger than allowed.
     """
-    pil = import_pillow()
+    from PIL import Image, UnidentifiedImageError
+
     name = _NAMES[format]
     start = handle.read(_PNG_DEPTH + 1)
     handle.seek(0)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", pil.Image.DecompressionBombWarning)
-            with pil.Image.open(handle, formats=[name]) as image:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(handle, formats=[name]) as image:
                 if format == "tif":
-                    return _read_pages(pil, image, n_bytes, max_pixels)
+                    return _read_pages(image, n_bytes, max_pixels)
                 deep = format == "png" and start[_PNG_DEPTH:] == b"\x10"
-                return _read_page(pil, image, n_bytes, max_pixels, deep_png=deep)
-    except pil.UnidentifiedImageError as error:
+                return _read_page(image, n_bytes, max_pixels, deep_png=deep)
+    except UnidentifiedImageError as error:
         raise BadFile(f"is not a {name} file, or its header is damaged") from error
-    except (pil.Image.DecompressionBombError, pil.Image.DecompressionBombWarning) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadFile("has more pixels than Pillow's MAX_IMAGE_PIXELS, a safeguard") from error
 
 
@@ -85,21 +72,24 @@ def write_pillow(handle, row, kind, format):
     kind : {"grey", "colour", "volume"}
     format : {"png", "jpg", "bmp", "tif"}
     """
-    pil = import_pillow()
+    from PIL import Image
+
     pages = row if kind == VOLUME else [np.moveaxis(row, 0, 2) if kind == COLOUR else row]
-    first, *rest = [pil.Image.fromarray(np.ascontiguousarray(page)) for page in pages]
+    first, *rest = [Image.fromarray(np.ascontiguousarray(page)) for page in pages]
     options = {"save_all": True, "append_images": rest} if kind == VOLUME else {}
     if format == "jpg":
         options = {"quality": 95, "subsampling": 0}
     first.save(handle, format=_NAMES[format], **options)
 
 
-def _read_page(pil, image, n_bytes, max_pixels, deep_png=False):
+def _read_page(image, n_bytes, max_pixels, deep_png=False):
     """Return the Picture of the current page of an open image in a file of so many bytes."""
+    from PIL import ImageOps
+
     check_extent(image.size[::-1], max_pixels)
     check_bomb(3 * prod(image.size), n_bytes)
     image.load()
-    image = pil.ImageOps.exif_transpose(image)
+    image = ImageOps.exif_transpose(image)
     if image.mode in _AS_GREY:
         return Picture(np.array(image.convert("L")), GREY)
     if image.mode in _AS_STORED:
@@ -111,17 +101,19 @@ def _read_page(pil, image, n_bytes, max_pixels, deep_png=False):
     return Picture(np.moveaxis(np.array(colour), 2, 0), COLOUR, note)
 
 
-def _read_pages(pil, image, n_bytes, max_pixels):
+def _read_pages(image, n_bytes, max_pixels):
     """Return the Picture of a tif file: an image if it has one page, a volume if more."""
+    from PIL import ImageSequence
+
     pages = []
     n_left = max_pixels
-    for page in pil.ImageSequence.Iterator(image):
+    for page in ImageSequence.Iterator(image):
         if len(pages) == _MAX_PAGES:
             raise BadFile(f"has more than {_MAX_PAGES} pages")
         if pages and n_left < page.size[0] * page.size[1]:
             raise BadFile(f"has pages with more than max_pixels={max_pixels} in total")
         check_bomb(3 * prod(page.size) * (len(pages) + 1), n_bytes)
-        pages.append(_read_page(pil, page, n_bytes, n_left))
+        pages.append(_read_page(page, n_bytes, n_left))
         n_left -= pages[-1].array.size
         if (pages[-1].kind, pages[-1].array.shape) != (pages[0].kind, pages[0].array.shape):
             raise BadFile("has pages of different sizes or kinds, which are not a volume")

@@ -6,7 +6,6 @@ marked, ``synthetic``.
 """
 
 import warnings
-from importlib import import_module
 from pathlib import Path
 
 import narwhals
@@ -16,12 +15,12 @@ from ._array_files import read_npz_arrays
 from ._atomic import atomic_write
 from ._csv_files import CsvFile, find_rows, packed, unpacked
 from ._frame_files import ExcelFile, ParquetFile, write_sheet
-from ._guards import BadFile, did_you_mean
+from ._guards import BadFile, did_you_mean, import_optional
 
 _MASK = "synthetic"
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".npz")
 # Packages beside pandas.
-_ENGINES = {".parquet": "pyarrow", ".xlsx": "openpyxl"}
+_ENGINES = {".parquet": ("pyarrow",), ".xlsx": ("openpyxl",)}
 _READERS = {".csv": CsvFile, ".tsv": CsvFile, ".parquet": ParquetFile, ".xlsx": ExcelFile}
 # A target of more numbers with decimals is one of a regression.
 _MOST_CLASSES = 10
@@ -368,17 +367,8 @@ def _shown(names):
 
 
 def _import_pandas(kind):
-    try:
-        import pandas
-
-        if kind in _ENGINES:
-            import_module(_ENGINES[kind])
-    except ImportError as error:
-        raise ImportError(
-            f"`path` is a {kind[1:]} file, which needs a package that is not installed ({error}); "
-            'install it with `pip install "sklearn-pyraug[tables]"`, or use an .npz file.'
-        ) from error
-    return pandas
+    what = f"`path` is no .npz file, which numpy alone could read, but {kind}, which"
+    return import_optional(what, "tables", "pandas", *_ENGINES.get(kind, ()))
 
 
 def _read_file(path, kind, **options):

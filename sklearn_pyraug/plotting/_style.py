@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
+from ..io._guards import import_optional
+
 # Okabe and Ito's colours without yellow, which is too pale for a line on white, and black, which
 # is left to what belongs to no class. Colours and markers are of numbers without a common
 # divisor, so that 42 classes differ in one or both; the markers differ in grey, too.
@@ -69,14 +71,7 @@ class Display:
     @classmethod
     def _pyplot(cls):
         """Return matplotlib.pyplot, or raise ImportError naming the extra."""
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                f"{cls.__name__} needs matplotlib, which cannot be imported "
-                f'({error}); install it with `pip install "sklearn-pyraug[plot]"`.'
-            ) from error
-        return plt
+        return import_optional(cls.__name__, "plot", "matplotlib.pyplot")
 
 
 def class_style(k):

@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_pyraug import __version__
 from sklearn_pyraug.cli import digits as _demo
-from sklearn_pyraug.cli import main
+from sklearn_pyraug.cli import files, main
 from sklearn_pyraug.cli.demo import FEWEST_ROWS, MOST_ROWS
 from sklearn_pyraug.cli.main import _group
 
@@ -155,7 +155,7 @@ def test_a_picture_is_replaced_only_when_told(quick, tmp_path, capsys):
     picture = tmp_path / "real_vs_synthetic.png"
     picture.write_text("mine")
     assert main(["demo", "--output", str(tmp_path), "--per-class", "6"]) == 1
-    assert one_line(capsys).endswith("choose another folder or add --overwrite.")
+    assert one_line(capsys).endswith("or add --overwrite.")
     assert quick.n_fits == 0
     assert picture.read_text() == "mine"
     arguments = ["demo", "--output", str(tmp_path), "--per-class", "6", "--overwrite"]
@@ -175,7 +175,7 @@ def one_line(capsys):
 def test_an_output_that_is_a_file_fails_before_training(quick, tmp_path, capsys):
     (tmp_path / "taken").write_text("mine")
     assert main(["demo", "--output", str(tmp_path / "taken")]) == 1
-    assert "where nothing can be written (File exists); choose another folder" in one_line(capsys)
+    assert "(File exists); choose another folder" in one_line(capsys)
     assert quick.n_fits == 0
 
 
@@ -183,9 +183,9 @@ def test_an_output_without_permission_fails_before_training(quick, tmp_path, cap
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(_demo.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", refuse)
     assert main(["demo", "--output", str(tmp_path)]) == 1
-    assert "where nothing can be written (Permission denied)" in one_line(capsys)
+    assert "but nothing can be written in" in one_line(capsys)
     assert quick.n_fits == 0
 
 
