@@ -25,6 +25,7 @@ from .options import (
     Speaker,
     augmenter_parameters,
     common_options,
+    count_option,
     listed,
     table_keywords,
     table_options,
@@ -49,9 +50,7 @@ from .options import (
 @click.option(
     "--factor", type=float, metavar="F", help="Multiply every class's rows by F, at least 1.  [2]"
 )
-@click.option(
-    "--per-class", type=click.IntRange(1), metavar="N", help="Add N synthetic rows to every class."
-)
+@count_option("--per-class", least=1, help="Add N synthetic rows to every class.")
 @click.option(
     "--sampling-strategy",
     metavar="S",
@@ -119,12 +118,12 @@ def augment(context, source, output, contact_sheet, **options):
         )
     )
     drawn = sheet is not None and _draw_sheet(
-        sheet, X, y, augmenter, data.folder, speaker, overwrite=options["overwrite"]
+        sheet, X, y, augmenter, data, speaker, overwrite=options["overwrite"]
     )
     speaker.result(f"{output}, {seconds:.1f} s" + (f"; see {sheet}" if drawn else ""))
 
 
-def _draw_sheet(path, X, y, augmenter, folder, speaker, *, overwrite):
+def _draw_sheet(path, X, y, augmenter, data, speaker, *, overwrite):
     """Write a contact sheet; return False where that takes a library that is missing."""
     # It takes as long to import as the rest of the help's answer.
     from .contact_sheet import write_contact_sheet
@@ -132,11 +131,9 @@ def _draw_sheet(path, X, y, augmenter, folder, speaker, *, overwrite):
     mask = augmenter.synthetic_mask_
     if not mask.any():
         return False
-    channels = "first" if folder.kind == "colour" else "none"
+    origins, channels = augmenter.origin_indices_, data.image_shape.channels
     try:
-        write_contact_sheet(
-            path, X, y, mask, augmenter.origin_indices_, channels=channels, overwrite=overwrite
-        )
+        write_contact_sheet(path, X, y, mask, origins, channels=channels, overwrite=overwrite)
     except ImportError:
         speaker.note(f"no {path.name}: Pillow, of the extra 'images', is not installed")
         return False
@@ -181,27 +178,26 @@ def check_source(source, options):
     check_input(source, "INPUT", target=options["target"], from_folders=options["from_folders"])
 
 
-def read_training_data(source, speaker, options, parameters):
+def read_training_data(source, speaker, options, parameters, name="INPUT"):
     """Read INPUT, and adapt `parameters` to it."""
     data = read_data(
         source,
-        "INPUT",
+        name,
         speaker,
         target=options["target"],
         drop=options["drop"],
         size=options["size"],
-        on_error=options["on_error"],
+        on_error=options.get("on_error", "raise"),
         table=table_keywords(options),
     )
     if data.synthetic is not None and data.synthetic.any():
-        speaker.note(f"{int(data.synthetic.sum())} rows of INPUT are marked as synthetic: left out")
+        n = int(data.synthetic.sum())
+        speaker.note(f"{n} rows of {name} are marked as synthetic: left out")
         data = data.take(~data.synthetic)
     if has_gaps(data.X, speaker):
         parameters.setdefault("missing", "keep")
     if data.folder is not None:
-        # A folder knows what a shape alone may leave open.
-        channels = "first" if data.folder.kind == "colour" else "none"
-        parameters.setdefault("sample_shape", sklearn_pyraug.ImageShape(channels=channels))
+        parameters.setdefault("sample_shape", data.image_shape)
     return data
 
 

@@ -15,14 +15,17 @@ from .files import check_input, check_new_file, read_data
 from .options import (
     Command,
     Speaker,
+    count_option,
     in_one_line,
     listed,
     path_option,
     printable,
+    repeatable,
     result_options,
     say,
     say_notes,
     table_options,
+    target_option,
 )
 
 
@@ -37,22 +40,15 @@ from .options import (
 )
 @click.argument("real", metavar="REAL", type=click.Path(path_type=Path))
 @click.argument("synthetic", metavar="SYNTHETIC", type=click.Path(path_type=Path))
-@click.option("--target", metavar="COLUMN", help="Column of tables that holds the labels.")
+@target_option
 @path_option(
     "--holdout",
     metavar="FILE",
     help="Real rows of the same kind that the synthetic ones were not learned from.",
 )
-@click.option("--drop", multiple=True, metavar="COLUMN", help="Column to leave out; repeatable.")
+@repeatable("--drop", help="Column to leave out")
 @table_options
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed of the measures.",
-)
+@count_option("--seed", default=0, help="Seed of the measures.")
 @result_options
 def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_json, **table):
     """Tell whether rows are realistic, useful and private, and print all measures.
@@ -73,9 +69,7 @@ def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_j
     if html is not None:
         check_new_file(html, overwrite=overwrite)
     sets = _read(paths, target, drop, table, speaker)
-    folder, shape = sets["REAL"].folder, None
-    if folder is not None:
-        shape = sklearn_pyraug.ImageShape(channels="first" if folder.kind == "colour" else "none")
+    shape = None if sets["REAL"].folder is None else sets["REAL"].image_shape
     arguments = [values for data in _aligned(sets) for values in (data.X, data.y)]
     with warnings.catch_warnings():
         # Classes that the synthetic rows do not have: the score says so.

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import click
 import numpy as np
 
+import sklearn_pyraug
+
 from .. import io
 from ..io._guards import did_you_mean
 from ..io._tables import SUFFIXES as TABLES
@@ -47,6 +49,12 @@ class Data(NamedTuple):
     folder: object
     synthetic: object
     spellings: dict = {}
+
+    @property
+    def image_shape(self):
+        """Where the channels of images are: a folder knows what a shape alone may leave open."""
+        is_colour = self.folder.kind == "colour"
+        return sklearn_pyraug.ImageShape(channels="first" if is_colour else "none")
 
     def shown(self, label):
         """Return a label as the file shows it."""

@@ -9,21 +9,24 @@ import click
 
 import sklearn_pyraug
 
-from .augment import count, match_strategy
-from .files import check_input, check_new_file, has_gaps, read_data
+from .augment import count, match_strategy, read_training_data
+from .files import check_input, check_new_file
 from .options import (
     Choice,
     Command,
     Speaker,
     augmenter_parameters,
+    count_option,
     in_one_line,
     listed,
     printable,
+    repeatable,
     result_options,
     say,
     say_notes,
     size_option,
     table_options,
+    target_option,
 )
 
 CLASSIFIERS = ("logistic", "forest", "svc", "knn", "boosting")
@@ -40,7 +43,7 @@ CLASSIFIERS = ("logistic", "forest", "svc", "knn", "boosting")
     ],
 )
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--target", metavar="COLUMN", help="Column of a table that holds the labels.")
+@target_option
 @click.option(
     "--classifier",
     type=Choice(CLASSIFIERS),
@@ -55,51 +58,17 @@ CLASSIFIERS = ("logistic", "forest", "svc", "knn", "boosting")
     metavar="NAME",
     help="Score, by its name in scikit-learn, such as roc_auc.",
 )
-@click.option(
-    "--folds",
-    type=click.IntRange(2),
-    default=5,
-    show_default=True,
-    metavar="N",
-    help="Folds of the cross-validation.",
-)
-@click.option(
-    "--repeats",
-    type=click.IntRange(1),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="How many times folds are drawn.",
-)
-@click.option(
-    "--drop",
-    "--keep",
-    "drop",
-    multiple=True,
-    metavar="COLUMN",
-    help="Column to leave out, such as an identifier; repeatable.",
-)
+@count_option("--folds", least=2, default=5, help="Folds of the cross-validation.")
+@count_option("--repeats", least=1, default=2, help="How many times folds are drawn.")
+@repeatable("--drop", "--keep", "drop", help="Column to leave out, such as an identifier")
 @table_options
 @size_option
-@click.option(
-    "--set",
-    "sets",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of RHVAEAugmenter; repeatable.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed of folds, samplers and classifier.",
-)
+@repeatable("--set", "sets", metavar="NAME=VALUE", help="A parameter of RHVAEAugmenter")
+@count_option("--seed", default=0, help="Seed of folds, samplers and classifier.")
 @click.option("--n-jobs", "n_fits", type=int, metavar="N", help="Fits at once; -1: all cores.")
 @result_options
 @click.pass_context
-def gain(context, source, target, drop, size, sets, html, overwrite, as_json, **options):
+def gain(context, source, sets, html, overwrite, as_json, **options):
     """Compare a classifier with and without augmentation by cross-validation.
 
     FILE holds real rows: a table (.csv, .tsv, .parquet, .xlsx, .npz) or a folder of images; rows
@@ -110,24 +79,14 @@ def gain(context, source, target, drop, size, sets, html, overwrite, as_json, **
     `augmentation_gain` in Python.
     """
     speaker = Speaker(quiet=False)
-    check_input(source, "FILE", target=target, from_folders=False)
+    check_input(source, "FILE", target=options["target"], from_folders=False)
     if html is not None:
         check_new_file(html, overwrite=overwrite)
     parameters, _ = augmenter_parameters(context, sets, ())
-    table = {name: options[name] for name in ("sep", "decimal", "encoding", "na")}
-    data = read_data(source, "FILE", speaker, target=target, drop=drop, size=size, table=table)
-    if data.synthetic is not None and data.synthetic.any():
-        speaker.note(f"{int(data.synthetic.sum())} rows of FILE are marked as synthetic: left out")
-        data = data.take(~data.synthetic)
+    data = read_training_data(source, speaker, options, parameters, name="FILE")
     labels, counts = count(data.y)
-    if has_gaps(data.X, speaker):
-        parameters.setdefault("missing", "keep")
     augmenter = None
     if sets or data.folder is not None:
-        if data.folder is not None:
-            channels = "first" if data.folder.kind == "colour" else "none"
-            shape = sklearn_pyraug.ImageShape(channels=channels)
-            parameters.setdefault("sample_shape", shape)
         match_strategy(parameters, labels, data)
         augmenter = sklearn_pyraug.RHVAEAugmenter().set_params(**parameters)
     seed = options["seed"]

@@ -230,6 +230,19 @@ def path_option(*names, **keywords):
     return click.option(*names, type=click.Path(path_type=Path), **keywords)
 
 
+def count_option(*names, least=0, **keywords):
+    """Return an option that takes an integer of at least `least`."""
+    kind = click.IntRange(least)
+    return click.option(
+        *names, type=kind, metavar="N", show_default="default" in keywords, **keywords
+    )
+
+
+def repeatable(*names, help, metavar="COLUMN"):
+    """Return an option that may be given several times."""
+    return click.option(*names, multiple=True, metavar=metavar, help=f"{help}; repeatable.")
+
+
 common_options = _apply(
     [
         path_option("-o", "--output", required=True, help="Where the result goes."),
@@ -254,12 +267,11 @@ table_options = _apply(
             metavar="NAME",
             help="Encoding of a csv file.  [utf-8, or latin-1 where that fails]",
         ),
-        click.option(
+        repeatable(
             "--na",
-            multiple=True,
             metavar="TEXT",
             help="Cell of a csv file that stands for a missing value, such as NA, beside empty "
-            "ones; repeatable.",
+            "ones",
         ),
     ]
 )
@@ -282,26 +294,23 @@ size_option = click.option(
     "--size", type=_Shape(), metavar="HxW", help="Size that images are brought to."
 )
 
+target_option = click.option(
+    "--target", metavar="COLUMN", help="Column of a table that holds the labels."
+)
+
 training_options = _apply(
     [
-        click.option("--target", metavar="COLUMN", help="Column of a table that holds the labels."),
+        target_option,
         click.option(
             "--from-folders",
             is_flag=True,
             help="INPUT is a folder of images; implied where it is a folder.",
         ),
-        click.option(
-            "--drop",
-            multiple=True,
-            metavar="COLUMN",
-            help="Column to leave out of training and output; repeatable.",
-        ),
-        click.option(
+        repeatable("--drop", help="Column to leave out of training and output"),
+        repeatable(
             "--keep",
-            multiple=True,
-            metavar="COLUMN",
             help="Column to leave out of training, such as an identifier: it keeps its cells in "
-            "the rows of INPUT and is empty in new ones; repeatable.",
+            "the rows of INPUT and is empty in new ones",
         ),
         size_option,
         click.option(
@@ -314,20 +323,14 @@ training_options = _apply(
         click.option(
             "--latent-dim", metavar="N", help="Dimension of the latent space, or auto.  [auto]"
         ),
-        click.option(
-            "--seed",
-            type=click.IntRange(0),
-            metavar="N",
-            help="Seed; the same one gives the same rows.  [0]",
-        ),
+        count_option("--seed", help="Seed; the same one gives the same rows.  [0]"),
         click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.  [auto]"),
         click.option("--n-jobs", type=int, metavar="N", help="Processes; -1: all cores."),
-        click.option(
+        repeatable(
             "--set",
             "sets",
-            multiple=True,
             metavar="NAME=VALUE",
-            help="Any other parameter of RHVAEAugmenter; repeatable.",
+            help="Any other parameter of RHVAEAugmenter",
         ),
         path_option(
             "--config",
@@ -338,12 +341,8 @@ training_options = _apply(
             help="TOML or JSON file with these options and a table [parameters]; the command "
             "line takes precedence.",
         ),
-        click.option(
-            "--pyraug-config",
-            "pyraug_config",
-            multiple=True,
-            metavar="FILE",
-            help="JSON file of Pyraug's, to be translated; repeatable.",
+        repeatable(
+            "--pyraug-config", metavar="FILE", help="JSON file of Pyraug's, to be translated"
         ),
     ]
 )

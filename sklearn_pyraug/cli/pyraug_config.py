@@ -12,72 +12,70 @@ from pathlib import Path
 
 from ..io._guards import open_inside
 
-# By key, the parameter that takes its value as it is.
-_MODEL = {
-    "latent_dim": "latent_dim",
-    "n_lf": "metric__n_leapfrog",
-    "eps_lf": "metric__leapfrog_step",
-    "temperature": "metric__temperature",
-    "regularization": "metric__regularization",
-}
-_TRAINING = {
-    "max_epochs": "max_epochs",
-    "batch_size": "batch_size",
-    "learning_rate": "lr",
-    "train_early_stopping": "patience",
-    "seed": "random_state",
-}
-_SAMPLER = {
-    "mcmc_steps_nbr": "sampler__n_steps",
-    "n_lf": "sampler__n_leapfrog",
-    "eps_lf": "sampler__step_size",
-}
-
 _OWN_NETWORK = (
     "the {} was the model's own, which no JSON file holds; the default one is used (pass yours "
     "in Python)"
 )
 # A config of Pyraug takes hundreds of bytes.
 _MAX_BYTES = 2**20
-_AUTOMATIC = "read from the data"
-_NO_PARTS = "nothing is saved in parts; the output is one file or folder, named by -o"
-# By key, what is said of it: a text, or a function of its value that returns a text or None.
-_MODEL_NOTES = {
-    "input_dim": _AUTOMATIC,
-    "uses_default_encoder": lambda value: None if value else _OWN_NETWORK.format("encoder"),
-    "uses_default_decoder": lambda value: None if value else _OWN_NETWORK.format("decoder"),
-    "uses_default_metric": lambda value: None if value else _OWN_NETWORK.format("metric network"),
+# By kind of file and key, the parameter that takes its value as it is.
+_PARAMETERS = {
+    "model": {
+        "latent_dim": "latent_dim",
+        "n_lf": "metric__n_leapfrog",
+        "eps_lf": "metric__leapfrog_step",
+        "temperature": "metric__temperature",
+        "regularization": "metric__regularization",
+    },
+    "training": {
+        "max_epochs": "max_epochs",
+        "batch_size": "batch_size",
+        "learning_rate": "lr",
+        "train_early_stopping": "patience",
+        "seed": "random_state",
+    },
+    "sampler": {
+        "mcmc_steps_nbr": "sampler__n_steps",
+        "n_lf": "sampler__n_leapfrog",
+        "eps_lf": "sampler__step_size",
+    },
 }
-_TRAINING_NOTES = {
-    "output_dir": "the output is named by -o",
-    "steps_saving": lambda value: (
-        None
-        if value is None
-        else "add --set checkpoint=FOLDER and "
-        f"--set checkpoint__interval={value} to resume a killed run"
-    ),
-    "verbose": "a terminal shows a progress bar; --quiet hides it",
+# What is said of the other keys: a text, or a function of its value that returns a text or None.
+# Those of None are translated by a rule of their own.
+_NOTES = {
+    "model": {
+        "input_dim": "read from the data",
+        "uses_default_encoder": lambda value: None if value else _OWN_NETWORK.format("encoder"),
+        "uses_default_decoder": lambda value: None if value else _OWN_NETWORK.format("decoder"),
+        "uses_default_metric": lambda value: (
+            None if value else _OWN_NETWORK.format("metric network")
+        ),
+        "beta_zero": None,
+    },
+    "training": {
+        "output_dir": "the output is named by -o",
+        "steps_saving": lambda value: (
+            None
+            if value is None
+            else "add --set checkpoint=FOLDER and "
+            f"--set checkpoint__interval={value} to resume a killed run"
+        ),
+        "verbose": "a terminal shows a progress bar; --quiet hides it",
+        "eval_early_stopping": None,
+        "no_cuda": None,
+    },
+    "sampler": {
+        "output_dir": "the output is named by -o",
+        "batch_size": "rows are drawn in chunks that fit the memory",
+        "samples_per_save": "nothing is saved in parts; the output is one file or folder, "
+        "named by -o",
+        "beta_zero": lambda value: None if value == 1 else "the chains are not tempered",
+        "random_start": lambda value: "chains start from real rows' codes" if value else None,
+        "num_samples": "say how many rows by --per-class or --n",
+        "no_cuda": None,
+    },
 }
-_SAMPLER_NOTES = {
-    "output_dir": "the output is named by -o",
-    "batch_size": "rows are drawn in chunks that fit the memory",
-    "samples_per_save": _NO_PARTS,
-    "beta_zero": lambda value: None if value == 1 else "the chains are not tempered",
-    "random_start": lambda value: "chains start from real rows' codes" if value else None,
-    "num_samples": "say how many rows by --per-class or --n",
-}
-# Keys that are translated by a rule of their own.
-_MODEL_RULES = {"beta_zero"}
-_TRAINING_RULES = {"eval_early_stopping", "no_cuda"}
-_SAMPLER_RULES = {"no_cuda"}
-
-_KEYS = {
-    "model": {*_MODEL, *_MODEL_NOTES, *_MODEL_RULES},
-    "training": {*_TRAINING, *_TRAINING_NOTES, *_TRAINING_RULES},
-    "sampler": {*_SAMPLER, *_SAMPLER_NOTES, *_SAMPLER_RULES},
-}
-_MAPPED = {"model": _MODEL, "training": _TRAINING, "sampler": _SAMPLER}
-_NOTES = {"model": _MODEL_NOTES, "training": _TRAINING_NOTES, "sampler": _SAMPLER_NOTES}
+_KEYS = {kind: {*_PARAMETERS[kind], *_NOTES[kind]} for kind in _NOTES}
 # Words in the names of files, for those whose keys fit several kinds.
 _WORDS = {
     "training": ("train",),
@@ -172,10 +170,9 @@ def translate(config, name):
     parameters["metric__integrator"] = "leapfrog"
     notes = []
     for key, value in config.items():
-        if key in _MAPPED[kind]:
-            parameters[_MAPPED[kind][key]] = value
-        elif key in _NOTES[kind]:
-            note = _NOTES[kind][key]
+        if key in _PARAMETERS[kind]:
+            parameters[_PARAMETERS[kind][key]] = value
+        elif (note := _NOTES[kind][key]) is not None:
             text = note if isinstance(note, str) else note(value)
             if text is not None:
                 notes.append(f"{name}: {key} has no counterpart: {text}")

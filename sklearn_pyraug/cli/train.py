@@ -14,7 +14,9 @@ from .options import (
     Command,
     Speaker,
     common_options,
+    count_option,
     listed,
+    repeatable,
     table_keywords,
     table_options,
     training_options,
@@ -78,10 +80,8 @@ def train(context, source, output, **options):
 )
 @click.argument("source", metavar="MODEL", type=click.Path(path_type=Path))
 @common_options
-@click.option("--per-class", type=click.IntRange(1), metavar="N", help="Rows of every class.")
-@click.option(
-    "--n", "numbers", multiple=True, metavar="LABEL=N", help="Rows of one class; repeatable."
-)
+@count_option("--per-class", least=1, help="Rows of every class.")
+@repeatable("--n", "numbers", metavar="LABEL=N", help="Rows of one class")
 @click.option("--target", metavar="COLUMN", help="Name of the labels' column.  [as in training]")
 @click.option(
     "--like",
@@ -92,9 +92,7 @@ def train(context, source, output, **options):
 )
 @table_options
 @click.option("--format", metavar="NAME", help="Of images: png, nii.gz, npy, ...  [automatic]")
-@click.option(
-    "--seed", type=click.IntRange(0), metavar="N", help="Seed of the draw.  [the model's]"
-)
+@count_option("--seed", help="Seed of the draw.  [the model's]")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.  [the model's]")
 @click.option("--n-jobs", type=int, metavar="N", help="Processes; -1: all cores.")
 def generate(source, output, overwrite, quiet, per_class, numbers, **options):
