@@ -4,14 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
-from sklearn.neighbors import NearestNeighbors
 
 from .._validation import check_share
-from ._neighbors import closest, closest_other
+from ._neighbors import closest, closest_other, nearest
 from ._pairs import check_sets, check_two_rows, rescale
-
-# Values in one block of differences.
-_BLOCK = 2**22
 
 
 class TrainingProximity(NamedTuple):
@@ -97,7 +93,7 @@ def nearest_neighbor_distance_ratio(X_synthetic, X_real, *, scale="standard"):
     X_real, X_synthetic = check_sets(X_real=X_real, X_synthetic=X_synthetic)
     check_two_rows("the ratio is that of two distances", X_real=X_real)
     X_real, X_synthetic, _ = rescale(scale, X_real, X_real, X_synthetic)
-    first, second = _two_closest(X_synthetic, X_real).T
+    first, second = np.sort(nearest(X_synthetic, X_real, 2)[1], axis=1).T
     return np.divide(first, second, out=np.ones_like(first), where=second > 0)
 
 
@@ -156,10 +152,9 @@ def authenticity(X_synthetic, X_real, *, scale="standard"):
     X_real, X_synthetic = check_sets(X_real=X_real, X_synthetic=X_synthetic)
     check_two_rows("a real row is compared to its nearest other one", X_real=X_real)
     X_real, X_synthetic, _ = rescale(scale, X_real, X_real, X_synthetic)
-    search = NearestNeighbors(n_neighbors=1).fit(X_real)
-    index = search.kneighbors(X_synthetic, return_distance=False)[:, 0]
+    index, distances = nearest(X_synthetic, X_real)
     # "Greater", not "at least": a copy of one of two twins is a copy.
-    return float(np.mean(closest(X_synthetic, X_real) > closest_other(X_real)[index]))
+    return float(np.mean(distances > closest_other(X_real)[index]))
 
 
 def training_proximity(
@@ -234,20 +229,6 @@ def training_proximity(
         _binomial_interval(n_nearer, n, confidence_level),
         n_training / (n_training + n_holdout),
     )
-
-
-def _two_closest(X, X_real):
-    """Return the distances from each row to its two closest real rows, shape (n, 2), in order."""
-    search = NearestNeighbors(n_neighbors=2).fit(X_real)
-    distances = np.empty((len(X), 2))
-    n_rows = max(1, _BLOCK // (2 * X.shape[1]))
-    for start in range(0, len(X), n_rows):
-        rows = X[start : start + n_rows]
-        index = search.kneighbors(rows, return_distance=False)
-        # The search may round; the differences are exact for copies.
-        differences = X_real[index] - rows[:, None]
-        distances[start : start + n_rows] = np.sort(np.linalg.norm(differences, axis=2), axis=1)
-    return distances
 
 
 def _binomial_interval(k, n, confidence_level):

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats.contingency import association
 from sklearn.utils import check_array
 
 from .._preprocessing.containers import check_container
@@ -326,7 +327,10 @@ def associations(table, columns):
     for i, (j, E) in enumerate(zip(categories, levels, strict=True)):
         result[j, numbers] = result[numbers, j] = _correlation_ratios(E, Z, K)
         for k, F in zip(categories[:i], levels, strict=False):
-            result[j, k] = result[k, j] = _cramers_v(E.T @ F)
+            counts = (E.T @ F).astype(int)
+            # A constant column depends on nothing.
+            if min(counts.shape) > 1:
+                result[j, k] = result[k, j] = association(counts, method="cramer")
     return result
 
 
@@ -354,12 +358,3 @@ def _correlation_ratios(E, Z, K):
     between = ((E.T @ Z) ** 2 / np.maximum(E.T @ K, 1)).sum(axis=0)
     varies = total > n * _NO_VARIANCE
     return np.sqrt(np.clip(np.where(varies, between / np.where(varies, total, 1), 0), 0, 1))
-
-
-def _cramers_v(counts):
-    """Return Cramér's V of a table of counts; 0 where a column is constant."""
-    n, least = counts.sum(), min(counts.shape) - 1
-    if not least:
-        return 0.0
-    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n
-    return float(np.sqrt(min(1.0, ((counts - expected) ** 2 / expected).sum() / (n * least))))

@@ -19,6 +19,7 @@ from ._two_samples import TwoSampleResult
 
 # Rows of both sets whose distances give the median: 2 million distances.
 _MAX_MEDIAN_ROWS = 2_000
+_FLOATS = np.finfo(np.float64)
 # Projected values in one block.
 _BLOCK = 2**20
 
@@ -114,7 +115,7 @@ def maximum_mean_discrepancy(
     else:
         with np.errstate(over="ignore", under="ignore"):
             bandwidth = times_power(np.float64(bandwidth), -exponent)
-        bandwidth = np.clip(bandwidth, *_range_of_floats())
+        bandwidth = np.clip(bandwidth, _FLOATS.tiny, _FLOATS.max)
     n_real = len(sets[0])
     # Column 0 marks the real rows, the others as many rows drawn at random.
     marks = np.zeros((len(X), 1 + n_permutations))
@@ -215,7 +216,7 @@ def sliced_wasserstein_distance(
     distance = _power_mean(means, np.full(n_projections, 1 / n_projections), order)
     with np.errstate(over="ignore"):
         distance = times_power(distance, exponent)
-    return float(np.minimum(distance, np.finfo(np.float64).max))
+    return float(np.minimum(distance, _FLOATS.max))
 
 
 def _check_bandwidth(bandwidth):
@@ -224,11 +225,6 @@ def _check_bandwidth(bandwidth):
         raise ValueError(
             f"`bandwidth` is {bandwidth!r}; give a finite number above 0, or 'median'."
         )
-
-
-def _range_of_floats():
-    info = np.finfo(np.float64)
-    return info.tiny, info.max
 
 
 def _median_distance(X, rng):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
 
 # The quantile of the training rows' distances to their nearest other one.
 QUANTILE = 0.01
@@ -63,26 +64,37 @@ def find_spacing(T):
     return Spacing(threshold, median, float(is_near(distances, median).mean()))
 
 
-def closest(X, X_real):
-    """Return the distance from each row to its closest real row.
+def nearest(X, X_real, k=1):
+    """Find the real rows that are closest to each row.
 
     Parameters
     ----------
     X : ndarray of shape (n, n_features)
     X_real : ndarray of shape (n_real, n_features)
+    k : int, default=1
 
     Returns
     -------
-    distances : ndarray of float64 of shape (n,)
-        Euclidean.
+    index : ndarray of int of shape (n, k)
+        Positions of the k closest real rows, in the order of the search, whose distances are
+        rounded.
+    distances : ndarray of float64 of shape (n, k)
+        Euclidean, of these rows. The search may compute |a|² − 2ab + |b|², whose rounding leaves a
+        copy at a distance of 1e-8 instead of 0; the difference itself is exact there.
     """
     X, X_real = _finite(X), _finite(X_real)
-    search = NearestNeighbors(n_neighbors=1).fit(X_real)
-    distances = np.empty(len(X))
-    for rows in _blocks(X):
-        index = search.kneighbors(X[rows], return_distance=False)[:, 0]
-        distances[rows] = _lengths(X[rows], X_real[index])
-    return distances
+    search = NearestNeighbors(n_neighbors=k).fit(X_real)
+    index, distances = np.empty((len(X), k), dtype=np.intp), np.empty((len(X), k))
+    for rows in gen_batches(len(X), max(1, _BLOCK // max(k * X.shape[1], 1))):
+        index[rows] = search.kneighbors(X[rows], return_distance=False)
+        differences = X[rows, np.newaxis].astype(np.float64) - X_real[index[rows]]
+        distances[rows] = np.linalg.norm(differences, axis=2)
+    return index, distances
+
+
+def closest(X, X_real):
+    """Return the distance, shape (n,), from each row to its closest real row."""
+    return nearest(X, X_real)[1][:, 0]
 
 
 def closest_other(X, chosen=None):
@@ -99,17 +111,10 @@ def closest_other(X, chosen=None):
     distances : ndarray of float64 of shape (n_chosen,)
         Euclidean.
     """
-    X = _finite(X)
-    search = NearestNeighbors(n_neighbors=2).fit(X)
     chosen = np.arange(len(X)) if chosen is None else chosen
-    distances = np.empty(len(chosen))
-    for part in _blocks(X[:1], len(chosen)):
-        rows = chosen[part]
-        index = search.kneighbors(X[rows], return_distance=False)
-        # A row is the nearest to itself, but may come second to a twin, or behind two.
-        other = np.where(index[:, 0] == rows, index[:, 1], index[:, 0])
-        distances[part] = _lengths(X[rows], X[other])
-    return distances
+    index, distances = nearest(X[chosen], X, 2)
+    # A row is the nearest to itself, but may come second to a twin, or behind two.
+    return np.where(index[:, 0] == chosen, distances[:, 1], distances[:, 0])
 
 
 def is_below(distances, limit):
@@ -133,18 +138,3 @@ def chosen_rows(n):
 def _finite(X):
     """Return rows without infinities: a value at the end of its type's range may code to one."""
     return X if np.isfinite(X).all() else np.nan_to_num(X, posinf=_FAR, neginf=-_FAR)
-
-
-def _blocks(X, n=None):
-    """Return slices of X's rows, or of n like them, that bound the memory of differences."""
-    n, n_rows = len(X) if n is None else n, max(1, _BLOCK // max(X.shape[1], 1))
-    return [slice(start, start + n_rows) for start in range(0, n, n_rows)]
-
-
-def _lengths(A, B):
-    """Return the Euclidean distances of rows pair by pair.
-
-    The search for the pairs may compute |a|² − 2ab + |b|², whose rounding leaves a copy at a
-    distance of 1e-8 instead of 0; the difference itself is exact there.
-    """
-    return np.linalg.norm(A.astype(np.float64) - B, axis=1)

@@ -1,6 +1,7 @@
 """How close synthetic rows come to the training rows that they were made from."""
 
 import warnings
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -180,9 +181,7 @@ def privacy_report(T_new, T_real, y_index, labels, spacing=None):
     """
     n, n_new = len(T_real), len(T_new)
     spacing = find_spacing(T_real) if spacing is None else spacing
-    real = {}
-    for row in _bytes(T_real):
-        real[row] = real.get(row, 0) + 1
+    real = Counter(_bytes(T_real))
     copies = np.fromiter((row in real for row in _bytes(T_new)), bool, n_new)
     measured = chosen_rows(n_new)
     distances = closest(T_new[measured], T_real) / np.sqrt(T_real.shape[1])

@@ -9,6 +9,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn_pyraug.metrics import (
     TrainingProximity,
     _authenticity,
+    _neighbors,
     authenticity,
     distance_to_closest_record,
     memorization_share,
@@ -79,7 +80,7 @@ def test_ratio_of_a_copy_of_twins_is_one():
 def test_ratio_in_blocks_equals_ratio_at_once(random_seed, monkeypatch):
     X, Y = np.random.default_rng(random_seed).normal(size=(2, 50, 40))
     at_once = nearest_neighbor_distance_ratio(Y, X)
-    monkeypatch.setattr(_authenticity, "_BLOCK", 600)  # 7 rows a block
+    monkeypatch.setattr(_neighbors, "_BLOCK", 600)  # 7 rows a block
     assert_array_equal(nearest_neighbor_distance_ratio(Y, X), at_once)
 
 
