@@ -9,10 +9,9 @@ import numpy as np
 from scipy import stats
 
 from .._classifier.paired import NOTHING, in_words, is_proportion, standard_error
-from ..io._atomic import atomic_write
-from .html import html_page, html_part, settings_table, table
+from .html import Page, settings_table, table
 
-_TITLE, _WIDTH = "Does augmentation help?", 80
+_WIDTH = 80
 # Splits, and rows as a multiple of those that there are, beyond which none are recommended; and
 # splits beyond which the interval hardly narrows.
 _MOST_SPLITS, _MOST_ROWS, _MANY_SPLITS = 200, 50, 30
@@ -43,8 +42,10 @@ class GainRow(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class AugmentationGain:
+class AugmentationGain(Page):
     """What :func:`~sklearn_pyraug.augmentation_gain` returns; ``print`` shows it in words.
+
+    The page of :meth:`to_html` shows no row.
 
     Attributes
     ----------
@@ -126,6 +127,7 @@ class AugmentationGain:
     preprocessor: object = None
     preparation: str = ""
     settings: dict = field(default_factory=dict)
+    _title = "Does augmentation help?"
 
     @property
     def helps(self):
@@ -270,37 +272,6 @@ class AugmentationGain:
             notes.append(self.preparation)
         return notes + [f"{name} was left out: {why}." for name, why in self.left_out.items()]
 
-    def to_html(self, path=None, *, overwrite=False):
-        """Return the result as one page of HTML, or write it to a file.
-
-        The page has no scripts, loads nothing, and shows no row. It suits light and dark screens.
-
-        Parameters
-        ----------
-        path : str, path-like or None, default=None
-            Where to write it. None returns it.
-        overwrite : bool, default=False
-            Whether a file already there may be replaced.
-
-        Returns
-        -------
-        html : str or None
-            The page; None where it was written.
-
-        Raises
-        ------
-        FileExistsError
-            If there is such a file, and `overwrite` is False.
-        OSError
-            If the file cannot be written.
-        """
-        html = html_page(_TITLE, self._parts())
-        if path is None:
-            return html
-        with atomic_write(path, overwrite=overwrite) as file:
-            file.write(html.encode("utf-8"))
-        return None
-
     def _parts(self):
         """Return the page in parts."""
         heads, rows = self._cells()
@@ -313,9 +284,6 @@ class AugmentationGain:
             *texts[2:],
             *settings_table(self.settings),
         ]
-
-    def _repr_html_(self):
-        return html_part(_TITLE, self._parts())
 
     def __repr__(self):
         low, high = self.interval

@@ -7,6 +7,7 @@ from importlib.metadata import version
 import numpy as np
 
 from .._version import __version__
+from ..io._atomic import atomic_write
 from . import svg
 from .measures import MEASURES
 
@@ -133,33 +134,50 @@ def report_parts(report):
     return [*parts, *_drawings(report.plots), *settings_table(report.settings | sizes)]
 
 
-def html_page(title, parts):
-    """Return a page of HTML that suits light and dark screens.
+class Page:
+    """A result with a page of HTML: a subclass has its title and its `_parts`."""
 
-    Parameters
-    ----------
-    title : str
-        Plain text.
-    parts : list of str
-        HTML, one below the other.
+    def to_html(self, path=None, *, overwrite=False):
+        """Return the result as one page of HTML, or write it to a file.
 
-    Returns
-    -------
-    html : str
-    """
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>:root {{ color-scheme: light dark; }} "
-        "body { margin: 0; } @media (prefers-color-scheme: dark) { body { background: #14171c; } }"
-        f"</style>\n</head>\n<body>\n{html_part(title, parts)}\n</body>\n</html>\n"
-    )
+        The page has its pictures within it, no scripts, and loads nothing. It suits light and dark
+        screens, and notebooks show it.
 
+        Parameters
+        ----------
+        path : str, path-like or None, default=None
+            Where to write it. None returns it.
+        overwrite : bool, default=False
+            Whether a file already there may be replaced.
 
-def html_part(title, parts):
-    """Return the same as a part of another page, whose style it leaves alone."""
-    content = "\n".join(parts)
-    return f'<div class="pyraug">\n<style>{_STYLE}</style>\n<h1>{title}</h1>\n{content}\n</div>'
+        Returns
+        -------
+        html : str or None
+            The page; None where it was written.
+
+        Raises
+        ------
+        FileExistsError
+            If there is such a file, and `overwrite` is False.
+        OSError
+            If the file cannot be written.
+        """
+        html = (
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{self._title}</title>\n<style>:root {{ color-scheme: light dark; }} body "
+            "{ margin: 0; } @media (prefers-color-scheme: dark) { body { background: #14171c; } }"
+            f"</style>\n</head>\n<body>\n{self._repr_html_()}\n</body>\n</html>\n"
+        )
+        if path is None:
+            return html
+        with atomic_write(path, overwrite=overwrite) as file:
+            file.write(html.encode("utf-8"))
+        return None
+
+    def _repr_html_(self):
+        content = "\n".join([f"<style>{_STYLE}</style>", f"<h1>{self._title}</h1>", *self._parts()])
+        return f'<div class="pyraug">\n{content}\n</div>'
 
 
 def made_with():

@@ -5,15 +5,14 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..io._atomic import atomic_write
-from .html import html_page, html_part, report_parts
+from .html import Page, report_parts
 from .measures import MEASURES
 from .plots import ReportPlots
 from .verdict import find_scores, find_verdict
 
 # The "class" of measures of all rows together.
 ALL = "(all)"
-_TITLE, _WIDTH = "May these synthetic rows be used?", 80
+_WIDTH = 80
 # Share of rows that would have to change their class, from which on it matters.
 _OTHER_SHARES = 0.1
 _KINDS = ("fidelity", "columns", "utility", "privacy")
@@ -114,12 +113,17 @@ def make_line(name, label, value, baseline=math.nan, note="", kind=None, margin=
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class AugmentationReport:
+class AugmentationReport(Page):
     """What :func:`~sklearn_pyraug.compare` and `augmentation_report` return; prints as a table.
 
     First comes a verdict, then scores, then a table of all measures: all rows together, their
     baseline, and the range over the classes. An exclamation mark stands where a value is far on
     the wrong side of what is good: a rule of thumb, not a test.
+
+    The page of :meth:`to_html` shows how the data are distributed: one point a row in a plane of
+    principal components, histograms and correlations of columns, and the names of categories that
+    at least 5 real rows have; of images it shows up to 10 real ones. Give it to those alone who
+    may know that.
 
     Attributes
     ----------
@@ -158,6 +162,7 @@ class AugmentationReport:
     n_copies: int = 0
     settings: dict = field(default_factory=dict)
     remedies: tuple[str, ...] = ()
+    _title = "May these synthetic rows be used?"
 
     @property
     def verdict(self):
@@ -256,43 +261,8 @@ class AugmentationReport:
         rows = [(line.measure, line.label, *line[3:]) for line in self.lines]
         return pd.DataFrame(rows, columns=names)
 
-    def to_html(self, path=None, *, overwrite=False):
-        """Return the report as one page of HTML, or write it to a file.
-
-        The page has its pictures within it, no scripts, and loads nothing. It suits light and dark
-        screens, and notebooks show it. It shows how the data are distributed: one point a row in a
-        plane of principal components, histograms and correlations of columns, and the names of
-        categories that at least 5 real rows have; of images it shows up to 10 real ones. Give it
-        to those alone who may know that.
-
-        Parameters
-        ----------
-        path : str, path-like or None, default=None
-            Where to write it. None returns it.
-        overwrite : bool, default=False
-            Whether a file already there may be replaced.
-
-        Returns
-        -------
-        html : str or None
-            The page; None where it was written.
-
-        Raises
-        ------
-        FileExistsError
-            If there is such a file, and `overwrite` is False.
-        OSError
-            If the file cannot be written.
-        """
-        html = html_page(_TITLE, report_parts(self))
-        if path is None:
-            return html
-        with atomic_write(path, overwrite=overwrite) as file:
-            file.write(html.encode("utf-8"))
-        return None
-
-    def _repr_html_(self):
-        return html_part(_TITLE, report_parts(self))
+    def _parts(self):
+        return report_parts(self)
 
     def __repr__(self):
         return f"<AugmentationReport: {self.summary}>"

@@ -50,17 +50,15 @@ def histogram(shares, width=_WIDTH):
     )
 
 
-def bars(names, real, synthetic, most=None):
+def bars(names, real, synthetic):
     """Return two bars for each name, one below the other, with shares in percent.
 
     Parameters
     ----------
     names : sequence of str
     real, synthetic : array-like of shape (n_names,)
-    most : float, default=None
-        The share of a bar of full length; None for the largest one.
     """
-    most = most or max(*real, *synthetic, 1e-9)
+    most = max(*real, *synthetic, 1e-9)
     parts = []
     for i, pair in enumerate(zip(real, synthetic, strict=True)):
         y, widths = 26 * i, [100 * min(share / most, 1) for share in pair]

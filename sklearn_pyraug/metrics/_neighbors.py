@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import gen_batches
 
 # The quantile of the training rows' distances to their nearest other one.
 QUANTILE = 0.01
@@ -85,7 +84,9 @@ def nearest(X, X_real, k=1):
     X, X_real = _finite(X), _finite(X_real)
     search = NearestNeighbors(n_neighbors=k).fit(X_real)
     index, distances = np.empty((len(X), k), dtype=np.intp), np.empty((len(X), k))
-    for rows in gen_batches(len(X), max(1, _BLOCK // max(k * X.shape[1], 1))):
+    n_rows = max(1, _BLOCK // max(k * X.shape[1], 1))
+    for start in range(0, len(X), n_rows):
+        rows = slice(start, start + n_rows)
         index[rows] = search.kneighbors(X[rows], return_distance=False)
         differences = X[rows, np.newaxis].astype(np.float64) - X_real[index[rows]]
         distances[rows] = np.linalg.norm(differences, axis=2)

@@ -1,9 +1,9 @@
 """The latent space of one class: codes and the volume element of the metric."""
 
 import numpy as np
-from scipy import sparse
 from sklearn.decomposition import PCA
 
+from .._preprocessing.containers import take
 from .._validation import check_count
 from ._style import COLORS, Display, component_names, require
 
@@ -134,7 +134,7 @@ class LatentSpaceDisplay(Display):
                 f"`label` is {label!r}, of which `y` has {len(own)} rows; give a class of at "
                 f"least 2, such as {_largest_class(augmenter, y)!r}."
             )
-        codes = np.asarray(encode(_rows(X, own), y[own]), dtype=float)
+        codes = np.asarray(encode(take(X, own), y[own]), dtype=float)
         if codes.shape[1] < 2:
             raise ValueError(
                 "The latent space has 1 dimension, and a map needs 2; fit with latent_dim=2 or "
@@ -228,17 +228,6 @@ def _largest_class(augmenter, y):
     if not known:
         raise ValueError("`y` has no row of a class that was trained; give rows of such a class.")
     return max(known, key=lambda pair: pair[0])[1]
-
-
-def _rows(X, kept):
-    """Return rows of any container by their positions."""
-    if sparse.issparse(X):
-        return X.tocsr()[kept]  # not every sparse format can be indexed by row
-    if hasattr(X, "iloc"):
-        return X.iloc[kept]
-    if hasattr(X, "column_names"):  # of pyarrow
-        return X.take(kept)
-    return (X if hasattr(X, "shape") else np.asarray(X))[kept]
 
 
 def _grid(points, n_grid):
