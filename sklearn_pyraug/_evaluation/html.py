@@ -3,6 +3,7 @@
 import datetime
 from html import escape
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -12,78 +13,7 @@ from . import svg
 from .measures import MEASURES
 
 # All within one class, so that it changes nothing else in a notebook.
-_STYLE = """
-.pyraug { --text: #1b1f24; --page: #ffffff; --line: #c9ced6; --quiet: #57606a; --mark: #b42318;
-  --real: #b4bbc6; --new: #b3470f; --empty: #e9ecf1; --green: #1a7f37; --amber: #9a6700;
-  --red: #b42318; background: var(--page); color: var(--text); color-scheme: light dark;
-  font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem; }
-@media (prefers-color-scheme: dark) { .pyraug { --text: #e6e9ee; --page: #14171c;
-  --line: #3c434d; --quiet: #a3acb8; --mark: #ff9b8f; --real: #5d6673; --new: #ff9d57;
-  --empty: #262b33; --green: #4ac26b; --amber: #e3b341; --red: #ff9b8f; } }
-.pyraug * { box-sizing: border-box; }
-.pyraug h1 { font-size: 1.5rem; margin: .5rem 0; }
-.pyraug h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
-.pyraug p { margin: .5rem 0; max-width: 52rem; }
-.pyraug .wide { overflow-x: auto; }
-.pyraug table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
-.pyraug th, .pyraug td { background: none; border: 0; border-bottom: 1px solid var(--line);
-  color: var(--text); padding: .3rem .5rem; text-align: right; vertical-align: top; }
-.pyraug th:first-child, .pyraug td:first-child { text-align: left; }
-.pyraug td:first-child { max-width: 30rem; overflow-wrap: anywhere; }
-.pyraug small { color: var(--quiet); display: block; font-size: .82em; }
-.pyraug .mark { color: var(--mark); font-weight: bold; }
-.pyraug td:not(:first-child) { white-space: nowrap; }
-.pyraug dl { display: grid; gap: .3rem 1.2rem; grid-template-columns: max-content 1fr; margin: 0; }
-.pyraug dt { color: var(--quiet); max-width: 10rem; }
-.pyraug dd { margin: 0; overflow-wrap: anywhere; }
-.pyraug .mark small { font-weight: normal; }
-.pyraug .quiet, .pyraug figcaption { color: var(--quiet); }
-.pyraug figure { margin: 1rem 0; max-width: 44rem; }
-.pyraug .grid { display: grid; gap: 1rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); }
-.pyraug .three { grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); }
-.pyraug .grid figure { margin: 0; min-width: 0; overflow-wrap: anywhere; }
-.pyraug .lights { display: grid; gap: .8rem; margin: 1rem 0; }
-.pyraug .answer { border: 1px solid var(--line); border-radius: 8px; display: flex; gap: .9rem;
-  padding: .7rem 1rem; }
-.pyraug .answer p { margin: 0; overflow-wrap: anywhere; }
-.pyraug svg { display: block; height: auto; width: 100%; }
-.pyraug svg text { fill: var(--text); font-size: 11px; stroke: none; }
-.pyraug svg.light { flex: none; fill: var(--shade); height: 2rem; width: 2rem; }
-.pyraug svg.score { min-width: 7rem; width: 12rem; }
-.pyraug .green { --shade: var(--green); } .pyraug .amber { --shade: var(--amber); }
-.pyraug .red { --shade: var(--red); } .pyraug .unknown { --shade: var(--quiet); }
-.pyraug .in, .pyraug .ring, .pyraug .light .mark { fill: none; stroke: var(--page);
-  stroke-width: 3; }
-.pyraug .ring, .pyraug .light .mark { stroke: var(--quiet); stroke-width: 2.5; }
-.pyraug .real { fill: var(--real); } .pyraug .score, .pyraug .empty { fill: var(--empty); }
-.pyraug rect.score { fill: var(--real); } .pyraug .tick { stroke: var(--text); stroke-width: 3; }
-.pyraug .thin { stroke-width: 1; }
-.pyraug .new { fill: none; stroke: var(--new); stroke-width: 1.8; }
-.pyraug .dot { stroke: var(--real); stroke-linecap: round; stroke-width: 6; }
-.pyraug .cross { fill: none; stroke: var(--new); stroke-width: 1.5; }
-.pyraug svg line, .pyraug .interval circle { stroke: var(--text); stroke-width: 2;
-  fill: var(--page); }
-.pyraug .interval .clear { fill: var(--text); }
-.pyraug .interval .zero { stroke: var(--quiet); stroke-dasharray: 4; }
-.pyraug .interval text { font-size: 14px; }
-.pyraug img, .pyraug image { image-rendering: pixelated; }
-.pyraug .pictures img { display: block; margin-bottom: 3px; height: 4.5rem; object-fit: contain;
-  outline: 1px solid var(--line); width: 4.5rem; }
-.pyraug .pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
-.pyraug .pictures figure { margin: 0; }
-@media (max-width: 40rem) {
-  .pyraug table, .pyraug tbody { display: block; }
-  .pyraug tr { border-bottom: 1px solid var(--line); display: flex; flex-wrap: wrap;
-    padding: .4rem 0; }
-  .pyraug tr:has(th) { display: none; }
-  .pyraug td { border: 0; padding: .1rem .9rem .1rem 0; text-align: left; }
-  .pyraug td:first-child { flex: 1 0 100%; }
-  .pyraug td:empty { display: none; }
-  .pyraug td[data-k]::before { color: var(--quiet); content: attr(data-k) " "; display: block;
-    font-size: .82em; font-weight: normal; }
-  .pyraug .interval text { font-size: 19px; } }
-"""
+_STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 _TITLES = {
     "fidelity": "Do the synthetic rows look like real ones?",
     "columns": "Columns that differ most",

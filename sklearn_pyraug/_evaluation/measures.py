@@ -199,13 +199,4 @@ ATTACKS = (
     "attribute inference",
 )
 # How close synthetic rows come to training rows.
-CLOSENESS = (
-    "distance to closest record",
-    "distance ratio",
-    "authenticity",
-    "memorization share",
-    "training proximity",
-    "close rows",
-    "near-copies",
-    "copies",
-)
+CLOSENESS = tuple(n for n, m in MEASURES.items() if m.kind == "privacy" and n not in ATTACKS)

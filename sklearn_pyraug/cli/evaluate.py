@@ -95,8 +95,9 @@ def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_j
 
 def _in_options(error):
     """Return the message of an error with the names that sets of rows have here."""
-    names = {"X_holdout": "--holdout", "X_new": "SYNTHETIC", "X": "REAL"}
-    return re.sub(r"`(X_holdout|X_new|X)`", lambda match: names[match[1]], str(error))
+    names = {"_holdout": "--holdout", "_new": "SYNTHETIC", "": "REAL"}
+    text = re.sub(r"`[Xy](_holdout|_new|)`", lambda match: names[match[1]], str(error))
+    return text.replace("which y does", "which REAL does")
 
 
 def _read(paths, target, drop, table, speaker):
@@ -157,13 +158,6 @@ def _aligned(sets):
     labels = [np.asarray(data.y) for data in (real, *others)]
     if len({y.dtype.kind for y in labels}) > 1:
         labels = [y.astype(str) for y in labels]
-    for name, y in zip(sets, labels[1:], strict=True):
-        unknown = sorted(set(y.tolist()) - set(labels[0].tolist()), key=str)
-        if unknown:
-            raise click.ClickException(
-                f"{name} has rows of class {unknown[0]!r}, which REAL does not have; "
-                "give a REAL that has all classes."
-            )
     return [data._replace(y=y) for data, y in zip((real, *others), labels, strict=True)]
 
 

@@ -47,16 +47,8 @@ class Dialect(NamedTuple):
         """Return the cells of a record as they stand, with their quotes and spaces."""
         if '"' not in body:
             return body.split(self.sep)
-        cells, start = [], 0
-        for value in next(self.reader([body])):
-            first = start
-            while self.space and body.startswith(" ", start):
-                start += 1
-            quotes = 2 + value.count('"') if body.startswith('"', start) else 0
-            start += len(value) + quotes
-            cells.append(body[first:start])
-            start += len(self.sep)
-        return cells
+        sep, lead = re.escape(self.sep), " *" if self.space else ""
+        return re.findall(rf'(?:^|{sep})({lead}"(?:[^"]|"")*"|[^{sep}]*)', body)
 
     def reader(self, lines):
         """Return a csv reader of these lines."""

@@ -481,7 +481,7 @@ def test_evaluate_few_rows(folder, capsys):
     [
         ({"x0": [1.0], "kind": ["a"]}, [], "SYNTHETIC has no column 'x1'"),
         ({"x0": [1.0], "x1": [1.0], "x2": [1.0], "kind": ["a"]}, [], "REAL has no column 'x2'"),
-        ({"x0": [1.0], "x1": [1.0], "kind": ["c"]}, [], "class 'c', which REAL does not have"),
+        ({"x0": [1.0], "x1": [1.0], "kind": ["c"]}, [], "label 'c', which REAL does not have"),
         (
             {"x0": [1.0], "x1": [1.0], "kind": ["a"], "synthetic": [False]},
             [],
