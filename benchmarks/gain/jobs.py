@@ -79,6 +79,7 @@ class Draw(NamedTuple):
     X: np.ndarray
     y: np.ndarray
     facts: dict
+    whole: bool
 
 
 def _records(task, split, features, counts):
@@ -94,12 +95,15 @@ def _records(task, split, features, counts):
             draws[at] = _draw(task.method, split, features, wanted)
         draw = draws[at]
         X, y = draw.X, draw.y
-        if train == AUGMENTED:
+        if train == AUGMENTED and not draw.whole:
             X, y = np.concatenate([real_X, X]), np.concatenate([real_y, y])
         scores, error = dict.fromkeys(scoring.MEASURES, np.nan), draw.facts["error"]
         if not error:
             classifier = scoring.make_classifier(name, split)
-            scores, error = _attempt(scoring.evaluate, classifier, X, y, *test, default=scores)
+            rows = X, y, *test
+            scores, error = _attempt(
+                scoring.evaluate, classifier, *rows, task.method, default=scores
+            )
         records.append(
             {
                 "protocol": task.protocol,
@@ -129,7 +133,7 @@ def _draw(method, split, features, counts):
         "note": new.note,
         "error": error,
     }
-    return Draw(new.X, new.y, facts)
+    return Draw(new.X, new.y, facts, new.whole)
 
 
 def _attempt(function, *args, default):

@@ -160,29 +160,38 @@ def resample(method, X, y, n_new, settings, seed):
 # --- classifiers ----------------------------------------------------------------------------
 
 
-class VolumeNet(nn.Module):
+class SmallNet(nn.Module):
     """Three times convolution and pooling, the mean over what is left, one linear layer.
 
     Parameters
     ----------
+    n_dims : {2, 3}, default=3
+        Of the images.
+    n_classes : int, default=2
     width : int, default=8
         Channels of the first convolution; each further one has twice as many.
     """
 
-    def __init__(self, width=8):
+    def __init__(self, n_dims=3, n_classes=2, width=8):
         super().__init__()
+        convolution, norm, pool = {
+            2: (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d),
+            3: (nn.Conv3d, nn.BatchNorm3d, nn.MaxPool3d),
+        }[n_dims]
         layers = []
         for n_in, n_out in ((1, width), (width, 2 * width), (2 * width, 4 * width)):
-            layers += [nn.Conv3d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm3d(n_out)]
-            layers += [nn.ReLU(), nn.MaxPool3d(2)]
+            layers += [convolution(n_in, n_out, 3, padding=1, bias=False), norm(n_out)]
+            layers += [nn.ReLU(), pool(2)]
         self.features = nn.Sequential(*layers)
-        self.head = nn.Linear(4 * width, 2)
+        self.head = nn.Linear(4 * width, n_classes)
 
     def forward(self, x):
-        """Return logits, (B, 2), of volumes, (B, D, H, W), each standardised by itself."""
-        mean, std = x.mean((1, 2, 3), keepdim=True), x.std((1, 2, 3), keepdim=True)
-        x = self.features(((x - mean) / std).unsqueeze(1))
-        return self.head(x.mean((2, 3, 4)))
+        """Return logits, (B, n_classes), of images, (B, ...), each standardised by itself."""
+        axes = tuple(range(1, x.ndim))
+        mean, std = x.mean(axes, keepdim=True), x.std(axes, keepdim=True)
+        # A mask may be empty.
+        x = self.features(((x - mean) / std.clamp_min(1e-6)).unsqueeze(1))
+        return self.head(x.flatten(2).mean(2))
 
 
 class Cnn(NeuralNetClassifier):
@@ -195,15 +204,17 @@ class Cnn(NeuralNetClassifier):
         Of weights and order.
     device : str
     lr : float, default=3e-3
+    sample_shape : tuple of int or None, default=None
+        Shape of flat rows; None if rows are volumes already.
     """
 
-    def __init__(self, n_steps, seed, device="cpu", lr=3e-3, **kwargs):
-        self.n_steps, self.seed = n_steps, seed
+    def __init__(self, n_steps, seed, device="cpu", lr=3e-3, sample_shape=None, **kwargs):
+        self.n_steps, self.seed, self.sample_shape = n_steps, seed, sample_shape
         annealed = LRScheduler(
             torch.optim.lr_scheduler.CosineAnnealingLR, T_max=n_steps, step_every="batch"
         )
         super().__init__(
-            VolumeNet,
+            SmallNet,
             criterion=nn.CrossEntropyLoss,
             optimizer=torch.optim.Adam,
             lr=lr,
@@ -218,6 +229,8 @@ class Cnn(NeuralNetClassifier):
 
     def fit(self, X, y):
         """Train; passes through permutations of the rows until all steps are taken."""
+        X, n_classes = self._images(X), len(np.unique(y))
+        self.set_params(module__n_dims=X.ndim - 1, module__n_classes=n_classes)
         sampler = torch.utils.data.RandomSampler(
             range(len(X)),
             num_samples=self.n_steps * BATCH_SIZE,
@@ -228,6 +241,14 @@ class Cnn(NeuralNetClassifier):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             return super().fit(X, y)
+
+    def predict_proba(self, X):
+        """Return probabilities, (n, n_classes)."""
+        return super().predict_proba(self._images(X))
+
+    def _images(self, X):
+        X = np.asarray(X, dtype=np.float32)
+        return X if self.sample_shape is None else X.reshape(-1, *self.sample_shape)
 
 
 def make_classifier(name, args, seed):

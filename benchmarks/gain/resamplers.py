@@ -1,7 +1,8 @@
 """The methods of `benchmarks.gain`: everything that adds rows to a training set.
 
 A method is named on the command line; ``ours:decoder=direct,max_epochs=50`` passes parameters
-to RHVAEAugmenter, ``pyraug:n_epochs=400`` to Pyraug, and ``SMOTE-balance`` only balances.
+to RHVAEAugmenter, ``pyraug:n_epochs=400`` to Pyraug, and ``SMOTE-balance`` only balances. The
+methods of `FREE` add no row: they change how a classifier is trained or decides.
 """
 
 import ast
@@ -13,7 +14,7 @@ import torch
 from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE, RandomOverSampler
 
 from benchmarks import rivals
-from benchmarks.gain import data, generators
+from benchmarks.gain import data, external, generators, pictures, scoring
 from sklearn_pyraug import RHVAEAugmenter
 
 __all__ = ["BALANCE", "DEFAULT_METHODS", "Resampled", "applies", "parse", "resample"]
@@ -21,15 +22,17 @@ __all__ = ["BALANCE", "DEFAULT_METHODS", "Resampled", "applies", "parse", "resam
 BALANCE = "-balance"
 NEIGHBOURS = 5
 PYRAUG_LATENT_DIM = 10
-# Draw new rows class by class; only `affine` needs images.
+# Draw new rows class by class; `affine` and those of `pictures` need images.
 PER_CLASS = {
     "jitter": generators.jitter,
     "pair": generators.pair,
     "mixture": generators.mixture,
     "kde": generators.kde,
     "affine": generators.affine,
+    **pictures.IMAGES,
+    **pictures.VOLUMES,
 }
-SAMPLERS = ("random", "SMOTE", "BorderlineSMOTE", "ADASYN")
+SAMPLERS = ("random", "SMOTE", "BorderlineSMOTE", "ADASYN", "Geometric-SMOTE")
 DEFAULT_METHODS = (
     "none",
     "random",
@@ -58,11 +61,14 @@ class Resampled(NamedTuple):
     y : ndarray of int of shape (n_new,)
     note : str
         What the method or this script had to say, "" for nothing.
+    whole : bool, default=False
+        Whether the real rows are among them, as the method left them.
     """
 
     X: np.ndarray
     y: np.ndarray
     note: str
+    whole: bool = False
 
 
 class Method(NamedTuple):
@@ -85,7 +91,8 @@ def parse(name):
     """
     head, colon, text = name.partition(":")
     base = head.removesuffix(BALANCE)
-    known = ("none", *SAMPLERS, *PER_CLASS, "ours", "pyraug")
+    from_pypi = (*external.VARIANTS, *external.GENERATORS)
+    known = ("none", *scoring.FREE, *SAMPLERS, *PER_CLASS, *from_pypi, "ours", "pyraug")
     if base not in known:
         raise ValueError(
             f"--methods: {name!r} is unknown. Choose among {', '.join(known)}; each may end in "
@@ -118,8 +125,13 @@ def _literal(node):
 
 
 def applies(name, set_name):
-    """Tell whether a method can be used on a set: warps need images."""
-    return parse(name).base != "affine" or data.is_images(set_name)
+    """Tell whether a method can be used on a set: warps need images, thresholds two classes."""
+    base = parse(name).base
+    if base in pictures.VOLUMES:
+        return data.is_volumes(set_name)
+    if base == "affine" or base in pictures.IMAGES:
+        return data.is_images(set_name)
+    return data.is_binary(set_name) or base not in ("tuned-threshold", *external.VARIANTS)
 
 
 def resample(name, split, features, counts):
@@ -149,12 +161,16 @@ def resample(name, split, features, counts):
             X, y = _pyraug(split, features, counts, **method.parameters)
         elif method.base in PER_CLASS:
             X, y = _per_class(PER_CLASS[method.base], split, features, counts)
-        elif method.base in SAMPLERS:
-            X, y = _imblearn(method.base, split, features, counts)
+        elif method.base in SAMPLERS or method.base in external.GENERATORS:
+            X, y = _completed(method.base, split, features, counts)
+        elif method.base in external.VARIANTS:
+            rows = features.transform(split.X_train), split.y_train
+            X, y = external.variant(method.base, *rows, split.seed)
         else:
             X, y = _nothing(split)
     said = [f"{w.category.__name__}: {w.message}" for w in caught if _matters(w)]
-    return Resampled(X, y, " | ".join(dict.fromkeys(said)))
+    whole = method.base in external.VARIANTS
+    return Resampled(X, y, " | ".join(dict.fromkeys(said)), whole)
 
 
 def _matters(warning):
@@ -223,19 +239,22 @@ def _per_class(draw, split, features, counts):
     return new if split.sample_shape is None else np.clip(new, 0.0, 1.0), np.array(labels)
 
 
-def _imblearn(base, split, features, counts):
-    """Run a sampler of imbalanced-learn, and see to it that every class gets its rows.
+def _completed(base, split, features, counts):
+    """Run a sampler or a generator, and see to it that every class gets its rows.
 
-    ADASYN rounds the number of rows around each real one, and BorderlineSMOTE makes none for a
-    class that borders on no other: what is too many is left out at random, what is missing is
-    plain SMOTE's, with a note.
+    ADASYN rounds the number of rows around each real one, BorderlineSMOTE makes none for a
+    class that borders on no other, and a generator may hardly ever draw a rare
+    class: what is too many is left out at random, what is missing is plain SMOTE's, with a note.
     """
     X, y = features.transform(split.X_train), split.y_train
     needed = {label: n for label, n in _missing(y, counts).items() if n > 0}
     if not needed:
         return _nothing(split)
     fewest = min(int((y == label).sum()) for label in needed)
-    new_X, new_y = _new_rows(_sampler(base, counts, fewest, split.seed), X, y)
+    if base in external.GENERATORS:
+        new_X, new_y = external.sample(base, X, y, needed, split.seed)
+    else:
+        new_X, new_y = _new_rows(_sampler(base, counts, fewest, split.seed), X, y)
     rng = np.random.default_rng(split.seed)
     keep = [rng.permutation(np.flatnonzero(new_y == k))[:n] for k, n in needed.items()]
     keep = np.sort(np.concatenate(keep))
@@ -263,4 +282,5 @@ def _sampler(base, counts, fewest, seed):
         return RandomOverSampler(**settings)
     if base == "ADASYN":
         return ADASYN(n_neighbors=k, **settings)
-    return {"SMOTE": SMOTE, "BorderlineSMOTE": BorderlineSMOTE}[base](k_neighbors=k, **settings)
+    makers = {"SMOTE": SMOTE, "BorderlineSMOTE": BorderlineSMOTE}
+    return makers.get(base, external.geometric_smote)(k_neighbors=k, **settings)

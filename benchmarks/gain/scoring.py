@@ -3,17 +3,40 @@
 import warnings
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
+from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import has_fit_parameter
 
-__all__ = ["CLASSIFIERS", "IN_MEAN", "MEASURES", "closeness", "evaluate", "make_classifier"]
+__all__ = [
+    "CLASSIFIERS",
+    "FREE",
+    "IN_MEAN",
+    "MEASURES",
+    "MORE",
+    "closeness",
+    "evaluate",
+    "make_classifier",
+]
 
 MEASURES = ("balanced_accuracy", "roc_auc", "log_loss")
 CLASSIFIERS = ("SVC", "k-NN", "forest", "logistic", "boosting")
+# Run when named: scikit-learn's and XGBoost's defaults, and two classifiers of images.
+MORE = ("MLP", "HistGradientBoosting", "XGBoost", "components", "CNN")
+# Methods that change a classifier instead of its rows.
+FREE = ("class-weights", "prevalence-threshold", "tuned-threshold")
+FOLDS = 5
 # The mean over classifiers is over these; boosting is reported beside it.
 IN_MEAN = CLASSIFIERS[:4]
 # Above so many columns a table is wide, and treated as images are.
@@ -28,7 +51,8 @@ def make_classifier(name, split):
     name : str
         One of `CLASSIFIERS`: SVC; k-NN (5); a forest of 200 trees; logistic regression with
         C = 1; 25 rounds of gradient boosting. For images and wide tables the logistic
-        regression has C = 0.1, and boosting looks at a tenth of the columns for each split.
+        regression has C = 0.1, and boosting looks at a tenth of the columns for each split. Or
+        one of `MORE`, among them logistic regression on 20 components, and a small CNN.
     split : data.Split
     """
     wide = split.sample_shape is not None or split.X_train.shape[1] > WIDE
@@ -40,6 +64,21 @@ def make_classifier(name, split):
         return RandomForestClassifier(200, random_state=split.seed)
     if name == "logistic":
         return LogisticRegression(C=0.1 if wide else 1.0, max_iter=500 if wide else 2000)
+    if name == "MLP":
+        return MLPClassifier(random_state=split.seed)
+    if name == "HistGradientBoosting":
+        return HistGradientBoostingClassifier(random_state=split.seed)
+    if name == "XGBoost":
+        from xgboost import XGBClassifier
+
+        return XGBClassifier(n_jobs=1, random_state=split.seed)
+    if name == "components":
+        logistic = LogisticRegression(max_iter=2000)
+        return make_pipeline(PCA(20, random_state=split.seed), StandardScaler(), logistic)
+    if name == "CNN":
+        from benchmarks.gain import phantoms
+
+        return phantoms.Cnn(200, split.seed, sample_shape=split.sample_shape)
     return HistGradientBoostingClassifier(
         learning_rate=0.2,
         max_iter=25,
@@ -53,7 +92,44 @@ def make_classifier(name, split):
     )
 
 
-def evaluate(classifier, X, y, X_test, y_test):
+class AtPrevalence(ClassifierMixin, BaseEstimator):
+    """Decides for the class k with the largest p_k / π_k: at the prevalence of the training rows.
+
+    For two classes this is the threshold p > π. A classifier without probabilities (SVC) gets
+    them by cross-fitted calibration.
+
+    Parameters
+    ----------
+    classifier : classifier
+    """
+
+    def __init__(self, classifier):
+        self.classifier = classifier
+
+    def fit(self, X, y):
+        """Fit the classifier; its probabilities stay what they are."""
+        model = clone(self.classifier)
+        if not hasattr(model, "predict_proba"):
+            model = CalibratedClassifierCV(model, cv=_folds(y), ensemble=False)
+        self.model_ = model.fit(X, y)
+        self.classes_, counts = np.unique(y, return_counts=True)
+        self.prevalence_ = counts / len(y)
+        return self
+
+    def predict_proba(self, X):
+        """Return the classifier's probabilities."""
+        return self.model_.predict_proba(X)
+
+    def predict(self, X):
+        """Return the class whose probability is the most above its prevalence."""
+        return self.classes_[np.argmax(self.predict_proba(X) / self.prevalence_, axis=1)]
+
+
+def _folds(y):
+    return StratifiedKFold(max(2, min(FOLDS, np.unique(y, return_counts=True)[1].min())))
+
+
+def evaluate(classifier, X, y, X_test, y_test, free="none"):
     """Train a classifier and score it on the test rows.
 
     Parameters
@@ -63,6 +139,9 @@ def evaluate(classifier, X, y, X_test, y_test):
     y : ndarray of shape (n,)
     X_test : ndarray of shape (n_test, n_features)
     y_test : ndarray of shape (n_test,)
+    free : str, default="none"
+        One of `FREE`, else nothing is changed. Class weights are used by the classifiers that
+        take weights: not by k-NN.
 
     Returns
     -------
@@ -71,9 +150,18 @@ def evaluate(classifier, X, y, X_test, y_test):
         probabilities or, without them, decision values; ``log_loss`` in nats, NaN without
         probabilities (SVC).
     """
+    weights, has_probabilities = {}, hasattr(classifier, "predict_proba")
+    if free == "class-weights" and has_fit_parameter(classifier, "sample_weight"):
+        weights = {"sample_weight": compute_sample_weight("balanced", y)}
+    elif free == "prevalence-threshold":
+        classifier = AtPrevalence(classifier)
+    elif free == "tuned-threshold":
+        classifier = TunedThresholdClassifierCV(
+            classifier, scoring="balanced_accuracy", cv=_folds(y)
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier.fit(X, y)
+        classifier.fit(X, y, **weights)
     probabilities = None
     if hasattr(classifier, "predict_proba"):
         probabilities = classifier.predict_proba(X_test)
@@ -81,7 +169,7 @@ def evaluate(classifier, X, y, X_test, y_test):
     labels = classifier.classes_
     predicted = classifier.predict(X_test)
     nats = np.nan
-    if probabilities is not None:
+    if has_probabilities:
         nats = float(log_loss(y_test, probabilities, labels=labels))
     return {
         "balanced_accuracy": float(balanced_accuracy_score(y_test, predicted)),

@@ -294,7 +294,7 @@ def test_rows_that_a_sampler_cannot_make_are_plain_smote_with_a_note():
 
 
 def test_a_failure_is_recorded_and_is_no_score(monkeypatch):
-    monkeypatch.setattr(resamplers, "_imblearn", lambda *args: 1 / 0)
+    monkeypatch.setattr(resamplers, "_completed", lambda *args: 1 / 0)
     pairs = ((jobs.AUGMENTED, "SVC"),)
     (record,) = jobs.run(jobs.Task("iris", 0, "ADASYN", pairs))
     assert record["error"] == "ZeroDivisionError: division by zero"
@@ -311,7 +311,7 @@ def test_training_on_synthetic_rows_doubles_classes_that_do_not_grow(overlapping
         y = np.repeat(list(counts), [n - (split.y_train == k).sum() for k, n in counts.items()])
         return resamplers.Resampled(np.zeros((len(y), 3)), y, "")
 
-    def evaluate(classifier, X, y, X_test, y_test):
+    def evaluate(classifier, X, y, *rest):
         trained.append(np.bincount(y).tolist())
         return dict.fromkeys(scoring.MEASURES, 0.5)
 

@@ -1,0 +1,302 @@
+"""The arena's page, picture and table of README.md, written from the stored means."""
+
+import re
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.arena.protocols import PROTOCOLS, TABEBM
+from benchmarks.gain import data, scoring, statistics
+from benchmarks.gain.report import best_in_bold, number, table
+
+__all__ = ["block", "critical_difference", "fill", "holm", "parts", "publish", "readme_table"]
+
+BEGIN, END = "<!-- arena: begin -->", "<!-- arena: end -->"
+PICTURE = "docs/_static/arena.svg"
+# Fewer sets tell nothing about ranks.
+FEWEST_SETS = 6
+OURS, THRESHOLD = "ours", "prevalence-threshold"
+README_ROWS = {
+    "MNIST, 10 images a class, +100": ("mnist10",),
+    "MNIST, 20 a class, +100": ("mnist20",),
+    "MNIST, 50 a class, +200": ("mnist50",),
+    "chest X-rays, 20 a class, +200": ("pneumonia20",),
+    "chest X-rays, 50 a class, +200": ("pneumonia50",),
+    "microarrays and faces, 4 x the largest class": (
+        *data.GROUPS["hdlss"],
+        *data.GROUPS["microarrays"],
+    ),
+    "20 raw KEEL tables, balanced": data.GROUPS["keelraw"],
+    "mice proteins, 20, 50, 100 rows, +500": ("protein20", "protein50", "protein100"),
+    "biodegradation, 20, 50, 100 rows, +500": ("biodeg20", "biodeg50", "biodeg100"),
+    "wine, breast cancer, iris, 3 x the largest class": tuple(data.SKLEARN),
+}
+
+
+# --- figures --------------------------------------------------------------------------------
+
+
+def means(rows, sets, methods, judges, measure="balanced_accuracy"):
+    """Return the means over classifiers, (n_sets, n_methods); NaN where one has no score."""
+    nothing = {}
+    cube = np.array(
+        [
+            [
+                [rows.get((s, m), nothing).get(f"{judge} {measure}", np.nan) for judge in judges]
+                for m in methods
+            ]
+            for s in sets
+        ]
+    )
+    # SVC has no log loss.
+    return cube[..., np.isfinite(cube).any(axis=(0, 1))].mean(axis=-1)
+
+
+def there(rows, protocol):
+    """Return the sets that have `none`, the methods that have all of these, and the others."""
+    sets = [name for name in protocol.sets if (name, "none") in rows]
+    methods = dict.fromkeys(m for run in protocol.runs for m in run.methods)
+    methods = [m for m in methods if any((s, m) in rows for s in sets)]
+    whole = [m for m in methods if all((s, m) in rows for s in sets)]
+    return sets, whole, [m for m in methods if m not in whole]
+
+
+def critical_difference(n_methods, n_sets):
+    """Return how far average ranks must be apart, by Nemenyi's test at 5 % (Demšar, 2006)."""
+    q = stats.studentized_range.ppf(0.95, n_methods, np.inf) / np.sqrt(2.0)
+    return float(q * np.sqrt(n_methods * (n_methods + 1) / (6.0 * n_sets)))
+
+
+def holm(p):
+    """Return p values corrected for their number by Holm's method."""
+    order = np.argsort(p)
+    steps = np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(steps, 1.0)
+    return corrected
+
+
+def against_ours(scores, methods):
+    """Return Holm's p value of Wilcoxon's signed rank test of each method against ours."""
+    ours = scores[:, methods.index(OURS)]
+    pairs = [(ours - column)[np.isfinite(ours - column)] for column in scores.T]
+    others = [m for m, name in enumerate(methods) if name != OURS]
+    p = [stats.wilcoxon(pairs[m]).pvalue if np.any(pairs[m]) else 1.0 for m in others]
+    return dict(zip((methods[m] for m in others), holm(np.array(p)), strict=True))
+
+
+# --- tables ---------------------------------------------------------------------------------
+
+
+def standings(rows, protocol):
+    """Return the lines of the main table of a protocol, the best mean first."""
+    sets, methods, _ = there(rows, protocol)
+    scores = {m: means(rows, sets, methods, protocol.judges, m) for m in scoring.MEASURES}
+    accuracy = scores["balanced_accuracy"]
+    ranked = len(sets) >= FEWEST_SETS
+    ranks = statistics.average_ranks(accuracy), statistics.average_ranks(scores["roc_auc"])
+    p = against_ours(accuracy, methods) if ranked and OURS in methods else {}
+    gain = accuracy - accuracy[:, [methods.index("none")]]
+    lines = []
+    for m, method in enumerate(methods):
+        row = {"method": f"`{method}`", "balanced accuracy": number(np.nanmean(accuracy[:, m]))}
+        row["− none"] = f"{np.nanmean(gain[:, m]):+.2f}"
+        if ranked:
+            row["rank"] = number(ranks[0][m])
+            row["p, to ours"] = f"{p[method]:.3f}" if method in p else ""
+        row["AUC"] = number(np.nanmean(scores["roc_auc"][:, m]))
+        if ranked:
+            row["AUC rank"] = number(ranks[1][m])
+        row["log loss"] = number(np.nanmean(scores["log_loss"][:, m]), 3)
+        row["hurts on"] = f"{np.mean(gain[:, m] < -statistics.TIE):.0%}"
+        worst = int(np.nanargmin(gain[:, m]))
+        row["worst set"] = f"{gain[worst, m]:+.1f} ({short(sets[worst])})"
+        for judge in protocol.beside:
+            beside = means(rows, sets, [method], [judge])
+            row[judge] = number(beside.mean()) if beside.size else "n/a"
+        row["seconds"] = number(np.nanmedian([rows[s, method]["seconds"] for s in sets]))
+        lines.append(row)
+    order = np.argsort(-np.nanmean(accuracy, axis=0), kind="stable")
+    return table([lines[m] for m in order])
+
+
+def partly(rows, protocol):
+    """Return the lines of a table of the methods that were run on some sets only."""
+    sets, _, methods = there(rows, protocol)
+    lines = []
+    for method in methods:
+        own = [s for s in sets if (s, method) in rows]
+        others = [method, "SMOTE", OURS]
+        gain = means(rows, own, ["none", *others], protocol.judges)
+        gain = (gain[:, 1:] - gain[:, :1]).mean(axis=0)
+        lines.append(
+            {
+                "method": f"`{method}`",
+                "− none": f"{gain[0]:+.2f}",
+                "SMOTE there": f"{gain[1]:+.2f}",
+                "ours there": f"{gain[2]:+.2f}",
+                "seconds": number(np.median([rows[s, method]["seconds"] for s in own])),
+                "sets": ", ".join(map(short, own)),
+            }
+        )
+    return table(lines) if lines else []
+
+
+def tabebm(rows, protocol, published):
+    """Return the lines of a table of gains over none by set, beside the published ones."""
+    sets = [name for name in TABEBM if (name, "none") in rows]
+    _, whole, others = there(rows, protocol)
+    methods = [m for m in (*whole, *others) if m != "none"]
+    scores = means(rows, sets, ["none", *methods], protocol.judges)
+    gains = dict(zip(methods, (scores[:, 1:] - scores[:, :1]).T, strict=True))
+    for name in dict.fromkeys(m for s in sets for m in published.get(s, {})):
+        figures = [published.get(s, {}).get(name, np.nan) for s in sets]
+        gains[f"{name} (published)"] = np.array(figures)
+    columns = [best_in_bold(column) for column in np.array([*gains.values()]).T]
+    return table(
+        [
+            {"method": method, **{s: c[m] for s, c in zip(sets, columns, strict=True)}}
+            for m, method in enumerate(gains)
+        ]
+    )
+
+
+def readme_table(rows):
+    """Return the lines of README's table: a row for each kind of data that was run whole."""
+    lines = []
+    for label, sets in README_ROWS.items():
+        protocol = next(p for p in PROTOCOLS.values() if sets[0] in p.sets)
+        _, methods, _ = there({key: row for key, row in rows.items() if key[0] in sets}, protocol)
+        if OURS not in methods or any((s, OURS) not in rows for s in sets):
+            continue
+        scores = means(rows, sets, methods, protocol.judges).mean(axis=0)
+        scores = dict(zip(methods, scores, strict=True))
+        rivals = {m: v for m, v in scores.items() if m not in ("none", OURS) and v == v}
+        best = max(rivals, key=rivals.get)
+        seconds = np.median([rows[s, OURS]["seconds"] for s in sets])
+        lines.append(
+            {
+                "data": label,
+                "none": number(scores["none"], 1),
+                "threshold": number(scores[THRESHOLD], 1) if THRESHOLD in scores else "",
+                "SMOTE": number(scores["SMOTE"], 1),
+                "best rival": f"{number(rivals[best], 1)} ({best})",
+                "ours": number(scores[OURS], 1),
+                "seconds": number(seconds, 1),
+            }
+        )
+    return table(lines) if lines else []
+
+
+def short(name):
+    """Return a set's name without its group."""
+    return name.rpartition(":")[2]
+
+
+# --- the page -------------------------------------------------------------------------------
+
+
+def block(rows, facts, protocols=PROTOCOLS):
+    """Return the generated part of the page, as Markdown."""
+    versions = ", ".join(f"{name} {v}" for name, v in facts.get("versions", {}).items())
+    lines = [
+        f"Last run: {facts.get('date')}, on {facts.get('machine')}; Python "
+        f"{facts.get('python')}, {versions}. Ours at commit {facts.get('ours') or 'unknown'}."
+    ]
+    if protocols is PROTOCOLS and panels(rows):
+        lines += ["", "![Average ranks, with the critical difference](_static/arena.svg)"]
+    for key, protocol in protocols.items():
+        sets, methods, _ = there(rows, protocol)
+        if "none" not in methods:
+            continue
+        planned = len(protocol.sets)
+        lines += ["", f"### {protocol.title}", ""]
+        lines += [f"{len(sets)} of {planned} sets; mean over {', '.join(protocol.judges)}.", ""]
+        lines += standings(rows, protocol)
+        if key == "tabebm":
+            lines += ["", "Gain over none, in points:", ""]
+            lines += tabebm(rows, protocol, facts.get("published", {}))
+        elif extra := partly(rows, protocol):
+            lines += ["", "Run on some sets only:", "", *extra]
+        lines += ["", *splits(rows, protocol)]
+    return "\n".join(lines)
+
+
+def splits(rows, protocol):
+    """Return a line on how many splits each figure stands on."""
+    numbers = {}
+    for (name, method), row in rows.items():
+        if name in protocol.sets:
+            numbers.setdefault(method, set()).add(int(row["splits"]))
+    parts = {}
+    for method, counts in numbers.items():
+        parts.setdefault(
+            f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{min(counts)}", []
+        ).append(f"`{method}`")
+    text = "; ".join(f"{n}: {', '.join(names)}" for n, names in sorted(parts.items()))
+    return [f"Splits of each set: {text}."]
+
+
+def panels(rows):
+    """Return what is drawn: protocol, sets, methods and measure, where there are ranks."""
+    found = []
+    for protocol in PROTOCOLS.values():
+        sets, methods, _ = there(rows, protocol)
+        if len(sets) >= FEWEST_SETS and len(methods) > 2:
+            found += [(protocol, sets, methods, m) for m in ("balanced_accuracy", "roc_auc")]
+    return found
+
+
+def draw(rows, path):
+    """Draw average ranks with Nemenyi's critical difference, for each protocol that has ranks."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    drawn = panels(rows)
+    if not drawn:
+        return
+    heights = [0.22 * len(panel[2]) + 0.8 for panel in drawn]
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "arena", "font.size": 9}):
+        figure = Figure(figsize=(8.0, sum(heights)), layout="constrained")
+        axes = figure.subplots(len(drawn), 1, height_ratios=heights, squeeze=False)[:, 0]
+        for axis, (protocol, sets, methods, measure) in zip(axes, drawn, strict=True):
+            scores = means(rows, sets, methods, protocol.judges, measure)
+            ranks = statistics.average_ranks(scores)
+            width = critical_difference(len(methods), len(sets))
+            p = stats.friedmanchisquare(*np.nan_to_num(scores).T).pvalue
+            best = ranks.min()
+            axis.axvspan(best, best + width, color="#E8EEF4", zorder=0)
+            for height, m in enumerate(np.argsort(-ranks)):
+                colour = "#0072B2" if methods[m] == OURS else "#5C5C5C"
+                axis.plot(ranks[m], height, "o", color=colour)
+            names = [methods[m] for m in np.argsort(-ranks)]
+            axis.set_yticks(range(len(names)), names)
+            name = {"balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}[measure]
+            axis.set_title(f"{protocol.title}: rank on {name} (Friedman: p = {p:.1g})", loc="left")
+            axis.grid(axis="x", color="#DDDDDD")
+            axis.set_axisbelow(True)
+        axes[-1].set_xlabel("average rank; what is within the band does not differ from the best")
+        figure.savefig(path, metadata={"Date": None, "Creator": None})
+
+
+def fill(text, lines, path="the page"):
+    """Return a text with what is between the arena's two marks replaced."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError(f"{path} lacks the lines {BEGIN} and {END}: put them back.")
+    pattern = re.escape(BEGIN) + ".*" + re.escape(END)
+    return re.sub(pattern, lambda _: f"{BEGIN}\n{lines}\n{END}", text, flags=re.DOTALL)
+
+
+def publish(root, rows, facts):
+    """Write the page, its picture and README's table."""
+    for name, lines in parts(rows, facts).items():
+        text = (root / name).read_text(encoding="utf-8")
+        (root / name).write_text(fill(text, lines, name), encoding="utf-8")
+    draw(rows, root / PICTURE)
+
+
+def parts(rows, facts):
+    """Return what is between the marks of each file that has any."""
+    found = {"docs/arena.md": block(rows, facts)}
+    lines = readme_table(rows)
+    return found | ({"README.md": "\n".join(lines)} if lines else {})
