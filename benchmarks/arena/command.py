@@ -9,7 +9,7 @@ lack. `ours` comes last. A rival or a set that is not there is left out, with a 
     python -m benchmarks.arena --data FOLDER --protocols keel wide --methods none SMOTE ours
     python -m benchmarks.arena --data FOLDER --redo ours         # after a change of the package
     python -m benchmarks.arena --quick                           # minutes, without data; no page
-    python -m benchmarks.arena --report-only                     # the page, from the means
+    python -m benchmarks.arena --report-only                     # the page of what is there
 
 FOLDER is that of ``python -m benchmarks.gain``; in its subfolder tabebm, files
 SET_nROWS_improvement.csv hold published figures. Rivals: benchmarks/requirements-arena.txt.
@@ -59,7 +59,7 @@ def make_parser():
     add("--jobs", type=int, default=1, help="processes")
     add("--quick", action="store_true", help="a few minutes; all results go to --out")
     add("--redo", nargs="+", default=[], metavar="METHOD", help="forget their scores first")
-    add("--report-only", action="store_true", help="write the page of the means that are there")
+    add("--report-only", action="store_true", help="write the page of what is there")
     add("--out", type=Path, default=harness.RESULTS, help="folder for the scores of each split")
     return parser
 
@@ -153,7 +153,7 @@ def facts(args, before, with_ours):
 
 
 def compute(args, protocols, folder, stored, before):
-    """Compute what is missing, and write it down; returns the means and facts."""
+    """Compute what is missing; returns the means, those of `--redo` left out, and facts."""
     path = args.out / "arena.csv"
     records = [r for r in table.read(path) if r["method"] not in args.redo]
     stored = {key: row for key, row in stored.items() if key[1] not in args.redo}
@@ -165,18 +165,23 @@ def compute(args, protocols, folder, stored, before):
         tasks += plan(args, protocol, sets, absent, records, stored)
     # The package may change while rivals run.
     tasks.sort(key=lambda task: resamplers.parse(task.method).base == "ours")
-    try:
-        command.run_all(tasks, path, args.jobs)
-    finally:
-        records = table.read(path)
-        for protocol in protocols.values():
-            own = [record for record in records if record["set"] in protocol.sets]
-            stored |= store.rows_of(own, judges_of(protocol, absent), stored)
-        before = facts(args, before, any(task.method == "ours" for task in tasks))
-        store.write(folder / "scores.csv", stored)
-        text = json.dumps(before, indent=1, sort_keys=True)
-        (folder / "facts.json").write_text(text + "\n", encoding="utf-8")
+    before = facts(args, before, any(task.method == "ours" for task in tasks))
+    text = json.dumps(before, indent=1, sort_keys=True)
+    (folder / "facts.json").write_text(text + "\n", encoding="utf-8")
+    command.run_all(tasks, path, args.jobs)
     return stored, before
+
+
+def merged(args, protocols, folder, stored):
+    """Return the means with those of the scores of each split that are there; write them down."""
+    records = table.read(args.out / "arena.csv")
+    for protocol in protocols.values():
+        own = [record for record in records if record["set"] in protocol.sets]
+        stored |= store.rows_of(own, (*protocol.judges, *protocol.beside), stored)
+    if records:
+        store.write(folder / "scores.csv", stored)
+    # As the file has them, rounded.
+    return store.read(folder / "scores.csv")
 
 
 def main(argv=None):
@@ -191,6 +196,7 @@ def main(argv=None):
         before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if not args.report_only:
             stored, before = compute(args, protocols, folder, stored, before)
+        stored = merged(args, protocols, folder, stored)
     except ValueError as error:
         parser.error(str(error))
     if args.quick:

@@ -68,6 +68,7 @@ def rows_of(records, judges, stored):
     rows = {}
     for name in dict.fromkeys(record["set"] for record in records):
         own = [record for record in records if record["set"] == name]
+        judges = [judge for judge in judges if any(r["classifier"] == judge for r in own)]
         methods = list(dict.fromkeys(["none", *(record["method"] for record in own)]))
         cube = cubes.build(own, [name], methods, judges)
         splits, before = cube.there[0].sum(axis=0), stored.get((name, "none"))
