@@ -4,6 +4,7 @@
 page, its plots and the command line show what it returns.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from math import prod
@@ -20,30 +21,36 @@ from .._preprocessing.label_encoder import distinct_labels
 from .._random import root_seed
 from .._validation import check_count, no_data_in_errors
 from ..metrics import (
+    attribute_inference,
     authenticity,
     classifier_two_sample_test,
     column_differences,
+    linkability,
     maximum_mean_discrepancy,
+    membership_inference,
     memorization_share,
     nearest_neighbor_distance_ratio,
     precision_recall_density_coverage,
     sliced_wasserstein_distance,
     train_on_synthetic,
     training_proximity,
+    univariate_singling_out,
 )
 from ..metrics._columns import _read, associations
-from .attacks import attack_lines
 from .html import made_with
 from .measures import MEASURES
 from .plots import closest_distance, find_plots
 from .results import ALL, AugmentationReport, make_line
 from .rows import Rows, code_rows, read_rows
+from .verdict import Z, area_margin
 
 _NONE = float("nan")
 # Rows of which the median distance is taken.
 _MAX_MEDIAN_ROWS = 500
 # Columns that differ most, and those of which pairs are compared.
 _N_COLUMNS, _MAX_PAIRED = 5, 40
+# More than by chance that is worth a mark.
+_NOTABLE = 0.1
 
 
 @no_data_in_errors()
@@ -570,3 +577,60 @@ def _proximity(label, pairs):
     sets = pairs.synthetic, pairs.real, pairs.holdout
     result = training_proximity(*(rows.coded for rows in sets), scale=None)
     return make_line(name, label, result.share, result.expected_share)
+
+
+def attack_lines(pairs):
+    """Return the lines of attacks on all training rows, with rows held out as the control.
+
+    Parameters
+    ----------
+    pairs : _Pairs
+        Of all classes.
+
+    Returns
+    -------
+    lines : list of ReportLine
+        None without rows held out.
+    """
+    if pairs.holdout is None or not len(pairs.holdout.y):
+        return []
+    sets = [rows.coded for rows in (pairs.synthetic, pairs.real, pairs.holdout)]
+    n, n_holdout = len(sets[1]), len(sets[2])
+    membership = membership_inference(*sets, scale=None)
+    margin = area_margin(n, n_holdout)
+    lines = [
+        make_line("membership AUC", ALL, membership.auc, 0.5, _known_to(margin), margin=margin),
+        _attack_line(
+            "membership at 1 % false", membership.true_positive_rate, 0.01, n, n_holdout, 100
+        ),
+        _attack_line("singling out", *univariate_singling_out(*sets), n, n_holdout),
+    ]
+    if pairs.real.X.shape[1] > 1:
+        groups = pairs.real.sources
+        for name, attack in (
+            ("linkability", linkability),
+            ("attribute inference", attribute_inference),
+        ):
+            shares = attack(*sets, groups=groups, scale=None)
+            lines.append(_attack_line(name, *shares, n, n_holdout))
+    return lines
+
+
+def _attack_line(name, share, control, n, n_holdout, n_least=0):
+    """Return the line of shares of n training rows and of rows held out that an attack finds."""
+    # With one success and one failure more in either set, shares of 0 and 1 have margins, too.
+    pairs = [((m * share + 1) / (m + 2), m + 2) for share, m in ((share, n), (control, n_holdout))]
+    margin = Z * math.sqrt(sum(p * (1 - p) / m for p, m in pairs))
+    note = _known_to(margin)
+    if n_holdout < n_least:
+        note += f"; needs {n_least} rows held out to mean anything, and there are {n_holdout}"
+    return make_line(name, ALL, share, control, note, margin=margin)
+
+
+def _known_to(margin):
+    """Return how well a figure is known, and how many rows it takes to see a tenth."""
+    note = f"known to ±{margin:.2f}"
+    if margin > _NOTABLE:
+        factor = math.ceil((margin / _NOTABLE) ** 2 * 10) / 10
+        note += f": take {factor:g} times as many rows, in training and held out, to see 0.1"
+    return note

@@ -15,10 +15,10 @@ from .._validation import (
     text_is_named,
 )
 from .containers import check_container, library_of, stack, unmasked
-from .image_shape import guess_sample_shape
 from .images import (
     ImageLayout,
     flat_rows,
+    guess_sample_shape,
     image_layout,
     network_columns,
     stack_rows,

@@ -1,8 +1,7 @@
 """Reading and writing tables of rows, and folders of images and volumes."""
 
 from ._folder_writing import save_image_folder
-from ._folders import load_image_folder
-from ._image_folder import ImageFolder, LoadReport
+from ._folders import ImageFolder, LoadReport, load_image_folder
 from ._tables import load_synthetic_mask, load_table, save_table
 
 __all__ = [

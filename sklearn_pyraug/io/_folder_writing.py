@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ._atomic import atomic_write, begin, end, lock, release, remove_leftovers
+from ._folders import ImageFolder
 from ._guards import open_inside, printable, why
 from ._image_files import FORMATS, fit_row, import_readers, write_image
-from ._image_folder import ImageFolder
 from ._listing import MANIFEST, MANIFEST_COLUMNS
 from ._picture import COLOUR, GREY, VOLUME
 from ._plans import make_plans

@@ -8,19 +8,17 @@ from ._attacks import (
     membership_inference,
     univariate_singling_out,
 )
-from ._authenticity import (
-    TrainingProximity,
-    authenticity,
-    nearest_neighbor_distance_ratio,
-    training_proximity,
-)
 from ._columns import ColumnDifferences, column_differences
 from ._discrepancies import maximum_mean_discrepancy, sliced_wasserstein_distance
 from ._distances import (
     PrecisionRecallDensityCoverage,
+    TrainingProximity,
+    authenticity,
     distance_to_closest_record,
     memorization_share,
+    nearest_neighbor_distance_ratio,
     precision_recall_density_coverage,
+    training_proximity,
 )
 from ._neighbors import Spacing
 from ._privacy import PrivacyCounts, PrivacyReport

@@ -33,8 +33,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn_pyraug import AugmentationGain, AugmentedClassifier, augmentation_gain
 from sklearn_pyraug._classifier import samplers as _samplers
 from sklearn_pyraug._classifier.paired import NOTHING
+from sklearn_pyraug._evaluation.gain import find_methods
 from sklearn_pyraug._evaluation.gain_result import corrected_interval
-from sklearn_pyraug._evaluation.methods import find_methods
 
 FITTED, TESTED = [], []
 

@@ -8,7 +8,7 @@ from sklearn.neighbors import KernelDensity
 
 from sklearn_pyraug.metrics import (
     TrainingProximity,
-    _authenticity,
+    _distances,
     _neighbors,
     authenticity,
     distance_to_closest_record,
@@ -128,7 +128,7 @@ def test_proximity_on_a_hand_made_case():
 @pytest.mark.parametrize("k", [0, 3, 10])
 def test_the_binomial_interval_is_that_of_scipy(k):
     expected = stats.binomtest(k, 10).proportion_ci(0.9, method="exact")
-    assert_allclose(_authenticity._binomial_interval(k, 10, 0.9), list(expected))
+    assert_allclose(_distances._binomial_interval(k, 10, 0.9), list(expected))
 
 
 def test_proximity_of_fresh_rows_is_the_share_of_training_rows(random_seed):

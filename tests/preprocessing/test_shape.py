@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 
-from sklearn_pyraug._preprocessing.image_shape import guess_sample_shape
+from sklearn_pyraug._preprocessing.images import guess_sample_shape
 
 
 def blobs(shape, n=60, seed=0, width=1.5):
