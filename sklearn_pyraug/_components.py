@@ -4,6 +4,7 @@ Like the kernels of Gaussian processes they can be cloned, printed and searched 
 ``name__parameter``, and each is also reached by a string that stands for its defaults.
 """
 
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from os import PathLike
 
@@ -11,11 +12,14 @@ from sklearn.base import BaseEstimator
 
 from ._sklearn_compat import HasMethods, Interval, StrOptions
 
+# Their parameters are the fields, of which scikit-learn reads the names in `__init__`.
+_component = dataclass(kw_only=True, repr=False, eq=False)
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 
+@_component
 class LearnedMetric(BaseEstimator):
     """Learn how far new rows may stray, in each direction: the RHVAE's own metric.
 
@@ -72,7 +76,7 @@ class LearnedMetric(BaseEstimator):
     LearnedMetric(n_leapfrog=5, temperature=0.5)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints = {
         "temperature": [_POSITIVE, StrOptions({"auto"})],
         "regularization": [_POSITIVE, StrOptions({"auto"})],
         "network": [HasMethods("forward"), callable, None],
@@ -84,30 +88,18 @@ class LearnedMetric(BaseEstimator):
         "integrator": [StrOptions({"splitting", "leapfrog"})],
     }
 
-    def __init__(
-        self,
-        *,
-        temperature=1.0,
-        regularization=0.01,
-        network=None,
-        max_centroids=1000,
-        n_leapfrog=1,
-        leapfrog_step=0.03,
-        beta_zero=0.3,
-        n_fixed_point=2,
-        integrator="splitting",
-    ):
-        self.temperature = temperature
-        self.regularization = regularization
-        self.network = network
-        self.max_centroids = max_centroids
-        self.n_leapfrog = n_leapfrog
-        self.leapfrog_step = leapfrog_step
-        self.beta_zero = beta_zero
-        self.n_fixed_point = n_fixed_point
-        self.integrator = integrator
+    temperature: float | str = 1.0
+    regularization: float | str = 0.01
+    network: object = None
+    max_centroids: int | None = 1000
+    n_leapfrog: int = 1
+    leapfrog_step: float = 0.03
+    beta_zero: float = 0.3
+    n_fixed_point: int = 2
+    integrator: str = "splitting"
 
 
+@_component
 class PosteriorMetric(BaseEstimator):
     """Measure the latent space by how sure the encoder is: a metric for each label.
 
@@ -153,7 +145,7 @@ class PosteriorMetric(BaseEstimator):
     PosteriorMetric(max_centroids=200)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints = {
         name: LearnedMetric._parameter_constraints[name]
         for name in (
             "regularization",
@@ -164,24 +156,15 @@ class PosteriorMetric(BaseEstimator):
         )
     } | {"n_leapfrog": [Interval(Integral, 0, None, closed="left")]}
 
-    def __init__(
-        self,
-        *,
-        regularization=0.01,
-        max_centroids=1000,
-        n_leapfrog=1,
-        leapfrog_step=0.1,
-        beta_zero=0.3,
-        n_fixed_point=2,
-    ):
-        self.regularization = regularization
-        self.max_centroids = max_centroids
-        self.n_leapfrog = n_leapfrog
-        self.leapfrog_step = leapfrog_step
-        self.beta_zero = beta_zero
-        self.n_fixed_point = n_fixed_point
+    regularization: float | str = 0.01
+    max_centroids: int | None = 1000
+    n_leapfrog: int = 1
+    leapfrog_step: float = 0.1
+    beta_zero: float = 0.3
+    n_fixed_point: int = 2
 
 
+@_component
 class HMC(BaseEstimator):
     """Draw codes by Hamiltonian Monte Carlo on the volume of the metric, as the papers do.
 
@@ -214,18 +197,18 @@ class HMC(BaseEstimator):
     100
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints = {
         "n_steps": [_COUNT],
         "n_leapfrog": [_COUNT],
         "step_size": [_POSITIVE, None],
     }
 
-    def __init__(self, *, n_steps=30, n_leapfrog=10, step_size=None):
-        self.n_steps = n_steps
-        self.n_leapfrog = n_leapfrog
-        self.step_size = step_size
+    n_steps: int = 30
+    n_leapfrog: int = 10
+    step_size: float | None = None
 
 
+@_component
 class IndependentMH(BaseEstimator):
     """Draw codes from the volume of the posteriors' metric, by corrected draws from the posteriors.
 
@@ -263,12 +246,12 @@ class IndependentMH(BaseEstimator):
     IndependentMH(n_steps=8)
     """
 
-    _parameter_constraints: dict = {"n_steps": [_COUNT]}
+    _parameter_constraints = {"n_steps": [_COUNT]}
 
-    def __init__(self, *, n_steps=4):
-        self.n_steps = n_steps
+    n_steps: int = 4
 
 
+@_component
 class RandomWalk(BaseEstimator):
     """Draw codes by a random walk whose steps follow the metric.
 
@@ -292,15 +275,15 @@ class RandomWalk(BaseEstimator):
     RandomWalk(n_steps=50)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints = {
         name: HMC._parameter_constraints[name] for name in ("n_steps", "step_size")
     }
 
-    def __init__(self, *, n_steps=30, step_size=None):
-        self.n_steps = n_steps
-        self.step_size = step_size
+    n_steps: int = 30
+    step_size: float | None = None
 
 
+@_component
 class MLP(BaseEstimator):
     """Choose the width and depth of the perceptrons.
 
@@ -319,12 +302,12 @@ class MLP(BaseEstimator):
     MLP(hidden_layer_sizes=(128, 64))
     """
 
-    _parameter_constraints: dict = {"hidden_layer_sizes": ["array-like", _COUNT]}
+    _parameter_constraints = {"hidden_layer_sizes": ["array-like", _COUNT]}
 
-    def __init__(self, hidden_layer_sizes=(256,)):
-        self.hidden_layer_sizes = hidden_layer_sizes
+    hidden_layer_sizes: tuple | int = field(default=(256,), kw_only=False)
 
 
+@_component
 class Residual(BaseEstimator):
     """Make a new row of a table by adding to a real one: x = r + f(z, r).
 
@@ -342,12 +325,12 @@ class Residual(BaseEstimator):
     Residual(n_neighbors=10)
     """
 
-    _parameter_constraints: dict = {"n_neighbors": [_COUNT, None]}
+    _parameter_constraints = {"n_neighbors": [_COUNT, None]}
 
-    def __init__(self, *, n_neighbors=None):
-        self.n_neighbors = n_neighbors
+    n_neighbors: int | None = None
 
 
+@_component
 class Deformation(BaseEstimator):
     """Make a new image or volume by warping a real one and changing its exposure.
 
@@ -366,12 +349,12 @@ class Deformation(BaseEstimator):
     Deformation(n_neighbors=3)
     """
 
-    _parameter_constraints: dict = {"n_neighbors": [_COUNT, None]}
+    _parameter_constraints = {"n_neighbors": [_COUNT, None]}
 
-    def __init__(self, *, n_neighbors=5):
-        self.n_neighbors = n_neighbors
+    n_neighbors: int | None = 5
 
 
+@_component
 class Transfer(BaseEstimator):
     """Transfer a share of what distinguishes two real rows to a third.
 
@@ -394,16 +377,16 @@ class Transfer(BaseEstimator):
     Transfer(scale=(0.5, 1.0))
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints = {
         "scale": ["array-like", _NOT_NEGATIVE],
         "residual": [Interval(Real, 0, 1, closed="both")],
     }
 
-    def __init__(self, *, scale=(0.1, 1.0), residual=1.0):
-        self.scale = scale
-        self.residual = residual
+    scale: float | tuple = (0.1, 1.0)
+    residual: float = 1.0
 
 
+@_component
 class Columns(BaseEstimator):
     """Decide how the columns of a table are coded and which values new rows may take.
 
@@ -438,22 +421,20 @@ class Columns(BaseEstimator):
     Columns(scaling='quantile')
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints = {
         "likelihood": [StrOptions({"auto", "gaussian", "bernoulli", "binomial"})],
         "scaling": [StrOptions({"auto", "standard", "quantile"})],
         "value_mapping": [StrOptions({"auto", "nearest", "quantile"}), None],
         "identifiers": [StrOptions({"error", "drop", "keep"})],
     }
 
-    def __init__(
-        self, *, likelihood="auto", scaling="auto", value_mapping="auto", identifiers="error"
-    ):
-        self.likelihood = likelihood
-        self.scaling = scaling
-        self.value_mapping = value_mapping
-        self.identifiers = identifiers
+    likelihood: str = "auto"
+    scaling: str = "auto"
+    value_mapping: str | None = "auto"
+    identifiers: str = "error"
 
 
+@_component
 class ImageShape(BaseEstimator):
     """Say which axis of an image or a volume holds its channels.
 
@@ -476,16 +457,16 @@ class ImageShape(BaseEstimator):
     ImageShape(channels='first', shape=(12, 32, 32))
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints = {
         "shape": ["array-like", StrOptions({"auto"})],
         "channels": [StrOptions({"auto", "first", "last", "none"})],
     }
 
-    def __init__(self, shape="auto", *, channels="auto"):
-        self.shape = shape
-        self.channels = channels
+    shape: tuple | str = field(default="auto", kw_only=False)
+    channels: str = "auto"
 
 
+@_component
 class Checkpoint(BaseEstimator):
     """Keep the state of a training in a folder, as often as you say.
 
@@ -506,11 +487,10 @@ class Checkpoint(BaseEstimator):
     Checkpoint(folder='run', interval=10)
     """
 
-    _parameter_constraints: dict = {"folder": [str, PathLike], "interval": [_POSITIVE]}
+    _parameter_constraints = {"folder": [str, PathLike], "interval": [_POSITIVE]}
 
-    def __init__(self, folder, *, interval=30.0):
-        self.folder = folder
-        self.interval = interval
+    folder: str | PathLike = field(kw_only=False)
+    interval: float = 30.0
 
 
 # By parameter of the estimators, the strings that stand for a component's defaults.
