@@ -1,6 +1,5 @@
 """What a fitted augmenter tells of its latent spaces: codes, volumes, likelihoods, curves."""
 
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from ._generation.class_model import check_codes, class_index, class_model
 from ._preprocessing.label_encoder import distinct_labels, read_labels
 from ._preprocessing.row_encoder import as_rows, one_row
 from ._random import attempt_seed, root_seed
-from ._validation import available_device, no_data_in_errors, torch_defaults
+from ._validation import available_device, check_count, no_data_in_errors, torch_defaults
 from .rhvae.coding import connect, log_volume
 
 # The attempt that seeds scores, so that they share no noise with the training.
@@ -264,7 +263,7 @@ class LatentToolsMixin:
         True
         """
         check_is_fitted(self, "classes_")
-        _check_count("n_importance", n_importance, 1)
+        check_count("n_importance", n_importance, 1)
         T = self._row_encoder.encode(X, self)
         root = root_seed(self.random_state if random_state is None else random_state)
         root = attempt_seed(root, _SCORING)
@@ -400,7 +399,7 @@ class LatentToolsMixin:
         ((5, 4), True)
         """
         check_is_fitted(self, "classes_")
-        _check_count("n_steps", n_steps, 2)
+        check_count("n_steps", n_steps, 2)
         if kind not in _KINDS:
             raise ValueError(f"kind={kind!r} is not known. Use 'geodesic' or 'linear'.")
         model = self._model(self._class_index(label))
@@ -436,11 +435,6 @@ class LatentToolsMixin:
     def _rows_of(self, T, k):
         """Return coded rows of class k as the user's rows."""
         return self._row_encoder.decode(T, np.full(len(T), k))
-
-
-def _check_count(name, value, smallest):
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < smallest:
-        raise ValueError(f"{name}={value!r} is no integer of at least {smallest}. Pass one.")
 
 
 @no_data_in_errors()

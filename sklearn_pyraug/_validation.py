@@ -355,7 +355,7 @@ def check_sample_shape(sample_shape, n_features, row_shape=None):
     """
     if sample_shape is None:
         return None
-    shape = _positive_integers(sample_shape)
+    shape = positive_integers(sample_shape)
     if not shape:
         raise ValueError(
             f"sample_shape={sample_shape!r} is not a sequence of positive integers. Pass, for "
@@ -420,7 +420,7 @@ def check_hidden_layer_sizes(hidden_layer_sizes):
         If there is no layer, or if a width is not a positive integer.
     """
     given = hidden_layer_sizes
-    sizes = _positive_integers((given,) if isinstance(given, Integral) else given)
+    sizes = positive_integers((given,) if isinstance(given, Integral) else given)
     if not sizes:
         raise ValueError(
             f"hidden_layer_sizes={given!r} does not describe at least one hidden layer of "
@@ -429,7 +429,7 @@ def check_hidden_layer_sizes(hidden_layer_sizes):
     return sizes
 
 
-def _positive_integers(values):
+def positive_integers(values):
     """Return `values` as a tuple of int, or `None` if they are anything but positive integers."""
     if isinstance(values, np.ndarray):
         values = values.tolist()

@@ -386,8 +386,11 @@ def test_seeds_of_scores(fitted):
         (lambda m: m.decode(np.zeros((1, 2)), "a"), "class 'a', which was not in y"),
         (lambda m: m.decode(np.zeros((1, 2)), [0, 1]), r"class \[0, 1\], which was not in y"),
         (lambda m: m.log_volume([[np.inf, 0.0]], 0), "not finite"),
-        (lambda m: m.score_samples(X, Y, n_importance=0), "n_importance=0 is no integer of"),
-        (lambda m: m.interpolate(X[0], X[1], 0, n_steps=1), "n_steps=1 is no integer of"),
+        (
+            lambda m: m.score_samples(X, Y, n_importance=0),
+            "`n_importance` is 0; give an integer of",
+        ),
+        (lambda m: m.interpolate(X[0], X[1], 0, n_steps=1), "`n_steps` is 1; give an integer of"),
         (lambda m: m.interpolate(X[0], X[1], 0, kind="spline"), "kind='spline' is not known"),
         (lambda m: m.interpolate(X[:2], X[1], 0), r"x0 has the shape \(2, 4\), where one row"),
     ],

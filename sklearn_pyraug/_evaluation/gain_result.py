@@ -10,6 +10,7 @@ from scipy import stats
 
 from .._classifier.paired import NOTHING, in_words, is_proportion, standard_error
 from .html import Page, settings_table, table
+from .plots import shortened
 
 _WIDTH = 80
 # Splits, and rows as a multiple of those that there are, beyond which none are recommended; and
@@ -131,7 +132,8 @@ class AugmentationGain(Page):
 
     @property
     def helps(self):
-        return _verdict(self.interval)
+        low, high = self.interval
+        return "yes" if low > 0 else "no" if high < 0 else "unclear"
 
     @property
     def methods(self):
@@ -157,10 +159,10 @@ class AugmentationGain(Page):
             }
             if cheaper:
                 fast = min(cheaper, key=lambda name: cheaper[name].seconds_with)
+                ratio = helping[best].seconds_with / max(helping[fast].seconds_with, 1e-9)
                 text = (
                     f"Use {fast}: it is clearly better than no augmentation, and {best}, which "
-                    f"takes {_ratio(helping[best].seconds_with, helping[fast].seconds_with)} times "
-                    "as long, is not clearly better than that."
+                    f"takes {_rounded(ratio)} times as long, is not clearly better than that."
                 )
             elif len(self.methods) > 1:
                 rivals = [name for name in self.methods if name != best]
@@ -317,11 +319,11 @@ class AugmentationGain(Page):
         heads, rows = self._cells()
         widths = [max(len(row[j]) for row in [heads, *rows]) for j in range(len(heads))]
         widths[0] = min(widths[0], 28)
-        lines = [
-            "  ".join([_cut(row[0], widths[0]), *(c.rjust(w) for c, w in pairs)]).rstrip()
-            for row in [heads, *rows]
-            for pairs in [list(zip(row[1:], widths[1:], strict=True))]
-        ]
+        lines = []
+        for first, *rest in [heads, *rows]:
+            cells = [shortened(first, widths[0]).ljust(widths[0])]
+            cells += [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+            lines.append("  ".join(cells).rstrip())
         texts = [textwrap.fill(note, _WIDTH) for note in self._notes]
         return "\n".join([self._sentence(), "", *lines, "", *texts])
 
@@ -357,13 +359,6 @@ def corrected_interval(differences, n_train, n_test, confidence_level):
     return mean - half_width, mean + half_width
 
 
-def _verdict(interval):
-    low, high = interval
-    if low > 0:
-        return "yes"
-    return "no" if high < 0 else "unclear"
-
-
 def _picture(result):
     """Return the intervals as a picture of SVG, in the colours of the page."""
     methods = result.methods
@@ -380,7 +375,7 @@ def _picture(result):
         y, ends = 34 * i + 26, [x(end) for end in method.interval]
         filled = "" if method.helps == "unclear" else ' class="clear"'
         parts.append(
-            f'<text x="0" y="{y + 5}">{escape(_cut(name, 28).rstrip())}</text>'
+            f'<text x="0" y="{y + 5}">{escape(shortened(name, 28))}</text>'
             f'<line x1="{ends[0]}" x2="{ends[1]}" y1="{y}" y2="{y}"/>'
             f'<circle{filled} cx="{x(method.gain)}" cy="{y}" r="5"/>'
         )
@@ -396,17 +391,9 @@ def _picture(result):
     )
 
 
-def _ratio(a, b):
-    return _rounded(a / max(b, 1e-9))
-
-
 def _rounded(number):
     """Return a number as text, with two digits that count."""
     return f"{float(f'{number:.1e}'):,.0f}"
-
-
-def _cut(text, width):
-    return (text if len(text) <= width else f"{text[: width - 1]}…").ljust(width)
 
 
 def _signed(number, decimals):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .html import Page, report_parts
 from .measures import MEASURES
-from .plots import ReportPlots
+from .plots import ReportPlots, shortened
 from .verdict import find_scores, find_verdict
 
 # The "class" of measures of all rows together.
@@ -318,7 +318,7 @@ def _wrapped(text, **options):
 
 
 def _row(measure, value, baseline, classes, direction):
-    measure = measure if len(measure) <= 27 else f"{measure[:26]}…"
+    measure = shortened(measure, 27)
     value = value if value.endswith("!") else f"{value}  "
     return f"{measure:<27} {value:>7} {baseline:>9} {classes:>13} {direction}".rstrip()
 

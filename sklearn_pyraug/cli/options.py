@@ -21,7 +21,6 @@ else:
 PROG = "sklearn-pyraug"
 _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "space": " "}
 _TABLE_OPTIONS = ("sep", "decimal", "encoding", "na")
-_SHAPE_SIGNS = "xX×"
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 # They take networks and objects, which text cannot express.
 _PYTHON_ONLY = ("callbacks", "metric__network")
@@ -168,40 +167,24 @@ class Choice(click.Choice):
             raise
 
 
-class _Separator(click.ParamType):
-    """A character, or its name."""
-
-    name = "separator"
-
-    def convert(self, value, param, ctx):
-        sep = _SEPARATORS.get(value.lower(), value)
-        if len(sep) != 1 or sep in '"\r\n\0':
-            self.fail(
-                f"{value!r} is no separator; give one character or {', '.join(_SEPARATORS)}.",
-                param,
-                ctx,
-            )
-        return sep
+def _separator(value):
+    """Return a character, given itself or its name."""
+    sep = _SEPARATORS.get(value.lower(), value)
+    if len(sep) != 1 or sep in '"\r\n\0':
+        names = ", ".join(_SEPARATORS)
+        raise click.BadParameter(f"{value!r} is no separator; give one character or {names}.")
+    return sep
 
 
-class _Shape(click.ParamType):
-    """``28x28`` or ``32x40x32``."""
-
-    name = "shape"
-
-    def convert(self, value, param, ctx):
-        if isinstance(value, tuple):
-            return value
-        parts = value
-        for sign in _SHAPE_SIGNS:
-            parts = parts.replace(sign, " ")
-        try:
-            shape = tuple(int(part) for part in parts.split())
-        except ValueError:
-            shape = ()
-        if len(shape) not in (2, 3) or min(shape) < 1:
-            self.fail(f"{value!r} is no size such as 64x64 or 32x40x32.", param, ctx)
-        return shape
+def _shape(value):
+    """Return the integers of a text such as ``28x28`` or ``32x40x32``."""
+    try:
+        shape = tuple(map(int, re.split(r"[xX×\s]+", value.strip())))
+    except ValueError:
+        shape = ()
+    if len(shape) not in (2, 3) or min(shape) < 1:
+        raise click.BadParameter(f"{value!r} is no size such as 64x64 or 32x40x32.")
+    return shape
 
 
 def _read_config(context, parameter, path):
@@ -255,7 +238,7 @@ table_options = _apply(
     [
         click.option(
             "--sep",
-            type=_Separator(),
+            type=_separator,
             metavar="C",
             help="Separator of a csv file: a character, tab, ...  [found out]",
         ),
@@ -291,7 +274,7 @@ def table_keywords(options):
 
 
 size_option = click.option(
-    "--size", type=_Shape(), metavar="HxW", help="Size that images are brought to."
+    "--size", type=_shape, metavar="HxW", help="Size that images are brought to."
 )
 
 target_option = click.option(

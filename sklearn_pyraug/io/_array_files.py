@@ -55,7 +55,7 @@ def _read_array(handle, n_bytes, n_packed=None, check=None):
     start = io.BytesIO(handle.read(_MAX_NPY_HEADER))
     try:
         read_header = _NPY_HEADERS[np.lib.format.read_magic(start)]
-        shape, fortran, dtype = read_header(start)
+        shape, _, dtype = read_header(start)
     # numpy parses literals only and runs nothing; a header that is not one fails in many ways.
     except Exception as error:
         raise BadFile("is not an array in numpy's npy format, or its header is damaged") from error
@@ -72,12 +72,8 @@ def _read_array(handle, n_bytes, n_packed=None, check=None):
         )
     if n_packed is not None:
         check_unpacked(needed, n_packed)
-    values = np.empty(needed, np.uint8)
-    n_read = start.readinto(values)
-    n_read += handle.readinto(values[n_read:])
-    if n_read != needed:
-        raise BadFile("ends before its array does")
-    return values.view(dtype).reshape(shape, order="F" if fortran else "C")
+    handle.seek(0)
+    return np.lib.format.read_array(handle, allow_pickle=False)
 
 
 def read_npz(handle, n_bytes, max_pixels):
@@ -134,11 +130,6 @@ def _member(archive, member, n_bytes):
         # zipfile compares the check sum only at the end of the stream.
         if stream.read(1):
             raise BadFile("goes on after its array")
-
-
-def write_npz(handle, row):
-    """Write an array as an npz file with the one array X."""
-    np.savez_compressed(handle, X=row)
 
 
 def _zip(handle):

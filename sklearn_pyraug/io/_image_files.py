@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._array_files import read_npy, read_npz, write_npz
+from ._array_files import read_npy, read_npz
 from ._guards import BadFile, import_optional, open_inside, why
 from ._nifti_files import read_nifti, write_nifti
 from ._picture import COLOUR, GREY, VOLUME, interpret, plain_array
@@ -20,7 +20,7 @@ _READERS = {
     "npz": read_npz,
     **{format: partial(read_nifti, packed=format == "nii.gz") for format in _NIFTI},
 }
-_ARRAY_WRITERS = {"npy": np.save, "npz": write_npz}
+_ARRAY_WRITERS = {"npy": np.save, "npz": lambda handle, row: np.savez_compressed(handle, X=row)}
 FORMATS = tuple(_READERS)
 _SUFFIXES = {"jpeg": "jpg", "tiff": "tif", **{format: format for format in FORMATS}}
 

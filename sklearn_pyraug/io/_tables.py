@@ -300,7 +300,10 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     """
     path, kind = _check_path(path, must_exist=False)
     origin = getattr(getattr(X, "attrs", {}).get(_ORIGIN), "content", None)
-    X = _as_pandas(X) if hasattr(X, "columns") else np.asarray(X)
+    if not hasattr(X, "columns"):
+        X = np.asarray(X)
+    elif not hasattr(X, "iloc"):
+        X = narwhals.from_native(X).to_pandas()
     # Not as an array: parquet keeps a target's categories.
     y = y if hasattr(y, "array") else np.asarray(y)
     if X.ndim < 2 or y.ndim != 1 or len(X) != len(y):
@@ -429,11 +432,6 @@ def _to_frame(X, y, synthetic_mask, target, kind):
     if synthetic_mask is not None:
         frame[_MASK] = synthetic_mask
     return frame
-
-
-def _as_pandas(X):
-    """Return a DataFrame of polars or pyarrow as one of pandas."""
-    return X if hasattr(X, "iloc") else narwhals.from_native(X).to_pandas()
 
 
 def _with_kept(frame, origin, synthetic):

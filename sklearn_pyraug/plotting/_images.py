@@ -1,10 +1,9 @@
 """Rows that are images or volumes, grey or in colour, laid out in a grid."""
 
-from numbers import Integral
-
 import numpy as np
 
 from .._preprocessing.images import image_layout
+from .._validation import positive_integers
 
 
 def picture_layout(sample_shape, channels="auto"):
@@ -25,12 +24,8 @@ def picture_layout(sample_shape, channels="auto"):
     ValueError
         If a row of that shape is no picture.
     """
-    try:
-        shape = tuple(sample_shape)
-    except TypeError:
-        shape = ()
-    whole = shape and all(isinstance(n, Integral) and n >= 1 for n in shape)
-    layout = image_layout(shape, channels) if whole else None
+    shape = positive_integers(sample_shape)
+    layout = image_layout(shape, channels) if shape else None
     if layout is None or len(layout.extent) == 1:
         raise ValueError(
             f"`sample_shape` is {sample_shape!r}; give (height, width) or (depth, height, width), "

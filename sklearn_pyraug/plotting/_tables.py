@@ -37,7 +37,8 @@ def draw_marginals(display, figure, max_columns):
     # Each class weighs among the synthetic rows as among the real ones.
     weights = np.concatenate([np.full(len(s), len(r) / len(real) / len(s)) for r, s in pairs])
     names = display.column_names or [f"column {j}" for j in range(real.shape[1])]
-    columns = [[table.column(j) for table in _tables(real, synthetic)] for j in range(len(names))]
+    tables = _tables(real, synthetic)
+    columns = [[table.column(j) for table in tables] for j in range(len(names))]
     # Up to the error of summing shares.
     differences = [min(round(float(difference(*pair, weights)), 12), 1.0) for pair in columns]
     shown = np.argsort(-np.array(differences), kind="stable")[:max_columns].tolist()
