@@ -17,7 +17,7 @@ import torch
 from scipy.sparse import issparse
 
 _MAX_NAMED_COLUMNS = 5
-_DEVICE = re.compile(r"cpu|mps|cuda(?::([0-9]+))?")
+_DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]+)?")
 # How numpy's and scikit-learn's messages show what stands in a table: a cell's text, the start of
 # an array of one axis, an array of complex numbers, or a single number.
 _SHOWN_DATA = re.compile(
@@ -244,33 +244,17 @@ def check_device(device):
     ValueError
         If the device is unknown, or not present on this machine.
     """
-    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    name = str(device)
+    found, name = ["cpu"], str(device)
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    if torch.cuda.is_available():
+        found += [*(f"cuda:{i}" for i in range(torch.cuda.device_count())), "cuda"]
     if name == "auto":
-        return "cuda" if has_cuda else "mps" if has_mps else "cpu"
-
-    match = _DEVICE.fullmatch(name)
-    if match is None:
+        return found[-1]
+    if name not in found:
         raise ValueError(
-            f"device={device!r} is not a device that this package knows. "
-            "Choose one of 'auto', 'cpu', 'cuda', 'cuda:<index>' and 'mps'."
-        )
-    if name.startswith("cuda"):
-        n_devices = torch.cuda.device_count() if has_cuda else 0
-        if n_devices == 0:
-            raise ValueError(
-                f"device={name!r} was asked for, but PyTorch finds no CUDA device on this "
-                "machine. Use device='auto' or device='cpu'."
-            )
-        if int(match[1] or 0) >= n_devices:
-            raise ValueError(
-                f"device={name!r} was asked for, but PyTorch finds {n_devices} CUDA device(s), "
-                f"numbered from 0. Use device='auto', or an index below {n_devices}."
-            )
-    if name == "mps" and not has_mps:
-        raise ValueError(
-            "device='mps' was asked for, but PyTorch finds no Metal device on this machine. "
-            "Use device='auto' or device='cpu'."
+            f"device={device!r} is not a device that PyTorch finds on this machine. Choose one of "
+            f"'auto', {', '.join(map(repr, found))}."
         )
     return name
 
