@@ -3,7 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_array
+
+from ._sklearn_compat import _num_samples
 
 
 class Metadata(NamedTuple):
@@ -89,11 +91,7 @@ def check_sample_weight(sample_weight, X=None):
         dtype=[np.float64, np.float32],
         input_name="sample_weight",
     )
-    if sample_weight.ndim != 1:
-        raise ValueError(
-            f"sample_weight must have one dimension, got shape {sample_weight.shape}: pass one "
-            "weight for each row of X."
-        )
+    _check_shape("sample_weight", sample_weight, X)
     if np.any(sample_weight < 0):
         raise ValueError(
             f"sample_weight must not be negative, got {int((sample_weight < 0).sum())} negative "
@@ -104,19 +102,17 @@ def check_sample_weight(sample_weight, X=None):
             "sample_weight must contain at least one positive weight, got only zeros: give a "
             "positive weight to the rows that are to be learned from."
         )
-    if X is not None:
-        _check_length("sample_weight", sample_weight, X)
     return sample_weight
 
 
-def _check_length(name, values, X):
-    try:
-        check_consistent_length(X, values)
-    except ValueError:
+def _check_shape(name, values, X):
+    n_rows = None if X is None else _num_samples(X)
+    if values.ndim != 1 or n_rows not in (None, len(values)):
+        counted = "" if n_rows is None else f"{n_rows} "
         raise ValueError(
-            f"{name} has {len(values)} entries, which is not the number of rows of X: pass one "
-            "for each row."
-        ) from None
+            f"{name} has the shape {values.shape}: pass one value for each of the {counted}rows "
+            "of X."
+        )
 
 
 def check_groups(groups, X):
@@ -137,12 +133,7 @@ def check_groups(groups, X):
     ValueError
         If they are not one label for each row.
     """
-    if groups.ndim != 1:
-        raise ValueError(
-            f"groups must have one dimension, got shape {groups.shape}: pass one label for each "
-            "row of X."
-        )
-    _check_length("groups", groups, X)
+    _check_shape("groups", groups, X)
     return groups
 
 

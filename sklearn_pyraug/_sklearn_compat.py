@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _num_samples
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -27,6 +28,7 @@ __all__ = [
     "Interval",
     "StrOptions",
     "_fit_context",
+    "_num_samples",
     "_safe_indexing",
     "fit_task",
     "sub_task",

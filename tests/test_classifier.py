@@ -427,7 +427,7 @@ def test_refuses_weights_that_the_classifier_cannot_take(data, classifier):
 @pytest.mark.parametrize(
     ("weight", "match"),
     [
-        (np.ones((100, 2)), r"one dimension, got shape \(100, 2\): pass one"),
+        (np.ones((100, 2)), r"has the shape \(100, 2\): pass one value for each of the rows"),
         (np.full(100, -2.0), r"negative, got 100 negative values: give weight zero"),
         (np.zeros(100), r"at least one positive weight, got only zeros: give"),
         (np.ones(99), r"inconsistent numbers of samples"),

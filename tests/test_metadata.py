@@ -324,9 +324,12 @@ def test_a_model_file_holds_no_groups(data, tmp_path):
 @pytest.mark.parametrize(
     ("groups", "match"),
     [
-        (np.ones((40, 2)), r"groups must have one dimension, got shape \(40, 2\): pass one"),
-        ("A", r"groups must have one dimension, got shape \(\): pass one"),
-        (np.ones(39), "groups has 39 entries, which is not the number of rows of X: pass"),
+        (
+            np.ones((40, 2)),
+            r"groups has the shape \(40, 2\): pass one value for each of the 40 rows",
+        ),
+        ("A", r"groups has the shape \(\): pass one"),
+        (np.ones(39), r"groups has the shape \(39,\): pass one"),
         (np.full(40, np.nan), r"groups holds 40 missing label\(s\)"),
         ([None, *["a"] * 39], r"groups holds 1 missing label\(s\)"),
         (pd.Series([pd.NA, *range(39)], dtype="Int64"), r"groups holds 1 missing label\(s\)"),

@@ -128,9 +128,7 @@ def test_absent_devices_are_named(machine, device):
 
 def test_absent_cuda_index_is_named(machine):
     machine(n_cuda=2)
-    with pytest.raises(
-        ValueError, match=r"device='cuda:2' is not .*'cuda:0', 'cuda:1', 'cuda'\."
-    ):
+    with pytest.raises(ValueError, match=r"device='cuda:2' is not .*'cuda:0', 'cuda:1', 'cuda'\."):
         check_device("cuda:2")
 
 

@@ -464,13 +464,16 @@ def test_refuses_a_growing_class_without_weight(data):
 @pytest.mark.parametrize(
     ("weights", "match"),
     [
-        (np.ones((52, 2)), r"one dimension, got shape \(52, 2\): pass one"),
+        (np.ones((52, 2)), r"the shape \(52, 2\): pass one value for each of the 52 rows"),
         (np.full(52, -2.0), r"negative, got \d+ negative values: give weight zero"),
         (np.zeros(52), r"at least one positive weight, got only zeros: give"),
-        (np.ones(51), "sample_weight has 51 entries, which is not the number of rows of X"),
+        (
+            np.ones(51),
+            r"sample_weight has the shape \(51,\): pass one value for each of the 52 rows",
+        ),
         (np.full(52, np.nan), r"sample_weight contains NaN"),
         (np.full(52, np.inf), r"sample_weight contains infinity"),
-        (2.0, r"one dimension, got shape \(\): pass one"),
+        (2.0, r"sample_weight has the shape \(\): pass one"),
     ],
 )
 def test_refuses(data, method, weights, match):

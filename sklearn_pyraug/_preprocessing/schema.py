@@ -345,45 +345,29 @@ def _all_are(types, values):
 
 def categorical_mask(categorical_features, n_features, names):
     """Return `categorical_features` as an array of bool of shape (n_features,)."""
-    mask = np.zeros(n_features, dtype=bool)
     if categorical_features is None or not len(categorical_features):
-        return mask
+        return np.zeros(n_features, dtype=bool)
     given = np.asarray(categorical_features)
-    shown = f"categorical_features={categorical_features!r}"
-    if given.ndim == 1 and given.dtype.kind == "b":
-        if len(given) != n_features:
-            raise ValueError(
-                f"{shown} is a mask of {len(given)} columns, but X has {n_features}. Pass one "
-                "value per column, or the positions or names of the categorical ones."
-            )
+    is_mask = given.dtype.kind == "b"
+    if is_mask and given.shape == (n_features,):
         return given
-    if given.ndim == 1 and given.dtype.kind in "iu":
-        outside = given[(given < 0) | (given >= n_features)]
-        if outside.size:
-            raise ValueError(
-                f"{shown} has the position {outside[0]}, but X has {n_features} columns. Use "
-                f"positions from 0 to {n_features - 1}."
-            )
-        mask[given] = True
-        return mask
-    if given.ndim != 1 or not all(isinstance(v, str) for v in given):
-        raise ValueError(
-            f"{shown} is neither a mask, nor positions, nor names of columns. Pass one list of "
-            "bool, int or str."
+    columns = range(n_features) if given.dtype.kind in "iu" else names or []
+    unknown = [v for v in given.ravel().tolist() if v not in columns]
+    if is_mask or given.ndim != 1 or unknown:
+        what = f"has the shape {given.shape}, which does not fit"
+        if given.ndim == 1 and not is_mask:
+            what = f"has {unknown[0]!r}, which is none of"
+        named = (
+            f"names such as {', '.join(map(repr, names[:5]))}"
+            if names
+            else "names, with a dataframe"
         )
-    if names is None:
         raise ValueError(
-            f"{shown} names columns, but X has no column names. Pass positions, or X as a "
-            "dataframe."
+            f"categorical_features={categorical_features!r} {what} the {n_features} columns of X. "
+            f"Pass one bool for each, positions from 0 to {n_features - 1}, or {named}."
         )
-    given = given.tolist()
-    unknown = [v for v in given if v not in names]
-    if unknown:
-        raise ValueError(
-            f"{shown} has the name {unknown[0]!r}, which X lacks. Use names of its columns: "
-            f"{', '.join(map(repr, names[:5]))}{', ...' * (len(names) > 5)}."
-        )
-    return np.array([name in given for name in names], dtype=bool)
+    chosen = set(given.tolist())
+    return np.array([column in chosen for column in columns], dtype=bool)
 
 
 def _date_error(name, dtype):

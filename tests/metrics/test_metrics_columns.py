@@ -189,7 +189,7 @@ def test_bad_tables_are_refused_by_name_and_without_their_values():
         column_differences(frame.assign(a=pd.Series(["Ursula", 1.0], dtype=object)), frame)
     with pytest.raises(ValueError, match="Input X_real contains infinity"):
         column_differences([[np.inf]], [[1.0]])
-    with pytest.raises(ValueError, match=r"categorical_features=\[5\] has the position 5"):
+    with pytest.raises(ValueError, match=r"categorical_features=\[5\] has 5, which is none"):
         column_differences(frame, frame, categorical_features=[5])
     with pytest.raises(ValueError) as error:  # noqa: PT011
         column_differences(np.array([["Ursula"]]), np.array([["Ursula"]]))

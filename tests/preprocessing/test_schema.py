@@ -213,13 +213,16 @@ def test_named_columns_are_added_to_the_recognised_ones():
 @pytest.mark.parametrize(
     ("features", "match"),
     [
-        ([True, False], "a mask of 2 columns, but X has 3"),
-        ([3], r"\[3\] has the position 3, but X has 3 columns.*0 to 2"),
-        ([-1], "has the position -1"),
-        (["d"], "has the name 'd', which X lacks.*'a', 'b', 'c'"),
-        ([0.5], "neither a mask, nor positions, nor names"),
-        ([["a"], ["b"]], "neither a mask"),
-        (["a", 1, None], "has the name '1'|neither a mask"),
+        (
+            [True, False],
+            r"shape \(2,\), which does not fit the 3 columns of X\. Pass one bool for each",
+        ),
+        ([3], r"\[3\] has 3, which is none of the 3 columns of X.*0 to 2"),
+        ([-1], "has -1, which is none"),
+        (["d"], "has 'd', which is none.*'a', 'b', 'c'"),
+        ([0.5], r"has 0\.5, .*one bool for each, positions .* or names"),
+        ([["a"], ["b"]], r"has the shape \(2, 1\)"),
+        (["a", 1, None], "has 1, which is none"),
     ],
 )
 def test_columns_that_cannot_be_named(features, match):
@@ -229,7 +232,9 @@ def test_columns_that_cannot_be_named(features, match):
 
 
 def test_names_need_a_frame():
-    with pytest.raises(ValueError, match=r"categorical_features=\['a'\].*no column names.*Pass"):
+    with pytest.raises(
+        ValueError, match=r"categorical_features=\['a'\].*is none .*Pass .*names, with a dataframe"
+    ):
         read_table(np.eye(3), ["a"])
 
 
