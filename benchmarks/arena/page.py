@@ -136,7 +136,7 @@ def partly(rows, protocol):
                 "SMOTE there": f"{gain[1]:+.2f}",
                 "ours there": f"{gain[2]:+.2f}",
                 "seconds": number(np.median([rows[s, method]["seconds"] for s in own])),
-                "sets": ", ".join(map(short, own)),
+                "sets": ", ".join(map(short, own)) if len(own) < FEWEST_SETS else len(own),
             }
         )
     return table(lines) if lines else []
@@ -209,10 +209,18 @@ def block(rows, facts, protocols=PROTOCOLS):
         sets, methods, _ = there(rows, protocol)
         if "none" not in methods:
             continue
-        planned = len(protocol.sets)
         lines += ["", f"### {protocol.title}", ""]
-        lines += [f"{len(sets)} of {planned} sets; mean over {', '.join(protocol.judges)}.", ""]
+        judges = ", ".join(protocol.judges)
+        lines += [f"{len(sets)} of {len(protocol.sets)} sets; mean over {judges}.", ""]
         lines += standings(rows, protocol)
+        if {THRESHOLD, "SMOTE", OURS} <= set(methods):
+            gain = means(rows, sets, ["none", THRESHOLD, "SMOTE", OURS], protocol.judges)
+            gain = (gain[:, 1:] - gain[:, :1]).mean(axis=0)
+            lines += [
+                "",
+                "Over none, the moved threshold gains {:+.1f} points, SMOTE {:+.1f}, "
+                "ours {:+.1f}.".format(*gain),
+            ]
         if key == "tabebm":
             lines += ["", "Gain over none, in points:", ""]
             lines += tabebm(rows, protocol, facts.get("published", {}))
@@ -228,12 +236,11 @@ def splits(rows, protocol):
     for (name, method), row in rows.items():
         if name in protocol.sets:
             numbers.setdefault(method, set()).add(int(row["splits"]))
-    parts = {}
+    alike = {}
     for method, counts in numbers.items():
-        parts.setdefault(
-            f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{min(counts)}", []
-        ).append(f"`{method}`")
-    text = "; ".join(f"{n}: {', '.join(names)}" for n, names in sorted(parts.items()))
+        span = " to ".join(map(str, dict.fromkeys((min(counts), max(counts)))))
+        alike.setdefault(span, []).append(f"`{method}`")
+    text = "; ".join(f"{span}: {', '.join(names)}" for span, names in sorted(alike.items()))
     return [f"Splits of each set: {text}."]
 
 
