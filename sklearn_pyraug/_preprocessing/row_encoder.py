@@ -345,18 +345,14 @@ def _in_training_levels(numbers, schema, training, names):
             numbers[:, j] += shift
         x, where = numbers[:, j], column_name(j, names)
         present = x[~np.isnan(x)] if x.dtype.kind == "f" else x
-        if own is None and known is not None and len(present):
+        if (own is None) != (known is None) and (own is not None or len(present)):
+            kinds = ("numbers", "categories") if own is None else ("categories", "numbers")
             raise ValueError(
-                f"X holds numbers in {where}, where the training rows have categories. Pass the "
+                f"X holds {kinds[0]} in {where}, where the training rows have {kinds[1]}. Pass the "
                 "column as it was in fit."
             )
         if own is None:
             continue
-        if known is None:
-            raise ValueError(
-                f"X holds categories in {where}, where the training rows have numbers. Pass the "
-                "column as it was in fit."
-            )
         index = {level: i for i, level in enumerate(known)}
         # Levels that no row of X has may be unknown.
         new = np.array([index.get(level, -1) for level in own], dtype=np.float64)

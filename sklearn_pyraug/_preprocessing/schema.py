@@ -357,14 +357,10 @@ def categorical_mask(categorical_features, n_features, names):
         what = f"has the shape {given.shape}, which does not fit"
         if given.ndim == 1 and not is_mask:
             what = f"has {unknown[0]!r}, which is none of"
-        named = (
-            f"names such as {', '.join(map(repr, names[:5]))}"
-            if names
-            else "names, with a dataframe"
-        )
+        named = ", ".join(map(repr, (names or [])[:5])) or "with a dataframe"
         raise ValueError(
             f"categorical_features={categorical_features!r} {what} the {n_features} columns of X. "
-            f"Pass one bool for each, positions from 0 to {n_features - 1}, or {named}."
+            f"Pass one bool for each, positions from 0 to {n_features - 1}, or names: {named}."
         )
     chosen = set(given.tolist())
     return np.array([column in chosen for column in columns], dtype=bool)

@@ -6,6 +6,8 @@ import stat
 from importlib import import_module
 from math import prod
 
+import numpy as np
+
 # Deflate packs at most 1032 bytes into one: a file that declares more is wrong.
 _DEFLATE_RATIO = 1032
 # Images compress far less; a file that unpacks to more bytes than this, at a higher ratio than
@@ -138,6 +140,17 @@ def _check_regular(info):
     if not stat.S_ISREG(info.st_mode):
         kind = _KINDS.get(stat.S_IFMT(info.st_mode), "special file")
         raise BadFile(f"a {kind}, not a regular file")
+
+
+def check_mask(synthetic_mask, n_rows):
+    """Return which rows are synthetic as an array of bool of shape (n_rows,), or raise."""
+    mask = np.asarray(synthetic_mask)
+    if mask.dtype != np.bool_ or mask.shape != (n_rows,):
+        raise ValueError(
+            f"`synthetic_mask` has dtype {mask.dtype} and shape {mask.shape}; give one True or "
+            f"False for each of {n_rows} rows."
+        )
+    return mask
 
 
 def check_extent(shape, max_pixels):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._guards import BadFile, open_inside
+from ._guards import BadFile, check_mask, open_inside
 from ._image_files import Source, fit_row
 from ._listing import LABELS, MANIFEST
 from ._picture import VOLUME
@@ -128,13 +128,7 @@ def _check_mask(synthetic_mask, X, like):
     """Return one bool for each row of X."""
     n = len(X)
     if synthetic_mask is not None:
-        mask = np.asarray(synthetic_mask)
-        if mask.dtype != np.bool_ or mask.shape != (n,):
-            raise ValueError(
-                f"`synthetic_mask` has dtype {mask.dtype} and shape {mask.shape}; give one True "
-                f"or False for each of {n} rows."
-            )
-        return mask
+        return check_mask(synthetic_mask, n)
     if like is None:
         return np.zeros(n, dtype=bool)
     first = len(like)

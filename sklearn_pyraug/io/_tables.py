@@ -15,7 +15,7 @@ from ._array_files import read_npz_arrays
 from ._atomic import atomic_write
 from ._csv_files import CsvFile, find_rows, packed, unpacked
 from ._frame_files import ExcelFile, ParquetFile, write_sheet
-from ._guards import BadFile, did_you_mean, import_optional
+from ._guards import BadFile, check_mask, did_you_mean, import_optional
 
 _MASK = "synthetic"
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".npz")
@@ -312,12 +312,7 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
             "DataFrame of shape (n_samples, ...) and one target per row."
         )
     if synthetic_mask is not None:
-        synthetic_mask = np.asarray(synthetic_mask)
-        if synthetic_mask.dtype != np.bool_ or synthetic_mask.shape != y.shape:
-            raise ValueError(
-                f"`synthetic_mask` has dtype {synthetic_mask.dtype} and shape "
-                f"{synthetic_mask.shape}; give one True or False for each of {len(y)} rows."
-            )
+        synthetic_mask = check_mask(synthetic_mask, len(y))
     with atomic_write(path, overwrite=overwrite) as handle:
         if kind == ".npz":
             if origin is not None and origin.keep:

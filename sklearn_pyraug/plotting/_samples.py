@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._validation import check_count
+from ..io._guards import check_mask
 from ._images import (
     as_images,
     draw_montage,
@@ -188,13 +189,9 @@ class SyntheticSamplesDisplay(Display):
             rows, names = as_images(X, picture_layout(sample_shape, channels)), None
         else:
             rows, names = read_rows(X)
-        y, mask = np.asarray(y), np.asarray(synthetic_mask)
-        if mask.dtype != np.bool_ or not y.shape == mask.shape == (len(rows),):
-            raise ValueError(
-                f"`y` has shape {y.shape} and `synthetic_mask` shape {mask.shape} and dtype "
-                f"{mask.dtype}, with {len(rows)} rows in `X`; give one label and one True or "
-                "False a row."
-            )
+        y, mask = np.asarray(y), check_mask(synthetic_mask, len(rows))
+        if y.shape != mask.shape:
+            raise ValueError(f"`y` has shape {y.shape} for {len(rows)} rows; give a label a row.")
         sources = None
         if origins is not None and kind == "images":
             origins = np.asarray(origins)

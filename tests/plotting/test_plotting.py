@@ -255,7 +255,7 @@ def test_a_shape_of_another_size_is_refused(digits):
 def test_a_mask_that_does_not_fit_is_refused(digits):
     X, y, mask = digits
     for wrong in (mask[1:], mask.astype(int)):
-        with pytest.raises(ValueError, match="`synthetic_mask` shape"):
+        with pytest.raises(ValueError, match="`synthetic_mask` has dtype"):
             SyntheticSamplesDisplay.from_predictions(X, y, wrong, sample_shape=(8, 8))
 
 

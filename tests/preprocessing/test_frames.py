@@ -308,7 +308,7 @@ def test_columns_named_as_categories(library):
         codes[str(features)] = column(X_res, "n")
         assert set(codes[str(features)]) <= set(INTS)
     assert len({tuple(v) for v in codes.values()}) == 1
-    with pytest.raises(ValueError, match=r"has the name 'q', which X lacks. Use .*'x', 'n'"):
+    with pytest.raises(ValueError, match=r"has 'q', which is none of .*Pass .*'x', 'n'"):
         quick(categorical_features=["q"]).fit(X, Y)
 
 

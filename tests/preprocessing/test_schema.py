@@ -220,7 +220,7 @@ def test_named_columns_are_added_to_the_recognised_ones():
         ([3], r"\[3\] has 3, which is none of the 3 columns of X.*0 to 2"),
         ([-1], "has -1, which is none"),
         (["d"], "has 'd', which is none.*'a', 'b', 'c'"),
-        ([0.5], r"has 0\.5, .*one bool for each, positions .* or names"),
+        ([0.5], r"has 0\.5, .*one bool for each, positions .* or names: "),
         ([["a"], ["b"]], r"has the shape \(2, 1\)"),
         (["a", 1, None], "has 1, which is none"),
     ],
@@ -233,7 +233,7 @@ def test_columns_that_cannot_be_named(features, match):
 
 def test_names_need_a_frame():
     with pytest.raises(
-        ValueError, match=r"categorical_features=\['a'\].*is none .*Pass .*names, with a dataframe"
+        ValueError, match=r"categorical_features=\['a'\].*is none .*Pass .*names: with a dataframe"
     ):
         read_table(np.eye(3), ["a"])
 
