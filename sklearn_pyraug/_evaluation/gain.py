@@ -1,7 +1,6 @@
 """Whether augmentation helps a classifier on given data: a paired cross-validated difference."""
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from imblearn.over_sampling import SMOTE, RandomOverSampler
@@ -195,7 +194,7 @@ def augmentation_gain(
     scorer = check_scoring(estimator, scoring=scoring)
     X, y, groups = indexable(X, classifier_labels(y), groups)
     splits = make_splits(X, y, groups, cv, n_repeats, seed)
-    found = find_methods(
+    models, prepared_by, preparation = find_methods(
         estimator,
         X,
         y,
@@ -208,7 +207,7 @@ def augmentation_gain(
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
     name = "score" if name == "<lambda>" else name
     runs, left_out = run_all(
-        "augmentation_gain", found.models, X, y, splits, scorer, name, n_jobs, verbose
+        "augmentation_gain", models, X, y, splits, scorer, name, n_jobs, verbose
     )
     nothing, *methods = runs
     n_train, n_test = np.array([[len(part) for part in split] for split in splits]).T
@@ -219,8 +218,8 @@ def augmentation_gain(
         "scoring": name,
         "confidence_level": float(confidence_level),
         "seconds_without": runs[nothing].seconds,
-        "preprocessor": found.preprocessor,
-        "preparation": found.preparation,
+        "preprocessor": prepared_by,
+        "preparation": preparation,
         "settings": made_with()
         | {
             "classifier": repr(estimator),
@@ -256,24 +255,6 @@ def _check_settings(n_repeats, scoring, confidence_level):
     check_share("confidence_level", confidence_level, 0.95)
 
 
-class Methods(NamedTuple):
-    """All models to be measured.
-
-    Attributes
-    ----------
-    models : dict of str to Method
-        The first one is the classifier without augmentation, the last one the augmenter's.
-    preprocessor : transformer or None
-        What was put in front of the classifier.
-    preparation : str
-        That in words; empty without.
-    """
-
-    models: dict
-    preprocessor: object
-    preparation: str
-
-
 def find_methods(estimator, X, y, train, *, augmenter, samplers, preprocessor, seed):
     """Return the models to be measured; raise if there is nothing to compare.
 
@@ -290,7 +271,12 @@ def find_methods(estimator, X, y, train, *, augmenter, samplers, preprocessor, s
 
     Returns
     -------
-    methods : Methods
+    models : dict of str to Method
+        The first one is the classifier without augmentation, the last one the augmenter's.
+    prepared_by : transformer or None
+        What was put in front of the classifier.
+    preparation : str
+        That in words; empty without.
     """
     plain = _without_augmenter(estimator)
     name = type(estimator).__name__
@@ -332,13 +318,10 @@ def find_methods(estimator, X, y, train, *, augmenter, samplers, preprocessor, s
     models[label] = Method(estimator if plain is not estimator else prepared.behind(own))
     steps = prepared.steps
     if not steps:
-        return Methods(models, None, "")
+        return models, None, ""
     words = prepared.words if preprocessor == "auto" else "by the preprocessor given"
-    return Methods(
-        models,
-        make_pipeline(*steps) if len(steps) > 1 else steps[0],
-        f"Within each split, rows are prepared for the classifier: {words}.",
-    )
+    prepared_by = make_pipeline(*steps) if len(steps) > 1 else steps[0]
+    return models, prepared_by, f"Within each split, rows are prepared for the classifier: {words}."
 
 
 def check_estimators(estimator, augmenter, samplers, preprocessor):

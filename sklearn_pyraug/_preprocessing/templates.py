@@ -131,10 +131,14 @@ def _arrow_table(table, values):
             continue
         # All levels, and not only those that occur among the new rows.
         index = {level: i for i, level in enumerate(levels)} | {None: None}
-        codes = pa.array([index[v] for v in numbers], type=dtype.index_type)
-        levels = pa.array(levels, type=dtype.value_type)
-        columns.append(pa.DictionaryArray.from_arrays(codes, levels, ordered=dtype.ordered))
+        columns.append(_dictionary([index[v] for v in numbers], levels, dtype))
     return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def _dictionary(codes, levels, dtype):
+    pa = sys.modules["pyarrow"]
+    codes, levels = pa.array(codes, dtype.index_type), pa.array(levels, dtype.value_type)
+    return pa.DictionaryArray.from_arrays(codes, levels, ordered=dtype.ordered)
 
 
 def _new_values(values, kind, dtype, name):
@@ -315,12 +319,8 @@ def _empty_container(state):
         module.field(c.name, dtype, nullable=c.nullable)
         for c, dtype in zip(state.columns, dtypes, strict=True)
     ]
-    columns = []
-    for c, dtype in zip(state.columns, dtypes, strict=True):
-        if c.levels is None:
-            columns.append(module.array([], type=dtype))
-            continue
-        codes = module.array([], type=dtype.index_type)
-        levels = module.array(c.levels, type=dtype.value_type)
-        columns.append(module.DictionaryArray.from_arrays(codes, levels, ordered=dtype.ordered))
+    columns = [
+        module.array([], type=dtype) if c.levels is None else _dictionary([], c.levels, dtype)
+        for c, dtype in zip(state.columns, dtypes, strict=True)
+    ]
     return unpacked(module.Table.from_arrays(columns, schema=module.schema(fields)), state.kind)

@@ -105,8 +105,8 @@ def methods_of(estimator, augmenter=None, samplers=None, X=None, preprocessor="a
     X = np.eye(4) if X is None else X
     y, train = np.array([0, 1, 0, 1]), np.arange(4)
     chosen = {"augmenter": augmenter, "samplers": samplers, "preprocessor": preprocessor}
-    found = find_methods(estimator, X, y, train, **chosen, seed=seed)
-    return {name: method.model for name, method in found.models.items()}
+    models, *_ = find_methods(estimator, X, y, train, **chosen, seed=seed)
+    return {name: method.model for name, method in models.items()}
 
 
 def result_of(differences, scoring="balanced_accuracy", level=0.8, **others):
