@@ -77,8 +77,6 @@ def class_seed(root, class_index, purpose):
     ValueError
         If the purpose is unknown.
     """
-    if purpose not in PURPOSES:
-        raise ValueError(f"purpose={purpose!r} is not a known stream. Use one of {PURPOSES}.")
     spawn_key = (PURPOSES.index(purpose), int(class_index))
     return _first_63_bits(np.random.SeedSequence(entropy=root, spawn_key=spawn_key))
 

@@ -79,11 +79,6 @@ def test_seeds_stay_the_same_between_releases():
     assert class_seed(5, 1, "mcmc") == int(sequence.generate_state(1, np.uint64)[0]) // 2
 
 
-def test_unknown_purpose_is_named():
-    with pytest.raises(ValueError, match=r"purpose='luck'.*Use one of"):
-        class_seed(0, 0, "luck")
-
-
 def test_generators_live_on_the_cpu():
     assert class_generator(0, 0, "weights").device == torch.device("cpu")
 

@@ -7,7 +7,6 @@ page, its plots and the command line show what it returns.
 import math
 from collections import Counter
 from collections.abc import Callable
-from math import prod
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -17,9 +16,8 @@ from sklearn.metrics import pairwise_distances
 
 from .._components import ImageShape, component
 from .._preprocessing.images import ImageLayout, image_layout
-from .._preprocessing.label_encoder import distinct_labels
 from .._random import root_seed
-from .._validation import check_count, no_data_in_errors
+from .._validation import check_count, check_sample_shape, no_data_in_errors
 from ..metrics import (
     attribute_inference,
     authenticity,
@@ -37,6 +35,7 @@ from ..metrics import (
     univariate_singling_out,
 )
 from ..metrics._columns import _read, associations
+from ..metrics._utility import check_labels
 from .html import made_with
 from .measures import MEASURES
 from .plots import closest_distance, find_plots
@@ -177,12 +176,7 @@ def _pictures(X, n_features, sample_shape):
         if len(shape) < 2:
             return None, None
     else:
-        shape = tuple(np.atleast_1d(image.shape).tolist())
-    if prod(shape) != n_features:
-        raise ValueError(
-            f"`sample_shape` is {shape}, {prod(shape)} values a row, and `X` has "
-            f"{n_features}; give the shape of one row."
-        )
+        shape = check_sample_shape(image.shape, n_features)
     try:
         layout = image_layout(shape, image.channels)
     except ValueError:
@@ -242,16 +236,6 @@ def _alerts(real, synthetic, holdout):
 
 def _s(n):
     return "s" if n == 1 else ""
-
-
-def check_labels(labels, known, name, where):
-    """Raise ValueError if a label is not among those that are known."""
-    unknown = [label for label in distinct_labels(labels)[0].tolist() if label not in known]
-    if unknown:
-        raise ValueError(
-            f"`{name}` has the label {unknown[0]!r}, which {where} does not have; leave out its "
-            "rows, or write labels alike."
-        )
 
 
 def described(estimator):

@@ -10,7 +10,8 @@ from .._components import ImageShape
 from .._preprocessing.label_encoder import distinct_labels, read_labels
 from .._random import root_seed
 from .._validation import named, no_data_in_errors
-from .compare import check_labels, compare, described
+from ..metrics._utility import check_labels
+from .compare import compare, described
 from .results import ALL, make_line
 
 

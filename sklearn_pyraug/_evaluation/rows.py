@@ -7,9 +7,9 @@ from scipy.sparse import issparse
 
 from .._preprocessing.containers import take
 from .._preprocessing.images import flat_rows
-from .._preprocessing.label_encoder import classifier_labels
 from ..metrics._columns import _read, common_names
 from ..metrics._pairs import standardize
+from ..metrics._utility import check_labelled
 
 
 class Rows(NamedTuple):
@@ -56,15 +56,9 @@ def read_rows(X, y, name):
     ValueError
         If X and y differ in length, or are empty.
     """
-    y = classifier_labels(y)
     X = X.toarray() if issparse(X) else X
     X = flat_rows(X if hasattr(X, "shape") else np.asarray(X))[0]
-    if len(X.shape) != 2 or X.shape[0] != len(y) or not len(y):
-        raise ValueError(
-            f"`{name}` has the shape {tuple(X.shape)} and `{name.replace('X', 'y', 1)}` has "
-            f"{len(y)} labels; give rows, and one label for each."
-        )
-    return Rows(X, y)
+    return Rows(*check_labelled(name, X, y))
 
 
 def code_rows(sets, categorical_features, is_image):

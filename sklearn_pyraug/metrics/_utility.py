@@ -8,7 +8,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._preprocessing.label_encoder import classifier_labels
+from .._preprocessing.label_encoder import classifier_labels, distinct_labels
 from .._validation import named, no_data_in_errors
 
 
@@ -125,10 +125,13 @@ def train_on_synthetic(
     """
     check_classifier(classifier)
     scorer = check_scoring(classifier, scoring=scoring)
-    X_real, y_real = _check_labelled("real", X_real, y_real)
-    X_synthetic, y_synthetic = _check_labelled("synthetic", X_synthetic, y_synthetic, y_real)
-    X_test, y_test = _check_labelled("test", X_test, y_test, y_real)
-
+    X_real, y_real = check_labelled("X_real", X_real, y_real)
+    X_synthetic, y_synthetic = check_labelled("X_synthetic", X_synthetic, y_synthetic)
+    X_test, y_test = check_labelled("X_test", X_test, y_test)
+    known = set(y_real.tolist())
+    for name, y in {"y_real": y_real, "y_synthetic": y_synthetic, "y_test": y_test}.items():
+        check_classification_targets(y)
+        check_labels(y, known, name, "`y_real`")
     of_real = clone(classifier).fit(X_real, y_real)
     of_synthetic = clone(classifier).fit(X_synthetic, y_synthetic)
     return TrainOnSynthetic(
@@ -148,23 +151,26 @@ def check_classifier(classifier):
         )
 
 
-def _check_labelled(which, X, y, y_real=None):
-    """Return rows as they are and labels of shape (n,), if they suit each other and `y_real`."""
+def check_labelled(name, X, y):
+    """Return rows as they are and labels of shape (n,); raise unless there is one for each row."""
     y = classifier_labels(y)
     X = X if hasattr(X, "shape") else np.asarray(X)
     if len(X.shape) != 2 or X.shape[0] != len(y) or not len(y):
         raise ValueError(
-            f"`X_{which}` has the shape {tuple(X.shape)} and `y_{which}` has {len(y)} labels; give "
-            "rows of shape (n, n_features) and one label for each."
-        )
-    check_classification_targets(y)
-    unknown = [] if y_real is None else sorted(set(y.tolist()) - set(y_real.tolist()), key=repr)
-    if unknown:
-        raise ValueError(
-            f"`y_{which}` has the label {unknown[0]!r}, which is not in `y_real`; leave out its "
-            "rows, or write labels alike."
+            f"`{name}` has the shape {tuple(X.shape)} and `{name.replace('X', 'y', 1)}` has "
+            f"{len(y)} labels; give rows of shape (n, n_features) and one label for each."
         )
     return X, y
+
+
+def check_labels(labels, known, name, where):
+    """Raise ValueError if a label is not among those that are known."""
+    unknown = [label for label in distinct_labels(labels)[0].tolist() if label not in known]
+    if unknown:
+        raise ValueError(
+            f"`{name}` has the label {unknown[0]!r}, which {where} does not have; leave out its "
+            "rows, or write labels alike."
+        )
 
 
 def _score(scorer, model, X, y, which):

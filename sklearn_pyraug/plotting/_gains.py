@@ -250,8 +250,7 @@ class AugmentationGainDisplay(Display):
 def _check_factors(factors):
     """Return the factors as an array of shape (n_factors,), or raise ValueError."""
     array = np.asarray(factors)
-    if array.ndim != 1 or not len(array) or array.dtype.kind not in "iuf":
-        raise ValueError(f"`factors` is {factors!r}; give a list of at least one number.")
-    if not np.isfinite(array).all():
-        raise ValueError(f"`factors` is {factors!r}; give finite numbers.")
+    is_list = array.ndim == 1 and len(array) and array.dtype.kind in "iuf"
+    if not is_list or not np.isfinite(array).all():
+        raise ValueError(f"`factors` is {factors!r}; give a list of at least one finite number.")
     return array

@@ -89,7 +89,7 @@ def test_rows_and_labels_that_do_not_fit_are_refused():
         train_on_synthetic(model, *good, np.eye(3), [0, 1], *good)
     with pytest.raises(ValueError, match=r"`X_test` has the shape \(2,\)"):
         train_on_synthetic(model, *good, *good, [0, 1], [0, 1])
-    with pytest.raises(ValueError, match="`y_test` has the label 2, which is not in `y_real`"):
+    with pytest.raises(ValueError, match="`y_test` has the label 2, which `y_real` does not have"):
         train_on_synthetic(model, *good, *good, np.eye(2), [0, 2])
     with pytest.raises(ValueError, match="Unknown label type"):
         train_on_synthetic(model, np.eye(2), [0.5, 1.5], *good, *good)

@@ -375,21 +375,3 @@ def test_fit_changes_neither_its_input_nor_its_parameters():
     codec.decode(codec.encode(X))
     np.testing.assert_array_equal(X, before)
     assert codec.likelihood == "auto"
-
-
-def test_unknown_likelihood_is_named():
-    with pytest.raises(ValueError, match=r"likelihood='poisson'.*Use 'auto'"):
-        TableCodec("poisson").fit(np.zeros((2, 2)))
-
-
-@pytest.mark.parametrize("X", [np.zeros(3), np.zeros((0, 3)), np.array([["a"]])])
-def test_what_is_no_table_of_numbers_is_named(X):
-    with pytest.raises(ValueError, match=r"X has shape .* and dtype .*Pass"):
-        TableCodec().fit(X)
-
-
-@pytest.mark.parametrize("method", ["encode", "decode"])
-def test_wrong_width_is_named(method):
-    codec = TableCodec().fit(np.zeros((2, 3)))
-    with pytest.raises(ValueError, match=r"has shape \(2, 4\).*3 columns.*Pass"):
-        getattr(codec, method)(np.zeros((2, 4)))

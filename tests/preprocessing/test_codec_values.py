@@ -294,11 +294,3 @@ def test_pickle(parameters, rng):
     copy = pickle.loads(pickle.dumps(codec))
     classes = np.arange(9) % 2
     np.testing.assert_array_equal(copy.decode(T, classes), codec.decode(T, classes))
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("value_mapping", "snap"), ("scaling", "robust"), ("scaling", None)]
-)
-def test_unknown_parameter_is_named(name, value):
-    with pytest.raises(ValueError, match=rf"{name}={value!r} is not known. Use 'auto'"):
-        TableCodec(**{name: value}).fit(np.zeros((2, 2)))
