@@ -164,10 +164,6 @@ def check_finite(X, feature_names=None, missing="error", empty=(), is_image=Fals
         if np.isfinite(values.sum()):
             return
     kept = missing == "keep"
-    if not (np.isinf(values).any() or (np.isnan(values).any() and not kept)):
-        return
-
-    n_features = X.shape[1]
     n_nan, n_inf = _count_per_column(X, np.isnan), _count_per_column(X, np.isinf)
     n_nan[list(empty) if not kept else slice(None)] = 0
     bad = np.flatnonzero(n_nan + n_inf)
@@ -190,7 +186,7 @@ def check_finite(X, feature_names=None, missing="error", empty=(), is_image=Fals
         remedy = "Replace infinite values by NaN, which missing='keep' accepts."
     raise ValueError(
         f"Input X contains {'NaN' if n_nan.any() else 'infinity'}. "
-        f"Found {_tally(n_nan.sum(), n_inf.sum())} in {bad.size} of {n_features} columns: "
+        f"Found {_tally(n_nan.sum(), n_inf.sum())} in {bad.size} of {X.shape[1]} columns: "
         f"{', '.join(named)}. {remedy}"
     )
 

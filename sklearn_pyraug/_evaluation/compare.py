@@ -431,21 +431,12 @@ class _Comparison:
         lines += columns + self._utility(everything, classifier) + attack_lines(everything)
         if not self.settings.n_permutations:
             lines = [line for line in lines if line.measure not in _P_VALUES]
-        real, synthetic, seed = everything.real, everything.synthetic, self.settings.seed
-        plots = find_plots(
-            real,
-            synthetic,
-            everything.privacy,
-            shown,
-            self.settings.categorical,
-            seed,
-            self.settings.layout,
-        )
+        plots = find_plots(everything, shown, self.settings)
         n_holdout = {} if self.holdout is None else self._count(self.holdout)
         told = {
             "classifier": described(classifier) if classifier else "RandomForestClassifier()",
             "permutations for p-values": str(self.settings.n_permutations),
-            "seed of the measures": str(seed),
+            "seed of the measures": str(self.settings.seed),
         }
         return AugmentationReport(
             tuple(lines),

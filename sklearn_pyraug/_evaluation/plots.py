@@ -97,43 +97,39 @@ class ReportPlots(NamedTuple):
     pictures: Pictures | None = None
 
 
-def find_plots(real, synthetic, closeness, columns, categorical, seed, layout=None):
+def find_plots(pairs, columns, settings):
     """Return what the plots show.
 
     Parameters
     ----------
-    real, synthetic : Rows
-    closeness : (training, fresh) or None
-        Two sets of real rows, that the baseline of the privacy measures comes from.
+    pairs : _Pairs
+        All rows that are compared.
     columns : list of (int, str, float, float)
         Position and name of the columns, how far they differ and the baseline of that, the
         largest difference first.
-    categorical : ndarray of bool of shape (n_features,)
-    seed : int
-    layout : ImageLayout or None, default=None
-        Where rows are images, of which pictures are shown in place of columns.
+    settings : _Settings
+        Of rows with a layout, which are images, pictures are shown in place of columns.
 
     Returns
     -------
     plots : ReportPlots
     """
+    real, synthetic, layout = pairs.real, pairs.synthetic, settings.layout
     distances = None
-    if closeness is not None:
-        pair = [
-            closest_distance(other, training)
-            for other, training in ((closeness[1], closeness[0]), (synthetic, real))
-        ]
+    if pairs.privacy is not None:
+        # Two sets of real rows, that the baseline of the privacy measures comes from.
+        pair = [closest_distance(*pairs.privacy[::-1]), closest_distance(synthetic, real)]
         name = "distance to the closest training row (standard deviations)"
         weights = [np.ones(len(d)) for d in pair]
         distances = _of_intervals(name, pair, weights, least=0.0)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(settings.seed)
     few = [X[rng.permutation(len(X))[:_MAX_POINTS]] for X in (real.coded, synthetic.coded)]
     plane = principal_plane(*few)[0]
     if layout is not None:
         nothing = np.zeros((2, 0, 0))
         pictures = _find_pictures(real, synthetic, layout, rng)
         return ReportPlots(distances, (), np.zeros((0, 2)), (), (), nothing, *plane, pictures)
-    mask = categorical if categorical.any() else None
+    mask = settings.categorical if settings.categorical.any() else None
     tables = [_read("X", rows.X, mask) for rows in (real, synthetic)]
     shown = [
         find_histogram(name, *(table.column(j) for table in tables), least_named=_MIN_NAMED)

@@ -16,6 +16,7 @@ from scipy.interpolate import make_interp_spline
 from scipy.spatial.transform import Rotation
 
 from .._random import root_seed
+from .._validation import check_count
 
 # Where the shells end, as shares of the head's radius: scalp, skull, fluid, grey matter, white.
 SKULL, FLUID, GREY, WHITE = 0.92, 0.85, 0.81, 0.66
@@ -186,8 +187,7 @@ def make_brain_phantoms(
 
 
 def _check(n_samples, shape):
-    if not isinstance(n_samples, Integral) or n_samples < 1:
-        raise ValueError(f"`n_samples` is {n_samples!r}; give an integer of at least 1.")
+    check_count("n_samples", n_samples)
     try:
         sizes = tuple(shape)
     except TypeError:
