@@ -418,13 +418,15 @@ def test_callable_that_raises(untrained):
 def test_no_gpu(untrained, monkeypatch, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     X, y = table()
-    refused(quick(device=device), X, y, f"device='{device}'", "no CUDA device", "device='cpu'")
+    refused(
+        quick(device=device), X, y, f"device='{device}'", "not a device that PyTorch finds", "'cpu'"
+    )
 
 
 def test_no_metal(untrained, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     X, y = table()
-    refused(quick(device="mps"), X, y, "device='mps'", "no Metal device", "device='cpu'")
+    refused(quick(device="mps"), X, y, "device='mps'", "not a device that PyTorch finds", "'cpu'")
 
 
 def test_sample_shape_does_not_match(untrained):
