@@ -262,7 +262,7 @@ def draw(rows, path):
     drawn = panels(rows)
     if not drawn:
         return
-    heights = [0.22 * len(panel[2]) + 0.8 for panel in drawn]
+    heights = [0.22 * len(panel[2]) + 1.0 for panel in drawn]
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "arena", "font.size": 9}):
         figure = Figure(figsize=(8.0, sum(heights)), layout="constrained")
         axes = figure.subplots(len(drawn), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -279,7 +279,8 @@ def draw(rows, path):
             names = [methods[m] for m in np.argsort(-ranks)]
             axis.set_yticks(range(len(names)), names)
             name = {"balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}[measure]
-            axis.set_title(f"{protocol.title}: rank on {name} (Friedman: p = {p:.1g})", loc="left")
+            title = f"{protocol.title}\nrank on {name}; Friedman: p = {p:.1g}"
+            axis.set_title(title, loc="left", fontsize=9)
             axis.grid(axis="x", color="#DDDDDD")
             axis.set_axisbelow(True)
         axes[-1].set_xlabel("average rank; what is within the band does not differ from the best")
