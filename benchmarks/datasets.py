@@ -109,10 +109,13 @@ def parse_keel(text, name="table", code_text=False):
 
 
 def load_arrays(folder, name):
-    """Read ``<folder>/<name>.npz`` with arrays X (n, D) and y (n,); returns both, X as float."""
+    """Read ``<folder>/<name>.npz`` with arrays X (n, D) and y (n,).
+
+    Returns X as float, and the index of each label, a number or a word, among the sorted labels.
+    """
     path = find_file(folder, f"{name}.npz")
     with np.load(path) as arrays:
-        return arrays["X"].astype(float), arrays["y"].ravel().astype(int)
+        return arrays["X"].astype(float), np.unique(arrays["y"], return_inverse=True)[1].ravel()
 
 
 def load_medmnist(folder, name):

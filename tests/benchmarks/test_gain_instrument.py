@@ -175,8 +175,9 @@ def test_pneumonia_keeps_its_official_test_part(tmp_path):
     assert split.y_test.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
 
 
-def test_wide_tables_are_cut_into_halves(tmp_path):
-    y = np.repeat([-1, 1], [12, 6])
+@pytest.mark.parametrize("labels", [(-1, 1), ("relapse", "well")])
+def test_wide_tables_are_cut_into_halves(labels, tmp_path):
+    y = np.repeat(labels, [12, 6])
     np.savez(tmp_path / "colon.npz", X=np.arange(18 * 30).reshape(18, 30), y=y)
     split = data.load_split("colon", 4, tmp_path)
     for part in (split.y_train, split.y_test):
