@@ -1,15 +1,18 @@
 """Drawing new rows: seconds, effective samples and distance to the target, ours and Pyraug's.
 
-Ours is trained on 10 classes of 50 images. Pyraug gets the metric that ours has learned, so
-that both run chains on the same density √det G⁻¹(z), and draws as many rows; a further row shows
-Pyraug with a model that it trained itself. Reported are
+Ours is trained on 10 classes of 50 images, once with each metric, and drawn from as
+`sampler="auto"` does: by Hamiltonian chains on the density √det G⁻¹(z) of the learned metric, by
+independent Metropolis-Hastings on √det G(z) of the posteriors' covariances. Pyraug gets the metric
+that ours has learned, so that both run chains on the same density, and draws as many rows; a
+further row shows Pyraug with a model that it trained itself. It knows no metric of covariances.
+Reported are
 
 - seconds for all rows, decoded, and per 1,000 rows;
 - the bulk effective sample size (ArviZ's) of as many recorded steps for all, summed over classes,
   median over latent coordinates, of which a sampler is credited with the share of steps that
-  it keeps: of ours those after the adaptation of the step size, and all of Pyraug's;
-- the sliced Wasserstein distance of the chains' last positions to a long run of ours, so
-  that a fast chain cannot be a bad one.
+  it keeps: of our Hamiltonian chains those after the adaptation of the step size, of others all;
+- the sliced Wasserstein distance of the chains' last positions to a long run of ours on the same
+  density, so that a fast chain cannot be a bad one.
 
     python -m benchmarks.speed.sampling --data FOLDER
 
@@ -17,7 +20,9 @@ FOLDER holds LeCun's t10k-*-ubyte.gz files; without it the 8 x 8 digits of sciki
 enlarged to 28 x 28, stand in.
 """
 
+import math
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import torch
@@ -33,14 +38,18 @@ from sklearn_pyraug.rhvae.model import Architecture, FlowSettings
 from sklearn_pyraug.rhvae.samplers import (
     hmc_init,
     hmc_step,
+    independent_mh,
     metric_log_density,
     n_adaptation_steps,
     sample_hmc,
+    sample_independent_mh,
 )
 
 # What Pyraug's sampler does by default.
 N_STEPS, N_LEAPFROG = 100, 15
 SAME, DEFAULT = "ours, same length", "ours, default"
+# Steps of `IndependentMH`.
+EXACT, N_EXACT = "ours, default of metric='posterior'", 4
 SHARED, OWN = "Pyraug, our metric", "Pyraug, own model"
 
 
@@ -228,6 +237,15 @@ def reference_scale(reference, n_draws, n_subsets=10):
 # --- the comparison ---------------------------------------------------------------------------
 
 
+def draw_rows(generator, plan, streams, settings, device):
+    """Draw and decode the rows of all classes."""
+    requests = [
+        DrawRequest(k, k, plan.n_draws, mcmc, decode)
+        for k, (mcmc, decode) in enumerate(zip(streams["mcmc"], streams["decode"], strict=True))
+    ]
+    generator.draw(requests, settings, Output(), device=device)
+
+
 class Ours:
     """Our sampler at a given chain length; called, it draws and decodes all rows."""
 
@@ -238,13 +256,7 @@ class Ours:
 
     def __call__(self):
         settings = SamplerSettings("hmc", self.n_steps, self.n_leapfrog)
-        requests = [
-            DrawRequest(k, k, self.plan.n_draws, mcmc, decode)
-            for k, (mcmc, decode) in enumerate(
-                zip(self.streams["mcmc"], self.streams["decode"], strict=True)
-            )
-        ]
-        self.generator.draw(requests, settings, Output(), device=self.device)
+        draw_rows(self.generator, self.plan, self.streams, settings, self.device)
 
     def positions(self, seed):
         """Return the ends of fresh chains, (K, n_draws, d)."""
@@ -257,6 +269,56 @@ class Ours:
         arguments = (self.plan.n_draws, self.n_steps, self.n_leapfrog, self.plan.n_steps)
         chains, acceptance = record_ours(self.metric, *arguments, self.seed)
         return chains, acceptance, self.n_steps - n_adaptation_steps(self.n_steps)
+
+
+class OursExact:
+    """Our independent Metropolis-Hastings on the metric of posterior covariances."""
+
+    n_leapfrog = 0
+
+    def __init__(self, generator, plan, device, seed):
+        self.generator, self.plan, self.device, self.seed = generator, plan, device, seed
+        self.n_steps = N_EXACT
+        self.streams = rivals.streams(seed, plan.K)
+
+    def __call__(self):
+        """Draw and decode all rows."""
+        draw_rows(
+            self.generator,
+            self.plan,
+            self.streams,
+            SamplerSettings("independent_mh", self.n_steps),
+            self.device,
+        )
+
+    def chains(self, n_chains, n_steps, seed):
+        """Return what is known of fresh chains: their ends, every step, the acceptance rate."""
+        seen = []
+
+        class Listener(independent_mh.Trace):
+            def add(self, z):
+                seen.append(z)
+                super().add(z)
+
+        metric = self.generator.latent.metric
+        generators = rivals.streams(seed, self.plan.K)["mcmc"]
+        start = starts(n_chains, metric.c.shape[1], generators)
+        with mock.patch.object(independent_mh, "Trace", Listener):
+            z, _, info = sample_independent_mh(metric, start, generators, n_steps=n_steps)
+        return torch.stack(z), torch.stack(seen[1:], 2), float(info["acceptance_rate"].mean())
+
+    def positions(self, seed):
+        """Return the ends of fresh chains, (K, n_draws, d)."""
+        return self.chains(self.plan.n_draws, self.n_steps, seed)[0]
+
+    def long_run(self, seed):
+        """Return the ends of many long chains, (K, n_reference, d)."""
+        return self.chains(self.plan.n_reference, self.plan.n_reference_steps, seed)[0]
+
+    def record(self):
+        """Return recorded chains, their acceptance rate, and the number of steps kept."""
+        _, chains, acceptance = self.chains(self.plan.n_draws, self.plan.n_steps, self.seed)
+        return chains, acceptance, self.n_steps
 
 
 class Pyraug:
@@ -286,9 +348,21 @@ class Pyraug:
         return chains, moved_share(chains), self.n_steps
 
 
-def train_ours(rows, plan, args):
-    """Train ours; returns the generator, its metric on the device, and its flow settings."""
-    flow = FlowSettings(latent_dim=plan.d)
+def train_ours(rows, plan, args, **settings):
+    """Train ours with the estimators' temperature; further settings are the flow's.
+
+    Returns
+    -------
+    generator : Generator
+    metric : Metric or PosteriorMetric
+        On the device.
+    """
+    flow = FlowSettings(
+        latent_dim=plan.d,
+        temperature=math.sqrt(plan.d),
+        rescale_regularization=True,
+        **settings,
+    )
     generator, _, _ = train_generator(
         [TrainingData(x) for x in rows],
         FitSettings(
@@ -304,11 +378,11 @@ def train_ours(rows, plan, args):
     metric = metric._replace(
         **{k: v.to(args.device) for k, v in metric._asdict().items() if torch.is_tensor(v)}
     )
-    return generator, metric, flow
+    return generator, metric
 
 
 @torch.no_grad()
-def pyraug_candidates(generator, flow, rows, plan, args):
+def pyraug_candidates(generator, metric, rows, plan, args):
     """Train Pyraug's models; returns them as they are, and copies with our metric."""
     torch.manual_seed(args.seed)
     with harness.progress(plan.K * plan.n_epochs, "training Pyraug") as bar, torch.enable_grad():
@@ -321,9 +395,8 @@ def pyraug_candidates(generator, flow, rows, plan, args):
         # Its own trained networks; only the metric is ours.
         model.load_state_dict(own[k].state_dict())
         factor = L[k].to(args.device)
-        rivals.set_pyraug_metric(
-            model, c[k].to(args.device), factor, flow.temperature, flow.regularization
-        )
+        T, lam = float(metric.T[k]), float(metric.lam)
+        rivals.set_pyraug_metric(model, c[k].to(args.device), factor, T, lam)
         shared.append(model)
     return {SHARED: Pyraug(shared, plan), OWN: Pyraug(own, plan)}
 
@@ -346,7 +419,8 @@ def measure_distances(samplers, metric, plan, args):
     for name, sampler in harness.progress(list(samplers.items()), "distances"):
         if name != OWN:  # which has another density
             runs = [sampler.positions(args.seed + 1000 + r) for r in range(args.repeats)]
-            distances[name] = mean_distance(torch.cat(runs, dim=1), reference)
+            own = sampler.long_run(args.seed + 77) if name == EXACT else reference
+            distances[name] = mean_distance(torch.cat(runs, dim=1), own)
     n_draws = args.repeats * plan.n_draws
     halves, subset = reference_scale(reference, n_draws)
     spread = float(reference.std(1).mean())
@@ -375,7 +449,8 @@ def main():
     report = harness.Report("sampling", parser.description, args)
 
     rows = load_rows(plan, args.data, args.seed)
-    generator, metric, flow = train_ours(rows, plan, args)
+    generator, metric = train_ours(rows, plan, args)
+    exact, _ = train_ours(rows, plan, args, metric="posterior", n_leapfrog=0)
     default = SamplerSettings()
     shared = (metric, plan)
     samplers = {
@@ -383,10 +458,11 @@ def main():
         DEFAULT: Ours(
             generator, *shared, default.n_steps, default.n_leapfrog, args.device, args.seed
         ),
+        EXACT: OursExact(exact, plan, args.device, args.seed),
     }
     found = rivals.installed("pyraug")
     if found:
-        samplers |= pyraug_candidates(generator, flow, rows, plan, args)
+        samplers |= pyraug_candidates(generator, metric, rows, plan, args)
 
     # A full run of Pyraug is long: a few steps of everything warm up as well.
     for sampler in samplers.values():
@@ -430,7 +506,8 @@ def main():
             f"Largest difference of the two log-densities at the long run's draws: {gap:.2g}. "
             "Pyraug adds 1e-10 to √det, which can double it far from the centroids (0.69 = log 2); "
             "beyond 4 T from all of them ours ends and Pyraug's goes on as a constant. "
-            f"'{OWN}' has another density, learned by itself: it has no distance to the long run."
+            f"'{OWN}' has another density, learned by itself: it has no distance to the long run. "
+            f"That of '{EXACT}' is to a long run on its own density."
         )
     else:
         report.note("Pyraug is not installed and was left out.")
@@ -442,8 +519,8 @@ def main():
     )
     report.note(
         "Bulk ESS over all chains of a class, summed over classes, median over coordinates, of as "
-        "many recorded steps for all. Of these a run keeps some: of ours those after the "
-        "adaptation of the step size, all of Pyraug's, whose chains are recorded from their "
+        "many recorded steps for all. Of these a run keeps some: of our Hamiltonian chains those "
+        "after the adaptation of the step size, of others all; Pyraug's are recorded from their "
         "start. The whole time is divided by the ESS kept."
     )
     report.note(scale)

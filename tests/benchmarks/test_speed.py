@@ -292,11 +292,24 @@ def test_pyraug_with_our_metric_has_our_density(pyraug_model):
     args = SimpleNamespace(seed=0, device="cpu")
     rows = sampling.load_rows(plan, None, 0)
     assert [x.shape for x in rows] == [(10, 64)] * 2
-    generator, metric, flow = sampling.train_ours(rows, plan, args)
-    samplers = sampling.pyraug_candidates(generator, flow, rows, plan, args)
+    generator, metric = sampling.train_ours(rows, plan, args)
+    samplers = sampling.pyraug_candidates(generator, metric, rows, plan, args)
     z, _ = sampling.last_positions(metric, 10, 6, 2, seed=0)
     models = samplers[sampling.SHARED].models
     assert sampling.density_gap(metric, models, z) < 1e-4
     chains, acceptance = sampling.record_ours(metric, 6, 12, 2, 9, seed=0)
     assert chains.shape == (2, 6, 9, 2)
     assert 0.0 < acceptance <= 1.0
+
+
+def test_recorded_steps_of_independent_chains_end_where_these_do():
+    plan = sampling.QUICK._replace(K=2, n=10, side=8, d=2, n_epochs=1, n_draws=5)
+    rows = sampling.load_rows(plan, None, 0)
+    args = SimpleNamespace(seed=0, device="cpu")
+    generator, _ = sampling.train_ours(rows, plan, args, metric="posterior", n_leapfrog=0)
+    exact = sampling.OursExact(generator, plan, "cpu", 0)
+    z, chains, acceptance = exact.chains(5, 7, 0)
+    assert chains.shape == (2, 5, 7, 2)
+    assert torch.equal(chains[:, :, -1], z)
+    assert 0.0 < acceptance <= 1.0
+    exact()
