@@ -63,20 +63,25 @@ class Local(NamedTuple):
     ----------
     point : LearnedPoint or PosteriorPoint
         The metric there.
-    gradient : Tensor of shape (K, B, d)
-        That of the part of H that depends on z alone.
+    G : Tensor
+        Its covariance of the momentum.
+    gradient : Tensor of shape (K, B, d) or None
+        That of a potential, which depends on z alone.
     """
 
     point: NamedTuple
-    gradient: torch.Tensor
+    G: torch.Tensor
+    gradient: torch.Tensor | None
 
 
-def metric_system(metric):
-    """Return the Hamiltonian system ½ log det G(z) + ½ ρᵀ G⁻¹(z) ρ.
+def metric_system(metric, kick=None):
+    """Return the Hamiltonian system ½ log det G(z) + ½ ρᵀ G⁻¹(z) ρ, and perhaps a potential.
 
     Parameters
     ----------
     metric : Metric or PosteriorMetric
+    kick : callable(z, point) -> Tensor, or None, default=None
+        The gradient of a potential at z, where the metric is known; None for none.
 
     Returns
     -------
@@ -86,10 +91,11 @@ def metric_system(metric):
 
     def at(z):
         point = metric.at(z)
-        return Local(point, point.volume_gradient())
+        return Local(point, point.covariance(), None if kick is None else kick(z, point))
 
     def dz(rho, local):
-        return local.gradient + local.point.kinetic_gradient(rho)
+        gradient = local.point.energy_gradient(rho, local.G)
+        return gradient if local.gradient is None else gradient + local.gradient
 
     def drho(z, rho, local):
         return metric.velocity(z, rho) if local is None else local.point.velocity(rho)
@@ -130,27 +136,24 @@ def posterior_flow(stack, z, gamma, x, r, metric):
         Differentiable by z, by the metric and by the parameters of the decoder and of the
         likelihood.
     """
-    settings, eps, of_metric = stack.settings, stack.eps, metric_system(metric)
+    settings, eps = stack.settings, stack.eps
 
-    def kick(z, local):
+    def kick(z, point):
         gradient = data_gradient(stack, z, x, r)
-        return bounded_kick(gradient, local.point.velocity(gradient), eps)
-
-    def at(z):
-        local = of_metric.at(z)
-        return local._replace(gradient=local.gradient + kick(z, local))
+        return bounded_kick(gradient, point.velocity(gradient), eps)
 
     if settings.integrator == "splitting":
-        system, step = of_metric, partial(splitting_step, kick=kick)
+        system = metric_system(metric)
+        step = partial(splitting_step, kick=lambda z, local: kick(z, local.point))
     else:
-        system, step = of_metric._replace(at=at), generalized_leapfrog
+        system, step = metric_system(metric, kick), generalized_leapfrog
     first = system.at(z)
     rho = first.point.momentum(gamma) / math.sqrt(settings.beta_zero)
     state = PhaseState(z, rho, first)
     for factor in tempering_factors(settings.beta_zero, settings.n_leapfrog):
         state = step(state, eps, system, n_fixed_point=settings.n_fixed_point)
         state = state._replace(rho=state.rho * factor)
-    z, rho, (last, _) = state
+    z, rho, (last, *_) = state
     kinetic = (rho * last.velocity(rho)).sum(-1)
     log_p_rho = 0.5 * (last.log_det_inv() - kinetic - z.shape[-1] * _LOG_2PI)
     return FlowResult(z, stack.decode(z, r), log_p_rho, first.point.log_det_inv(), rho)

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 __all__ = ["Resolution", "coarse_extent"]
 
-# Longest side from which warps are learned, by the number of axes.
-_LARGEST = {1: 256, 2: 64, 3: 24}
+# Longest side from which warps are learned, by the number of axes; images are halved down to the
+# first of these.
+_LARGEST = {1: (256, 256), 2: (16, 64), 3: (24, 24)}
 _SMALLEST = 4
 _MODE = {1: "linear", 2: "bilinear", 3: "trilinear"}
 _POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -35,7 +36,8 @@ def coarse_extent(extent):
     coarse : tuple of int or None
         None where the image is small enough as it is.
     """
-    limit = _LARGEST[len(extent)]
+    least, most = _LARGEST[len(extent)]
+    limit = min(max(least, max(extent) // 2), most)
     if max(extent) <= limit:
         return None
     shrink = limit / max(extent)

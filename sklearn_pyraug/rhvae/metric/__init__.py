@@ -22,8 +22,8 @@ The flow's Hamiltonian has the G(z) of the papers, which gives N(0, G(z)) to the
 
 ========================= ========================================================================
 ``log_det_inv()``         log det G⁻¹(z)
-``volume_gradient()``     gradient by z of ½ log det G(z)
-``kinetic_gradient(rho)`` gradient by z of ½ ρᵀ G⁻¹(z) ρ
+``covariance()``          G(z), as ``energy_gradient`` takes it
+``energy_gradient(rho, G)`` gradient by z of ½ log det G(z) + ½ ρᵀ G⁻¹(z) ρ
 ``velocity(rho)``         G⁻¹(z) ρ; ``velocity(z, rho)`` of the metric, where no more is asked of z
 ``momentum(gamma)``       G(z)^(½) γ, of γ ~ N(0, I)
 ========================= ========================================================================

@@ -78,8 +78,7 @@ class Metric(NamedTuple):
     def at(self, z):
         """Return the :class:`LearnedPoint` of z of shape (n_classes, n_points, latent_dim)."""
         w = centroid_weights(z, self)
-        G_inv = inverse_metric(z, self, w)
-        return LearnedPoint(self, z, w, G_inv, *torch.linalg.cholesky_ex(G_inv))
+        return LearnedPoint(self, z, w, inverse_metric(z, self, w))
 
     def velocity(self, z, rho):
         """Return G⁻¹(z) ρ, both of the shape of z."""
@@ -89,7 +88,8 @@ class Metric(NamedTuple):
 class LearnedPoint(NamedTuple):
     """The learned metric at points z, as samplers, curves and flows ask for it; see :mod:`.metric`.
 
-    The density is √det G⁻¹(z), and curves are measured by G(z).
+    The density is √det G⁻¹(z), and curves are measured by G(z). Inverse and determinant come from
+    LU factors: the derivative of Cholesky's takes several times as long.
 
     Attributes
     ----------
@@ -97,23 +97,18 @@ class LearnedPoint(NamedTuple):
     z : Tensor of shape (n_classes, n_points, latent_dim)
     w : Tensor of shape (n_classes, n_points, n_centroids)
         Weights wᵢ(z).
-    G_inv, L : Tensor of shape (n_classes, n_points, latent_dim, latent_dim)
-        Inverse metric and its Cholesky factor.
-    failure : Tensor of int, shape (n_classes, n_points)
-        Not 0 where G⁻¹ could not be factorised (a non-finite z).
+    G_inv : Tensor of shape (n_classes, n_points, latent_dim, latent_dim)
+        Inverse metric.
     """
 
     metric: Metric
     z: torch.Tensor
     w: torch.Tensor
     G_inv: torch.Tensor
-    L: torch.Tensor
-    failure: torch.Tensor
 
     def log_density(self):
-        """Return log √det G⁻¹(z), not a number where G⁻¹ cannot be factorised."""
-        volume = self.L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return torch.where(self.failure == 0, volume, torch.nan)
+        """Return log √det G⁻¹(z), not a number where z is none."""
+        return 0.5 * self.log_det_inv()
 
     def log_target(self):
         """Return log √det G⁻¹(z), −∞ outside of the support."""
@@ -121,41 +116,45 @@ class LearnedPoint(NamedTuple):
 
     def gradient(self):
         """Return the gradient of log √det G⁻¹(z): −(1/T²) Σᵢ wᵢ tr(G Mᵢ) (z − cᵢ)."""
-        # R = L⁻¹, not torch.cholesky_inverse: that raises where one of the matrices is singular.
-        eye = _identity(self.z.shape[-1], self.z.dtype, self.z.device).expand_as(self.L)
-        R = torch.linalg.solve_triangular(self.L, eye, upper=False, left=False)
-        trace = torch.bmm((R.mT @ R).flatten(2), self.metric.M.mT)
+        trace = torch.bmm(self.covariance(), self.metric.M.mT)
         return pull(self.z, self.w * trace, self.metric)
 
     def factor(self):
-        """Return the Cholesky factor L of G⁻¹(z) and log det L."""
-        return self.L, self.log_density()
+        """Return the Cholesky factor L of G⁻¹(z) and log det L, not a number where z is none."""
+        L, failure = torch.linalg.cholesky_ex(self.G_inv)
+        log_det = L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return L, torch.where(failure == 0, log_det, torch.nan)
 
     def inverse(self):
         """Return G⁻¹(z)."""
         return self.G_inv
 
     def lower(self, v):
-        """Return G(z) v, not a number where G⁻¹ cannot be factorised."""
-        u = torch.cholesky_solve(v.unsqueeze(-1), self.L).squeeze(-1)
-        return torch.where((self.failure == 0).unsqueeze(-1), u, torch.nan)
+        """Return G(z) v, not a number where z is none."""
+        u, failure = torch.linalg.solve_ex(self.G_inv, v.unsqueeze(-1))
+        return torch.where((failure == 0).unsqueeze(-1), u.squeeze(-1), torch.nan)
 
     def form_gradient(self, u):
         """Return the gradient of uᵀ G⁻¹(z) u: −(2/T²) Σᵢ wᵢ (uᵀ Mᵢ u) (z − cᵢ)."""
-        return 2.0 * self.kinetic_gradient(u)
+        strain = torch.bmm(outer(u, u), self.metric.M.mT)
+        return 2.0 * pull(self.z, self.w * strain, self.metric)
 
     def log_det_inv(self):
-        """Return log det G⁻¹(z), not a number where G⁻¹ cannot be factorised."""
-        return 2.0 * self.log_density()
+        """Return log det G⁻¹(z), not a number where z is none."""
+        sign, log_det = torch.linalg.slogdet(self.G_inv)
+        return torch.where(sign > 0.0, log_det, torch.nan)
 
-    def volume_gradient(self):
-        """Return the gradient of ½ log det G(z)."""
-        return -self.gradient()
+    def covariance(self):
+        """Return G(z), flat: shape (n_classes, n_points, latent_dim ** 2)."""
+        return torch.linalg.inv_ex(self.G_inv).inverse.flatten(2)
 
-    def kinetic_gradient(self, rho):
-        """Return the gradient of ½ ρᵀ G⁻¹(z) ρ: −(1/T²) Σᵢ wᵢ (ρᵀ Mᵢ ρ) (z − cᵢ)."""
-        strain = self.w * torch.bmm(outer(rho, rho), self.metric.M.mT)
-        return pull(self.z, strain, self.metric)
+    def energy_gradient(self, rho, G):
+        """Return the gradient of ½ log det G(z) + ½ ρᵀ G⁻¹(z) ρ.
+
+        −(1/T²) Σᵢ wᵢ tr((ρ ρᵀ − G) Mᵢ) (z − cᵢ), with G(z) of :meth:`covariance`.
+        """
+        u = self.w * torch.bmm(outer(rho, rho) - G, self.metric.M.mT)
+        return pull(self.z, u, self.metric)
 
     def velocity(self, rho):
         """Return G⁻¹(z) ρ."""
@@ -163,8 +162,8 @@ class LearnedPoint(NamedTuple):
 
     def momentum(self, gamma):
         """Return L⁻ᵀ γ ~ N(0, G(z)) of γ ~ N(0, I)."""
-        gamma = gamma.unsqueeze(-1)
-        return torch.linalg.solve_triangular(self.L.mT, gamma, upper=True).squeeze(-1)
+        L, gamma = self.factor()[0], gamma.unsqueeze(-1)
+        return torch.linalg.solve_triangular(L.mT, gamma, upper=True).squeeze(-1)
 
 
 def make_metric(c, L, mask, T, lam):

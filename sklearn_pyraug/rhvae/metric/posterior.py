@@ -153,13 +153,13 @@ class PosteriorPoint(NamedTuple):
         """Return log det G⁻¹(z)."""
         return -2.0 * self.log_density()
 
-    def volume_gradient(self):
-        """Return the gradient of ½ log det G(z)."""
-        return self.gradient()
+    def covariance(self):
+        """Return the diagonal of G(z)."""
+        return self.G
 
-    def kinetic_gradient(self, rho):
-        """Return the gradient of ½ ρᵀ G⁻¹(z) ρ."""
-        return self.pull(-0.5 * (rho / self.G).square())
+    def energy_gradient(self, rho, G):
+        """Return the gradient of ½ log det G(z) + ½ ρᵀ G⁻¹(z) ρ, given G(z)."""
+        return self.pull(0.5 / G - 0.5 * (rho / G).square())
 
     def velocity(self, rho):
         """Return G⁻¹(z) ρ."""

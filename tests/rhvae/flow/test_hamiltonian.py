@@ -52,14 +52,9 @@ class RiemannianProblem:
         self.mask[1, 3:] = 0.0
         with torch.no_grad():
             self.metric = self.stack.metric(centres, self.mask)
-        of_metric = metric_system(self.metric)
-
-        def at(z):
-            local = of_metric.at(z)
-            data = data_gradient(self.stack, z, self.x, None)
-            return local._replace(gradient=local.gradient + data)
-
-        self.system = of_metric._replace(at=at)
+        self.system = metric_system(
+            self.metric, lambda z, point: data_gradient(self.stack, z, self.x, None)
+        )
         self.z, self.rho = 0.7 * draw(seed + 52, K, B, d), 0.7 * draw(seed + 53, K, B, d)
 
     def energy(self, z, rho):

@@ -19,13 +19,18 @@ from sklearn_pyraug.rhvae.images.warp import (
     warp,
 )
 
-EXTENTS = [((90, 70), (64, 50)), ((130, 40), (64, 20)), ((40, 32, 33), (24, 19, 20))]
+EXTENTS = [((90, 70), (45, 35)), ((130, 40), (64, 20)), ((40, 32, 33), (24, 19, 20))]
 
 
 @pytest.mark.parametrize(("fine", "coarse"), EXTENTS, ids=str)
 def test_large_images_are_learned_from_small_ones(fine, coarse):
     assert coarse_extent(fine) == coarse
-    assert coarse_extent(coarse) is None
+
+
+@pytest.mark.parametrize("extent", [(16, 16), (12, 9), (24, 24, 10), (256,)], ids=str)
+def test_small_images_are_learned_as_they_are(extent):
+    assert coarse_extent(extent) is None
+    assert coarse_extent((28, 28)) == (16, 16)
 
 
 def test_thin_images_keep_their_short_side():

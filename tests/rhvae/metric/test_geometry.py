@@ -58,7 +58,7 @@ def test_inverse_metric_is_the_sum_formula(random_seed):
 
 def potential_gradient(z, rho, metric):
     point = metric.at(z)
-    return point.volume_gradient() + point.kinetic_gradient(rho)
+    return point.energy_gradient(rho, point.covariance())
 
 
 def test_a_point_is_consistent(random_seed):
