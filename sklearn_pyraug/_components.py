@@ -315,8 +315,10 @@ class Residual(BaseEstimator):
 
     Parameters
     ----------
-    n_neighbors : int or None, default=None
+    n_neighbors : int, "auto" or None, default="auto"
         How many nearest rows of its class a row is paired with in training; None for all.
+        ``"auto"`` is 5 for narrow tables, of at most 20 columns, and all for wider ones, in which
+        no row has near neighbours. It is all, too, from 5,001 rows on.
 
     Examples
     --------
@@ -325,9 +327,9 @@ class Residual(BaseEstimator):
     Residual(n_neighbors=10)
     """
 
-    _parameter_constraints = {"n_neighbors": [_COUNT, None]}
+    _parameter_constraints = {"n_neighbors": [_COUNT, StrOptions({"auto"}), None]}
 
-    n_neighbors: int | None = None
+    n_neighbors: int | str | None = "auto"
 
 
 @_component

@@ -109,6 +109,11 @@ _BATCH_SIZES = (8, 100)
 _BATCH_VALUES = 6_000_000
 # Pixels beyond which a perceptron has too many weights.
 _MAX_MLP_PIXELS = 10_000
+# Partners of a row in narrow tables, what is narrow, and how many rows are searched for them, which
+# takes time in the square of their number.
+_NEAR = 5
+_MAX_NARROW_COLUMNS = 20
+_MAX_SEARCHED_ROWS = 5_000
 # Rows from which convolutional networks are twice, and again twice as wide.
 _ROWS_OF_WIDTHS = (100, 1000)
 
@@ -212,7 +217,7 @@ def resolve(estimator, codec, layout, n_rows):
         architecture,
         flow,
         *_training(estimator, architecture.n_seen, flow, shared),
-        _n_neighbors(estimator, kind),
+        _n_neighbors(estimator, kind, codec, n_rows),
         float(estimator.validation_fraction),
         metric.max_centroids,
     )
@@ -381,11 +386,14 @@ def _shared(estimator, kind, reference):
     return bool(shared)
 
 
-def _n_neighbors(estimator, kind):
+def _n_neighbors(estimator, kind, codec, n_rows):
     decoder = component("decoder", estimator.decoder)
     if not isinstance(decoder, (Residual, Deformation)):
         decoder = Deformation() if kind == "deformation" else Residual()
-    return decoder.n_neighbors
+    if decoder.n_neighbors != "auto":
+        return decoder.n_neighbors
+    narrow = len(codec.constant_) <= _MAX_NARROW_COLUMNS and n_rows <= _MAX_SEARCHED_ROWS
+    return _NEAR if narrow else None
 
 
 def _output(estimator, codec, kind, reference, n_rows):

@@ -484,6 +484,20 @@ def test_neighbours(data, n_neighbors):
             assert (distance <= (rows[b] - rows[a]).norm()).sum() == 2
 
 
+@pytest.mark.parametrize(("n_features", "n_partners"), [(20, 5), (21, 9)])
+def test_neighbours_of_narrow_tables(n_features, n_partners):
+    X, y = wide_table((10, 10), n_features)
+    augmenter = quick().fit(X, y)
+    (generator,) = (g.generator for g in augmenter._generators.trained)
+    pairs = generator.pairs[0].tolist()
+    partners = {a: {b for other, b in pairs if other == a} for a, _ in pairs}
+    assert max(map(len, partners.values())) == min(n_partners, 8)
+    rows, labels = generator.rows[0], generator.labels[0]
+    for a, b in pairs:
+        own = rows[labels == labels[a]]
+        assert ((own - rows[a]).norm(dim=1) <= (rows[b] - rows[a]).norm()).sum() <= n_partners + 1
+
+
 @pytest.mark.parametrize("decoder", ["auto", "direct"])
 @every_data
 def test_what_follows_from_the_data(data, decoder):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from shared import table
+from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.rhvae.metric.posterior import PosteriorMetric
@@ -88,3 +89,19 @@ def test_latent_tools_work_on_it(augmenter):
     for sampler in ("geodesic", "random_walk", "hmc"):
         X_new, _ = augmenter.set_params(sampler=sampler).sample(3)
         assert np.isfinite(X_new).all()
+
+
+def test_new_rows_of_wide_tables_are_no_hubs():
+    """Between real rows they would be the nearest neighbours of everything."""
+    rng = np.random.default_rng(0)
+    y = np.arange(560) % 2
+    X = rng.standard_normal((560, 400))
+    X[:, :20] += 0.8 * (2 * y[:, None] - 1)
+    train, test = slice(60), slice(60, None)
+    scores = []
+    resampled = RHVAEAugmenter(augmentation_factor=4, random_state=0, device="cpu").fit_resample(
+        X[train], y[train]
+    )
+    for X_train, y_train in ((X[train], y[train]), resampled):
+        scores.append(KNeighborsClassifier().fit(X_train, y_train).score(X[test], y[test]))
+    assert scores[1] > scores[0] - 0.03

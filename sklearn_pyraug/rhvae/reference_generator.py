@@ -8,7 +8,8 @@ x = r + s (E[x | z, r] − r + ω (a − E[x | c, b])),  s ~ U(s₀, s₁)
 starts from the reference r, changes it in the way in which a differs from b, as far as a code can
 say, and carries over what the code could not express, the pair's own residual (ω = 1), or leaves
 it out (ω = 0). For a decoder that has learned nothing, E[x | z, r] = r, this is a pair difference
-x = r + s (a − b), and with b = r an interpolation between two rows, which is SMOTE's.
+x = r + s (a − b), and with b = r an interpolation between two rows, which is SMOTE's. Where a class
+has more columns than rows, its new rows are then moved out to where the real ones lie.
 
 Shapes: K members of a stack (one for all classes, or one per class), D columns, d latent
 dimensions.
@@ -38,8 +39,8 @@ _CHUNK = 2048
 _CHUNK_VALUES = 2**23
 # Pairs per row whose codes make up the metric, and from which the draws start.
 _PAIRS_PER_ROW = 8
-# Rows with which a class relies on its own pairs in half of the cases.
-_BORROWING = 50
+# Rows with which a class relies on its own pairs in half of the cases: of any pairs, and of near ones.
+_BORROWING, _BORROWING_NEAR = 50, 10
 
 
 class ReferenceGenerator(NamedTuple):
@@ -67,6 +68,8 @@ class ReferenceGenerator(NamedTuple):
         The rows themselves, where the networks were shown smaller ones.
     weights : list of Tensor of float64, each of shape (n_m,), or None
         In proportion to which a row is taken for a reference; None for equal weights.
+    n_borrowed : int
+        With so many rows a class relies on its own pairs in half of the cases.
     """
 
     stack: RHVAEStack
@@ -78,6 +81,7 @@ class ReferenceGenerator(NamedTuple):
     resolution: Resolution | None = None
     fine: list[torch.Tensor] | None = None
     weights: list[torch.Tensor] | None = None
+    n_borrowed: int = _BORROWING
 
     @property
     def references(self):
@@ -135,8 +139,9 @@ class ReferenceGenerator(NamedTuple):
     def shares(self, position, label):
         """Return how much of a class's variety each pair accounts for, shape (n_pairs,).
 
-        A class of n rows relies on its own pairs for n / (n + 50): the fewer rows it has, the more
-        it borrows from the ways in which the rows of other classes differ, each class as much.
+        A class of n rows relies on its own pairs for n / (n + 50), or n / (n + 10) where rows are
+        paired with their nearest: the fewer rows it has, the more it borrows from the ways in
+        which the rows of other classes differ, each class as much.
 
         Parameters
         ----------
@@ -158,7 +163,7 @@ class ReferenceGenerator(NamedTuple):
         if not own.any():
             return any_pair
         n = int((labels == label).sum())
-        own_share = n / (n + _BORROWING)
+        own_share = n / (n + self.n_borrowed)
         return own_share * own / own.sum() + (1.0 - own_share) * any_pair
 
     def latents(self, members, labels):
@@ -402,9 +407,10 @@ def train_reference_generator(
     stack.likelihood.start_at(
         [s.train for s in split], None if weights is None else [s.weight for s in split]
     )
+    n_borrowed = _BORROWING if n_neighbors is None else _BORROWING_NEAR
     if own is not None:
         own = [
-            rows_of_label(split[0], n_neighbors, train_labels[0], valid_labels[0], k, _BORROWING, g)
+            rows_of_label(split[0], n_neighbors, train_labels[0], valid_labels[0], k, n_borrowed, g)
             for k, g in zip(own, streams["fine_tuning"], strict=True)
         ]
     history, interrupted = train_in_phases(
@@ -426,7 +432,16 @@ def train_reference_generator(
     )
     latent = _latent_of_pairs(stack, rows, pairs)
     generator = ReferenceGenerator(
-        stack, latent, rows, labels, list(pairs), list(counts), resolution, fine, weights
+        stack,
+        latent,
+        rows,
+        labels,
+        list(pairs),
+        list(counts),
+        resolution,
+        fine,
+        weights,
+        n_borrowed,
     )
     return Training(generator, history, interrupted)
 
@@ -472,7 +487,43 @@ def _draw_rows(generator, request, z, codes, start, output, device):
         )
         u = None if noise is None else noise[part].to(device)
         parts.append(_decode(stack, row, scale[part].to(device), output.transfer, u).cpu())
-    return torch.cat(parts), reference
+    rows = torch.cat(parts)
+    if output.transfer is not None and not isinstance(stack.likelihood, MixedLikelihood):
+        rows = _spread_out(rows, own, reference)
+    return rows, reference
+
+
+def _spread_out(rows, own, reference):
+    """Move new rows away from the centre of their class until they lie as far out as real ones.
+
+    With more columns than rows all real rows lie on the surface of their class's cloud. What is
+    made of several of them lies within, and would be the nearest neighbour of every row. The
+    new rows of each rank of distance are moved as far out as the references of that rank.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n, D)
+        New rows of one class.
+    own : Tensor of shape (n_own, D)
+        The rows of the class.
+    reference : Tensor of int64, shape (n,)
+        Among `own`.
+
+    Returns
+    -------
+    rows : Tensor of shape (n, D)
+        Unchanged where the class has more rows than columns.
+    """
+    if own.shape[1] < len(own) - 1:
+        return rows
+    centre = own.mean(0)
+    change = rows - centre
+    distance = torch.linalg.vector_norm(change, dim=1)
+    wanted = torch.linalg.vector_norm(own - centre, dim=1)[reference].sort().values
+    factor = torch.ones_like(distance)
+    order = distance.argsort(stable=True)
+    factor[order] = wanted / distance[order].clamp_min(torch.finfo(distance.dtype).tiny)
+    return centre + factor.clamp_min(1.0).unsqueeze(1) * change
 
 
 class _Row(NamedTuple):
