@@ -32,7 +32,7 @@ from ._preprocessing.row_encoder import RowEncoder, read_rows
 from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
 from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
-from ._strategy import n_new_rows, requested_rows
+from ._strategy import factor_for, n_new_rows, requested_rows
 from ._validation import available_device, check_device, no_data_in_errors, torch_defaults
 from .metrics._privacy import privacy_report, warn_of_near_copies
 from .rhvae import check_networks
@@ -87,10 +87,12 @@ class RHVAEAugmenter(
         a str (``"auto"``, ``"minority"``, ``"not minority"``, ``"not majority"``, ``"all"``), a
         float (two classes only: minority to majority), a dict of label to number of rows,
         originals included, or a callable that takes `y` and returns such a dict.
-    augmentation_factor : float, default=2.0
+    augmentation_factor : float or "auto", default=2.0
         Get more rows of every class: after a str or float strategy has fixed each class's size,
-        all sizes are multiplied by this factor of at least 1. 1.0 is plain imbalanced-learn. It
-        is ignored with a dict or callable, which is exact.
+        all sizes are multiplied by this factor of at least 1. 1.0 is plain imbalanced-learn.
+        ``"auto"`` is the number of columns per row of an average class, within 2 and 8: the more,
+        the wider the data and the fewer the rows. It is ignored with a dict or callable, which is
+        exact.
     sample_shape : tuple of int, ImageShape, "auto" or None, default="auto"
         **What the rows are.** Shape of a row that is an image, such as ``(28, 28)``,
         ``(3, 32, 32)`` with colours, or ``(16, 32, 32)`` for a volume; images are warped instead
@@ -515,7 +517,8 @@ class RHVAEAugmenter(
         check_consistent_length(rows.values, y_index)
         classes = label_encoder.classes
         labels, n = classes.tolist(), len(y_index)
-        n_new = n_new_rows(self.sampling_strategy, self.augmentation_factor, classes, y_index)
+        factor = factor_for(self.augmentation_factor, rows.values.shape[1], y_index)
+        n_new = n_new_rows(self.sampling_strategy, factor, classes, y_index)
         grown = [k for k, n in enumerate(n_new.values()) if every_class or n]
         check_weighted_classes(metadata.sample_weight, y_index, classes, grown)
         device = check_device(self.device)

@@ -63,7 +63,7 @@ PARAMETER_CONSTRAINTS = {
         dict,
         callable,
     ],
-    "augmentation_factor": [Interval(Real, 1, None, closed="left")],
+    "augmentation_factor": [Interval(Real, 1, None, closed="left"), StrOptions({"auto"})],
     "sample_shape": ["array-like", StrOptions({"auto"}), ImageShape, None],
     "categorical_features": ["array-like", None],
     "missing": [StrOptions({"error", "keep"})],

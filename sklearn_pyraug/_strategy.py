@@ -11,6 +11,32 @@ from sklearn_pyraug._validation import check_n_classes
 _STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
 
 
+# What a factor chosen from the data is at least and at most.
+_FACTORS = (2.0, 8.0)
+
+
+def factor_for(augmentation_factor, n_features, y_index):
+    """Return the factor by which classes grow; "auto" depends on the shape of the data.
+
+    Parameters
+    ----------
+    augmentation_factor : float or "auto"
+        ``"auto"`` is the number of columns per row of a class of average size, within 2 and 8: new
+        rows are worth the more, the wider the data are and the fewer rows there are.
+    n_features : int
+        Columns, or pixels and channels of an image.
+    y_index : ndarray of int of shape (n_samples,)
+
+    Returns
+    -------
+    factor : float
+    """
+    if not isinstance(augmentation_factor, str) or augmentation_factor != "auto":
+        return augmentation_factor
+    rows_per_class = len(y_index) / len(np.unique(y_index))
+    return float(np.clip(n_features / rows_per_class, *_FACTORS))
+
+
 def n_new_rows(sampling_strategy, augmentation_factor, classes, y_index):
     """Count the rows to generate for each class.
 

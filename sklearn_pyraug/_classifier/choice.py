@@ -346,7 +346,8 @@ class AugmentedClassifierCV(
                 name: Method(prepared.behind(sampler)) for name, sampler in self.augmenters.items()
             }
         own = prepared.augmenter(random_state=seed, memory=memory)
-        keywords = {"sampling_strategy": sizes_of(own), "random_state": seed}
+        # The default factor is a number, whatever the columns.
+        keywords = {"sampling_strategy": sizes_of(own, n_features=None), "random_state": seed}
         found["random over-sampling"] = Method(prepared.behind(Repeat(**keywords)), optional=True)
         found["SMOTE"] = Method(prepared.behind_smote(**keywords), optional=True)
         for factor in _FACTORS:

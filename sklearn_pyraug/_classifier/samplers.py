@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from .._augmenter import RHVAEAugmenter
 from .._preprocessing.containers import take
 from .._preprocessing.label_encoder import distinct_labels
-from .._strategy import n_new_rows
+from .._strategy import factor_for, n_new_rows
 from .._validation import named
 from .augmented import AugmentedClassifier
 from .paired import NOTHING
@@ -97,17 +97,17 @@ class Smote(BaseEstimator):
         return SMOTE(**keywords).fit_resample(X, y)
 
 
-def sizes_of(augmenter):
+def sizes_of(augmenter, n_features):
     """Return a strategy by which classes grow as they do by the augmenter, as far as it says."""
     if not isinstance(augmenter, RHVAEAugmenter):
         return "auto"
-    return partial(_sizes, augmenter.sampling_strategy, augmenter.augmentation_factor)
+    return partial(_sizes, augmenter.sampling_strategy, augmenter.augmentation_factor, n_features)
 
 
-def _sizes(strategy, factor, y):
+def _sizes(strategy, factor, n_features, y):
     labels, _, y_index = distinct_labels(y)
     counts = np.bincount(y_index).tolist()
-    new = n_new_rows(strategy, factor, labels, y_index)
+    new = n_new_rows(strategy, factor_for(factor, n_features, y_index), labels, y_index)
     return {label: n + m for (label, m), n in zip(new.items(), counts, strict=True)}
 
 

@@ -1,6 +1,7 @@
 """Whether augmentation helps a classifier on given data: a paired cross-validated difference."""
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 from imblearn.over_sampling import SMOTE, RandomOverSampler
@@ -304,7 +305,7 @@ def find_methods(estimator, X, y, train, *, augmenter, samplers, preprocessor, s
         own = prepared.augmenter(random_state=seed) if augmenter is None else augmenter
     models = {NOTHING: Method(prepared.model)}
     if samplers is not None:
-        strategy = sizes_of(own)
+        strategy = sizes_of(own, prod(np.shape(X)[1:]))
         keywords = {"sampling_strategy": strategy, "random_state": seed}
         if not isinstance(own, RandomOverSampler):
             models[_RANDOM] = Method(prepared.behind(Repeat(**keywords)), optional=True)

@@ -48,7 +48,13 @@ from .options import (
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @common_options
 @click.option(
-    "--factor", type=float, metavar="F", help="Multiply every class's rows by F, at least 1.  [2]"
+    "--factor",
+    metavar="F",
+    callback=lambda context, option, text: (
+        text if text in (None, "auto") else click.FLOAT(text, option, context)
+    ),
+    help="Multiply every class's rows by F, at least 1; auto: the more, the wider the data and the "
+    "fewer the rows.  [2]",
 )
 @count_option("--per-class", least=1, help="Add N synthetic rows to every class.")
 @click.option(

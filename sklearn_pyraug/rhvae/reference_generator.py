@@ -39,7 +39,7 @@ _CHUNK = 2048
 _CHUNK_VALUES = 2**23
 # Pairs per row whose codes make up the metric, and from which the draws start.
 _PAIRS_PER_ROW = 8
-# Rows with which a class relies on its own pairs in half of the cases: of any pairs, and of near ones.
+# Rows with which a class takes its own pairs in half of the cases: of any rows, and of near ones.
 _BORROWING, _BORROWING_NEAR = 50, 10
 
 
