@@ -173,16 +173,15 @@ def readme_table(rows):
         scores = dict(zip(methods, scores, strict=True))
         rivals = {m: v for m, v in scores.items() if m not in ("none", OURS) and v == v}
         best = max(rivals, key=rivals.get)
-        seconds = np.median([rows[s, OURS]["seconds"] for s in sets])
+        n_splits = min(int(rows[s, OURS]["splits"]) for s in sets)
         lines.append(
             {
-                "data": label,
+                "data": f"{label} ({n_splits} split{'s' * (n_splits > 1)})",
                 "none": number(scores["none"], 1),
                 "threshold": number(scores[THRESHOLD], 1) if THRESHOLD in scores else "",
                 "SMOTE": number(scores["SMOTE"], 1),
                 "best rival": f"{number(rivals[best], 1)} ({best})",
                 "ours": number(scores[OURS], 1),
-                "seconds": number(seconds, 1),
             }
         )
     return table(lines) if lines else []
@@ -205,9 +204,11 @@ def block(rows, facts, protocols=PROTOCOLS):
     ]
     if protocols is PROTOCOLS and panels(rows):
         lines += ["", "![Average ranks, with the critical difference](_static/arena.svg)"]
+    absent = []
     for key, protocol in protocols.items():
         sets, methods, _ = there(rows, protocol)
         if "none" not in methods:
+            absent.append(protocol.title)
             continue
         lines += ["", f"### {protocol.title}", ""]
         judges = ", ".join(protocol.judges)
@@ -227,11 +228,13 @@ def block(rows, facts, protocols=PROTOCOLS):
         elif extra := partly(rows, protocol):
             lines += ["", "Run on some sets only:", "", *extra]
         lines += ["", *splits(rows, protocol)]
+    if absent:
+        lines += ["", f"Not run yet: {'; '.join(absent)}."]
     return "\n".join(lines)
 
 
 def splits(rows, protocol):
-    """Return a line on how many splits each figure stands on."""
+    """Return lines on how many splits each figure stands on, and on methods that never ran."""
     numbers = {}
     for (name, method), row in rows.items():
         if name in protocol.sets:
@@ -241,7 +244,9 @@ def splits(rows, protocol):
         span = " to ".join(map(str, dict.fromkeys((min(counts), max(counts)))))
         alike.setdefault(span, []).append(f"`{method}`")
     text = "; ".join(f"{span}: {', '.join(names)}" for span, names in sorted(alike.items()))
-    return [f"Splits of each set: {text}."]
+    planned = dict.fromkeys(m for run in protocol.runs for m in run.methods)
+    absent = ", ".join(f"`{method}`" for method in planned if method not in numbers)
+    return [f"Splits of each set: {text}."] + [f"Not run yet: {absent}."] * bool(absent)
 
 
 def panels(rows):
