@@ -103,15 +103,8 @@ def augment(context, source, output, contact_sheet, **options):
     start = time.perf_counter()
     augmenter = sklearn_pyraug.RHVAEAugmenter().set_params(**parameters)
     X, y = augmenter.fit_resample(data.X, data.y)
-    write_data(
-        output,
-        X,
-        y,
-        augmenter.synthetic_mask_,
-        data,
-        augmenter.origin_indices_,
-        overwrite=options["overwrite"],
-    )
+    mask, origins = augmenter.synthetic_mask_, augmenter.origin_indices_
+    write_data(output, X, y, mask, data, origins, overwrite=options["overwrite"])
     seconds = time.perf_counter() - start
     _, counts_new = count(y)
     speaker.result(

@@ -201,18 +201,8 @@ class SyntheticSamplesDisplay(Display):
                     f"{len(rows)} rows in `X`; give the index of a row for each."
                 )
             sources = rows[origins[mask]]
-        display = cls._chosen(
-            rows[~mask],
-            y[~mask],
-            rows[mask],
-            y[mask],
-            kind,
-            names,
-            n_real,
-            n_synthetic,
-            random_state,
-            sources,
-        )
+        sets, counts = [(rows[own], y[own]) for own in (~mask, mask)], (n_real, n_synthetic)
+        display = cls._chosen(*sets, kind, names, counts, random_state, sources)
         return display.plot(figure, max_columns=max_columns)
 
     @classmethod
@@ -291,19 +281,18 @@ class SyntheticSamplesDisplay(Display):
                 f"rows have shape {synthetic.shape[1:]}; give the rows that `augmenter` was fitted "
                 "to, and a label for each."
             )
-        display = cls._chosen(
-            real, y, synthetic, np.asarray(y_new), kind, names, n_real, n_synthetic, random_state
-        )
+        sets, counts = [(real, y), (synthetic, np.asarray(y_new))], (n_real, n_synthetic)
+        display = cls._chosen(*sets, kind, names, counts, random_state)
         return display.plot(figure, max_columns=max_columns)
 
     @classmethod
-    def _chosen(
-        cls, real, y, synthetic, y_new, kind, names, n_real, n_synthetic, random_state, sources=None
-    ):
+    def _chosen(cls, real_set, new_set, kind, names, counts, random_state, sources=None):
         """Return the display of rows chosen at random, not yet drawn.
 
-        `sources` are the real rows that the synthetic ones come from, to be drawn beside them.
+        A set has rows and their labels; `sources` are the real rows that the synthetic ones come
+        from, to be drawn beside them.
         """
+        (real, y), (synthetic, y_new), (n_real, n_synthetic) = real_set, new_set, counts
         if kind == "images":
             n_real, n_synthetic = n_real or 5, n_synthetic or (10 if sources is None else 5)
         rng = check_random_state(random_state)
