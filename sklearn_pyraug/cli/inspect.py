@@ -1,10 +1,10 @@
 """The command ``inspect``: what a saved model is."""
 
 import json
-import zipfile
 from pathlib import Path
 
 import click
+from safetensors import safe_open
 
 import sklearn_pyraug
 
@@ -57,8 +57,8 @@ def describe_model(path):
             raise
         model = sklearn_pyraug.RHVAEEmbedder.load(path)
     # The head of the file, which `load` has checked.
-    with zipfile.ZipFile(path) as archive:
-        versions = json.loads(archive.read("meta.json"))["versions"]
+    with safe_open(path, framework="pt") as archive:
+        versions = json.loads(archive.metadata()["meta"].partition(" ")[2])["versions"]
     is_embedder = isinstance(model, sklearn_pyraug.RHVAEEmbedder)
     learned = (_of_embedder if is_embedder else _of_augmenter)(model)
     return {

@@ -1,15 +1,13 @@
 """Tests of the archives of tensors: what goes in comes out, and nothing else is let in."""
 
-import gc
-import io
 import json
 import os
 import pickle
 import time
-import zipfile
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from sklearn_pyraug._serialization import archive
 from sklearn_pyraug._serialization.archive import read_archive, write_archive
@@ -18,11 +16,23 @@ from sklearn_pyraug.io._atomic import atomic_write
 META = {"params": {"latent_dim": 2, "name": "ä", "none": None}, "list": [1, 0.1, True, "x"]}
 
 
-def make_zip(path, members, compression=zipfile.ZIP_STORED):
-    """Write a zip file of (name, bytes) pairs."""
-    with zipfile.ZipFile(path, "w", compression) as file:
-        for name, payload in members:
-            file.writestr(name, payload)
+def parts_of(path):
+    """Return the header of an archive, as a dict, and the bytes of its tensors."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    return json.loads(content[8:end]), content[end:]
+
+
+def assemble(path, header, data=b""):
+    """Write an archive of a header, a dict or bytes, and the bytes of its tensors."""
+    header = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + data)
+
+
+def set_text(path, text):
+    """Put another text in the place of an archive's JSON."""
+    header, data = parts_of(path)
+    assemble(path, header | {"__metadata__": {"meta": f"0 {text}"}}, data)
 
 
 @pytest.fixture
@@ -31,12 +41,6 @@ def path(tmp_path):
     path = tmp_path / "model.pyraug"
     write_archive(path, META, {"c": torch.arange(6.0).reshape(2, 3)})
     return path
-
-
-def members_of(path):
-    """Return the (name, bytes) pairs of an archive."""
-    with zipfile.ZipFile(path) as file:
-        return [(name, file.read(name)) for name in file.namelist()]
 
 
 def test_round_trip_of_every_dtype(tmp_path):
@@ -83,9 +87,10 @@ def test_equal_content_gives_equal_bytes(path, tmp_path):
 
 
 def test_content_is_json_and_safetensors(path):
-    (meta_name, meta), (tensors_name, _) = members_of(path)
-    assert (meta_name, tensors_name) == ("meta.json", "tensors.safetensors")
-    assert json.loads(meta) == {"format": "sklearn-pyraug", "version": 1, **META}
+    with safe_open(path, framework="pt") as opened:
+        assert opened.keys() == ["c"]
+        meta = json.loads(opened.metadata()["meta"].partition(" ")[2])
+    assert meta == {"format": "sklearn-pyraug", "version": 1, **META}
 
 
 def test_truncated_files_are_refused(path):
@@ -97,7 +102,6 @@ def test_truncated_files_are_refused(path):
 
 
 def test_a_flipped_bit_is_refused_or_harmless(path):
-    """zipfile raises half a dozen kinds of exceptions on damage; all must be ValueError."""
     whole = path.read_bytes()
     expected = read_archive(path)[0]
     n_refused = 0
@@ -109,7 +113,7 @@ def test_a_flipped_bit_is_refused_or_harmless(path):
             meta, tensors = read_archive(path)
         except ValueError:
             n_refused += 1
-        else:  # a date or another field that carries no content
+        else:  # a space that carries no content
             assert meta == expected
             assert torch.equal(tensors["c"].ravel(), torch.arange(6.0))
     assert n_refused > len(whole) / 2
@@ -123,125 +127,98 @@ def test_a_pickle_under_the_name_is_not_opened(path, tmp_path):
     path.write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(ValueError, match="not a readable archive"):
         read_archive(path)
-    torch.save(Bomb(), path)  # a zip file with a pickle
-    with pytest.raises(ValueError, match="other members"):
+    torch.save(Bomb(), path)
+    with pytest.raises(ValueError, match="not a readable archive|out of bounds"):
         read_archive(path)
-    make_zip(path, [("meta.json", pickle.dumps(Bomb())), ("tensors.safetensors", b"")])
-    with pytest.raises(ValueError, match=r"damaged meta\.json"):
+    assemble(path, pickle.dumps(Bomb()))
+    with pytest.raises(ValueError, match="not a readable archive"):
         read_archive(path)
     assert not (tmp_path / "opened").exists()
 
 
 @pytest.mark.parametrize("version", [2, 0, "1", 1.0, True, None])
 def test_other_versions_are_refused(path, version):
-    (_, meta), tensors = members_of(path)
-    meta = json.dumps({**json.loads(meta), "version": version}).encode()
-    make_zip(path, [("meta.json", meta), tensors])
+    set_text(path, json.dumps({"format": "sklearn-pyraug", "version": version}))
     with pytest.raises(ValueError, match=rf"of version {version!r} where 1 is known"):
         read_archive(path)
 
 
-@pytest.mark.parametrize("meta", [b"[]", b"null", b"{}", b'{"format": "other", "version": 1}'])
-def test_other_formats_are_refused(path, meta):
-    make_zip(path, [("meta.json", meta), members_of(path)[1]])
+@pytest.mark.parametrize("text", ["[]", "null", "{}", '{"format": "other", "version": 1}'])
+def test_other_formats_are_refused(path, text):
+    set_text(path, text)
     with pytest.raises(ValueError, match="does not name the format"):
         read_archive(path)
 
 
-@pytest.mark.parametrize("meta", [b"", b"{", b"\xff", b"[" * 100_000])
-def test_damaged_json_is_refused(path, meta):
-    make_zip(path, [("meta.json", meta), members_of(path)[1]])
-    with pytest.raises(ValueError, match=r"damaged meta\.json"):
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000])
+def test_damaged_json_is_refused(path, text):
+    set_text(path, text)
+    with pytest.raises(ValueError, match="not a readable archive"):
         read_archive(path)
 
 
-@pytest.mark.parametrize("tensors", [b"", b"x" * 100, (2**60).to_bytes(8, "little") + b"{}"])
-def test_damaged_tensors_are_refused(path, tensors):
-    make_zip(path, [members_of(path)[0], ("tensors.safetensors", tensors)])
-    with pytest.raises(ValueError, match=r"damaged tensors\.safetensors"):
+@pytest.mark.parametrize(
+    "header", [b"", b"{}", b"[]", b"\xff", b"{" * 1000, b'{"__metadata__": {"meta": 1}}'], ids=repr
+)
+def test_damaged_headers_are_refused(path, header):
+    assemble(path, header, parts_of(path)[1])
+    with pytest.raises(ValueError, match="not a readable archive"):
         read_archive(path)
 
 
-@pytest.mark.parametrize("name", ["model.pkl", "../meta.json", "/etc/passwd", "sub/", "meta.json "])
-def test_further_members_are_refused(path, name):
-    make_zip(path, [*members_of(path), (name, b"x")])
-    with pytest.raises(ValueError, match="other members"):
+@pytest.mark.parametrize(
+    "change",
+    [{"shape": [2**40, 2**20]}, {"data_offsets": [0, 2**40]}, {"dtype": "F1"}, {"shape": [5]}],
+    ids=str,
+)
+def test_tensors_that_do_not_fit_are_refused(path, change):
+    header, data = parts_of(path)
+    header["c"] |= change
+    assemble(path, header, data)
+    with pytest.raises(ValueError, match="not a readable archive"):
         read_archive(path)
 
 
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_member_twice_is_refused(path):
-    make_zip(path, [*members_of(path), members_of(path)[0]])
-    with pytest.raises(ValueError, match="other members"):
+def test_tensors_that_overlap_are_refused(path):
+    header, data = parts_of(path)
+    assemble(path, header | {"again": header["c"]}, data)
+    with pytest.raises(ValueError, match="not a readable archive"):
         read_archive(path)
 
 
-def test_a_missing_member_is_refused(path):
-    make_zip(path, members_of(path)[:1])
-    with pytest.raises(ValueError, match="other members"):
+def test_more_bytes_than_tensors_are_refused(path):
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(ValueError, match="not a readable archive"):
         read_archive(path)
 
 
-def test_compressed_members_are_refused(path):
-    """A few kilobytes of compressed zeros would unpack to gigabytes."""
-    meta, _ = members_of(path)
-    make_zip(path, [meta, ("tensors.safetensors", bytes(10**7))], zipfile.ZIP_DEFLATED)
-    assert path.stat().st_size < 10**5
-    with pytest.raises(ValueError, match="compressed or encrypted member"):
-        read_archive(path)
-
-
-def test_sizes_beyond_the_file_are_refused(path):
-    whole = bytearray(path.read_bytes())
-    # Central directory: compressed and uncompressed size at bytes 20 and 24 of each entry.
-    entry = whole.rindex(b"PK\x01\x02")
-    for field in (20, 24):
-        whole[entry + field : entry + field + 4] = (2**31).to_bytes(4, "little")
-    path.write_bytes(whole)
-    with pytest.raises(ValueError, match=r"tensors\.safetensors claims 2147483648 bytes"):
-        read_archive(path)
-
-
-BOUNDS = {
-    "_MAX_META_BYTES": "128 bytes of JSON",
-    "_MAX_META_VALUES": "values in JSON",
-    "_MAX_HEADER_BYTES": "bytes of names of tensors",
-    "_MAX_TENSORS": "2 tensors",
-}
+BOUNDS = {"_MAX_HEADER_BYTES": "bytes of JSON", "_MAX_HEADER_VALUES": "values in JSON"}
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_what_is_out_of_bounds_is_neither_read_nor_written(path, bound, monkeypatch):
     monkeypatch.setattr(archive, bound, 1)
-    with pytest.raises(ValueError, match=r"out of bounds|meta\.json claims"):
+    with pytest.raises(ValueError, match="out of bounds"):
         read_archive(path)
     with pytest.raises(ValueError, match=f"more to write than an archive holds .*{BOUNDS[bound]}"):
         write_archive(path, META, {"c": torch.zeros(2)})
 
 
 HOSTILE = {
-    "brackets": (b"[" + b"[]," * (5 * 2**20) + b"[]]", b""),
-    "text": (b'["' + b"x" * 2**26 + b'"]', b""),
-    "tensors": (b"{}", b'{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},' * 2**18),
+    "brackets": b'{"__metadata__":{"meta":"[' + b"[]," * (5 * 2**20) + b'[]]"}}',
+    "text": b'{"__metadata__":{"meta":"' + b"x" * 2**26 + b'"}}',
+    "tensors": b'{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},' * 2**18,
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_members_cost_no_more_than_their_size(path, name):
+def test_hostile_headers_cost_no_more_than_their_size(path, name):
     """Parsed, each would take seconds, or more than a gigabyte."""
-    meta, header = HOSTILE[name]
-    tensors = len(header).to_bytes(8, "little") + header
-    make_zip(path, [("meta.json", meta), ("tensors.safetensors", tensors)])
+    assemble(path, HOSTILE[name])
     start = time.process_time()
-    with pytest.raises(ValueError, match=r"out of bounds|meta\.json claims"):
+    with pytest.raises(ValueError, match="out of bounds"):
         read_archive(path)
     assert time.process_time() - start < 1.0
-
-
-def test_a_long_directory_is_refused_unread(path):
-    make_zip(path, [(f"{i}", b"") for i in range(10_000)])
-    with pytest.raises(ValueError, match="too long"):
-        read_archive(path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
@@ -288,23 +265,6 @@ def test_a_failed_write_keeps_the_old_file(path, monkeypatch):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_an_interrupt_within_a_member_stays_an_interrupt(path, monkeypatch):
-    """Not zipfile's ValueError, as which a training would lose what it has learned."""
-    before = path.read_bytes()
-
-    def writestr(self, info, payload):
-        member = self.open(info, "w")  # which the traceback keeps alive
-        member.write(payload[:1])
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(zipfile.ZipFile, "writestr", writestr)
-    with pytest.raises(KeyboardInterrupt):
-        write_archive(path, META, {"c": torch.zeros(2)})
-    gc.collect()  # an error while an archive is thrown away would be a warning, and fail
-    assert path.read_bytes() == before
-    assert [p.name for p in path.parent.iterdir()] == [path.name]
-
-
 def test_an_interrupted_block_leaves_nothing(tmp_path):
     def write_half():
         with atomic_write(tmp_path / "a") as handle:
@@ -334,11 +294,3 @@ def test_files_get_the_usual_permissions(tmp_path):
     (tmp_path / "plain").write_bytes(b"")
     write_archive(tmp_path / "a", {}, {})
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
-def test_a_zip_file_behind_other_bytes_is_refused_or_read_the_same(path):
-    """A zip file may follow other content; what is read is then still the two members."""
-    path.write_bytes(b"#!/bin/sh\n" + path.read_bytes())
-    buffer = io.BytesIO(path.read_bytes())
-    assert zipfile.is_zipfile(buffer)
-    assert read_archive(path)[0] == META
