@@ -127,7 +127,7 @@ def test_trained_on_a_gpu_and_used_without(decoder):
         assert_array_equal(twin.sample(3)[0], expected)
     assert len(record) == 1
     assert twin.device == "cuda"
-    with pytest.raises(ValueError, match="device='cuda' was asked for"):
+    with pytest.raises(ValueError, match="device='cuda' is not a device"):
         twin.fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
