@@ -240,7 +240,7 @@ def _architecture(estimator, codec, metric, kind, layout, n_rows):
     coarse = None
     if kind == "deformation" and own_encoder is None and own_metric is None:
         # A user's networks are promised the images themselves.
-        coarse = coarse_extent(layout.spatial)
+        coarse = coarse_extent(layout.spatial, n_rows)
     return Architecture(
         codec.n_codes_,
         likelihood,

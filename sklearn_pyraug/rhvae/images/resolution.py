@@ -13,9 +13,11 @@ from torch.nn import functional as F
 
 __all__ = ["Resolution", "coarse_extent"]
 
-# Longest side from which warps are learned, by the number of axes; images are halved down to the
-# first of these.
-_LARGEST = {1: (256, 256), 2: (16, 64), 3: (24, 24)}
+# Longest side from which warps are learned, by the number of axes.
+_LARGEST = {1: 256, 2: 64, 3: 24}
+# From so many images on they are halved, down to a side of so many pixels: fewer cost little as they
+# are, and classifiers then gain more.
+_MANY_IMAGES, _HALVED = 400, 16
 _SMALLEST = 4
 _MODE = {1: "linear", 2: "bilinear", 3: "trilinear"}
 _POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -23,21 +25,24 @@ _POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 _CHUNK_VALUES = 2**24
 
 
-def coarse_extent(extent):
+def coarse_extent(extent, n_images):
     """Return the size at which images are learned from.
 
     Parameters
     ----------
     extent : tuple of int
         Sides of the image, one to three.
+    n_images : int
+        How many there are to learn from.
 
     Returns
     -------
     coarse : tuple of int or None
         None where the image is small enough as it is.
     """
-    least, most = _LARGEST[len(extent)]
-    limit = min(max(least, max(extent) // 2), most)
+    limit = _LARGEST[len(extent)]
+    if len(extent) == 2 and n_images >= _MANY_IMAGES:
+        limit = min(limit, max(_HALVED, max(extent) // 2))
     if max(extent) <= limit:
         return None
     shrink = limit / max(extent)

@@ -19,23 +19,29 @@ from sklearn_pyraug.rhvae.images.warp import (
     warp,
 )
 
-EXTENTS = [((90, 70), (45, 35)), ((130, 40), (64, 20)), ((40, 32, 33), (24, 19, 20))]
+EXTENTS = [((90, 70), (64, 50)), ((130, 40), (64, 20)), ((40, 32, 33), (24, 19, 20))]
 
 
 @pytest.mark.parametrize(("fine", "coarse"), EXTENTS, ids=str)
 def test_large_images_are_learned_from_small_ones(fine, coarse):
-    assert coarse_extent(fine) == coarse
+    assert coarse_extent(fine, 50) == coarse
+
+
+def test_many_images_are_learned_from_halves():
+    assert coarse_extent((28, 28), 399) is None
+    assert coarse_extent((28, 28), 400) == (16, 16)
+    assert coarse_extent((90, 70), 400) == (45, 35)
+    assert coarse_extent((24, 24, 10), 400) is None
 
 
 @pytest.mark.parametrize("extent", [(16, 16), (12, 9), (24, 24, 10), (256,)], ids=str)
 def test_small_images_are_learned_as_they_are(extent):
-    assert coarse_extent(extent) is None
-    assert coarse_extent((28, 28)) == (16, 16)
+    assert coarse_extent(extent, 50) is None
 
 
 def test_thin_images_keep_their_short_side():
-    assert coarse_extent((4, 256)) == (4, 64)
-    assert coarse_extent((2, 256)) == (2, 64)
+    assert coarse_extent((4, 256), 50) == (4, 64)
+    assert coarse_extent((2, 256), 50) == (2, 64)
 
 
 def ramp(shape, n_channels=1):
