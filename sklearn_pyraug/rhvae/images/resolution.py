@@ -15,8 +15,8 @@ __all__ = ["Resolution", "coarse_extent"]
 
 # Longest side from which warps are learned, by the number of axes.
 _LARGEST = {1: 256, 2: 64, 3: 24}
-# From so many images on they are halved, down to a side of so many pixels: fewer cost little as they
-# are, and classifiers then gain more.
+# From so many images on they are halved, down to a side of so many pixels: fewer cost little as
+# they are, and classifiers then gain more.
 _MANY_IMAGES, _HALVED = 400, 16
 _SMALLEST = 4
 _MODE = {1: "linear", 2: "bilinear", 3: "trilinear"}
