@@ -9,7 +9,7 @@ from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from shared import dense, kinds, numbers, quick, root_mean_square, table
 
-from sklearn_pyraug import Columns, LearnedMetric, RHVAEAugmenter, Transfer
+from sklearn_pyraug import Columns, LearnedMetric, Residual, RHVAEAugmenter, Transfer
 from sklearn_pyraug._generation import sample as _sampling
 from sklearn_pyraug._generation.fitted import FittedGenerators
 from sklearn_pyraug._generation.jobs import Execution
@@ -37,8 +37,9 @@ def nearest(augmenter, X, X_new):
 
 def near(**parameters):
     """Return an augmenter whose rows are close to real ones, but for the longest steps."""
-    if parameters.get("decoder") != "direct":
-        parameters = {"output": Transfer(scale=(0.01, 1.0))} | parameters
+    if parameters.get("decoder", "auto") == "auto":
+        defaults = {"output": Transfer(scale=(0.01, 1.0))}
+        parameters = defaults | parameters | {"decoder": Residual(n_neighbors=None)}
     return quick(**parameters)
 
 

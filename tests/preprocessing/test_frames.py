@@ -404,7 +404,7 @@ def test_gain_takes_tables_and_labels(library, name):
         pytest.skip("scikit-learn splits tables of pyarrow from version 1.7")
     V = table((20, 10), 2)[0]
     X = make(library, a=V[:, 0], b=V[:, 1])
-    settings = {"cv": 2, "n_repeats": 1, "random_state": 0}
+    settings = {"cv": 2, "n_repeats": 1, "random_state": 0, "preprocessor": None}
     gain = augmentation_gain(LogisticRegression(), X, LABELS[name], augmenter=quick(), **settings)
     expected = augmentation_gain(LogisticRegression(), V, WORDS, augmenter=quick(), **settings)
     np.testing.assert_array_equal(gain.scores_with, expected.scores_with)
