@@ -19,6 +19,7 @@ import argparse
 import csv
 import datetime
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -58,7 +59,13 @@ def make_parser():
     add("--seeds", type=int, default=sys.maxsize, help="at most so many splits of each set")
     add("--jobs", type=int, default=1, help="processes")
     add("--quick", action="store_true", help="a few minutes; all results go to --out")
-    add("--redo", nargs="+", default=[], metavar="METHOD", help="forget their scores first")
+    add(
+        "--redo",
+        nargs="+",
+        default=[],
+        metavar="METHOD",
+        help="forget their scores in these protocols",
+    )
     add("--report-only", action="store_true", help="write the page of what is there")
     add("--out", type=Path, default=harness.RESULTS, help="folder for the scores of each split")
     return parser
@@ -155,8 +162,10 @@ def facts(args, before, with_ours):
 def compute(args, protocols, folder, stored, before):
     """Compute what is missing; returns the means, those of `--redo` left out, and facts."""
     path = args.out / "arena.csv"
-    records = [r for r in table.read(path) if r["method"] not in args.redo]
-    stored = {key: row for key, row in stored.items() if key[1] not in args.redo}
+    sets = {name for protocol in protocols.values() for name in protocol.sets}
+    forgotten = set(itertools.product(sets, args.redo))
+    records = [r for r in table.read(path) if (r["set"], r["method"]) not in forgotten]
+    stored = {key: row for key, row in stored.items() if key not in forgotten}
     table.rewrite(path, records)
     absent = lacking(protocols)
     tasks = []
