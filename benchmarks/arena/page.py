@@ -197,7 +197,7 @@ def short(name):
 
 def block(rows, facts, protocols=PROTOCOLS):
     """Return the generated part of the page, as Markdown."""
-    versions = ", ".join(f"{name} {v}" for name, v in facts.get("versions", {}).items())
+    versions = ", ".join(f"{name} {v}" for name, v in sorted(facts.get("versions", {}).items()))
     lines = [
         f"Last run: {facts.get('date')}, on {facts.get('machine')}; Python "
         f"{facts.get('python')}, {versions}. Ours at commit {facts.get('ours') or 'unknown'}."
