@@ -43,16 +43,6 @@ from .rhvae import (
 from .rhvae import Transfer as TransferSettings
 from .rhvae.networks.mlp import takes_reference
 
-__all__ = [
-    "PARAMETER_CONSTRAINTS",
-    "Settings",
-    "checkpoint_folder",
-    "columns_of",
-    "decoder_kind",
-    "image_shape_of",
-    "resolve",
-]
-
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
 

@@ -34,8 +34,6 @@ from .._sklearn_compat import (
 )
 from .._validation import named, no_data_in_errors, text_is_named
 
-__all__ = ["AugmentedClassifier"]
-
 
 def _classifier_has(name):
     """Make the check of `available_if`: the classifier inside has the attribute `name`."""

@@ -40,8 +40,6 @@ from .paired import (
 from .preparation import prepare
 from .samplers import Repeat, check_samplers, holds_sampler, sizes_of
 
-__all__ = ["AugmentedClassifierCV"]
-
 # What the package's own augmenter is tried with: balanced, doubled, and doubled twice.
 _FACTORS = (1, 2, 4)
 

@@ -13,17 +13,6 @@ from tqdm.auto import tqdm
 from .._preprocessing.label_encoder import distinct_labels
 from .._validation import add_note, named, text_is_named
 
-__all__ = [
-    "NOTHING",
-    "Method",
-    "Run",
-    "in_words",
-    "is_proportion",
-    "make_splits",
-    "run_all",
-    "standard_error",
-]
-
 # What the method without augmentation is called.
 NOTHING = "nothing"
 # scikit-learn's scores between 0 and 1.

@@ -32,8 +32,6 @@ from .._preprocessing.images import flat_rows
 from .augmented import AugmentedClassifier
 from .samplers import Smote
 
-__all__ = ["Prepared", "prepare", "read_columns"]
-
 # A category beyond these many of a column shares one column with the others.
 _MAX_CATEGORIES = 100
 

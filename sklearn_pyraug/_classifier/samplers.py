@@ -14,8 +14,6 @@ from .._validation import named
 from .augmented import AugmentedClassifier
 from .paired import NOTHING
 
-__all__ = ["Repeat", "Smote", "check_samplers", "holds_sampler", "sizes_of"]
-
 
 class Repeat(BaseEstimator):
     """Random over-sampling of the rows of any container.

@@ -31,8 +31,6 @@ from .._version import __version__
 from ..io._guards import why
 from .checkpoint import CheckpointFolder
 
-__all__ = ["TrainingStore", "cached", "check_cache", "digest", "train_cached", "with_keys"]
-
 # Settings of a training whose fields are named one by one.
 _SETTINGS = ("architecture", "flow", "training")
 # Fields of the settings that leave the weights as they are.

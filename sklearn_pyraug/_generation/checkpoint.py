@@ -20,8 +20,6 @@ from ..io._atomic import atomic_write, remove_leftovers
 from ..io._guards import open_inside, why
 from ..rhvae.training.resume import TrainingState
 
-__all__ = ["CheckpointFolder", "GroupStore"]
-
 _logger = logging.getLogger(__name__)
 _FORMAT = "sklearn-pyraug-checkpoint"
 _VERSION = 1

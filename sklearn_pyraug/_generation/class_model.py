@@ -11,8 +11,6 @@ from ..rhvae import Generator, ReferenceGenerator
 from ..rhvae.coding import decode_codes, encode_rows
 from .memory import drawing_attempts, warn_of_drawing
 
-__all__ = ["ClassModel", "check_codes", "class_index", "class_model"]
-
 
 class ClassModel(NamedTuple):
     """The generator of a class.

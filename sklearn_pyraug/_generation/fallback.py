@@ -4,8 +4,6 @@ import numpy as np
 
 from ..rhvae.weighting import systematic
 
-__all__ = ["MIN_ROWS", "pooled_scale", "smoothed_bootstrap"]
-
 # Below this number of rows a class is not trained on.
 MIN_ROWS = 4
 # Width of the noise, in pooled within-class standard deviations.

@@ -36,8 +36,6 @@ from .jobs import run_jobs
 from .memory import training_attempts, warn_of_training
 from .min_distance import make_guard
 
-__all__ = ["FitRequest", "GroupTask", "fit", "plan_groups"]
-
 _logger = logging.getLogger(__name__)
 
 # Weights in one stack. A class costs the less the more there are beside it, on a CPU too, until

@@ -8,8 +8,6 @@ from .._preprocessing.projection import Projection
 from ..rhvae import ClassHistory, Generator, ReferenceGenerator
 from .min_distance import Guard
 
-__all__ = ["FittedGenerators", "SmallClass", "TrainedGroup"]
-
 
 class TrainedGroup(NamedTuple):
     """A trained stack and its members.

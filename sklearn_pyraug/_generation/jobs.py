@@ -12,8 +12,6 @@ import torch
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import BACKENDS, get_active_backend
 
-__all__ = ["Execution", "run_jobs", "torch_threads"]
-
 # Multiplications in one step of training or sampling below which a second thread gains at most a
 # quarter, and loses twentyfold when another program keeps its core busy.
 _MIN_THREADED_WORK = 20_000_000

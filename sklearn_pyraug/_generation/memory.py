@@ -6,8 +6,6 @@ import warnings
 import numpy as np
 import torch
 
-__all__ = ["drawing_attempts", "training_attempts", "warn_of_drawing", "warn_of_training"]
-
 # The fewest rows of a step that are tried on an accelerator.
 _MIN_BATCH_SIZE = 8
 # What torch says where it raises a RuntimeError: by CUDA and Metal, by cuBLAS and cuDNN.

@@ -7,8 +7,6 @@ import numpy as np
 
 from ..metrics._neighbors import STRAY, Spacing, closest, find_spacing, is_below
 
-__all__ = ["CopyGuard", "Guard", "limited", "make_guard"]
-
 
 class Guard(NamedTuple):
     """Keeps new rows away from all training rows.

@@ -15,17 +15,6 @@ from ..rhvae import FlowSettings, build_stack
 from ..rhvae.metric.learned import Metric
 from ..rhvae.networks.mlp import takes_reference
 
-__all__ = [
-    "NETWORKS",
-    "NetworksError",
-    "StackState",
-    "check_generators",
-    "check_sides",
-    "own_networks",
-    "seen_architecture",
-    "stack_adapter",
-]
-
 NETWORKS = ("encoder", "decoder", "metric_network")
 
 

@@ -15,17 +15,6 @@ import torch
 
 from .metric.geodesics import Geodesic, chains, geodesic, point_at
 
-__all__ = [
-    "code_references",
-    "connect",
-    "decode_codes",
-    "encode_rows",
-    "log_volume",
-    "member_of",
-    "nearest_references",
-    "stack_of",
-]
-
 # Rows, and values, that are worked on at once: bounds the memory.
 _CHUNK = 2048
 _CHUNK_VALUES = 2**21

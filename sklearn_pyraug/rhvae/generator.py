@@ -18,8 +18,6 @@ from .training.data import split_rows, weights_of
 from .training.phases import train_in_phases
 from .weighting import in_rounds
 
-__all__ = ["Generator", "exact_latent", "train_generator"]
-
 # Rows or chains per class that are worked on at once: bounds the memory.
 _CHUNK = 2048
 

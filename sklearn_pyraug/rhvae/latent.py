@@ -19,8 +19,6 @@ from .samplers import (
     sample_random_walk,
 )
 
-__all__ = ["METRICS", "SAMPLERS", "Latent", "SamplerSettings", "make_latent", "sample_latent"]
-
 # Draws per class that are worked on at once.
 _CHUNK = 2048
 

@@ -30,15 +30,6 @@ from .networks.mlp import MLP, Encoder, MetricNetwork, MLPDecoder, n_tril, takes
 from .networks.reference import DeformationDecoder, ResidualDecoder
 from .networks.user import user_network
 
-__all__ = [
-    "Architecture",
-    "FlowSettings",
-    "RHVAEStack",
-    "build_stack",
-    "n_multiplications",
-    "n_weights",
-]
-
 # By name. The mixed one takes a layout after the numbers of classes and features.
 LIKELIHOODS = {
     "gaussian": GaussianLikelihood,

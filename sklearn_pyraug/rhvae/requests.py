@@ -7,16 +7,6 @@ import torch
 from .model import Architecture, FlowSettings
 from .training.records import ClassHistory, FineTuning, TrainingSettings
 
-__all__ = [
-    "DrawRequest",
-    "Drawn",
-    "FitSettings",
-    "Output",
-    "Training",
-    "TrainingData",
-    "Transfer",
-]
-
 
 class TrainingData(NamedTuple):
     """What one member of a stack learns from: the rows of one class, or of several.

@@ -6,8 +6,6 @@ Only the ratios of weights within a class matter; no weight is negative, and som
 import numpy as np
 import torch
 
-__all__ = ["in_rounds", "systematic", "weighted_moments"]
-
 
 def systematic(weights, n_draws, u):
     """Choose items by systematic resampling.

@@ -15,8 +15,6 @@ import torch
 
 from .posterior_flow import posterior_flow
 
-__all__ = ["FlowErrors", "flow_errors"]
-
 _LOG_2PI = math.log(2.0 * math.pi)
 # Half the step of the central differences. In float64 it leaves 7 digits, and hardly ever crosses
 # a kink of a rectified linear unit, where a difference would be none of a derivative.

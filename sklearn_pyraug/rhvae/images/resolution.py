@@ -11,8 +11,6 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
-__all__ = ["Resolution", "coarse_extent"]
-
 # Longest side from which warps are learned, by the number of axes.
 _LARGEST = {1: 256, 2: 64, 3: 24}
 # From so many images on they are halved, down to a side of so many pixels: fewer cost little as

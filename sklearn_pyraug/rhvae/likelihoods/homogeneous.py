@@ -10,13 +10,6 @@ from torch import nn
 
 from ..weighting import weighted_moments
 
-__all__ = [
-    "BernoulliLikelihood",
-    "BinomialLikelihood",
-    "GaussianLikelihood",
-    "IsotropicLikelihood",
-]
-
 # How far `inverse_link` stays away from the probabilities 0 and 1.
 LINK_MARGIN = 0.05
 

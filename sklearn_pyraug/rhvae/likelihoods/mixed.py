@@ -12,8 +12,6 @@ from torch import nn
 
 from .homogeneous import LINK_MARGIN, GaussianLikelihood
 
-__all__ = ["Block", "CodeLayout", "MixedLikelihood"]
-
 # How much `inverse_link` gives to the levels that the reference row does not have, all together.
 _LINK_SHARE = 0.1
 

@@ -17,14 +17,6 @@ from torch.nn import functional as F
 
 from .mlp import StackedLinear, n_tril
 
-__all__ = [
-    "ConvDecoder",
-    "ConvNet",
-    "ConvSettings",
-    "n_conv_multiplications",
-    "n_conv_weights",
-]
-
 # Axes this long are not halved any more.
 _SMALLEST = 4
 # A stage has at most so many times the channels of the first.

@@ -34,21 +34,6 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from .mlp import LOG_VAR_RANGE, Posterior, lower_triangular, n_tril, takes_reference
 
-__all__ = [
-    "InTurn",
-    "VmapDecoder",
-    "VmapEncoder",
-    "VmapMetric",
-    "VmapStack",
-    "call_alone",
-    "call_side_by_side",
-    "check_networks",
-    "lent_stream",
-    "networks_in_turn",
-    "user_network",
-    "why_in_turn",
-]
-
 # torch's global generator is one for all threads of the process.
 _LENT = RLock()
 

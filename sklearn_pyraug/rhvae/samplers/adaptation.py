@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["DualAveraging", "dual_averaging_init", "dual_averaging_update"]
-
 # Hoffman and Gelman's constants.
 _GAMMA, _T0, _KAPPA = 0.05, 10.0, 0.75
 

@@ -8,8 +8,6 @@ from collections import deque
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-__all__ = ["Trace", "autocorrelation", "followed_chains"]
-
 # What is recorded of a class is bounded, however many chains it has and however long they are:
 # the standard error of a correlation of 256 independent chains is at most 1/16.
 _MAX_CHAINS = 256

@@ -13,8 +13,6 @@ from ..metric.geodesics import geodesic, point_at
 from ..metric.scales import distinct_distances
 from .hmc import centroids_at, chain_weights, draw_per_class
 
-__all__ = ["nearest_neighbors", "sample_geodesic"]
-
 
 def nearest_neighbors(c, mask, n_neighbors):
     """Return the nearest other centroids of every centroid, by Euclidean distance.

@@ -18,19 +18,6 @@ from torch.nn.utils.rnn import pad_sequence
 from .adaptation import dual_averaging_init, dual_averaging_update
 from .diagnostics import Trace
 
-__all__ = [
-    "HMCInfo",
-    "HMCState",
-    "centroids_at",
-    "chain_weights",
-    "draw_per_class",
-    "hmc_init",
-    "hmc_step",
-    "metric_log_density",
-    "n_adaptation_steps",
-    "sample_hmc",
-]
-
 # Steps after which the step size, tuned on all chains of a class at once, has settled.
 _MAX_ADAPTATION = 30
 # An energy error beyond this is called a divergence (Stan's threshold).

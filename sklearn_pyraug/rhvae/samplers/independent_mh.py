@@ -20,8 +20,6 @@ from ..weighting import in_rounds
 from .diagnostics import Trace
 from .hmc import centroids_at, chain_weights, draw_per_class
 
-__all__ = ["sample_independent_mh"]
-
 
 @torch.no_grad()
 def sample_independent_mh(metric, start, generators, *, n_steps=4):

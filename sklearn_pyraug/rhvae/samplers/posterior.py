@@ -4,8 +4,6 @@ import torch
 
 from .hmc import centroids_at, draw_per_class
 
-__all__ = ["sample_posterior"]
-
 
 @torch.no_grad()
 def sample_posterior(c, log_var, start, generators, *, scale=1.0):

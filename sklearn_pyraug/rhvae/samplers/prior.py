@@ -2,8 +2,6 @@
 
 import torch
 
-__all__ = ["sample_prior"]
-
 
 @torch.no_grad()
 def sample_prior(n, d, generators, *, device="cpu"):

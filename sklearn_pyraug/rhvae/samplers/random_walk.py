@@ -24,8 +24,6 @@ from .adaptation import dual_averaging_init, dual_averaging_update
 from .diagnostics import Trace
 from .hmc import centroids_at, chain_weights, draw_per_class
 
-__all__ = ["WalkInfo", "WalkState", "sample_random_walk", "walk_point", "walk_step"]
-
 
 class WalkState(NamedTuple):
     """Positions of the chains, with what is known there.

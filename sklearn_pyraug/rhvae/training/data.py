@@ -12,17 +12,6 @@ from torch.nn.utils.rnn import pad_sequence
 from ..elbo import Batch
 from .pairs import Partners, draw_partners
 
-__all__ = [
-    "ClassRows",
-    "StackLoader",
-    "fixed_batch",
-    "mean_one",
-    "metric_rows",
-    "padded",
-    "split_rows",
-    "weights_of",
-]
-
 # Rows per class from which the metric of the held-out ELBO is built.
 _MAX_METRIC_ROWS = 256
 

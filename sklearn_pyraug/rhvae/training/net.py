@@ -23,8 +23,6 @@ from .progress import ProgressBar, nanmean
 from .records import BY_EPOCH, ClassHistory
 from .resume import SaveState, load_training_state, trained_tensors, training_state_dict
 
-__all__ = ["StackNet", "train_stack"]
-
 _logger = logging.getLogger(__name__)
 
 # After so many roll-backs in a row a class is left at its best weights.

@@ -4,8 +4,6 @@ import numpy as np
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
-__all__ = ["ProgressBar", "nanmean"]
-
 
 def nanmean(values):
     """Return the mean of the numbers among `values`, NaN (without a warning) if there are none."""

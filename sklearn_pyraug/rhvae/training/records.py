@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["BY_EPOCH", "ClassHistory", "FineTuning", "TrainingSettings"]
-
 # The fields of a record that have one number an epoch.
 BY_EPOCH = ("train_loss", "valid_loss", "train_reconstruction", "valid_reconstruction")
 

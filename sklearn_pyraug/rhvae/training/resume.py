@@ -14,15 +14,6 @@ from skorch.callbacks import Callback
 
 from .records import BY_EPOCH
 
-__all__ = [
-    "SaveState",
-    "StateError",
-    "TrainingState",
-    "load_training_state",
-    "trained_tensors",
-    "training_state_dict",
-]
-
 # Names, in skorch's history, of what a net records by itself; the rest of a row follows from it.
 _RECORDED = ("train_loss", "valid_loss", "n_active_classes")
 
