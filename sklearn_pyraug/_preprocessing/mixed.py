@@ -6,7 +6,7 @@ import numpy as np
 
 from ..rhvae.likelihoods.mixed import Block, CodeLayout
 from .categorical import Levels, learn_levels
-from .column_stats import MAX_TABLE_COLUMNS, find_atom
+from .column_stats import MAX_TABLE_COLUMNS, MIN_AGREEING_ROWS, find_atom
 from .numeric import NumberCodec
 
 
@@ -96,6 +96,11 @@ class _Masked(NamedTuple):
     start: int
     indicator: int
     second: int
+
+    @property
+    def missing(self):
+        """The code column of the indicator of missing values, -1 where none are missing."""
+        return self.indicator if self.atom is None else self.second
 
 
 class _Level(NamedTuple):
@@ -216,13 +221,17 @@ class MixedCodec:
         y_index : ndarray of int of shape (n_samples,)
         n_classes : int
         """
-        T = self.encode(X)[:, slice(*self.layout.span("bernoulli"))]
+        start, stop = self.layout.span("bernoulli")
+        T = self.encode(X)[:, start:stop]
+        is_missing = np.isin(np.arange(start, stop), [m.missing for m in self._masked])
         self._held = np.full((n_classes, T.shape[1]), np.nan)
         for k in range(n_classes):
             rows = T[y_index == k]
             if not len(rows):
                 continue
             agreed = (rows == rows[0]).all(axis=0) & (len(rows) > 1)
+            if len(rows) < MIN_AGREEING_ROWS:
+                agreed &= is_missing
             self._held[k, agreed] = rows[0, agreed]
 
     def encode(self, X):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..rhvae.likelihoods.mixed import Block
 from .arithmetic import as_numbers
-from .column_stats import MAX_TABLE_COLUMNS, summarise
+from .column_stats import MAX_TABLE_COLUMNS, MIN_AGREEING_ROWS, summarise
 from .exclusive import find_sets, merge, part
 from .mixed import MixedCodec, find_kinds
 from .numeric import NumberCodec, class_quantiles
@@ -114,9 +114,9 @@ class TableCodec:
     generator is an augmenter, not an extrapolator: a negative concentration or an age of 140
     helps no classifier. Within that range, `"auto"` has
 
-    - a constant column decode to its constant, also one that is constant within a class, for
-      rows of that class; nor has a class missing values or atoms where its training rows have
-      none;
+    - a constant column decode to its constant, also one that is constant within a class of
+      ten rows or more, for rows of that class; nor has such a class atoms, or any class missing
+      values, where its training rows have none;
     - a column with ties, that is with at most half as many distinct values as rows, decode to
       the nearest value observed;
     - any other column whose values are all integers, whatever the dtype, rounded;
@@ -378,10 +378,10 @@ def _constants(X):
     Returns
     -------
     columns : ndarray of int of shape (n_constant,)
-        None of a class of a single row, which says nothing of what varies.
+        None of a class of fewer than `MIN_AGREEING_ROWS` rows, which say little of what varies.
     values : ndarray of shape (n_constant,)
     """
-    if len(X) < 2:
+    if len(X) < MIN_AGREEING_ROWS:
         return np.empty(0, dtype=np.intp), np.empty(0, dtype=X.dtype)
     same = (X == X[0]) | (np.isnan(X) & np.isnan(X[0]))
     columns = np.flatnonzero(same.all(axis=0))

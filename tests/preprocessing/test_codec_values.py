@@ -149,12 +149,26 @@ def test_constant_within_a_class(rng):
     np.testing.assert_array_equal(decoded[classes != 1], codec.decode(T)[classes != 1])
 
 
-def test_a_class_of_one_row_ties_nothing(rng):
-    y = np.array([0] * 30 + [1])
-    X = rng.normal(size=(31, 2))
+@pytest.mark.parametrize("likelihood", ["gaussian", "auto"])
+@pytest.mark.parametrize(("n_rows", "tied"), [(1, False), (9, False), (10, True)])
+def test_a_class_of_few_rows_ties_nothing(n_rows, tied, likelihood, rng):
+    """Nine patients may be men by chance."""
+    y = np.repeat([0, 1], [30, n_rows])
+    X = np.column_stack([rng.normal(size=len(y)), np.arange(len(y)) % 2, np.arange(len(y)) % 3])
+    X[y == 1, 1:] = 0.0
+    codec = TableCodec(likelihood=likelihood).fit(X, y)
+    decoded = codec.decode(rng.normal(0, 3, size=(50, codec.n_codes_)), np.ones(50, int))
+    assert [len(np.unique(column)) for column in decoded.T[1:]] == ([1, 1] if tied else [2, 3])
+
+
+def test_missing_values_are_no_chance_of_few_rows(rng):
+    y = np.repeat([0, 1], [30, 5])
+    X = rng.normal(size=(35, 2))
+    X[:10, 1] = np.nan
     codec = TableCodec().fit(X, y)
-    decoded = codec.decode(rng.normal(size=(10, 2)), np.ones(10, int))
-    assert len(np.unique(decoded, axis=0)) == 10
+    T = rng.normal(0, 3, size=(50, codec.n_codes_))
+    assert not np.isnan(codec.decode(T, np.ones(50, int))).any()
+    assert np.isnan(codec.decode(T, np.zeros(50, int))).any()
 
 
 def test_pixels_are_not_tied_to_a_class(rng):
