@@ -112,12 +112,12 @@ def judges_of(protocol, absent):
 
 def lacking(protocols):
     """Return the methods and classifiers that are not installed, and say so on stderr."""
-    names = [m for p in protocols.values() for run in p.runs for m in run.methods]
-    names += [judge for p in protocols.values() for judge in (*p.judges, *p.beside)]
-    said = {name: external.absent(name) for name in dict.fromkeys(names)}
-    for text in filter(None, said.values()):
+    needs = {m: resamplers.bases(m) for p in protocols.values() for r in p.runs for m in r.methods}
+    needs |= {j: (j,) for p in protocols.values() for j in (*p.judges, *p.beside)}
+    said = {name: external.absent(name) for name in set(itertools.chain(*needs.values()))}
+    for text in sorted(filter(None, said.values())):
         print(text, file=sys.stderr)
-    return {name for name, text in said.items() if text}
+    return {name for name, parts in needs.items() if any(said[part] for part in parts)}
 
 
 def published(folder):
@@ -163,9 +163,12 @@ def compute(args, protocols, folder, stored, before):
     """Compute what is missing; returns the means, those of `--redo` left out, and facts."""
     path = args.out / "arena.csv"
     sets = {name for protocol in protocols.values() for name in protocol.sets}
-    forgotten = set(itertools.product(sets, args.redo))
-    records = [r for r in table.read(path) if (r["set"], r["method"]) not in forgotten]
-    stored = {key: row for key, row in stored.items() if key not in forgotten}
+
+    def kept(name, method):
+        return name not in sets or not {method, *resamplers.bases(method)} & set(args.redo)
+
+    records = [r for r in table.read(path) if kept(r["set"], r["method"])]
+    stored = {key: row for key, row in stored.items() if kept(*key)}
     table.rewrite(path, records)
     absent = lacking(protocols)
     tasks = []
@@ -173,8 +176,8 @@ def compute(args, protocols, folder, stored, before):
         sets = command.available(protocol.sets, args.data)
         tasks += plan(args, protocol, sets, absent, records, stored)
     # The package may change while rivals run.
-    tasks.sort(key=lambda task: resamplers.parse(task.method).base == "ours")
-    before = facts(args, before, any(task.method == "ours" for task in tasks))
+    tasks.sort(key=lambda task: "ours" in resamplers.bases(task.method))
+    before = facts(args, before, any("ours" in resamplers.bases(task.method) for task in tasks))
     text = json.dumps(before, indent=1, sort_keys=True)
     (folder / "facts.json").write_text(text + "\n", encoding="utf-8")
     command.run_all(tasks, path, args.jobs)
@@ -186,7 +189,8 @@ def merged(args, protocols, folder, stored):
     records = table.read(args.out / "arena.csv")
     for protocol in protocols.values():
         own = [record for record in records if record["set"] in protocol.sets]
-        stored |= store.rows_of(own, (*protocol.judges, *protocol.beside), stored)
+        rows = store.rows_of(own, (*protocol.judges, *protocol.beside), stored)
+        stored |= {key: stored.get(key, {}) | row for key, row in rows.items()}
     if records:
         store.write(folder / "scores.csv", stored)
     # As the file has them, rounded.

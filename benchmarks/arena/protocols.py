@@ -48,6 +48,9 @@ FREE, SMOTES = scoring.FREE[:2], ("random", "SMOTE", "BorderlineSMOTE", "Geometr
 FIVE = ("logistic", "k-NN", "MLP", "forest", "XGBoost")
 # Generators are trained for minutes: few sets, few splits.
 FEW_KEEL = ("keelraw:ecoli3", "keelraw:glass2", "keelraw:haberman", "keelraw:new-thyroid1")
+FLY = ("affine", "elastic", "TrivialAugment", "RandAugment")
+# Pyraug as its authors wrote it, for as many epochs as its examples train.
+PYRAUG = "pyraug:n_epochs=400"
 SMALL = tuple(name for name in TABEBM if data.rows_per_class(name) <= 100)
 
 PROTOCOLS = {
@@ -78,8 +81,19 @@ PROTOCOLS = {
                 IMAGES,
                 3,
             ),
+            Run(("ours + affine", "ours + mixup"), IMAGES, 3),
+            Run((PYRAUG,), IMAGES, 1),
         ),
         beside=("CNN",),
+    ),
+    "images-cnn": Protocol(
+        "A small CNN on these images, with transforms on the fly",
+        (
+            Run(("none", "affine", "ours", "ours + affine"), IMAGES, 3),
+            Run(tuple(f"{name} on the fly" for name in FLY), IMAGES, 3),
+            Run(tuple(f"ours + {name} on the fly" for name in FLY), IMAGES, 3),
+        ),
+        ("CNN",),
     ),
     "wide": Protocol(
         "Microarrays and faces, at four times the largest class",
@@ -94,6 +108,16 @@ PROTOCOLS = {
         (Run(("none", "SMOTE", *pictures.VOLUMES, "ours"), VOLUMES, 3),),
         ("components",),
         beside=("CNN",),
+    ),
+    "volumes-cnn": Protocol(
+        "A small 3-D CNN on these volumes, with transforms on the fly",
+        (
+            Run(("none", "ours", "ours + TorchIO-affine"), VOLUMES, 3),
+            # An elastic deformation takes too long to be drawn anew for each of 4,000 volumes.
+            Run(("TorchIO-affine on the fly", "TorchIO-intensity on the fly"), VOLUMES, 1),
+            Run(("ours + TorchIO-affine on the fly",), VOLUMES, 1),
+        ),
+        ("CNN",),
     ),
 }
 QUICK = {

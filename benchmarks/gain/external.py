@@ -38,6 +38,7 @@ MODULES = {
     "TorchIO-elastic": "torchio",
     "TorchIO-intensity": "torchio",
     "XGBoost": "xgboost",
+    "pyraug": "pyraug.models.rhvae",
 }
 # ForestDiffusion's default of 100 noisy copies of each row takes an hour where 10 take minutes.
 COPIES = 10

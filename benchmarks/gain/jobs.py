@@ -99,11 +99,7 @@ def _records(task, split, features, counts):
             X, y = np.concatenate([real_X, X]), np.concatenate([real_y, y])
         scores, error = dict.fromkeys(scoring.MEASURES, np.nan), draw.facts["error"]
         if not error:
-            classifier = scoring.make_classifier(name, split)
-            rows = X, y, *test
-            scores, error = _attempt(
-                scoring.evaluate, classifier, *rows, task.method, default=scores
-            )
+            scores, error = _attempt(_score, name, task.method, split, X, y, *test, default=scores)
         records.append(
             {
                 "protocol": task.protocol,
@@ -118,6 +114,12 @@ def _records(task, split, features, counts):
             }
         )
     return records
+
+
+def _score(name, method, split, X, y, X_test, y_test):
+    transform = resamplers.on_the_fly(method, split)
+    classifier = scoring.make_classifier(name, split, transform)
+    return scoring.evaluate(classifier, X, y, X_test, y_test, method)
 
 
 def _draw(method, split, features, counts):

@@ -206,10 +206,15 @@ class Cnn(NeuralNetClassifier):
     lr : float, default=3e-3
     sample_shape : tuple of int or None, default=None
         Shape of flat rows; None if rows are volumes already.
+    transform : callable or None, default=None
+        Applied to the flat rows of each batch, as an array, before a step.
     """
 
-    def __init__(self, n_steps, seed, device="cpu", lr=3e-3, sample_shape=None, **kwargs):
+    def __init__(
+        self, n_steps, seed, device="cpu", lr=3e-3, sample_shape=None, transform=None, **kwargs
+    ):
         self.n_steps, self.seed, self.sample_shape = n_steps, seed, sample_shape
+        self.transform = transform
         annealed = LRScheduler(
             torch.optim.lr_scheduler.CosineAnnealingLR, T_max=n_steps, step_every="batch"
         )
@@ -241,6 +246,13 @@ class Cnn(NeuralNetClassifier):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             return super().fit(X, y)
+
+    def train_step(self, batch, **fit_params):
+        """Take a step; what is done on the fly is done to these rows here."""
+        X, y = batch
+        if self.transform is not None:
+            X = torch.as_tensor(self._images(self.transform(X.flatten(1).numpy())))
+        return super().train_step((X, y), **fit_params)
 
     def predict_proba(self, X):
         """Return probabilities, (n, n_classes)."""

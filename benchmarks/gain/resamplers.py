@@ -2,7 +2,9 @@
 
 A method is named on the command line; ``ours:decoder=direct,max_epochs=50`` passes parameters
 to RHVAEAugmenter, ``pyraug:n_epochs=400`` to Pyraug, and ``SMOTE-balance`` only balances. The
-methods of `FREE` add no row: they change how a classifier is trained or decides.
+methods of `scoring.FREE` add no row: they change how a classifier is trained or decides. ``ours +
+affine`` shares the new rows between two methods. ``affine on the fly`` adds none: the CNN sees all
+its rows transformed anew whenever it takes them.
 """
 
 import ast
@@ -17,9 +19,18 @@ from benchmarks import rivals
 from benchmarks.gain import data, external, generators, pictures, scoring
 from sklearn_pyraug import RHVAEAugmenter
 
-__all__ = ["BALANCE", "DEFAULT_METHODS", "Resampled", "applies", "parse", "resample"]
+__all__ = [
+    "BALANCE",
+    "DEFAULT_METHODS",
+    "Resampled",
+    "applies",
+    "bases",
+    "on_the_fly",
+    "parse",
+    "resample",
+]
 
-BALANCE = "-balance"
+BALANCE, PLUS, ON_THE_FLY = "-balance", " + ", " on the fly"
 NEIGHBOURS = 5
 PYRAUG_LATENT_DIM = 10
 # Draw new rows class by class; `affine` and those of `pictures` need images.
@@ -32,6 +43,8 @@ PER_CLASS = {
     **pictures.IMAGES,
     **pictures.VOLUMES,
 }
+# Of a single image, so that they can be applied on the fly.
+TRANSFORMS = ("affine", "elastic", "TrivialAugment", "RandAugment", *pictures.VOLUMES)
 SAMPLERS = ("random", "SMOTE", "BorderlineSMOTE", "ADASYN", "Geometric-SMOTE")
 DEFAULT_METHODS = (
     "none",
@@ -72,15 +85,16 @@ class Resampled(NamedTuple):
 
 
 class Method(NamedTuple):
-    """A method's name taken apart: ``ours-balance:lr=0.1`` is ("ours", True, {"lr": 0.1})."""
+    """A method's name taken apart: ``ours-balance:lr=0.1`` is ("ours", True, {"lr": 0.1}, False)."""
 
     base: str
     balance: bool
     parameters: dict
+    on_the_fly: bool
 
 
 def parse(name):
-    """Take the name of a method apart.
+    """Take the name of a method apart; returns one `Method` for each part that " + " joins.
 
     Values are read as Python literals; a bare word is a str.
 
@@ -89,7 +103,16 @@ def parse(name):
     ValueError
         If the method is unknown, takes no parameters, or they are not ``name=value, ...``.
     """
-    head, colon, text = name.partition(":")
+    methods = [_parse(part) for part in name.split(PLUS)]
+    if len(methods) > 1 and any(method.base in external.VARIANTS for method in methods):
+        raise ValueError(
+            f"--methods: {name!r}: {', '.join(external.VARIANTS)} draw all rows alone."
+        )
+    return methods
+
+
+def _parse(name):
+    head, colon, text = name.removesuffix(ON_THE_FLY).partition(":")
     base = head.removesuffix(BALANCE)
     from_pypi = (*external.VARIANTS, *external.GENERATORS)
     known = ("none", *scoring.FREE, *SAMPLERS, *PER_CLASS, *from_pypi, "ours", "pyraug")
@@ -100,7 +123,14 @@ def parse(name):
         )
     if colon and base not in ("ours", "pyraug"):
         raise ValueError(f"--methods: {name!r}: {base} takes no parameters, leave {text!r} out.")
-    return Method(base, head != base, _parameters(text, name))
+    if (fly := name.endswith(ON_THE_FLY)) and base not in TRANSFORMS:
+        raise ValueError(f"--methods: {name!r}: only {', '.join(TRANSFORMS)} work on the fly.")
+    return Method(base, head != base, _parameters(text, name), fly)
+
+
+def bases(name):
+    """Return what a method is made of, without parameters: its parts' names."""
+    return tuple(method.base for method in parse(name))
 
 
 def _parameters(text, name):
@@ -126,12 +156,42 @@ def _literal(node):
 
 def applies(name, set_name):
     """Tell whether a method can be used on a set: warps need images, thresholds two classes."""
-    base = parse(name).base
+    return all(_applies(base, set_name) for base in bases(name))
+
+
+def _applies(base, set_name):
     if base in pictures.VOLUMES:
         return data.is_volumes(set_name)
     if base == "affine" or base in pictures.IMAGES:
         return data.is_images(set_name)
     return data.is_binary(set_name) or base not in ("tuned-threshold", *external.VARIANTS)
+
+
+def on_the_fly(name, split):
+    """Return what transforms a batch of a network's rows; None where the method does not.
+
+    Parameters
+    ----------
+    name : str
+    split : data.Split
+
+    Returns
+    -------
+    transform : callable or None
+        ``transform(rows) -> ndarray`` of the same shape, (n, n_features).
+    """
+    draws = [PER_CLASS[method.base] for method in parse(name) if method.on_the_fly]
+    if not draws:
+        return None
+    rng = np.random.default_rng(split.seed)
+
+    def transform(rows):
+        for draw in draws:
+            new = [draw(row[None], 1, rng, split.sample_shape) for row in rows]
+            rows = np.clip(np.concatenate(new), 0.0, 1.0)
+        return rows
+
+    return transform
 
 
 def resample(name, split, features, counts):
@@ -150,7 +210,26 @@ def resample(name, split, features, counts):
     -------
     new : Resampled
     """
-    method = parse(name)
+    methods = [method for method in parse(name) if not method.on_the_fly]
+    if len(methods) != 1:
+        return _shared(methods, split, features, counts)
+    return _resample(methods[0], split, features, counts)
+
+
+def _shared(methods, split, features, counts):
+    """Let each of several methods draw its share of the new rows; none draws none."""
+    needed, parts = _missing(split.y_train, counts), [Resampled(*_nothing(split), "")]
+    for k, method in enumerate(methods):
+        share = {
+            label: counts[label] - n + (k + 1) * n // len(methods) - k * n // len(methods)
+            for label, n in needed.items()
+        }
+        parts.append(_resample(method, split, features, share))
+    X, y, notes, _ = zip(*parts, strict=True)
+    return Resampled(np.concatenate(X), np.concatenate(y), " | ".join(filter(None, notes)))
+
+
+def _resample(method, split, features, counts):
     if method.balance:
         counts = dict.fromkeys(counts, int(np.unique(split.y_train, return_counts=True)[1].max()))
     with warnings.catch_warnings(record=True) as caught:

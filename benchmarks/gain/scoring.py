@@ -43,7 +43,7 @@ IN_MEAN = CLASSIFIERS[:4]
 WIDE = 500
 
 
-def make_classifier(name, split):
+def make_classifier(name, split, transform=None):
     """Return an untrained classifier.
 
     Parameters
@@ -54,7 +54,11 @@ def make_classifier(name, split):
         regression has C = 0.1, and boosting looks at a tenth of the columns for each split. Or
         one of `MORE`, among them logistic regression on 20 components, and a small CNN.
     split : data.Split
+    transform : callable or None, default=None
+        What the CNN does to each batch before it learns from it; the others cannot.
     """
+    if transform is not None and name != "CNN":
+        raise ValueError(f"{name} sees its rows once: what is done on the fly is for the CNN.")
     wide = split.sample_shape is not None or split.X_train.shape[1] > WIDE
     if name == "SVC":
         return SVC()
@@ -78,7 +82,7 @@ def make_classifier(name, split):
     if name == "CNN":
         from benchmarks.gain import phantoms
 
-        return phantoms.Cnn(200, split.seed, sample_shape=split.sample_shape)
+        return phantoms.Cnn(200, split.seed, sample_shape=split.sample_shape, transform=transform)
     return HistGradientBoostingClassifier(
         learning_rate=0.2,
         max_iter=25,

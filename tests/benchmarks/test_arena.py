@@ -12,7 +12,16 @@ from sklearn.svm import SVC
 from benchmarks import datasets
 from benchmarks.arena import command, page, store
 from benchmarks.arena.protocols import PROTOCOLS, Protocol, Run
-from benchmarks.gain import data, external, jobs, pictures, resamplers, scoring, table
+from benchmarks.gain import (
+    data,
+    external,
+    jobs,
+    phantoms,
+    pictures,
+    resamplers,
+    scoring,
+    table,
+)
 
 JUDGES = ("k-NN", "logistic")
 
@@ -199,3 +208,33 @@ def test_rivals_balance(name, imbalanced):
     new = resamplers.resample(name, split, data.Features(X, None), {0: 180, 1: 180})
     counts = np.bincount(new.y if new.whole else np.concatenate([y, new.y]))
     assert counts[1] > 0.8 * counts[0]
+
+
+# --- mixed and on the fly -------------------------------------------------------------------
+
+
+def test_two_methods_share_the_new_rows():
+    split = data.load_split("digits20", 0)
+    counts = dict.fromkeys(range(10), 25)
+    new = resamplers.resample("pair + affine", split, data.Features(split.X_train, (8, 8)), counts)
+    assert np.bincount(new.y).tolist() == [5] * 10
+
+
+def test_the_network_sees_each_batch_transformed_anew():
+    split = data.load_split("digits20", 0)
+    features = data.Features(split.X_train, split.sample_shape)
+    alone = resamplers.resample("affine on the fly", split, features, dict.fromkeys(range(10), 25))
+    assert len(alone.y) == 0
+    transform = resamplers.on_the_fly("pair + affine on the fly", split)
+    rows = split.X_train[:4]
+    first, second = transform(rows), transform(rows)
+    assert first.shape == rows.shape
+    assert not (first == second).all(axis=1).any()
+    batches = []
+    network = phantoms.Cnn(
+        2, 0, sample_shape=(8, 8), transform=lambda x: batches.append(x.shape) or x / 2
+    )
+    network.fit(split.X_train, split.y_train)
+    assert batches == [(phantoms.BATCH_SIZE, 64)] * 2
+    with pytest.raises(ValueError, match="for the CNN"):
+        scoring.make_classifier("k-NN", split, transform)

@@ -335,7 +335,7 @@ def test_training_on_synthetic_rows_doubles_classes_that_do_not_grow(overlapping
 
 def test_names_of_methods_are_taken_apart():
     name = "ours-balance:lr=1e-2,encoder__hidden_layer_sizes=(8, 4),decoder=direct,patience=None"
-    method = resamplers.parse(name)
+    (method,) = resamplers.parse(name)
     assert (method.base, method.balance) == ("ours", True)
     assert method.parameters == {
         "lr": 0.01,
@@ -343,7 +343,9 @@ def test_names_of_methods_are_taken_apart():
         "decoder": "direct",
         "patience": None,
     }
-    assert resamplers.parse("SMOTE") == ("SMOTE", False, {})
+    assert resamplers.parse("SMOTE") == [("SMOTE", False, {}, False)]
+    both = resamplers.parse("ours:lr=0.1 + affine on the fly")
+    assert both == [("ours", False, {"lr": 0.1}, False), ("affine", False, {}, True)]
 
 
 @pytest.mark.parametrize(
@@ -354,6 +356,8 @@ def test_names_of_methods_are_taken_apart():
         ("ours:3", "a value without a name.*Write name=value"),
         ("ours:lr=", "cannot be read"),
         ("ours:**x", "a value without a name"),
+        ("pair on the fly", "only affine, .* work on the fly"),
+        ("ours + CCR", "draw all rows alone"),
     ],
 )
 def test_unreadable_methods_are_refused(name, match):
