@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.arena.protocols import PROTOCOLS, TABEBM
-from benchmarks.gain import data, scoring, statistics
+from benchmarks.gain import data, resamplers, scoring, statistics
 from benchmarks.gain.report import best_in_bold, number, table
 
 __all__ = ["block", "critical_difference", "fill", "holm", "parts", "publish", "readme_table"]
@@ -15,6 +15,8 @@ BEGIN, END = "<!-- arena: begin -->", "<!-- arena: end -->"
 PICTURE = "docs/_static/arena.svg"
 # Fewer sets tell nothing about ranks.
 FEWEST_SETS = 6
+# Those that are drawn.
+MEASURES = {"balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}
 OURS, THRESHOLD = "ours", "prevalence-threshold"
 README_ROWS = {
     "MNIST, 10 images a class, +100": ("mnist10",),
@@ -115,6 +117,7 @@ def standings(rows, protocol):
             beside = means(rows, sets, [method], [judge])
             row[judge] = number(beside.mean()) if beside.size else "n/a"
         row["seconds"] = number(np.nanmedian([rows[s, method]["seconds"] for s in sets]))
+        row["splits"] = splits(rows, method, sets)
         lines.append(row)
     order = np.argsort(-np.nanmean(accuracy, axis=0), kind="stable")
     return table([lines[m] for m in order])
@@ -136,6 +139,7 @@ def partly(rows, protocol):
                 "SMOTE there": f"{gain[1]:+.2f}",
                 "ours there": f"{gain[2]:+.2f}",
                 "seconds": number(np.median([rows[s, method]["seconds"] for s in own])),
+                "splits": splits(rows, method, own),
                 "sets": ", ".join(map(short, own)) if len(own) < FEWEST_SETS else len(own),
             }
         )
@@ -171,7 +175,11 @@ def readme_table(rows):
             continue
         scores = means(rows, sets, methods, protocol.judges).mean(axis=0)
         scores = dict(zip(methods, scores, strict=True))
-        rivals = {m: v for m, v in scores.items() if m not in ("none", OURS) and v == v}
+        rivals = {
+            m: v
+            for m, v in scores.items()
+            if not {"none", OURS} & set(resamplers.bases(m)) and v == v
+        }
         best = max(rivals, key=rivals.get)
         n_splits = min(int(rows[s, OURS]["splits"]) for s in sets)
         lines.append(
@@ -199,8 +207,8 @@ def block(rows, facts, protocols=PROTOCOLS):
     """Return the generated part of the page, as Markdown."""
     versions = ", ".join(f"{name} {v}" for name, v in sorted(facts.get("versions", {}).items()))
     lines = [
-        f"Last run: {facts.get('date')}, on {facts.get('machine')}; Python "
-        f"{facts.get('python')}, {versions}. Ours at commit {facts.get('ours') or 'unknown'}."
+        f"Last run: {facts.get('date')}, on {facts.get('machine')}, ours at commit "
+        f"{facts.get('ours') or 'unknown'}."
     ]
     if protocols is PROTOCOLS and panels(rows):
         lines += ["", "![Average ranks, with the critical difference](_static/arena.svg)"]
@@ -227,35 +235,28 @@ def block(rows, facts, protocols=PROTOCOLS):
             lines += tabebm(rows, protocol, facts.get("published", {}))
         elif extra := partly(rows, protocol):
             lines += ["", "Run on some sets only:", "", *extra]
-        lines += ["", *splits(rows, protocol)]
+        planned = dict.fromkeys(m for run in protocol.runs for m in run.methods)
+        missing = [f"`{m}`" for m in planned if not any((s, m) in rows for s in sets)]
+        lines += ["", f"Not run: {', '.join(missing)}."] * bool(missing)
     if absent:
-        lines += ["", f"Not run yet: {'; '.join(absent)}."]
+        lines += ["", f"Not run: {'; '.join(absent)}."]
+    lines += ["", f"Run with Python {facts.get('python')}, {versions}."]
     return "\n".join(lines)
 
 
-def splits(rows, protocol):
-    """Return lines on how many splits each figure stands on, and on methods that never ran."""
-    numbers = {}
-    for (name, method), row in rows.items():
-        if name in protocol.sets:
-            numbers.setdefault(method, set()).add(int(row["splits"]))
-    alike = {}
-    for method, counts in numbers.items():
-        span = " to ".join(map(str, dict.fromkeys((min(counts), max(counts)))))
-        alike.setdefault(span, []).append(f"`{method}`")
-    text = "; ".join(f"{span}: {', '.join(names)}" for span, names in sorted(alike.items()))
-    planned = dict.fromkeys(m for run in protocol.runs for m in run.methods)
-    absent = ", ".join(f"`{method}`" for method in planned if method not in numbers)
-    return [f"Splits of each set: {text}."] + [f"Not run yet: {absent}."] * bool(absent)
+def splits(rows, method, sets):
+    """Return on how many splits of each set a method's figure stands, as text."""
+    counts = [int(rows[s, method]["splits"]) for s in sets]
+    return " to ".join(map(str, dict.fromkeys((min(counts), max(counts)))))
 
 
 def panels(rows):
-    """Return what is drawn: protocol, sets, methods and measure, where there are ranks."""
+    """Return what is drawn: protocol, sets and methods, where there are ranks."""
     found = []
     for protocol in PROTOCOLS.values():
         sets, methods, _ = there(rows, protocol)
         if len(sets) >= FEWEST_SETS and len(methods) > 2:
-            found += [(protocol, sets, methods, m) for m in ("balanced_accuracy", "roc_auc")]
+            found.append((protocol, sets, methods))
     return found
 
 
@@ -267,29 +268,30 @@ def draw(rows, path):
     drawn = panels(rows)
     if not drawn:
         return
-    heights = [0.22 * len(panel[2]) + 1.0 for panel in drawn]
+    heights = [0.2 * len(methods) + 1.0 for _, _, methods in drawn]
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "arena", "font.size": 9}):
-        figure = Figure(figsize=(8.0, sum(heights)), layout="constrained")
-        axes = figure.subplots(len(drawn), 1, height_ratios=heights, squeeze=False)[:, 0]
-        for axis, (protocol, sets, methods, measure) in zip(axes, drawn, strict=True):
-            scores = means(rows, sets, methods, protocol.judges, measure)
-            ranks = statistics.average_ranks(scores)
-            width = critical_difference(len(methods), len(sets))
-            p = stats.friedmanchisquare(*np.nan_to_num(scores).T).pvalue
-            best = ranks.min()
-            axis.axvspan(best, best + width, color="#E8EEF4", zorder=0)
-            for height, m in enumerate(np.argsort(-ranks)):
-                colour = "#0072B2" if methods[m] == OURS else "#5C5C5C"
-                axis.plot(ranks[m], height, "o", color=colour)
-            names = [methods[m] for m in np.argsort(-ranks)]
-            axis.set_yticks(range(len(names)), names)
-            name = {"balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}[measure]
-            title = f"{protocol.title}\nrank on {name}; Friedman: p = {p:.1g}"
-            axis.set_title(title, loc="left", fontsize=9)
-            axis.grid(axis="x", color="#DDDDDD")
-            axis.set_axisbelow(True)
-        axes[-1].set_xlabel("average rank; what is within the band does not differ from the best")
+        figure = Figure(figsize=(9.0, sum(heights)), layout="constrained")
+        axes = figure.subplots(len(drawn), 2, height_ratios=heights, squeeze=False)
+        for line, (protocol, sets, methods) in zip(axes, drawn, strict=True):
+            for axis, measure in zip(line, MEASURES, strict=True):
+                scores = means(rows, sets, methods, protocol.judges, measure)
+                draw_ranks(axis, scores, methods)
+                axis.set_xlabel(f"average rank on {MEASURES[measure]}")
+            line[0].set_title(protocol.title, loc="left", fontsize=9, fontweight="bold")
         figure.savefig(path, metadata={"Date": None, "Creator": None})
+
+
+def draw_ranks(axis, scores, methods):
+    """Draw the average ranks of methods, the best at the top, and a band from it to the right."""
+    ranks = statistics.average_ranks(scores)
+    order = np.argsort(-ranks)
+    width = critical_difference(len(methods), len(scores))
+    axis.axvspan(ranks.min(), ranks.min() + width, color="#E8EEF4", zorder=0)
+    colours = ["#0072B2" if methods[m] == OURS else "#5C5C5C" for m in order]
+    axis.scatter(ranks[order], range(len(order)), color=colours)
+    axis.set_yticks(range(len(order)), [methods[m] for m in order])
+    axis.grid(axis="x", color="#DDDDDD")
+    axis.set_axisbelow(True)
 
 
 def fill(text, lines, path="the page"):

@@ -85,7 +85,7 @@ class Resampled(NamedTuple):
 
 
 class Method(NamedTuple):
-    """A method's name taken apart: ``ours-balance:lr=0.1`` is ("ours", True, {"lr": 0.1}, False)."""
+    """A part of a method's name: ``ours-balance:lr=1`` is ("ours", True, {"lr": 1}, False)."""
 
     base: str
     balance: bool
