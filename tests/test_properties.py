@@ -175,8 +175,8 @@ def sampled(case, n_samples):
     assert_sound_within_classes(X_new, y_new, X, y, augmenter)
 
 
-test_fit_resample, test_fit_resample_many = battery(resampled, cases(), few=40, many=350)
-test_sample, test_sample_many = battery(sampled, cases(), st.integers(1, 20), few=10, many=70)
+test_fit_resample, test_fit_resample_many = battery(resampled, cases(), few=40, many=150)
+test_sample, test_sample_many = battery(sampled, cases(), st.integers(1, 20), few=10, many=30)
 
 
 # The codec alone, on arrays that hypothesis makes value by value.

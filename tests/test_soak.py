@@ -1,4 +1,4 @@
-"""Two hundred fits of every sort in one process: memory does not grow."""
+"""A hundred and twenty fits of every sort in one process: memory does not grow."""
 
 import ctypes
 import gc
@@ -15,10 +15,10 @@ from shared import dense, quick
 
 from sklearn_pyraug import Columns, LearnedMetric, RHVAEAugmenter
 
-_N_FITS = 200
-# Memory is compared between the fits before the 70th and the last ones: in the first 50,
+_N_FITS = 120
+# Memory is compared between the fits before the 60th and the last ones: in the first 40,
 # libraries fill their caches and the allocator its arenas.
-_WARM_UP, _WINDOW = 50, 20
+_WARM_UP, _WINDOW = 40, 20
 _MAX_GROWTH = 0.05
 
 

@@ -258,6 +258,17 @@ def test_examples_show_what_their_words_say(name, sentences, tmp_path):
 
 
 @pytest.mark.slow
+def test_networks_of_your_own(tmp_path):
+    pytest.importorskip("matplotlib")
+    text, picture = run("custom_networks.py", tmp_path)
+    assert "(150, 8, 8) became (300, 8, 8)" in text
+    assert len(percentages(text)) == 2
+    # Ten digits: far above chance with and without.
+    assert min(percentages(text)) > 80
+    assert has_drawn(picture)
+
+
+@pytest.mark.slow
 def test_choice(tmp_path):
     pytest.importorskip("matplotlib")
     text, picture = run("plot_choice.py", tmp_path)

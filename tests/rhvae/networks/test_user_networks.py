@@ -2,10 +2,7 @@
 
 import pickle
 import re
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 from threading import Thread
 
 import joblib
@@ -779,21 +776,3 @@ def test_a_decoder_that_the_flow_cannot_differentiate_is_refused():
         quick(decoder=Attention, metric=LearnedMetric(integrator="leapfrog")).fit(*ROWS)
     X_new, _ = quick(decoder=Attention).fit(*ROWS).sample(2)
     assert np.isfinite(X_new).all()
-
-
-@pytest.mark.slow
-def test_the_example_runs_without_a_warning(tmp_path):
-    example = Path(__file__).resolve().parents[3] / "examples" / "custom_networks.py"
-    done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", example],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "(150, 8, 8) became (300, 8, 8)" in done.stdout
-    accuracies = [float(v) for v in re.findall(r"([\d.]+) %", done.stdout)]
-    assert len(accuracies) == 2
-    # Ten digits: far above chance with and without.
-    assert min(accuracies) > 80
