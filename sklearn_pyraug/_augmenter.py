@@ -17,6 +17,7 @@ from ._config import (
     decoder_kind,
     image_shape_of,
     resolve,
+    training_device,
 )
 from ._generation.cache import TrainingStore, check_cache
 from ._generation.checkpoint import CheckpointFolder
@@ -179,7 +180,8 @@ class RHVAEAugmenter(
         Survive a killed run: folder in which the state of training is kept; `fit` with the same
         data and parameters goes on from there and arrives at the same weights.
     device : str, default="auto"
-        ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        ``"auto"`` (a GPU where there is one and steps are large enough to gain by it), ``"cpu"``,
+        ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     n_jobs : int or None, default=None
         Groups of classes trained at once by joblib. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -503,7 +505,7 @@ class RHVAEAugmenter(
         """
         check_is_fitted(self, "classes_")
         n_new = requested_rows(n_samples, self.classes_, self._generators.class_rows)
-        device, encoder = available_device(self.device), self._row_encoder
+        device, encoder = available_device(self.device, self.device_), self._row_encoder
         settings = resolve(self, encoder.codec, encoder.layout, self._n_rows)
         draws = self._draw(n_new, root_seed(self.random_state), settings, device)
         return encoder.new_rows(draws.X), self._label_encoder.decode(draws.y_index)
@@ -534,6 +536,8 @@ class RHVAEAugmenter(
         encoder, T = RowEncoder.fit(rows, layout, codec, y_index)
         settings = resolve(self, codec, layout, len(T))
         check_networks(settings.fit.architecture, settings.fit.flow)
+        if self.device == "auto":
+            device = training_device(device, settings, len(T), len(grown))
         root = root_seed(self.random_state)
         checkpoint, folder = checkpoint_folder(self), None
         if checkpoint is not None:

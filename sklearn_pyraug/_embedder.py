@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._augmenter import RHVAEAugmenter
 from ._components import MLP, ComponentParametersMixin
-from ._config import PARAMETER_CONSTRAINTS, columns_of, image_shape_of, resolve
+from ._config import PARAMETER_CONSTRAINTS, columns_of, image_shape_of, resolve, training_device
 from ._generation.class_model import check_codes, class_model
 from ._generation.fallback import MIN_ROWS
 from ._generation.fit import FitRequest, fit
@@ -91,7 +91,8 @@ class RHVAEEmbedder(
     validation_fraction : float, default=0.0
         Share of the rows held out to choose the best weights, in [0, 1).
     device : str, default="auto"
-        ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        ``"auto"`` (a GPU where there is one and steps are large enough to gain by it), ``"cpu"``,
+        ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     random_state : int, RandomState instance or None, default=None
         Seed. None takes fresh entropy; the global generators are never touched.
     verbose : int, default=0
@@ -219,6 +220,8 @@ class RHVAEEmbedder(
         codec = TableCodec(columns.likelihood, shape, None, columns.scaling)
         encoder, T = RowEncoder.fit(rows, layout, codec)
         settings = resolve(self._augmenter(), codec, layout, len(T))
+        if self.device == "auto":
+            device = training_device(device, settings, len(T))
         request = FitRequest(
             T,
             np.zeros(len(T), dtype=int),
@@ -298,7 +301,7 @@ class RHVAEEmbedder(
         return read_rows(X, self, categories=False, dtype=dtype, **checks)._replace(template=None)
 
     def _model(self):
-        return class_model(self._generators, 0, available_device(self.device))
+        return class_model(self._generators, 0, available_device(self.device, self.device_))
 
     def _augmenter(self):
         """Return the augmenter whose generator, of one class, the embedder's is."""

@@ -420,7 +420,7 @@ class LatentToolsMixin:
 
     def _model(self, k):
         """Return the generator of a class that has one."""
-        return class_model(self._generators, k, available_device(self.device))
+        return class_model(self._generators, k, available_device(self.device, self.device_))
 
     def _known_classes(self, y, n_rows):
         """Return the class indices of labels, all of classes that have a generator."""

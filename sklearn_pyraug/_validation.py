@@ -255,12 +255,14 @@ def check_device(device):
     return name
 
 
-def available_device(device):
+def available_device(device, trained_on):
     """Return a device for what was trained: the one that is named, or what there is.
 
     Parameters
     ----------
     device : {"auto", "cpu", "cuda", "cuda:<index>", "mps"} or torch.device
+        `"auto"` stays on the CPU with what was trained there.
+    trained_on : str
 
     Returns
     -------
@@ -273,6 +275,8 @@ def available_device(device):
     ValueError
         If the device is unknown.
     """
+    if device == "auto" and trained_on == "cpu":
+        return "cpu"
     try:
         return check_device(device)
     except ValueError:

@@ -75,7 +75,8 @@ def pretended(monkeypatch):
         for kind in (Generator, ReferenceGenerator):
             monkeypatch.setattr(kind, "draw", on_cpu(kind.draw, draws.take))
         monkeypatch.setattr("sklearn_pyraug._augmenter.check_device", lambda name: "cuda")
-        monkeypatch.setattr("sklearn_pyraug._augmenter.available_device", lambda name: "cuda")
+        monkeypatch.setattr("sklearn_pyraug._config._MIN_ACCELERATED_WORK", 0)
+        monkeypatch.setattr("sklearn_pyraug._augmenter.available_device", lambda *args: "cuda")
         return draws
 
     return pretend

@@ -1,0 +1,50 @@
+"""`device="auto"`: on a machine with a GPU, which trainings are given to it."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_pyraug import RHVAEAugmenter, _augmenter
+from tests.shared import quick
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Pretend that there is a GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+
+
+class Chosen(Exception):
+    """Carries the device of a training that is not begun."""
+
+
+@pytest.mark.parametrize(
+    ("shape", "parameters", "expected"),
+    [
+        ((300, 10), {}, "cpu"),
+        ((62, 2000), {}, "cpu"),  # learned in 62 coordinates
+        ((500, 28, 28), {}, "cuda"),
+        ((500, 784), {"decoder": "direct"}, "cuda"),
+        ((300, 10), {"device": "cuda"}, "cuda"),
+        ((500, 28, 28), {"device": "cpu"}, "cpu"),
+    ],
+)
+@pytest.mark.usefixtures("gpu")
+def test_small_steps_stay_on_the_cpu(monkeypatch, shape, parameters, expected):
+    def fit(request, settings, execution, store):
+        raise Chosen(execution.device)
+
+    monkeypatch.setattr(_augmenter, "fit", fit)
+    X = np.random.default_rng(0).random(shape, dtype=np.float32)
+    augmenter = RHVAEAugmenter(augmentation_factor=2.0, **parameters)
+    with pytest.raises(Chosen, match=f"^{expected}$"):
+        augmenter.fit_resample(X, np.arange(len(X)) % 10)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_rows_are_drawn_where_the_training_stayed():
+    X = np.random.default_rng(0).random((40, 4))
+    augmenter = quick().fit(X, np.arange(40) % 2)
+    assert augmenter.device_ == "cpu"
+    assert len(augmenter.sample(3)[0]) == 6
