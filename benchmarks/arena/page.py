@@ -56,10 +56,15 @@ def means(rows, sets, methods, judges, measure="balanced_accuracy"):
 
 def there(rows, protocol):
     """Return the sets that have `none`, the methods that have all of these, and the others."""
-    sets = [name for name in protocol.sets if (name, "none") in rows]
+    judged = {
+        key
+        for key, row in rows.items()
+        if any(np.isfinite(row.get(f"{j} balanced_accuracy", np.nan)) for j in protocol.judges)
+    }
+    sets = [name for name in protocol.sets if (name, "none") in judged]
     methods = dict.fromkeys(m for run in protocol.runs for m in run.methods)
-    methods = [m for m in methods if any((s, m) in rows for s in sets)]
-    whole = [m for m in methods if all((s, m) in rows for s in sets)]
+    methods = [m for m in methods if any((s, m) in judged for s in sets)]
+    whole = [m for m in methods if all((s, m) in judged for s in sets)]
     return sets, whole, [m for m in methods if m not in whole]
 
 

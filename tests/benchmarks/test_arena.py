@@ -54,6 +54,13 @@ def test_a_page_without_marks_is_refused():
         page.fill("no marks", "", "README.md")
 
 
+def test_a_method_that_other_classifiers_judged_is_not_there():
+    protocol = Protocol("", (Run(("none", "SMOTE"), ("wine",), 1),), ("k-NN",))
+    rows = store.rows_of([record("none", 0, 0.6)], ("k-NN",), {})
+    rows |= {("wine", "SMOTE"): {"splits": 1.0, "seconds": 0.1, "CNN balanced_accuracy": 60.0}}
+    assert page.there(rows, protocol) == (["wine"], ["none"], [])
+
+
 def test_critical_difference_of_the_literature():
     """Demšar (2006), section 3.2.2: four methods on fourteen sets."""
     assert page.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
