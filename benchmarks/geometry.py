@@ -9,7 +9,7 @@ them by a geodesic. Of 100 draws per class, and of the middles of 10 curves per 
 
     python -m benchmarks.geometry --data FOLDER
 
-FOLDER holds LeCun's test files, see :mod:`.gain.reduced_mnist`. Writes a picture of the draws.
+FOLDER holds LeCun's test files. Writes a picture of the draws.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from matplotlib.image import imsave
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import balanced_accuracy_score
 
-from benchmarks.gain.reduced_mnist import load, split
+from benchmarks import datasets
 from benchmarks.gain.statistics import bootstrap_interval
 from sklearn_pyraug import RHVAEAugmenter
 
@@ -63,12 +63,12 @@ def main():
     parser.add_argument("--metric", choices=("posterior", "learned"), default="posterior")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
-    X, y = load(args.data)
+    X, y = datasets.load_mnist(args.data)
     names = [s for s in SAMPLERS if args.metric == "posterior" or s != "independent_mh"]
     accuracy, recognised = np.empty((2, len(names), args.seeds))
     curves, montage = np.empty((2, args.seeds)), []
     for seed in range(args.seeds):
-        train, test = split(y, args.n_per_class, seed)
+        train, test = datasets.split_mnist(y, args.n_per_class, seed)
         unseen = np.setdiff1d(np.arange(len(y)), train)
         judge = forest(X[unseen], y[unseen])
         images, labels = X[train].reshape(-1, 28, 28), y[train]

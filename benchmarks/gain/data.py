@@ -13,7 +13,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import datasets
-from benchmarks.gain import reduced_mnist
 from sklearn_pyraug.datasets import make_brain_phantoms
 
 __all__ = [
@@ -171,8 +170,7 @@ def rows_per_class(name):
 
 @lru_cache(maxsize=2)
 def _mnist(folder):
-    datasets.find_file(folder, "t10k-labels-idx1-ubyte.gz")
-    return reduced_mnist.load(datasets.find_file(folder, "t10k-images-idx3-ubyte.gz").parent)
+    return datasets.load_mnist(folder)
 
 
 @lru_cache(maxsize=2)
@@ -244,7 +242,7 @@ def load_split(name, seed, folder=None):
         return _cut(X, y, train, rest, None, seed)
     if group == "mnist":
         X, y = _mnist(folder)
-        train, test = reduced_mnist.split(y, rows_per_class(name), seed)
+        train, test = datasets.split_mnist(y, rows_per_class(name), seed)
         return _cut(X, y, train, test, (28, 28), seed)
     if name == "digits20":
         X, y = load_digits(return_X_y=True)

@@ -24,7 +24,6 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +32,7 @@ from imblearn.over_sampling import SMOTE
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import datasets, harness, rivals
-from benchmarks.gain import reduced_mnist
+from benchmarks.gain import data, scoring
 from sklearn_pyraug import RHVAEAugmenter
 
 SECTIONS = ("plus", "mnist", "keel", "defaults")
@@ -69,17 +68,11 @@ class Problem(NamedTuple):
 
 def mnist_problems(folder, quick):
     """Return reduced MNIST with 200 new rows per class, and with the default strategy."""
-    if folder is None:
-        raise datasets.MissingData("reduced MNIST needs --data FOLDER with the two t10k files")
-    try:
-        X, y = reduced_mnist.load(folder)
-    except FileNotFoundError as error:
-        name = Path(error.filename).name
-        raise datasets.MissingData(f"reduced MNIST: the --data folder has no {name}") from error
+    X, y = datasets.load_mnist(folder)
     n_per_class, n_new = (6, 6) if quick else (N_PER_CLASS, N_NEW)
 
     def split(seed):
-        train, test = reduced_mnist.split(y, n_per_class, seed)
+        train, test = datasets.split_mnist(y, n_per_class, seed)
         return X[train], y[train], X[test], y[test]
 
     return {
@@ -235,13 +228,16 @@ def compare(problem, names, args, report):
 def score(problem, part, result, seed):
     """Return the mean balanced accuracy of the classifiers, in percent."""
     X_train, _, X_test, y_test = part
+    split = data.Split(*part, None if problem.standardise else (28, 28), seed)
     X, y = result[:2]
     finite = np.isfinite(X).all(1)
     X, y = X[finite], y[finite]
     if problem.standardise:
         scaler = StandardScaler().fit(X_train)
         X, X_test = scaler.transform(X), scaler.transform(X_test)
-    return float(np.mean(reduced_mnist.score(X, y, X_test, y_test, seed)))
+    judges = (scoring.make_classifier(name, split) for name in scoring.IN_MEAN)
+    scores = [scoring.evaluate(judge, X, y, X_test, y_test) for judge in judges]
+    return 100 * float(np.mean([one["balanced_accuracy"] for one in scores]))
 
 
 def times_ours(seconds, name):
@@ -379,8 +375,8 @@ def main():
         )
     report.note(
         "Accuracy: mean of "
-        + ", ".join(reduced_mnist.CLASSIFIERS)
-        + f", and of the rounds; {reduced_mnist.N_TEST:,} test images of MNIST, and the other "
+        + ", ".join(scoring.IN_MEAN)
+        + f", and of the rounds; {datasets.MNIST_TEST:,} test images of MNIST, and the other "
         "half of a KEEL table. Gain over none: in points, over the rounds that the candidate did; "
         "compare it, not the accuracy, where the rounds differ."
     )

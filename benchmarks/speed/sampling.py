@@ -29,8 +29,7 @@ import torch
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from benchmarks import harness, rivals
-from benchmarks.gain import reduced_mnist
+from benchmarks import datasets, harness, rivals
 from sklearn_pyraug.rhvae import DrawRequest, FitSettings, Output, TrainingData, TrainingSettings
 from sklearn_pyraug.rhvae.generator import train_generator
 from sklearn_pyraug.rhvae.latent import SamplerSettings
@@ -89,7 +88,7 @@ def load_rows(plan, folder, seed):
         images, y = load_digits(return_X_y=True)
         images = images.reshape(-1, 8, 8) / 16.0
     else:
-        images, y = reduced_mnist.load(folder)
+        images, y = datasets.load_mnist(folder)
         images = images.reshape(-1, 28, 28)
     rng = np.random.default_rng(seed)
     rows = []
