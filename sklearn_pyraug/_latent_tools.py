@@ -202,7 +202,7 @@ class LatentToolsMixin:
 
     @no_data_in_errors()
     @torch_defaults()
-    def score_samples(self, X, y=None, *, n_importance=100, random_state=None):
+    def score_samples(self, X, y=None, *, n_importance=20, random_state=None):
         """Estimate how likely rows are: log p(x | class), in nats per row.
 
         p(x | class) = ∫ p(x | z) N(z; 0, I) dz by importance sampling [1]_, with the posterior's
@@ -220,9 +220,11 @@ class LatentToolsMixin:
         y : array-like of shape (n_samples,) or None, default=None
             The class under which each row is scored. None scores it under the mixture of all
             classes that have a generator, in equal shares.
-        n_importance : int, default=100
-            Draws S of z per row, and per reference. With S draws the estimate is too low by half
-            the relative variance of their mean.
+        n_importance : int, default=20
+            Draws S of z per row, and per reference, to which the time is proportional. With S draws
+            the estimate is too low by half the relative variance of their mean. Of a default fit
+            of breast cancer, or of digits, 20 draws stray from 300 by 0.5 and 0.4 nats, where
+            rows differ by 24 and 2.4 (standard deviations).
         random_state : int, RandomState instance or None, default=None
             Seed of the draws. None takes the augmenter's. All rows share the draws: the score of
             one does not depend on which others there are.
