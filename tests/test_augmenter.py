@@ -886,7 +886,6 @@ def test_silence(capsys, verbose):
 # --- settings that must at least run --------------------------------------------------------
 
 
-@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -925,7 +924,7 @@ def test_silence(capsys, verbose):
 @pytest.mark.filterwarnings("ignore:The training of .* diverged:UserWarning")
 def test_settings(parameters):
     X, y = table()
-    augmenter = quick(**parameters)
+    augmenter = quick(**{"decoder": "direct"} | parameters)
     X_res, y_res = augmenter.fit_resample(X, y)
     assert len(X_res) == len(y_res) > len(X)
     assert np.isfinite(X_res).all()

@@ -403,7 +403,6 @@ def test_in_a_classifier_of_mixed_tables():
 # Parameters
 
 
-@pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("value_mapping", ["auto", "nearest", "quantile", None])
 @pytest.mark.parametrize("scaling", ["auto", "standard", "quantile"])
 def test_values_stay_in_range(value_mapping, scaling):
