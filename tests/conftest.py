@@ -40,6 +40,14 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("random_seed", range(metafunc.config.getoption("random_seeds")))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each process its modules whole, as far as can be, as their tests share fits."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
+
+
 @pytest.fixture(params=["auto", "direct"])
 def either_decoder(request, monkeypatch):
     """Let `shared.quick` take the default decoder, and in a second run the papers'."""

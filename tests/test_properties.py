@@ -175,7 +175,7 @@ def sampled(case, n_samples):
     assert_sound_within_classes(X_new, y_new, X, y, augmenter)
 
 
-test_fit_resample, test_fit_resample_many = battery(resampled, cases(), few=40, many=150)
+test_fit_resample, test_fit_resample_many = battery(resampled, cases(), few=15, many=150)
 test_sample, test_sample_many = battery(sampled, cases(), st.integers(1, 20), few=10, many=30)
 
 

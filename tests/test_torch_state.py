@@ -63,29 +63,28 @@ def state():
     )
 
 
-SETTINGS = {
-    "dtype": lambda: torch.set_default_dtype(torch.float64),
-    "device": lambda: torch.set_default_device("meta"),
-    "deterministic": lambda: torch.use_deterministic_algorithms(True),
-    "inference": torch.inference_mode,
-    "no gradients": torch.no_grad,
-    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
-}
+def double_and_deterministic():
+    torch.set_default_dtype(torch.float64)
+    torch.use_deterministic_algorithms(True)
+    return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
+def elsewhere_without_gradients():
+    torch.set_default_device("meta")
+    return torch.no_grad()
+
+
+# Together where one does not hide the other.
+SETTINGS = [double_and_deterministic, elsewhere_without_gradients, torch.inference_mode]
 
 
 @pytest.mark.usefixtures("restored")
-@pytest.mark.parametrize("name", SETTINGS)
-def test_settings_of_torch(name, expected, tmp_path):
-    context = SETTINGS[name]()
-    if context is not None:
-        context.__enter__()
-    try:
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_settings_of_torch(setting, expected, tmp_path):
+    with setting():
         before = state()
         found = results(tmp_path / "model")
         assert state() == before
-    finally:
-        if context is not None:
-            context.__exit__(None, None, None)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -78,7 +78,7 @@ def test_a_new_figure_is_pyplots(draw, augmenter, tmp_path):
     first, second = draw(augmenter), draw(augmenter)
     assert plt.get_fignums() == [first.figure_.number, second.figure_.number] == [1, 2]
     assert plt.gcf() is second.figure_
-    plt.savefig(tmp_path / "page.png")
+    plt.savefig(tmp_path / "page.png", dpi=40)
     assert np.ptp(plt.imread(tmp_path / "page.png")) > 0.5  # it is not blank
 
 

@@ -358,8 +358,17 @@ def label_list(y):
     return y.to_list() if isinstance(y, pl.Series) else y.to_pylist()
 
 
-@pytest.mark.parametrize("library", ["polars", "pyarrow", "pandas", "numpy"])
-@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize(
+    ("library", "name"),
+    [
+        *(("numpy", name) for name in LABELS),
+        *(
+            (library, name)
+            for library in ("polars", "pyarrow", "pandas")
+            for name in ("pl Enum", "pa chunks")
+        ),
+    ],
+)
 def test_labels_come_back(library, name, tmp_path):
     y, V = LABELS[name], table((20, 10), 2)[0]
     X = V if library == "numpy" else make(library, a=V[:, 0], b=V[:, 1])

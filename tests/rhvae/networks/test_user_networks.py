@@ -607,9 +607,16 @@ ignored = pytest.mark.filterwarnings("ignore:.*trained one after another")
 
 
 @ignored
-@every_network
-@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
-def test_rows_do_not_depend_on_jobs_and_survive_a_pickle(data, networks, backend):
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        *((name, "threading") for name in NETWORKS),
+        pytest.param("dropout", "loky", marks=pytest.mark.slow),
+        pytest.param("batch norm, own reference", "loky", marks=pytest.mark.slow),
+    ],
+)
+def test_rows_do_not_depend_on_jobs_and_survive_a_pickle(name, backend):
+    data, networks = NETWORKS[name]
     state = torch.get_rng_state()
     settings = {"validation_fraction": 0.3, "batch_size": 5} | networks
     one = quick(n_jobs=1, **settings).fit(*data)
