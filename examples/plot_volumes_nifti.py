@@ -98,7 +98,6 @@ work.cleanup()
 plt.show()
 
 # %%
-# A synthetic brain is a real one whose shape and exposure are changed as those of others differ;
-# it is smoother, because warping takes means of neighbouring voxels. On 200 test volumes a score
-# has a standard error of some 3 points, and other training volumes would give another gain:
-# ``benchmarks/gain/phantoms.py`` repeats the comparison over seeds.
+# A synthetic brain is a real one whose shape and exposure are changed as those of others differ.
+# On 200 test volumes a score has a standard error of some 3 points, and other training volumes
+# would give another gain: ``benchmarks/gain/phantoms.py`` repeats the comparison over seeds.

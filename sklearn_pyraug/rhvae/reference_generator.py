@@ -538,9 +538,10 @@ class _Row(NamedTuple):
 
 def _decode(stack, row, scale, transfer, noise):
     """Apply the module's formula to a chunk of rows, with a stack of one member."""
+    decode = getattr(stack.decoder, "draw", stack.decoder)
 
     def theta(z, r):
-        return stack.decode(z.unsqueeze(0), r.unsqueeze(0))
+        return decode(z.unsqueeze(0), r.unsqueeze(0))
 
     decoded = theta(row.z, row.r)
     if transfer is None:

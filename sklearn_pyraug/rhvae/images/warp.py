@@ -28,6 +28,7 @@ __all__ = [
     "n_warp_parameters",
     "resample",
     "resample_once",
+    "resample_sharply",
     "spline_field",
     "warp",
 ]
@@ -193,14 +194,17 @@ def resample(images, positions):
     return values
 
 
-def resample_once(images, positions):
-    """Do as :func:`resample`, by torch's own function: quickly, but not twice differentiable."""
+def resample_once(images, positions, mode="bilinear"):
+    """Do as :func:`resample`, by torch's own function: quickly, but not twice differentiable.
+
+    With ``mode="nearest"`` the value is that of the nearest pixel.
+    """
     n = positions.shape[-1]
     if n == 1:
         # Torch knows images and volumes; a signal is an image of two equal rows.
         images = images.unsqueeze(2).expand(-1, -1, 2, -1)
         positions = torch.cat([torch.zeros_like(positions), positions], -1)
-        return resample_once(images, positions)
+        return resample_once(images, positions, mode)
     # Torch's backward pass on the CPU writes outside of its memory at a position that is NaN: read
     # elsewhere, and made NaN again below.
     missing = positions.isnan()
@@ -209,8 +213,25 @@ def resample_once(images, positions):
     grid = (positions * (2.0 / side.clamp_min(1.0)) - 1.0).flip(-1)
     # Torch wants the positions in the form of an image; this one has one row.
     grid = grid.view(len(images), *[1] * (n - 1), -1, n)
-    values = F.grid_sample(images, grid, "bilinear", "border", align_corners=True)
+    values = F.grid_sample(images, grid, mode, "border", align_corners=True)
     return values.flatten(2).masked_fill(missing.any(-1).unsqueeze(1), torch.nan)
+
+
+def resample_sharply(images, positions):
+    """Read images between their pixels without blurring them.
+
+    Linear interpolation takes means of neighbours, which costs white noise a third of its power
+    along each axis: in a volume 30 % are left. So only what binomial smoothing leaves is read
+    linearly, and the detail that it takes away is that of the nearest pixel. Shapes are those
+    of :func:`resample`.
+    """
+    smooth = images
+    for axis in range(2, images.ndim):
+        pixel = torch.arange(images.shape[axis], device=images.device)
+        before = smooth.index_select(axis, (pixel - 1).clamp_min(0))
+        after = smooth.index_select(axis, (pixel + 1).clamp_max(len(pixel) - 1))
+        smooth = (before + 2.0 * smooth + after) / 4.0
+    return resample_once(smooth, positions) + resample_once(images - smooth, positions, "nearest")
 
 
 def jacobian_determinant(parameters, grid):

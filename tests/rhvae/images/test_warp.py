@@ -16,6 +16,7 @@ from sklearn_pyraug.rhvae.images.warp import (
     n_warp_parameters,
     resample,
     resample_once,
+    resample_sharply,
     spline_field,
     warp,
 )
@@ -266,6 +267,23 @@ def test_positions_that_are_no_numbers_give_values_that_are_none(shape, read):
     assert torch.equal(values[..., 1], images.flatten(2)[..., -1])
     assert torch.equal(values[..., 2], images.flatten(2)[..., 0])
     assert torch.equal(values[..., 3], images[(..., *[1] * len(shape))])
+
+
+@pytest.mark.parametrize("shape", [(400,), (40, 40), (20, 20, 20)])
+def test_a_sharp_reading_keeps_noise_and_is_exact_at_the_pixels(shape):
+    images = torch.randn(2, 3, *shape, generator=stream(0))
+    points = make_grid(shape).points + 0.5 * (torch.tensor(shape) - 1.0)
+    positions = points.expand(2, -1, -1)
+    exact = {"rtol": 0, "atol": 1e-3}
+    torch.testing.assert_close(resample_sharply(images, positions), images.flatten(2), **exact)
+    offset = torch.rand(*positions.shape, generator=stream(1)) - 0.5
+    moved = (positions + offset).clamp_min(0.0)
+    blurred, sharp = resample_once(images, moved), resample_sharply(images, moved)
+    # Linear interpolation keeps two thirds along each axis.
+    assert blurred.var() == pytest.approx((2 / 3) ** len(shape), abs=0.1)
+    assert sharp.var() > 0.75
+    beyond = resample_sharply(images, torch.full_like(positions[:, :1], 1e4))
+    torch.testing.assert_close(beyond[..., 0], images.flatten(2)[..., -1], **exact)
 
 
 @pytest.mark.parametrize("shape", [(6,), (4, 5), (3, 4, 3)])
