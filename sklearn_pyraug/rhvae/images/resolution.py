@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 # Longest side from which warps are learned, by the number of axes.
-_LARGEST = {1: 256, 2: 64, 3: 24}
+_LARGEST = {1: 256, 2: 64, 3: 16}
 # From so many images on they are halved, down to a side of so many pixels: fewer cost little as
 # they are, and classifiers then gain more.
 _MANY_IMAGES, _HALVED = 400, 16
