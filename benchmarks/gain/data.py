@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import datasets
-from sklearn_pyraug.datasets import make_brain_phantoms
+from benchmarks.gain import phantoms
 
 __all__ = [
     "GROUPS",
@@ -57,6 +57,7 @@ DIGITS_PER_CLASS = 20
 TABEBM_ROWS = (20, 50, 100, 200, 500)
 TABEBM_NEW = TABEBM_TEST = 500
 PHANTOM_SHAPE, PHANTOM_TEST = (32, 40, 32), 400
+PHANTOMS = {"phantoms": phantoms.KINDS["brains"], "lesions": phantoms.KINDS["lesions"]}
 MULTICLASS = ("wine", "iris", "digits20", "glioma", "warppie10p", "christensen")
 
 GROUPS = {
@@ -69,6 +70,7 @@ GROUPS = {
     "protein": tuple(f"protein{n}" for n in TABEBM_ROWS),
     "adrenal": ("adrenal25", "adrenal50", "adrenal100"),
     "phantoms": ("phantoms25", "phantoms50"),
+    "lesions": ("lesions25", "lesions50"),
     "keel": tuple(f"keel:{name}" for name in KEEL),
     "keelraw": tuple(f"keelraw:{name}" for name in KEEL),
 }
@@ -149,7 +151,7 @@ def is_images(name):
 
 def is_volumes(name):
     """Tell whether the rows of a set are volumes."""
-    return group_of(name) in ("adrenal", "phantoms")
+    return group_of(name) in ("adrenal", *PHANTOMS)
 
 
 def is_binary(name):
@@ -225,9 +227,9 @@ def load_split(name, seed, folder=None):
         train, _ = draw_rows(y, rows_per_class(name), seed)
         shape = (28, 28) if group == "pneumonia" else (28, 28, 28)
         return Split(X[train], y[train], X_test, y_test, shape, seed)
-    if group == "phantoms":
+    if group in PHANTOMS:
         n = 2 * rows_per_class(name)
-        X, y = make_brain_phantoms(n + PHANTOM_TEST, PHANTOM_SHAPE, random_state=seed)
+        X, y = PHANTOMS[group](n + PHANTOM_TEST, PHANTOM_SHAPE, random_state=seed)
         X = X.reshape(len(X), -1)
         return Split(X[:n], y[:n], X[n:], y[n:], PHANTOM_SHAPE, seed)
     if group in ("biodeg", "protein"):
@@ -290,7 +292,7 @@ def target_counts(name, y, multiple=None):
         share, more = divmod(TABEBM_NEW, len(labels))
         added = share + (np.arange(len(labels)) < more)
         return dict(zip(labels, (n_rows + added).tolist(), strict=True))
-    if multiple is None and group in ("mnist", "pneumonia", "adrenal", "phantoms"):
+    if multiple is None and group in ("mnist", "pneumonia", "adrenal", *PHANTOMS):
         added = 100 if name in ("mnist10", "mnist20") else 200
         return dict(zip(labels, (n_rows + added).tolist(), strict=True))
     if multiple is None:

@@ -1,12 +1,15 @@
-"""Phantom brains: what augmentation gains a logistic regression and a small 3-D CNN.
+"""Phantoms: what augmentation gains a logistic regression and a small 3-D CNN.
 
     python -m benchmarks.gain.phantoms
+    python -m benchmarks.gain.phantoms --kind lesions --methods TorchIO-affine ours
     python -m benchmarks.gain.phantoms --seeds 2 --classifiers logistic --set max_epochs=50
 
-For each seed other heads are made (``sklearn_pyraug.datasets.make_brain_phantoms``, at its
-defaults): `--n-per-class` of each class to train on and `--n-test` to test on. Classifiers are
-trained on the former alone, and on these with `--n-new` more of each class by SMOTE and by
-RHVAEAugmenter, at its defaults but for what `--set` says. Gains are paired over seeds.
+For each seed other volumes are made, brains whose ventricles differ
+(``sklearn_pyraug.datasets.make_brain_phantoms``, at its defaults) or organs with lesions
+(`make_lesion_phantoms`): `--n-per-class` of each class to train on and `--n-test` to test on.
+Classifiers are trained on the former alone, and on these with `--n-new` more of each class by
+SMOTE, TorchIO's transforms and RHVAEAugmenter, at its defaults but for what `--set` says. Gains
+are paired over seeds.
 
 The CNN takes the same number of gradient steps, of the same number of volumes each, whatever it
 is trained on: more volumes are not more training.
@@ -25,6 +28,7 @@ import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE
 from scipy import stats
+from scipy.spatial.transform import Rotation
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -34,15 +38,29 @@ from skorch.callbacks import LRScheduler
 from torch import nn
 
 from benchmarks import harness
-from benchmarks.gain import scoring, statistics
+from benchmarks.gain import pictures, scoring, statistics
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.datasets import make_brain_phantoms
+from sklearn_pyraug.datasets._phantoms import (
+    DEFORMATION_GRID,
+    FOLDS_GRID,
+    ellipsoid,
+    field,
+    inside,
+    make_grid,
+    paint,
+    take_image,
+)
 
 NAME = "phantoms"
-METHODS = ("none", "SMOTE", "ours")
+METHODS = ("none", "SMOTE", *pictures.VOLUMES, "ours")
 CLASSIFIERS = ("logistic", "cnn")
 N_COMPONENTS = 20
 BATCH_SIZE = 20
+# Of a body and an organ in it: half-axes, in units in which the box is [-1, 1]³, and brightness.
+BODY_AXES, ORGAN_AXES = np.array([0.9, 0.82, 0.9]), np.array([0.62, 0.5, 0.55])
+BODY, ORGAN, LESION = 0.3, 0.6, 0.35
+LESION_RADIUS, MOST_LESIONS = 0.15, 3
 COLUMNS = (
     "seed",
     "method",
@@ -53,6 +71,7 @@ COLUMNS = (
     "resample_s",
     "classifier_s",
     "closeness",
+    "sharpness",
 )
 
 
@@ -68,7 +87,8 @@ def make_parser():
     add("--n-test", type=_positive, default=200, help="volumes of each class to test on")
     add("--n-new", type=_positive, default=200, help="new volumes of each class")
     add("--shape", type=int, nargs=3, default=(32, 40, 32), metavar=("D", "H", "W"))
-    add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    add("--kind", choices=KINDS, default="brains", help="what the volumes show")
+    add("--methods", nargs="+", choices=METHODS, default=["none", "SMOTE", "ours"])
     add("--classifiers", nargs="+", choices=CLASSIFIERS, default=list(CLASSIFIERS))
     add("--set", nargs="+", default=[], metavar="NAME=VALUE", help="parameters of the augmenter")
     add("--steps", type=_positive, default=200, help="gradient steps of the CNN")
@@ -117,10 +137,67 @@ def parse_settings(texts):
 # --- data and methods -----------------------------------------------------------------------
 
 
+def make_lesion_phantoms(n_samples, shape, *, random_state):
+    """Make volumes of two classes of which one has lesions: one to three dark balls in an organ.
+
+    An organ in a body, both of individual size, pose and form, has a smooth texture, and is imaged
+    as :func:`~sklearn_pyraug.datasets.make_brain_phantoms` images heads. A lesion may be anywhere
+    in the organ, so that no voxel by itself tells the classes apart.
+
+    Parameters
+    ----------
+    n_samples : int
+    shape : tuple of three int
+        Voxels along each axis.
+    random_state : int
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, *shape), dtype float32
+        Brightness from 0 to 1.
+    y : ndarray of shape (n_samples,), dtype int64
+        Class 0 or 1, in turn; 1 has lesions.
+    """
+    grid, y = make_grid(tuple(shape)), np.arange(n_samples) % 2
+    X = np.empty((n_samples, *shape), dtype=np.float32)
+    for i, label in enumerate(y):
+        rng = np.random.default_rng([random_state, i])
+        X[i] = _draw_organ(int(label) * rng.integers(1, MOST_LESIONS + 1), grid, rng)
+    return X, y
+
+
+def _draw_organ(n_lesions, grid, rng):
+    """Return the image, (D, H, W), of an individual with so many lesions."""
+    normal = rng.standard_normal
+
+    def smooth(n):
+        return field(normal((n, n, n), dtype=np.float32), grid)
+
+    turn = Rotation.from_euler("xyz", 6 * normal(3), degrees=True).as_matrix()
+    p = grid.points - 0.06 * normal((3, 1, 1, 1), dtype=np.float32)
+    p = np.tensordot(turn.astype(np.float32), p, (1, 0))
+    p += 0.05 * np.stack([smooth(DEFORMATION_GRID) for _ in range(3)])
+    axes, middle = ORGAN_AXES * np.exp(0.06 * normal(3)), np.zeros(3)
+    image = BODY * inside(ellipsoid(p, middle, BODY_AXES), grid.width)
+    organ = inside(ellipsoid(p, middle, axes), grid.width)
+    paint(image, organ, ORGAN + 0.03 * normal() + 0.03 * smooth(FOLDS_GRID))
+    for _ in range(n_lesions):
+        direction = normal(3)
+        centre = axes * 0.75 * np.cbrt(rng.uniform()) * direction / np.linalg.norm(direction)
+        radius = LESION_RADIUS * np.exp(0.2 * normal())
+        ball = inside(ellipsoid(p, centre, np.full(3, radius)), grid.width)
+        paint(image, organ * ball, LESION)
+    return take_image(image, 0.1 * smooth(DEFORMATION_GRID), 0.05, rng)
+
+
+KINDS = {"brains": make_brain_phantoms, "lesions": make_lesion_phantoms}
+
+
 def make_data(args, seed):
     """Return the training and the test volumes of a seed: X, y, X_test, y_test."""
     n_train = 2 * args.n_per_class
-    X, y = make_brain_phantoms(n_train + 2 * args.n_test, tuple(args.shape), random_state=seed)
+    make = KINDS[args.kind]
+    X, y = make(n_train + 2 * args.n_test, tuple(args.shape), random_state=seed)
     return X[:n_train], y[:n_train], X[n_train:], y[n_train:]
 
 
@@ -152,6 +229,11 @@ def resample(method, X, y, n_new, settings, seed):
         augmenter = RHVAEAugmenter(sampling_strategy=counts, random_state=seed)
         augmenter.set_params(**settings)
         return augmenter.fit_resample(X, y)
+    if method in pictures.VOLUMES:
+        rng = np.random.default_rng(seed)
+        new = [pictures.VOLUMES[method](flat(X[y == k]), n_new, rng, X.shape[1:]) for k in labels]
+        new = np.concatenate(new).reshape(-1, *X.shape[1:]).clip(0.0, 1.0)
+        return np.concatenate([X, new]), np.concatenate([y, np.repeat(labels, n_new)])
     sampler = SMOTE(sampling_strategy=counts, random_state=seed)
     rows, y_all = sampler.fit_resample(flat(X), y)
     return rows.reshape(-1, *X.shape[1:]), y_all
@@ -280,6 +362,47 @@ def flat(X):
     return X.reshape(len(X), int(np.prod(X.shape[1:])))
 
 
+def radial_power(X, n_bands=8):
+    """Return the mean power of volumes in bands of spatial frequency.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, D, H, W)
+    n_bands : int, default=8
+        Of equal width, from 0 to 0.5 cycles per voxel. A volume's mean belongs to none.
+
+    Returns
+    -------
+    power : ndarray of shape (n_bands,)
+        Of one coefficient; that of white noise is its variance in all bands.
+    """
+    axes = tuple(range(1, X.ndim))
+    power = np.mean(np.abs(np.fft.fftn(X, axes=axes)) ** 2, axis=0) / X[0].size
+    waves = np.meshgrid(*[np.fft.fftfreq(side) for side in X.shape[1:]], indexing="ij")
+    frequency = np.sqrt(sum(wave**2 for wave in waves))
+    edges = np.linspace(0.0, 0.5, n_bands + 1)
+    return np.array(
+        [
+            power[(frequency > low) & (frequency <= high)].mean()
+            for low, high in zip(edges[:-1], edges[1:], strict=True)
+        ]
+    )
+
+
+def sharpness(new, real):
+    """Return the power of new volumes above 0.25 cycles per voxel, as a share of real ones'.
+
+    It is the mean over four bands; NaN where there are no new volumes.
+
+    Parameters
+    ----------
+    new, real : ndarray of shape (n, D, H, W)
+    """
+    if not len(new):
+        return np.nan
+    return float(np.mean((radial_power(new) / radial_power(real))[4:]))
+
+
 # --- scores ---------------------------------------------------------------------------------
 
 
@@ -290,7 +413,8 @@ def score_seed(seed, args, settings):
         start = time.perf_counter()
         X_all, y_all = resample(method, X, y, args.n_new, settings, seed)
         resample_s = time.perf_counter() - start
-        closeness = scoring.closeness(flat(X_all[len(X) :]), flat(X))
+        new = X_all[len(X) :]
+        closeness, sharp = scoring.closeness(flat(new), flat(X)), sharpness(new, X)
         for name in args.classifiers:
             start = time.perf_counter()
             classifier = make_classifier(name, args, seed)
@@ -305,6 +429,7 @@ def score_seed(seed, args, settings):
                 "resample_s": resample_s,
                 "classifier_s": time.perf_counter() - start,
                 "closeness": closeness,
+                "sharpness": sharp,
             }
 
 
@@ -346,7 +471,7 @@ def summarise(records, methods, classifiers):
                 row["t interval"] = list(t_interval(differences))
                 row["bootstrap"] = list(statistics.bootstrap_interval(differences[None]))
                 row["wins"] = int((differences > statistics.TIE).sum())
-            for name in ("closeness", "resample_s", "classifier_s"):
+            for name in ("closeness", "sharpness", "resample_s", "classifier_s"):
                 row[name] = float(np.mean([r[name] for r in of_both]))
             rows.append(row)
     return rows
@@ -404,7 +529,7 @@ def main(argv=None):
         report.add(**row)
     report.note(
         "Gain: in points of balanced accuracy over none, the mean over seeds, with its 95 % "
-        "intervals: Student's t, and of the bootstrap. Each seed makes other heads, to train and "
+        "intervals: Student's t, and of the bootstrap. Each seed makes other volumes, to train and "
         "to test on. Wins: seeds with a gain above 0."
     )
     report.note(
@@ -415,7 +540,8 @@ def main(argv=None):
     )
     report.note(
         "Closeness: median distance of a new volume to the nearest real one, over that of real "
-        "ones to each other. Seconds: means, of this machine as busy as it was."
+        "ones to each other. Sharpness: power of new volumes above 0.25 cycles per voxel, as a "
+        "share of real ones'. Seconds: means, of this machine as busy as it was."
     )
     report.write()
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from scipy.ndimage import gaussian_filter
 
 from benchmarks.gain import phantoms
 
@@ -48,7 +49,9 @@ def test_wrong_settings_end_before_any_work(wrong, capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_training_and_test_heads_are_balanced_and_others(args):
+@pytest.mark.parametrize("kind", phantoms.KINDS)
+def test_training_and_test_volumes_are_balanced_and_others(args, kind):
+    args.kind = kind
     X, y, X_test, y_test = phantoms.make_data(args, seed=0)
     assert X.shape == (24, 16, 20, 16)
     assert np.bincount(y).tolist() == [12, 12]
@@ -58,7 +61,31 @@ def test_training_and_test_heads_are_balanced_and_others(args):
     assert not np.isin(phantoms.make_data(args, seed=1)[0], X).all((1, 2, 3)).any()
 
 
-@pytest.mark.parametrize("method", phantoms.METHODS)
+def test_only_one_class_has_lesions_and_they_may_be_anywhere():
+    X, y = phantoms.make_lesion_phantoms(40, (20, 20, 20), random_state=0)
+    assert X.dtype == np.float32
+    assert X.min() >= 0
+    assert X.max() <= 1
+    again, _ = phantoms.make_lesion_phantoms(10, (20, 20, 20), random_state=0)
+    np.testing.assert_array_equal(again, X[:10])
+    # Inside the organ, a lesion is what is dark for several voxels on end.
+    inner = gaussian_filter(X, (0, 1, 1, 1))[:, 8:12, 8:12, 8:12]
+    darkest = inner.min((1, 2, 3))
+    assert darkest[y == 1].mean() < darkest[y == 0].mean() - 0.05
+    # The mean volumes of the classes hardly differ anywhere.
+    assert np.abs(X[y == 0].mean(0) - X[y == 1].mean(0)).max() < 0.3
+
+
+def test_power_of_noise_is_its_variance_and_means_of_neighbours_lose_the_high_frequencies():
+    noise = np.random.default_rng(0).normal(scale=3.0, size=(10, 16, 20, 18))
+    np.testing.assert_allclose(phantoms.radial_power(noise), 9.0, rtol=0.15)
+    blurred = gaussian_filter(noise, (0, 1, 1, 1))
+    assert phantoms.sharpness(noise, noise) == 1.0
+    assert phantoms.sharpness(blurred, noise) < 0.1
+    assert np.isnan(phantoms.sharpness(noise[:0], noise))
+
+
+@pytest.mark.parametrize("method", ["none", "SMOTE", "ours"])
 def test_methods_keep_the_originals_and_add_the_same_number(args, method):
     X, y, _, _ = phantoms.make_data(args, seed=0)
     X_all, y_all = phantoms.resample(method, X, y, 7, QUICK, seed=0)
@@ -103,7 +130,7 @@ def test_t_interval_is_that_of_a_t_test():
 
 
 def test_gains_are_paired_by_seed():
-    same = {"roc_auc": 50.0, "closeness": 1.0, "resample_s": 1.0, "classifier_s": 2.0}
+    same = dict.fromkeys(("roc_auc", "closeness", "sharpness", "resample_s", "classifier_s"), 1.0)
     scores = {"none": {0: 60.0, 1: 80.0, 2: 70.0}, "ours": {2: 74.0, 1: 81.0, 0: 61.0}}
     records = [
         {"seed": seed, "method": method, "classifier": "cnn", "balanced_accuracy": score} | same
