@@ -158,6 +158,9 @@ def tabebm(rows, protocol, published):
     methods = [m for m in (*whole, *others) if m != "none"]
     scores = means(rows, sets, ["none", *methods], protocol.judges)
     gains = dict(zip(methods, (scores[:, 1:] - scores[:, :1]).T, strict=True))
+    for method in others:
+        counts = splits(rows, method, [s for s in sets if (s, method) in rows])
+        gains[f"{method} ({counts} split{'s' * (counts != '1')})"] = gains.pop(method)
     for name in dict.fromkeys(m for s in sets for m in published.get(s, {})):
         figures = [published.get(s, {}).get(name, np.nan) for s in sets]
         gains[f"{name} (published)"] = np.array(figures)

@@ -59,7 +59,9 @@ PROTOCOLS = {
         (
             Run(("none", *FREE, *SMOTES, "ADASYN", *external.VARIANTS, "pair", "ours"), KEEL, 2),
             Run(("tuned-threshold",), KEEL, 1),
-            Run(tuple(external.GENERATORS), FEW_KEEL, 1),
+            Run(("CTGAN", "TVAE", "ARF"), FEW_KEEL, 1),
+            # A model for each column, class and step of time.
+            Run(("ForestDiffusion",), ("keelraw:haberman",), 1),
         ),
         beside=("HistGradientBoosting",),
     ),
