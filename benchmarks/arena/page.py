@@ -122,7 +122,7 @@ def standings(rows, protocol):
             beside = means(rows, sets, [method], [judge])
             row[judge] = number(beside.mean()) if beside.size else "n/a"
         row["seconds"] = number(np.nanmedian([rows[s, method]["seconds"] for s in sets]))
-        row["splits"] = splits(rows, method, sets)
+        row["splits"] = splits(rows, method, sets, protocol)
         lines.append(row)
     order = np.argsort(-np.nanmean(accuracy, axis=0), kind="stable")
     return table([lines[m] for m in order])
@@ -144,7 +144,7 @@ def partly(rows, protocol):
                 "SMOTE there": f"{gain[1]:+.2f}",
                 "ours there": f"{gain[2]:+.2f}",
                 "seconds": number(np.median([rows[s, method]["seconds"] for s in own])),
-                "splits": splits(rows, method, own),
+                "splits": splits(rows, method, own, protocol),
                 "sets": ", ".join(map(short, own)) if len(own) < FEWEST_SETS else len(own),
             }
         )
@@ -159,7 +159,8 @@ def tabebm(rows, protocol, published):
     scores = means(rows, sets, ["none", *methods], protocol.judges)
     gains = dict(zip(methods, (scores[:, 1:] - scores[:, :1]).T, strict=True))
     for method in others:
-        counts = splits(rows, method, [s for s in sets if (s, method) in rows])
+        own = [s for s in sets if (s, method) in rows]
+        counts = splits(rows, method, own, protocol)
         gains[f"{method} ({counts} split{'s' * (counts != '1')})"] = gains.pop(method)
     for name in dict.fromkeys(m for s in sets for m in published.get(s, {})):
         figures = [published.get(s, {}).get(name, np.nan) for s in sets]
@@ -189,7 +190,9 @@ def readme_table(rows):
             if not {"none", OURS} & set(resamplers.bases(m)) and v == v
         }
         best = max(rivals, key=rivals.get)
-        n_splits = min(int(rows[s, OURS]["splits"]) for s in sets)
+        n_splits = min(
+            int(rows[s, OURS][f"{judge} splits"]) for s in sets for judge in protocol.judges
+        )
         lines.append(
             {
                 "data": f"{label} ({n_splits} split{'s' * (n_splits > 1)})",
@@ -252,9 +255,10 @@ def block(rows, facts, protocols=PROTOCOLS):
     return "\n".join(lines)
 
 
-def splits(rows, method, sets):
+def splits(rows, method, sets, protocol):
     """Return on how many splits of each set a method's figure stands, as text."""
-    counts = [int(rows[s, method]["splits"]) for s in sets]
+    found = [rows[s, method].get(f"{j} splits", np.nan) for s in sets for j in protocol.judges]
+    counts = [int(n) for n in found if n == n]
     return " to ".join(map(str, dict.fromkeys((min(counts), max(counts)))))
 
 

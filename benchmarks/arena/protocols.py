@@ -95,7 +95,7 @@ PROTOCOLS = {
             Run(tuple(f"{name} on the fly" for name in FLY), IMAGES, 3),
             Run(tuple(f"ours + {name} on the fly" for name in FLY), IMAGES, 3),
         ),
-        ("CNN",),
+        ("CNN-800",),
     ),
     "wide": Protocol(
         "Microarrays and faces, at four times the largest class",
@@ -119,7 +119,7 @@ PROTOCOLS = {
             Run(("TorchIO-affine on the fly", "TorchIO-intensity on the fly"), VOLUMES, 1),
             Run(("ours + TorchIO-affine on the fly",), VOLUMES, 1),
         ),
-        ("CNN",),
+        ("CNN-800",),
     ),
 }
 QUICK = {

@@ -10,8 +10,8 @@ from benchmarks.gain import cubes, scoring, statistics
 __all__ = ["read", "rows_of", "short_of", "write"]
 
 JUDGES = (*scoring.CLASSIFIERS, *scoring.MORE)
-NUMBERS = tuple(f"{judge} {measure}" for judge in JUDGES for measure in scoring.MEASURES)
-COLUMNS = ("set", "method", "splits", "seconds", *NUMBERS)
+NUMBERS = tuple(f"{judge} {name}" for judge in JUDGES for name in ("splits", *scoring.MEASURES))
+COLUMNS = ("set", "method", "seconds", *NUMBERS)
 
 
 def read(path):
@@ -41,10 +41,8 @@ def write(path, rows):
 
 
 def short_of(row, seeds, judges):
-    """Tell whether a row (None: absent) has fewer splits or judges than it should."""
-    if row is None or row["splits"] < seeds:
-        return True
-    return any(math.isnan(row[f"{judge} balanced_accuracy"]) for judge in judges)
+    """Tell whether a judge of a row (None: absent) has scored fewer splits than it should."""
+    return not all((row or {}).get(f"{judge} splits", 0) >= seeds for judge in judges)
 
 
 def rows_of(records, judges, stored):
@@ -71,20 +69,23 @@ def rows_of(records, judges, stored):
         judges = [judge for judge in judges if any(r["classifier"] == judge for r in own)]
         methods = list(dict.fromkeys(["none", *(record["method"] for record in own)]))
         cube = cubes.build(own, [name], methods, judges)
-        splits, before = cube.there[0].sum(axis=0), stored.get((name, "none"))
+        splits = np.isfinite(cube.measures["balanced_accuracy"][0]).sum(axis=0)
+        before = stored.get((name, "none"), {})
+        kept = [before.get(f"{j} splits", 0) > n for j, n in zip(judges, splits[0], strict=True)]
         for m, method in enumerate(methods):
-            if not splits[m]:
+            if not splits[m].any():
                 continue
-            seconds = cube.seconds[0, :, m]
-            row = {"splits": float(splits[m]), "seconds": float(np.nanmedian(seconds))}
+            row = {"seconds": float(np.nanmedian(cube.seconds[0, :, m]))}
             for measure, values in cube.measures.items():
                 gain = statistics.set_means(values[:, :, m] - values[:, :, 0])[0]
                 none = statistics.set_means(values[:, :, 0])[0]
                 for j, judge in enumerate(judges):
-                    key = f"{judge} {measure}"
-                    kept = before is not None and before["splits"] > splits[0]
-                    row[key] = float((before[key] if kept else none[j]) + gain[j])
-            if method == "none" and before is not None and before["splits"] > splits[0]:
-                row = before
+                    if splits[m, j]:
+                        key = f"{judge} {measure}"
+                        row[key] = float((before[key] if kept[j] else none[j]) + gain[j])
+            for j, judge in enumerate(judges):
+                if splits[m, j]:
+                    most = before[f"{judge} splits"] if method == "none" and kept[j] else 0
+                    row[f"{judge} splits"] = float(max(splits[m, j], most))
             rows[name, method] = row
     return rows

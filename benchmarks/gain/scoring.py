@@ -33,7 +33,9 @@ __all__ = [
 MEASURES = ("balanced_accuracy", "roc_auc", "log_loss")
 CLASSIFIERS = ("SVC", "k-NN", "forest", "logistic", "boosting")
 # Run when named: scikit-learn's and XGBoost's defaults, and two classifiers of images.
-MORE = ("MLP", "HistGradientBoosting", "XGBoost", "components", "CNN")
+MORE = ("MLP", "HistGradientBoosting", "XGBoost", "components", "CNN", "CNN-800")
+# Gradient steps; what is transformed on the fly is learned later.
+CNN_STEPS = {"CNN": 200, "CNN-800": 800}
 # Methods that change a classifier instead of its rows.
 FREE = ("class-weights", "prevalence-threshold", "tuned-threshold")
 FOLDS = 5
@@ -57,7 +59,7 @@ def make_classifier(name, split, transform=None):
     transform : callable or None, default=None
         What the CNN does to each batch before it learns from it; the others cannot.
     """
-    if transform is not None and name != "CNN":
+    if transform is not None and name not in CNN_STEPS:
         raise ValueError(f"{name} sees its rows once: what is done on the fly is for the CNN.")
     wide = split.sample_shape is not None or split.X_train.shape[1] > WIDE
     if name == "SVC":
@@ -79,10 +81,12 @@ def make_classifier(name, split, transform=None):
     if name == "components":
         logistic = LogisticRegression(max_iter=2000)
         return make_pipeline(PCA(20, random_state=split.seed), StandardScaler(), logistic)
-    if name == "CNN":
+    if name in CNN_STEPS:
         from benchmarks.gain import phantoms
 
-        return phantoms.Cnn(200, split.seed, sample_shape=split.sample_shape, transform=transform)
+        return phantoms.Cnn(
+            CNN_STEPS[name], split.seed, sample_shape=split.sample_shape, transform=transform
+        )
     return HistGradientBoostingClassifier(
         learning_rate=0.2,
         max_iter=25,
