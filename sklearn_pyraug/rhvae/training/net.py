@@ -92,6 +92,8 @@ class StackNet(NeuralNet):
         """Initialise skorch's parts and the per-class records."""
         super().initialize()
         K = self.module_.n_classes
+        # Found once: a small step takes not much longer than a walk through the modules.
+        self.parameters_ = list(self.module_.parameters())
         self.active_ = torch.arange(K)
         self.lr_scale_ = torch.ones(K)
         self.eps_ = self.module_.eps.detach().cpu().clone()
@@ -126,12 +128,11 @@ class StackNet(NeuralNet):
 
     def train_step_single(self, batch, **fit_params):
         """Compute loss and gradients; a class where either is not finite contributes none."""
-        self._set_training(True)
         xi, _ = unpack_data(batch)
         terms = self.infer(xi)
         loss = self.get_loss(terms, None, X=xi, training=True)
         loss.backward()
-        gradients = [p.grad for p in self.module_.parameters() if p.grad is not None]
+        gradients = [p.grad for p in self.parameters_ if p.grad is not None]
         # A finite loss may have a gradient that is not; one sum per class sees it.
         total = sum(g.flatten(1).sum(1) for g in gradients)
         bad = ~torch.isfinite(self.batch_loss_ + total)
@@ -145,14 +146,13 @@ class StackNet(NeuralNet):
         """Take one optimiser step, then undo it where a class cannot take it."""
         scale = self.lr_scale_[self.active_]
         slow = (scale < 1.0).nonzero().flatten()
-        parameters = list(self.module_.parameters())
         if len(slow):
-            before = [p.detach()[slow] for p in parameters]
+            before = [p.detach()[slow] for p in self.parameters_]
         step = super().train_step(batch, **fit_params)
         bad = ~torch.isfinite(self.batch_loss_)
         with torch.no_grad():
             if len(slow):
-                for p, old in zip(parameters, before, strict=True):
+                for p, old in zip(self.parameters_, before, strict=True):
                     s = scale[slow].to(p).view(-1, *[1] * (p.dim() - 1))
                     p[slow] = torch.lerp(old, p[slow], s)
             if bad.any():
@@ -180,6 +180,7 @@ class StackNet(NeuralNet):
     def on_epoch_begin(self, net, **kwargs):
         """Reset the running loss of the epoch."""
         super().on_epoch_begin(net, **kwargs)
+        self._set_training(True)
         # Of the loss and of the reconstruction, which is one of its two terms.
         self._sum_terms = torch.zeros(2, len(self.active_), device=self.module_.eps.device)
         self._n_steps = 0
