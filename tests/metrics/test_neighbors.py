@@ -14,9 +14,11 @@ def spread(n, n_columns=3, seed=0):
     return np.random.default_rng(seed).normal(size=(n, n_columns)).astype(np.float32)
 
 
-@pytest.mark.parametrize("n_columns", [1, 3, 40])
-def test_distances_to_the_closest_row(n_columns, monkeypatch):
-    monkeypatch.setattr(_neighbors, "_BLOCK", 7 * n_columns)
+@pytest.mark.parametrize(("n_columns", "block"), [(1, 7), (3, 21), (40, 280), (40, 800)])
+def test_distances_to_the_closest_row(n_columns, block, monkeypatch):
+    monkeypatch.setattr(_neighbors, "_BLOCK", block)
+    if block == 800:  # of volumes: seven of the columns at a time
+        monkeypatch.setattr(_neighbors, "_MAX_SEARCHED_COLUMNS", 39)
     A, B = spread(50, n_columns), spread(60, n_columns, seed=1)
     assert_allclose(closest(A, B), cdist(A, B).min(axis=1), rtol=1e-6)
     within = cdist(B, B) + np.diag(np.full(60, np.inf))
