@@ -137,12 +137,13 @@ def partly(rows, protocol):
         others = [method, "SMOTE", OURS]
         gain = means(rows, own, ["none", *others], protocol.judges)
         gain = (gain[:, 1:] - gain[:, :1]).mean(axis=0)
+        gain = ["n/a" if np.isnan(points) else f"{points:+.2f}" for points in gain]
         lines.append(
             {
                 "method": f"`{method}`",
-                "− none": f"{gain[0]:+.2f}",
-                "SMOTE there": f"{gain[1]:+.2f}",
-                "ours there": f"{gain[2]:+.2f}",
+                "− none": gain[0],
+                "SMOTE there": gain[1],
+                "ours there": gain[2],
                 "seconds": number(np.median([rows[s, method]["seconds"] for s in own])),
                 "splits": splits(rows, method, own, protocol),
                 "sets": ", ".join(map(short, own)) if len(own) < FEWEST_SETS else len(own),
@@ -225,7 +226,7 @@ def block(rows, facts, protocols=PROTOCOLS):
         lines += ["", "![Average ranks, with the critical difference](_static/arena.svg)"]
     absent = []
     for key, protocol in protocols.items():
-        sets, methods, _ = there(rows, protocol)
+        sets, methods, others = there(rows, protocol)
         if "none" not in methods:
             absent.append(protocol.title)
             continue
@@ -247,7 +248,7 @@ def block(rows, facts, protocols=PROTOCOLS):
         elif extra := partly(rows, protocol):
             lines += ["", "Run on some sets only:", "", *extra]
         planned = dict.fromkeys(m for run in protocol.runs for m in run.methods)
-        missing = [f"`{m}`" for m in planned if not any((s, m) in rows for s in sets)]
+        missing = [f"`{m}`" for m in planned if m not in (*methods, *others)]
         lines += ["", f"Not run: {', '.join(missing)}."] * bool(missing)
     if absent:
         lines += ["", f"Not run: {'; '.join(absent)}."]
