@@ -409,7 +409,8 @@ class Columns(BaseEstimator):
         How new values are moved to ones that their column can take. ``"auto"``: to the nearest
         observed value in columns with ties, else to whole numbers or to at most four decimals
         where the column has no others; and to the constant of columns that are constant within
-        a class of ten rows or more. ``"nearest"``: to the nearest observed value everywhere.
+        the class (of categories and columns of two values, from ten rows on). ``"nearest"``: to
+        the nearest observed value everywhere.
         ``"quantile"``: to the observed values of the class, rank for rank. None: only into the
         observed range.
     identifiers : {"error", "drop", "keep"}, default="error"

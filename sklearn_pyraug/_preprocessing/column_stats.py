@@ -14,7 +14,7 @@ from .arithmetic import column_blocks, exponents, offsets_from, times_power
 # Tables of more columns are measurements of one kind, such as gene expressions: what "auto"
 # finds in single columns is left alone there.
 MAX_TABLE_COLUMNS = 500
-# Rows of a class that have to agree on a value before others are ruled out: by chance, all of ten
+# Rows of a class that have to agree on a level before others are ruled out: by chance, all of ten
 # have a value that a quarter of their class lack once in 18 times.
 MIN_AGREEING_ROWS = 10
 

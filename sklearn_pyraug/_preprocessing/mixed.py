@@ -97,11 +97,6 @@ class _Masked(NamedTuple):
     indicator: int
     second: int
 
-    @property
-    def missing(self):
-        """The code column of the indicator of missing values, -1 where none are missing."""
-        return self.indicator if self.atom is None else self.second
-
 
 class _Level(NamedTuple):
     """A column of levels: of the table, its first code column, and the map between the two."""
@@ -223,7 +218,8 @@ class MixedCodec:
         """
         start, stop = self.layout.span("bernoulli")
         T = self.encode(X)[:, start:stop]
-        is_missing = np.isin(np.arange(start, stop), [m.missing for m in self._masked])
+        indicators = [i for m in self._masked for i in (m.indicator, m.second)]
+        is_level = ~np.isin(np.arange(start, stop), indicators)
         self._held = np.full((n_classes, T.shape[1]), np.nan)
         for k in range(n_classes):
             rows = T[y_index == k]
@@ -231,7 +227,7 @@ class MixedCodec:
                 continue
             agreed = (rows == rows[0]).all(axis=0) & (len(rows) > 1)
             if len(rows) < MIN_AGREEING_ROWS:
-                agreed &= is_missing
+                agreed &= ~is_level
             self._held[k, agreed] = rows[0, agreed]
 
     def encode(self, X):

@@ -114,9 +114,10 @@ class TableCodec:
     generator is an augmenter, not an extrapolator: a negative concentration or an age of 140
     helps no classifier. Within that range, `"auto"` has
 
-    - a constant column decode to its constant, also one that is constant within a class of
-      ten rows or more, for rows of that class; nor has such a class atoms, or any class missing
-      values, where its training rows have none;
+    - a constant column decode to its constant, also one that is constant within a class, for
+      rows of that class; nor has a class missing values or atoms where its training rows have
+      none. Categories and columns of two values are left free in a class of fewer than ten rows,
+      which may agree by chance;
     - a column with ties, that is with at most half as many distinct values as rows, decode to
       the nearest value observed;
     - any other column whose values are all integers, whatever the dtype, rounded;
@@ -290,7 +291,7 @@ class TableCodec:
             self._code = MixedCodec(X, kinds, self._number_codec, y_index, n_classes)
             self.likelihood_ = "mixed"
         if y_index is not None and self.value_mapping and X.shape[1] <= MAX_TABLE_COLUMNS:
-            self._constants = [_constants(X[y_index == k]) for k in range(n_classes)]
+            self._constants = [_constants(X[y_index == k], kinds.levels) for k in range(n_classes)]
             if self.likelihood_ == "mixed":
                 self._code.hold_indicators(X, y_index, n_classes)
 
@@ -368,23 +369,27 @@ class TableCodec:
         return (T - share * stand_in) / (1.0 - share), lacking
 
 
-def _constants(X):
+def _constants(X, levels):
     """Return the columns that hold one single value in the rows of a class, and the values.
 
     Parameters
     ----------
     X : ndarray of shape (n_k, n_features)
+    levels : ndarray of bool of shape (n_features,)
+        Columns of levels, of which fewer than `MIN_AGREEING_ROWS` rows say little.
 
     Returns
     -------
     columns : ndarray of int of shape (n_constant,)
-        None of a class of fewer than `MIN_AGREEING_ROWS` rows, which say little of what varies.
+        None of a class of a single row, which says nothing of what varies.
     values : ndarray of shape (n_constant,)
     """
-    if len(X) < MIN_AGREEING_ROWS:
+    if len(X) < 2:
         return np.empty(0, dtype=np.intp), np.empty(0, dtype=X.dtype)
-    same = (X == X[0]) | (np.isnan(X) & np.isnan(X[0]))
-    columns = np.flatnonzero(same.all(axis=0))
+    same = ((X == X[0]) | (np.isnan(X) & np.isnan(X[0]))).all(axis=0)
+    if len(X) < MIN_AGREEING_ROWS:
+        same &= ~levels
+    columns = np.flatnonzero(same)
     return columns, X[0, columns]
 
 
