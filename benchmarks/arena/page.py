@@ -86,9 +86,10 @@ def holm(p):
 def against_ours(scores, methods):
     """Return Holm's p value of Wilcoxon's signed rank test of each method against ours."""
     ours = scores[:, methods.index(OURS)]
-    pairs = [(ours - column)[np.isfinite(ours - column)] for column in scores.T]
     others = [m for m, name in enumerate(methods) if name != OURS]
-    p = [stats.wilcoxon(pairs[m]).pvalue if np.any(pairs[m]) else 1.0 for m in others]
+    # Equal scores are left out by the test; some versions of SciPy would warn of them.
+    pairs = [d[np.isfinite(d) & (d != 0)] for d in (ours - scores[:, m] for m in others)]
+    p = [stats.wilcoxon(d).pvalue if len(d) else 1.0 for d in pairs]
     return dict(zip((methods[m] for m in others), holm(np.array(p)), strict=True))
 
 
