@@ -1,6 +1,5 @@
 """The check batteries of scikit-learn and imbalanced-learn, whole, on both estimators."""
 
-import inspect
 import warnings
 
 import pytest
@@ -48,13 +47,6 @@ def _small_classes_are_expected():
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Too few rows to train a generator", UserWarning)
         yield
-
-
-@pytest.fixture(autouse=True)
-def _few_draws_score_a_row(monkeypatch):
-    """One check scores every row by itself: that rows are independent shows with two draws."""
-    score_samples = inspect.unwrap(RHVAEAugmenter.score_samples)
-    monkeypatch.setitem(score_samples.__kwdefaults__, "n_importance", 2)
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=exemptions)
