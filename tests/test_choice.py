@@ -19,7 +19,7 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -118,6 +118,27 @@ def test_scores_are_those_of_cross_validation(data):
     assert_allclose(results["mean_difference"], (scores - scores[0]).mean(axis=1))
     assert model.best_score_ == results["mean_test_score"][model.best_index_]
     assert results["rank_test_score"][model.best_index_] == 1
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_weights_stand_for_repeated_rows(data, piped):
+    """In all fits and scores, to the last step of a pipeline."""
+    X, y = data
+    weight = np.where(np.arange(len(y)) % 3, 1.0, 2.0)
+    twice = np.repeat(np.arange(len(y)), weight.astype(int))
+    cv = list(StratifiedKFold(3).split(X, y))
+    cv_twice = [[np.flatnonzero(np.isin(twice, part)) for part in split] for split in cv]
+    classifier = make_pipeline(FunctionTransformer(), GaussianNB()) if piped else GaussianNB()
+    model = AugmentedClassifierCV(classifier, {"no rows": FunctionSampler()}, cv=cv)
+    model.fit(X, y, sample_weight=weight)
+    expected = clone(model).set_params(cv=cv_twice).fit(X[twice], y[twice])
+    for name in [f"split{i}_test_score" for i in range(3)]:
+        assert_allclose(model.cv_results_[name], expected.cv_results_[name])
+    assert_allclose(model.predict_proba(X), expected.predict_proba(X))
+    assert model.score(X, y, weight) != model.score(X, y)
+    weightless = AugmentedClassifierCV(KNeighborsClassifier(), cv=cv)
+    with pytest.raises(ValueError, match="sample_weight was given, but classifier=KNeighbors"):
+        weightless.fit(X, y, sample_weight=weight)
 
 
 def test_the_rule_by_hand():

@@ -415,7 +415,9 @@ def test_refuses_synthetic_weight(data, value):
         model.fit(*data)
 
 
-@pytest.mark.parametrize("classifier", [KNeighborsClassifier(), make_pipeline(Perceptron())])
+@pytest.mark.parametrize(
+    "classifier", [KNeighborsClassifier(), make_pipeline(KNeighborsClassifier())]
+)
 def test_refuses_weights_that_the_classifier_cannot_take(data, classifier):
     X, y = data
     with pytest.raises(ValueError, match=r"^synthetic_weight was given, but classifier=.*: leave"):

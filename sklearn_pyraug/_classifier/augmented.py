@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
+from sklearn.pipeline import Pipeline
 from sklearn.utils import InputTags, get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
@@ -54,12 +55,29 @@ def tags_or_none(estimator):
         return None
 
 
-def _takes_sample_weight(classifier):
-    """Tell whether ``classifier.fit`` names `sample_weight`, or routes it further where enabled."""
+def weight_parameter(model):
+    """Return the name by which ``model.fit`` takes weights of rows, None where it takes none.
+
+    That of a pipeline is its last step's, unless metadata routing is enabled: it is then
+    `sample_weight` wherever a step requests it.
+    """
     name = "sample_weight"
-    return has_fit_parameter(classifier, name) or (
-        get_config()["enable_metadata_routing"]
-        and name in get_routing_for_object(classifier).consumes("fit", [name])
+    if has_fit_parameter(model, name):
+        return name
+    if get_config()["enable_metadata_routing"]:
+        return name if name in get_routing_for_object(model).consumes("fit", [name]) else None
+    if not isinstance(model, Pipeline):
+        return None
+    step, last = model.steps[-1]
+    inner = weight_parameter(last) if hasattr(last, "fit") else None
+    return inner and f"{step}__{inner}"
+
+
+def no_weights(parameter, classifier):
+    """Return what is said where weights of rows are meant for a classifier that takes none."""
+    return (
+        f"{parameter} was given, but classifier={type(classifier).__name__} takes no sample_weight "
+        "in fit: leave all weights at their defaults, or choose one that does."
     )
 
 
@@ -287,8 +305,8 @@ class AugmentedClassifier(
         ``"prevalence"`` new rows weigh as much as real ones, and all rows of a class are scaled so
         that together they weigh what its real rows do: the classifier learns from more rows at
         the class shares that are there, and its decisions are not balanced. With ``"balanced"``
-        they are scaled so that all classes weigh the same. Anything but 1 needs a classifier whose
-        ``fit`` takes `sample_weight`.
+        they are scaled so that all classes weigh the same. Anything but 1 needs a classifier, or
+        a last step of a pipeline, whose ``fit`` takes `sample_weight`.
 
     prior_correction : bool, default=True
         Whether :meth:`predict_proba` and :meth:`predict_log_proba` are corrected to the class
@@ -433,14 +451,9 @@ class AugmentedClassifier(
         self._check_classifier()
         y = check_target(as_labels(y))
         weighted = sample_weight is not None or self.synthetic_weight != 1
-        if weighted and not _takes_sample_weight(self.classifier):
+        if weighted and weight_parameter(self.classifier) is None:
             cause = "synthetic_weight" if sample_weight is None else "sample_weight"
-            raise ValueError(
-                f"{cause} was given, but classifier={type(self.classifier).__name__} takes no "
-                "sample_weight in fit: leave both weights at their defaults, or choose one that "
-                "does. In place of a Pipeline, pass its last step, and make the "
-                "AugmentedClassifier the last step of the Pipeline."
-            )
+            raise ValueError(no_weights(cause, self.classifier))
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight)
         check_consistent_length(X, y, sample_weight)
@@ -462,13 +475,10 @@ class AugmentedClassifier(
         else:
             X_out, y_out, mask = X, y, np.zeros(y.shape[0], dtype=bool)
 
-        weights = {}
         if sample_weight is None:
             sample_weight = np.ones(y.shape[0])
-        if weighted:
-            weights["sample_weight"] = _augmented_weight(
-                sample_weight, y, y_out, mask, self.synthetic_weight
-            )
+        weight_out = _augmented_weight(sample_weight, y, y_out, mask, self.synthetic_weight)
+        weights = {weight_parameter(classifier): weight_out} if weighted else {}
         with sub_task(context, self, "classify", classifier, X_out, y_out):
             with text_is_named(X_out, categories=False):
                 classifier.fit(X_out, y_out, **weights)
@@ -477,7 +487,7 @@ class AugmentedClassifier(
         self._take_over(classifier)
         classes = getattr(self, "classes_", np.unique(y))
         self.class_prior_ = _class_shares(y, sample_weight, classes)
-        self.augmented_prior_ = _class_shares(y_out, weights.get("sample_weight", 1.0), classes)
+        self.augmented_prior_ = _class_shares(y_out, weight_out, classes)
 
     @property
     def _inner(self):

@@ -14,6 +14,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._augmenter import RHVAEAugmenter
+from .._metadata import check_sample_weight
 from .._preprocessing.containers import as_labels
 from .._preprocessing.label_encoder import distinct_labels
 from .._random import root_seed
@@ -28,7 +29,14 @@ from .._sklearn_compat import (
     with_callbacks,
 )
 from .._validation import no_data_in_errors, text_is_named
-from .augmented import AugmentedClassifier, PredictionsMixin, check_target, tags_or_none
+from .augmented import (
+    AugmentedClassifier,
+    PredictionsMixin,
+    check_target,
+    no_weights,
+    tags_or_none,
+    weight_parameter,
+)
 from .paired import (
     NOTHING,
     Method,
@@ -36,6 +44,7 @@ from .paired import (
     is_proportion,
     make_splits,
     run_all,
+    weights_for,
 )
 from .preparation import prepare
 from .samplers import Repeat, check_samplers, holds_sampler, sizes_of
@@ -210,8 +219,8 @@ class AugmentedClassifierCV(
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
-    # What routing is told: `groups` are wanted, for the splitter.
-    __metadata_request__fit = {"groups": True}
+    # What routing is told: `groups` are wanted, for the splitter, and weights.
+    __metadata_request__fit = {"groups": True, "sample_weight": True}
 
     def __init__(
         self,
@@ -242,7 +251,7 @@ class AugmentedClassifierCV(
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     @no_data_in_errors()
-    def fit(self, X, y, *, groups=None):
+    def fit(self, X, y, *, sample_weight=None, groups=None):
         """Choose an augmentation on the training rows, and fit the classifier with it on all.
 
         Parameters
@@ -254,6 +263,10 @@ class AugmentedClassifierCV(
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, for all fits and, where the scorer takes them, for the scores. The
+            classifier, or the last step of a pipeline, has to take `sample_weight`.
+
         groups : array-like of shape (n_samples,), default=None
             Groups of rows, such as the patient, passed to a splitter `cv`.
 
@@ -263,13 +276,17 @@ class AugmentedClassifierCV(
             The fitted classifier.
         """
         with fit_task(self, "fit", X, y, max_subtasks=1) as context:
-            self._fit(X, y, groups, context)
+            self._fit(X, y, sample_weight, groups, context)
         return self
 
-    def _fit(self, X, y, groups, context):
+    def _fit(self, X, y, sample_weight, groups, context):
         self._check_parameters()
         y = check_target(as_labels(y))
-        check_consistent_length(X, y, groups)
+        if sample_weight is not None:
+            if weight_parameter(self.classifier) is None:
+                raise ValueError(no_weights("sample_weight", self.classifier))
+            sample_weight = check_sample_weight(sample_weight)
+        check_consistent_length(X, y, sample_weight, groups)
         # scikit-learn's seeds end at 2**32.
         seed = root_seed(self.random_state) % 2**32
         splitter = self._splitter(y, groups, seed)
@@ -282,6 +299,7 @@ class AugmentedClassifierCV(
                 self._candidates(prepared, seed, folder if self.memory is None else self.memory),
                 X,
                 y,
+                sample_weight,
                 splits,
                 scorer,
                 self._score_name(),
@@ -292,7 +310,7 @@ class AugmentedClassifierCV(
         model = self._candidates(prepared, seed, self.memory)[self.best_augmenter_].model
         model = clone(model)
         with sub_task(context, self, "refit", model, X, y), text_is_named(X, categories=False):
-            self.best_estimator_ = model.fit(X, y)
+            self.best_estimator_ = model.fit(X, y, **weights_for(model, sample_weight))
         self._take_over(model)
 
     def _check_parameters(self):
@@ -415,7 +433,7 @@ class AugmentedClassifierCV(
         return getattr(self, "best_estimator_", self.classifier)
 
     @no_data_in_errors()
-    def score(self, X, y):
+    def score(self, X, y, sample_weight=None):
         """Score the predictions by `scoring`.
 
         Parameters
@@ -425,6 +443,9 @@ class AugmentedClassifierCV(
         y : array-like of shape (n_samples,)
             True labels.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, ignored by a scorer that takes none.
+
         Returns
         -------
         score : float
@@ -432,7 +453,9 @@ class AugmentedClassifierCV(
         """
         check_is_fitted(self)
         scorer = check_scoring(self.best_estimator_, scoring=self.scoring)
-        return scorer(self.best_estimator_, X, as_labels(y))
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight)
+        return scorer(self.best_estimator_, X, as_labels(y), **weights_for(scorer, sample_weight))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

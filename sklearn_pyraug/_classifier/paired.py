@@ -1,17 +1,22 @@
 """Paired cross-validation: several models on the same splits."""
 
 import re
-from numbers import Integral
+import time
+from inspect import signature
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import RepeatedStratifiedKFold, check_cv, cross_validate
+from sklearn.base import clone
+from sklearn.model_selection import RepeatedStratifiedKFold, check_cv
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
+from .._preprocessing.containers import take
 from .._preprocessing.label_encoder import distinct_labels
 from .._validation import add_note, named, text_is_named
+from .augmented import weight_parameter
 
 # What the method without augmentation is called.
 NOTHING = "nothing"
@@ -43,7 +48,7 @@ class Run(NamedTuple):
     seconds: float
 
 
-def run_all(title, models, X, y, splits, scorer, scoring, n_jobs, verbose):
+def run_all(title, models, X, y, sample_weight, splits, scorer, scoring, n_jobs, verbose):
     """Score all methods on all splits.
 
     Parameters
@@ -53,6 +58,7 @@ def run_all(title, models, X, y, splits, scorer, scoring, n_jobs, verbose):
     models : dict of str to Method
     X, y : object
         All rows and labels.
+    sample_weight : ndarray of shape (n_samples,) or None
     splits : list of tuple of ndarray of int
     scorer : callable
     scoring : str
@@ -69,7 +75,8 @@ def run_all(title, models, X, y, splits, scorer, scoring, n_jobs, verbose):
     # Without augmentation first, as an error that has nothing to do with it shows up sooner there.
     tasks = [(name, i) for name in models for i in range(len(splits))]
     fits = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_score)(title, name, models[name], X, y, splits[i], scorer) for name, i in tasks
+        delayed(_score)(title, name, models[name], X, y, sample_weight, splits[i], scorer)
+        for name, i in tasks
     )
     runs, left_out = {}, {}
     with tqdm(total=len(tasks), desc=title, unit="fit", leave=False, disable=not verbose) as bar:
@@ -85,19 +92,46 @@ def run_all(title, models, X, y, splits, scorer, scoring, n_jobs, verbose):
     return {name: Run(np.array(s), float(np.mean(t))) for name, (s, t) in kept.items()}, left_out
 
 
-def _score(title, name, method, X, y, split, scorer):
+def _score(title, name, method, X, y, sample_weight, split, scorer):
     """Return the score of a method on a split and the seconds of its fit, or why it has none."""
+    train, test = split
+    model = clone(method.model)
+    start = time.perf_counter()
     try:
         with text_is_named(X, categories=False):
-            run = cross_validate(
-                method.model, X, y, cv=[split], scoring={"score": scorer}, error_score="raise"
-            )
+            model.fit(take(X, train), y[train], **weights_for(model, sample_weight, train))
+            seconds = time.perf_counter() - start
+            weights = weights_for(scorer, sample_weight, test)
+            return scorer(model, take(X, test), y[test], **weights), seconds
     except Exception as error:
         if method.optional:
             return f"{type(error).__name__} in a fit"
         add_note(error, f"{title}: in a fit with {name!r}.")
         raise
-    return run["test_score"][0], run["fit_time"][0]
+
+
+def weights_for(taker, sample_weight, rows=slice(None)):
+    """Return the weights of some rows as a keyword for a model's fit, or for a scorer.
+
+    A scorer whose metric takes none gets none.
+
+    Parameters
+    ----------
+    taker : classifier or callable
+    sample_weight : ndarray of shape (n_samples,) or None
+    rows : ndarray of int or slice
+
+    Returns
+    -------
+    weights : dict
+    """
+    if sample_weight is None:
+        return {}
+    if hasattr(taker, "fit"):
+        return {weight_parameter(taker): sample_weight[rows]}
+    # scikit-learn's scorers take weights, whether or not their metric does.
+    takes = "sample_weight" in signature(getattr(taker, "_score_func", taker)).parameters
+    return {"sample_weight": sample_weight[rows]} if takes else {}
 
 
 def make_splits(X, y, groups, cv, n_repeats, seed):
@@ -147,6 +181,11 @@ def make_splits(X, y, groups, cv, n_repeats, seed):
 
 
 def _check_score(score, name, i, method):
+    if not isinstance(score, Real):
+        raise ValueError(
+            f"scoring={name!r} must return a number, got {score!r} of the type "
+            f"{type(score).__name__}: pass the name of one score, or a callable that returns one."
+        )
     if not np.isfinite(score):
         raise ValueError(
             f"scoring={name!r} gave {score} on split {i} with {method!r}: choose a score that is "

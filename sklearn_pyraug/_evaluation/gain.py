@@ -208,7 +208,7 @@ def augmentation_gain(
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
     name = "score" if name == "<lambda>" else name
     runs, left_out = run_all(
-        "augmentation_gain", models, X, y, splits, scorer, name, n_jobs, verbose
+        "augmentation_gain", models, X, y, None, splits, scorer, name, n_jobs, verbose
     )
     nothing, *methods = runs
     n_train, n_test = np.array([[len(part) for part in split] for split in splits]).T
