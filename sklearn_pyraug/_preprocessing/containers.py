@@ -288,10 +288,17 @@ def _label_array(y):
         if y.dtype.kind in "biufcU" or y.ndim != 1:
             return y
         return object_array(y.tolist() if y.dtype.kind == "V" else list(y))
-    if any(isinstance(v, (list, np.ndarray)) for v in y):
+    if any(isinstance(v, list) or _is_array(v) for v in y):
         return np.asarray(y)
     values = object_array(y)
-    return np.asarray(y) if values.size and all(isinstance(v, str) for v in values) else values
+    # Of an enum's text numpy would make the names of its members.
+    is_text = values.size and all(type(v) in (str, np.str_) for v in values)
+    return np.asarray(y) if is_text else values
+
+
+def _is_array(value):
+    """Return whether a value is an array or a tensor, and no scalar of numpy."""
+    return hasattr(value, "__array__") and not isinstance(value, np.generic)
 
 
 def _plain(values):

@@ -193,6 +193,8 @@ def _flat(y):
     """Return a column of an array as an array of one axis, and anything else as it is."""
     if isinstance(y, tuple):
         return list(y)
+    if sparse.issparse(y) and y.ndim == 1:
+        return y.toarray()
     if hasattr(y, "to_flat_index"):
         return y.to_flat_index()
     return y.ravel() if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1 else y

@@ -342,7 +342,8 @@ def _in_training_levels(numbers, schema, training, names):
         own, known = (None if c is None else c.levels for c in columns)
         shift = np.subtract(*(0 if c is None else c.origin for c in columns), dtype=object)
         if shift:
-            numbers[:, j] += shift
+            # As Python's integers, so that they are rounded once, as in the fit.
+            numbers[:, j] = [int(v) + shift if v == v else v for v in numbers[:, j]]
         x, where = numbers[:, j], column_name(j, names)
         present = x[~np.isnan(x)] if x.dtype.kind == "f" else x
         if (own is None) != (known is None) and (own is not None or len(present)):

@@ -46,6 +46,8 @@ class _Column(NamedTuple):
         Decimal places, where the values are of Python's `Decimal`.
     origin : int
         What is to be added to the numbers of a column of integers too large for float64.
+    exact : ndarray of object, or None
+        The integers of a column, sorted, where their range is too large for that, too.
     """
 
     levels: np.ndarray | None
@@ -53,11 +55,26 @@ class _Column(NamedTuple):
     missing: object
     places: int | None = None
     origin: int = 0
+    exact: np.ndarray | None = None
 
     @property
     def dropped(self):
         """Whether it is empty in new rows."""
         return self.levels is not None and not len(self.levels)
+
+    @property
+    def counted(self):
+        """Whether its integers are too large for float64."""
+        return self.origin != 0 or self.exact is not None
+
+    def integers(self, x):
+        """Return whole numbers as a list of the integers that they stand for."""
+        whole = [self.origin + int(v) for v in x]
+        if self.exact is None:
+            return whole
+        low, high = self.exact[[0, -1]]
+        known = {float(v): v for v in self.exact}
+        return [known.get(v, min(max(v, low), high)) for v in whole]
 
 
 class Schema(NamedTuple):
@@ -87,13 +104,14 @@ class Schema(NamedTuple):
         values : ndarray of shape (n_rows, n_features), dtype=`dtype`
         """
         values = np.empty(X.shape, dtype=object)
-        for j, (levels, whole, missing, places, origin) in enumerate(self.columns):
+        for j, column in enumerate(self.columns):
+            levels, whole, missing, places = column[:4]
             x = X[:, j]
             known = ~np.isnan(x)
             if levels is not None:
                 values[known, j] = levels[x[known].astype(np.intp)]
             elif whole:
-                values[known, j] = [origin + int(v) for v in x[known]]
+                values[known, j] = column.integers(x[known])
             elif places is not None:
                 values[known, j] = [Decimal(f"{v:.{places}f}") for v in x[known]]
             else:
@@ -203,7 +221,7 @@ def _read_frame(X, names, categorical_features):
     categorical = asked | np.array([c.levels is not None for c in columns], dtype=bool)
     # A column of numbers without None goes back as it is.
     plain = all(
-        c.missing is not None and kind not in "MO" and not c.origin
+        c.missing is not None and kind not in "MO" and not c.counted
         for c, kind in zip(columns, kinds, strict=True)
     )
     return Table(
@@ -219,21 +237,21 @@ def _read_frame(X, names, categorical_features):
 def _exact(x, spec, column):
     """Return the numbers and the `_Column` of integers, counted from their smallest if need be."""
     known = x[~np.isnan(x)] if x.dtype.kind == "f" else x
-    if spec.origin or not len(known) or max(-float(known.min()), float(known.max())) < _LARGEST:
+    if spec.counted or not len(known) or max(-float(known.min()), float(known.max())) < _LARGEST:
         return x, spec
     return _counted(column_values(column), spec)
 
 
 def _counted(values, spec):
-    """Return integers less the smallest of them as float64, and their `_Column`."""
+    """Return integers as float64, less the smallest if that is exact, and their `_Column`."""
     lacking = [is_missing(v) for v in values]
     whole = [None if no else int(v) for v, no in zip(values, lacking, strict=True)]
-    origin = min(v for v in whole if v is not None)
-    span = max(v for v in whole if v is not None) - origin
-    # Of a larger range than float64 can count the largest value may not be reached.
-    top = float(span) if int(float(span)) <= span else np.nextafter(float(span), 0)
-    x = np.array([np.nan if v is None else min(float(v - origin), top) for v in whole])
-    return x, spec._replace(origin=origin)
+    distinct = sorted(set(whole) - {None})
+    origin, exact = distinct[0], None
+    if distinct[-1] - origin > _LARGEST:
+        origin, exact = 0, object_array(distinct)
+    x = np.array([np.nan if v is None else float(v - origin) for v in whole])
+    return x, spec._replace(origin=origin, exact=exact)
 
 
 def _read_column(column, kind, asked, name):

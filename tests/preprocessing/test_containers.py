@@ -149,6 +149,19 @@ def test_integers_beyond_float64(values, make, tmp_path):
     assert str(RHVAEAugmenter.load(tmp_path / "model").sample(3)[0]) == str(augmenter.sample(3)[0])
 
 
+@pytest.mark.parametrize("named", [None, ["code"]])
+@pytest.mark.parametrize("dtype", ["int64", "Int64", "uint64"])
+def test_short_codes_beside_long_ones(named, dtype):
+    # As in SNOMED CT: float64 has no number of its own for the long ones.
+    codes = [22298006, 38341003, 900000000000207008, 900000000000441003]
+    X = pd.DataFrame({"code": pd.array(codes * 10, dtype), "x": V[:, 0]})
+    augmenter = quick(categorical_features=named, augmentation_factor=3)
+    X_res, _ = augmenter.fit_resample(X, Y)
+    assert set(X_res["code"]) == set(codes)
+    z = augmenter.encode(X, Y)
+    np.testing.assert_allclose(augmenter.encode(X[2:4], Y[2:4]), z[2:4], atol=1e-9)
+
+
 def test_differences_of_large_integers():
     X = pd.DataFrame({"id": LARGE, "x": V[:, 0]})
     assert column_differences(X, X[20:]).differences[0] < 0.5

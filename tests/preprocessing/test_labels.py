@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from scipy import sparse
 from shared import quick, table
 from sklearn.linear_model import LogisticRegression
@@ -19,6 +20,7 @@ from sklearn_pyraug._preprocessing.label_encoder import LabelEncoder, read_label
 Y = np.repeat([0, 1], [24, 16])
 V = table((24, 16), 2)[0]
 Blood = enum.Enum("Blood", "a b")
+Stage = enum.Enum("Stage", {"first": "1", "second": "2"}, type=str)
 
 
 class Tagged(pd.Series):
@@ -59,6 +61,8 @@ LABELS = {
     "text beside numbers": each(1, "a"),
     "bytes": each(b"x", b"y"),
     "an enum": each(Blood.b, Blood.a),
+    "an enum of text": each(Stage.first, Stage.second),
+    "tensors": list(torch.tensor(Y)),
     "text like gaps": np.array(each("None", "nan")),
     "one-hot list": ONE_HOT.tolist(),
     "one-hot sparse": sparse.csr_array(ONE_HOT),
@@ -68,7 +72,7 @@ LABELS = {
     "one-hot Arrow": pa.table(dict(zip("abc", ONE_HOT.T, strict=True))),
 }
 # What no file holds.
-UNKNOWN_TO_FILES = {"bytes", "an enum", "numpy datetimes"}
+UNKNOWN_TO_FILES = {"bytes", "an enum", "an enum of text", "tensors", "numpy datetimes"}
 
 
 def values(y):
