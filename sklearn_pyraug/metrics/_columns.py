@@ -9,7 +9,7 @@ from sklearn.utils import check_array
 from .._preprocessing.containers import check_container
 from .._preprocessing.schema import read_table
 from .._validation import add_note, column_name, no_data_in_errors
-from ._pairs import near_one
+from ._pairs import check_same_columns, near_one
 
 # The matrix of correlations grows with the square of the number of columns.
 _MAX_CORRELATED = 2_000
@@ -193,24 +193,15 @@ def _read(where, X, categorical_features):
 
 def common_names(real, synthetic):
     """Return the names of the columns, or their positions; raise if tables do not fit."""
+    tables = (real, synthetic)
+    check_same_columns(*((t.where, t.values.shape[1], t.names) for t in tables))
     n_columns = real.values.shape[1]
-    if synthetic.values.shape[1] != n_columns:
-        raise ValueError(
-            f"`{synthetic.where}` has {synthetic.values.shape[1]} columns and `{real.where}` has "
-            f"{n_columns}; give both the same columns in the same order."
-        )
     names = synthetic.names if real.names is None else real.names
     for j in range(n_columns):
-        if real.names and synthetic.names and real.names[j] != synthetic.names[j]:
-            raise ValueError(
-                f"Column {j} is {synthetic.names[j]!r} in `{synthetic.where}` and "
-                f"{real.names[j]!r} in `{real.where}`; give both the same columns in the same "
-                "order."
-            )
         if real.categorical[j] != synthetic.categorical[j]:
             kinds = [
                 f"{'categories' if table.categorical[j] else 'numbers'} in `{table.where}`"
-                for table in (real, synthetic)
+                for table in tables
             ]
             raise ValueError(
                 f"{column_name(j, names)} holds {' and '.join(kinds)}; give both the same type, or "

@@ -6,7 +6,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
 from .._preprocessing.arithmetic import exponents, times_power
-from .._validation import no_data_in_errors
+from .._preprocessing.containers import check_container, column_names, unmasked
+from .._validation import no_data_in_errors, text_is_named
 
 # Standardised values are clipped here: beyond, the sum of their squares would overflow.
 _LARGEST_SCORE = 2.0**500
@@ -19,7 +20,7 @@ def check_sets(**sets):
 
     Parameters
     ----------
-    **sets : array-like of shape (n, n_features)
+    **sets : {array-like, dataframe} of shape (n, n_features)
         By the names that messages call them.
 
     Returns
@@ -30,21 +31,41 @@ def check_sets(**sets):
     ------
     ValueError
         If a set is empty, not two-dimensional or not finite, or if the first and another one
-        differ in their number of columns.
+        differ in their columns.
     """
+    checked = {}
     # scikit-learn looks at the sum first, in which two values of 1e308 are inf, and inf - inf NaN.
     with no_data_in_errors(), np.errstate(invalid="ignore"):
-        checked = {
-            name: check_array(X, dtype=np.float64, input_name=name) for name, X in sets.items()
-        }
-    first, *others = checked
-    for name in others:
-        if checked[name].shape[1] != checked[first].shape[1]:
-            raise ValueError(
-                f"`{name}` has {checked[name].shape[1]} columns and `{first}` has "
-                f"{checked[first].shape[1]}; give both the same columns in the same order."
-            )
+        for name, X in sets.items():
+            check_container(X, "X")
+            with text_is_named(X, categories=False):
+                checked[name] = check_array(unmasked(X), dtype=np.float64, input_name=name)
+    first, *others = [(name, X.shape[1], column_names(sets[name])) for name, X in checked.items()]
+    for other in others:
+        check_same_columns(first, other)
     return list(checked.values())
+
+
+def check_same_columns(first, other):
+    """Raise if two sets of rows differ in their columns, as far as these have names.
+
+    Parameters
+    ----------
+    first, other : tuple of (str, int, list or None)
+        How messages call a set, the number of its columns, and their names.
+    """
+    (where, n_columns, names), (where_other, n_other, names_other) = first, other
+    if n_other != n_columns:
+        raise ValueError(
+            f"`{where_other}` has {n_other} columns and `{where}` has {n_columns}; give both the "
+            "same columns in the same order."
+        )
+    for j, (name, name_other) in enumerate(zip(names or (), names_other or (), strict=False)):
+        if name != name_other:
+            raise ValueError(
+                f"Column {j} is {name_other!r} in `{where_other}` and {name!r} in `{where}`; give "
+                "both the same columns in the same order."
+            )
 
 
 def check_two_rows(why, **sets):

@@ -8,6 +8,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.utils.multiclass import check_classification_targets
 
+from .._preprocessing.containers import unmasked
 from .._preprocessing.label_encoder import classifier_labels, distinct_labels
 from .._validation import named, no_data_in_errors
 
@@ -154,7 +155,7 @@ def check_classifier(classifier):
 def check_labelled(name, X, y):
     """Return rows as they are and labels of shape (n,); raise unless there is one for each row."""
     y = classifier_labels(y)
-    X = X if hasattr(X, "shape") else np.asarray(X)
+    X = unmasked(X) if hasattr(X, "shape") else np.asarray(X)
     if len(X.shape) != 2 or X.shape[0] != len(y) or not len(y):
         raise ValueError(
             f"`{name}` has the shape {tuple(X.shape)} and `{name.replace('X', 'y', 1)}` has "

@@ -1,6 +1,7 @@
 """Tests of the measures on nearest-neighbour distances."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
@@ -8,6 +9,7 @@ from sklearn.neighbors import KernelDensity
 
 from sklearn_pyraug.metrics import (
     PrecisionRecallDensityCoverage,
+    classifier_two_sample_test,
     distance_to_closest_record,
     memorization_share,
     precision_recall_density_coverage,
@@ -206,3 +208,20 @@ def test_measures_refuse_sets_that_do_not_fit(measure):
         measure(np.ones((9, 2)), np.ones((9, 3)))
     with pytest.raises(ValueError, match="NaN"):
         measure(np.full((9, 2), np.nan), np.ones((9, 2)))
+
+
+SETS = {
+    "columns in another order": (lambda X: X[["b", "a"]], "Column 0 is 'b'.*same columns"),
+    "masked values": (lambda X: np.ma.masked_less(X.to_numpy(), 0), "X_synthetic contains NaN"),
+    "text": (lambda X: X.assign(b="m"), "text where numbers are needed: 'b'"),
+    "another number of columns": (lambda X: X[["a"]], "`X_synthetic` has 1 columns"),
+}
+
+
+@pytest.mark.parametrize("measure", [distance_to_closest_record, classifier_two_sample_test])
+@pytest.mark.parametrize("name", SETS)
+def test_sets_that_cannot_be_compared(name, measure):
+    change, message = SETS[name]
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 2)), columns=list("ab"))
+    with pytest.raises(ValueError, match=message):
+        measure(**{"X_real": X, "X_synthetic": change(X)})
