@@ -500,8 +500,9 @@ def text_is_named(X, categories=True):
     try:
         yield
     except ValueError as error:
-        # scikit-learn's two ways of saying that X holds text.
-        of_text = "could not convert" in str(error) or "bytes/strings" in str(error)
+        # scikit-learn's and pandas' ways of saying that X holds text.
+        says = ("could not convert", "bytes/strings", "Cannot cast")
+        of_text = any(words in str(error) for words in says)
         if not of_text or (columns := np.asarray(X, dtype=object).T).ndim != 2:
             raise
         names = getattr(X, "column_names", getattr(X, "columns", None))

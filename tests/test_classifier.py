@@ -12,7 +12,7 @@ from imblearn.under_sampling import RandomUnderSampler
 from imblearn.utils.estimator_checks import parametrize_with_checks as imblearn_checks
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from shared import Recorder
+from shared import Recorder, quick, table
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptron
@@ -479,3 +479,14 @@ def test_metadata_routing(data):
         unrouted = make_pipeline(Perceptron().set_fit_request(sample_weight=False))
         with pytest.raises(ValueError, match="takes no sample_weight"):
             AugmentedClassifier(SMOTE(), unrouted).fit(X, y, sample_weight=weight)
+
+
+def test_masked_values_are_missing():
+    """The classifier read what lies beneath a mask, such as -9999."""
+    X, y = table((24, 16))
+    mask = np.random.default_rng(0).random(X.shape) < 0.2
+    masked, gaps = np.ma.array(np.where(mask, -9999, X), mask=mask), np.where(mask, np.nan, X)
+    model = AugmentedClassifier(quick(missing="keep"), DecisionTreeClassifier(random_state=0))
+    of_masked, of_gaps = (clone(model).fit(rows, y) for rows in (masked, gaps))
+    assert_array_equal(of_masked.predict_proba(masked), of_gaps.predict_proba(gaps))
+    assert of_masked.score(masked, y) == of_gaps.score(gaps, y)

@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from .._metadata import check_sample_weight
-from .._preprocessing.containers import as_labels, take
+from .._preprocessing.containers import as_labels, take, unmasked
 from .._sklearn_compat import (
     CallbackSupportMixin,
     HasMethods,
@@ -212,7 +212,7 @@ class PredictionsMixin:
             Labels.
         """
         check_is_fitted(self)
-        return self._inner.predict(X)
+        return self._inner.predict(unmasked(X))
 
     @available_if(_classifier_has("predict_proba"))
     @no_data_in_errors()
@@ -231,7 +231,7 @@ class PredictionsMixin:
             Probabilities, in the order of `classes_`.
         """
         check_is_fitted(self)
-        proba = self._inner.predict_proba(X)
+        proba = self._inner.predict_proba(unmasked(X))
         if (shift := self._log_prior_ratio()) is None:
             return proba
         with np.errstate(divide="ignore"):  # a probability of zero stays zero
@@ -254,7 +254,7 @@ class PredictionsMixin:
             Logarithms of the probabilities, in the order of `classes_`.
         """
         check_is_fitted(self)
-        log_proba = self._inner.predict_log_proba(X)
+        log_proba = self._inner.predict_log_proba(unmasked(X))
         shift = self._log_prior_ratio()
         return log_proba if shift is None else _shifted(log_proba, shift)
 
@@ -273,7 +273,7 @@ class PredictionsMixin:
             Decision function of the classifier.
         """
         check_is_fitted(self)
-        return self._inner.decision_function(X)
+        return self._inner.decision_function(unmasked(X))
 
 
 class AugmentedClassifier(
@@ -449,7 +449,7 @@ class AugmentedClassifier(
 
     def _fit(self, X, y, sample_weight, context):
         self._check_classifier()
-        y = check_target(as_labels(y))
+        X, y = unmasked(X), check_target(as_labels(y))
         weighted = sample_weight is not None or self.synthetic_weight != 1
         if weighted and weight_parameter(self.classifier) is None:
             cause = "synthetic_weight" if sample_weight is None else "sample_weight"
@@ -525,7 +525,7 @@ class AugmentedClassifier(
         check_is_fitted(self)
         # Not every `score` takes weights: that of a grid search does not.
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return self.classifier_.score(X, as_labels(y), **weights)
+        return self.classifier_.score(unmasked(X), as_labels(y), **weights)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._augmenter import RHVAEAugmenter
 from .._metadata import check_sample_weight
-from .._preprocessing.containers import as_labels
+from .._preprocessing.containers import as_labels, unmasked
 from .._preprocessing.label_encoder import distinct_labels
 from .._random import root_seed
 from .._sklearn_compat import (
@@ -281,7 +281,7 @@ class AugmentedClassifierCV(
 
     def _fit(self, X, y, sample_weight, groups, context):
         self._check_parameters()
-        y = check_target(as_labels(y))
+        X, y = unmasked(X), check_target(as_labels(y))
         if sample_weight is not None:
             if weight_parameter(self.classifier) is None:
                 raise ValueError(no_weights("sample_weight", self.classifier))
@@ -455,7 +455,8 @@ class AugmentedClassifierCV(
         scorer = check_scoring(self.best_estimator_, scoring=self.scoring)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight)
-        return scorer(self.best_estimator_, X, as_labels(y), **weights_for(scorer, sample_weight))
+        weights = weights_for(scorer, sample_weight)
+        return scorer(self.best_estimator_, unmasked(X), as_labels(y), **weights)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

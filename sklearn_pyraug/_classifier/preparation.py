@@ -42,7 +42,7 @@ class Table(NamedTuple):
     Attributes
     ----------
     numbers, categories : list
-        Names of a dataframe's columns, else their positions.
+        Names of a dataframe's columns, if all are text, else their positions.
     is_frame, is_image, has_gaps : bool
     """
 
@@ -162,8 +162,10 @@ def read_columns(X):
         kinds = [
             column_kind(column, name, "X") for column, name in zip(columns, names, strict=True)
         ]
+        # scikit-learn takes other names for positions.
+        places = names if all(isinstance(v, str) for v in names) else range(len(names))
         numbers, categories = (
-            [name for name, kind in zip(names, kinds, strict=True) if kind in letters]
+            [place for place, kind in zip(places, kinds, strict=True) if kind in letters]
             for letters in ("biuf", "O")
         )
         gaps = any(is_missing(value) for column in columns for value in column_values(column))

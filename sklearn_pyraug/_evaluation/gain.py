@@ -14,6 +14,7 @@ from .._classifier.augmented import AugmentedClassifier, tags_or_none
 from .._classifier.paired import NOTHING, Method, make_splits, run_all
 from .._classifier.preparation import prepare
 from .._classifier.samplers import Repeat, check_samplers, holds_sampler, sizes_of
+from .._preprocessing.containers import unmasked
 from .._preprocessing.label_encoder import classifier_labels
 from .._random import root_seed
 from .._validation import check_count, check_share, named, no_data_in_errors
@@ -193,7 +194,7 @@ def augmentation_gain(
     _check_settings(n_repeats, scoring, confidence_level)
     check_estimators(estimator, augmenter, samplers, preprocessor)
     scorer = check_scoring(estimator, scoring=scoring)
-    X, y, groups = indexable(X, classifier_labels(y), groups)
+    X, y, groups = indexable(unmasked(X), classifier_labels(y), groups)
     splits = make_splits(X, y, groups, cv, n_repeats, seed)
     models, prepared_by, preparation = find_methods(
         estimator,

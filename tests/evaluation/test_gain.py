@@ -833,3 +833,26 @@ def test_a_training_part_of_one_class_raises():
     X, y = np.arange(20.0)[:, None], np.repeat([0, 1], 10)
     with pytest.raises(ValueError, match="class"):
         augmentation_gain(LogisticRegression(), X, y, augmenter=Doubler(), cv=KFold(2))
+
+
+def test_containers_that_scikit_learn_reads_otherwise():
+    """Names that are no text were taken for positions, and masked values for values."""
+    X, y = table((24, 16), 2)
+    mask = np.random.default_rng(0).random(X.shape) < 0.2
+    sites, wards = np.random.default_rng(1).choice(list("ab"), (2, len(y)))
+    frame = pd.DataFrame({"w": X[:, 0], "a": sites, "b": X[:, 1], "c": wards})
+    levels = pd.MultiIndex.from_product([list("ab"), list("xy")])
+    pairs = [
+        (frame, frame.set_axis([3, 0, 1, 2], axis=1)),
+        (frame, frame.set_axis(levels, axis=1)),
+        (np.where(mask, np.nan, X), np.ma.array(np.where(mask, -9999, X), mask=mask)),
+    ]
+    settings = {"cv": 2, "n_repeats": 1, "random_state": 0, "samplers": None}
+    for plain, other in pairs:
+        scores = [
+            augmentation_gain(
+                LogisticRegression(), rows, y, augmenter=quick(missing="keep"), **settings
+            ).scores_with
+            for rows in (plain, other)
+        ]
+        assert_array_equal(*scores)
