@@ -336,8 +336,8 @@ class Residual(BaseEstimator):
 class Deformation(BaseEstimator):
     """Make a new image or volume by warping a real one and changing its exposure.
 
-    The warp cannot fold. Value of the parameter `decoder`; the string ``"deformation"`` stands
-    for its defaults.
+    The warp cannot fold. Masks, images of two values, keep their exposure. Value of the parameter
+    `decoder`; the string ``"deformation"`` stands for its defaults.
 
     Parameters
     ----------

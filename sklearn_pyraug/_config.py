@@ -273,6 +273,8 @@ def _architecture(estimator, codec, metric, kind, layout, n_rows):
         1 if layout is None else layout.n_channels * (1 + codec.has_mask_),
         _width(encoder, kind, layout, n_rows),
         coarse,
+        # A mask is never dim. To dim what is uncertain would cost less, and masks would grow.
+        not codec.two_valued_,
     )
 
 

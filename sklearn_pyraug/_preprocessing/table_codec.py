@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..rhvae.likelihoods.mixed import Block
-from .arithmetic import as_numbers
+from .arithmetic import as_numbers, column_blocks
 from .column_stats import MAX_TABLE_COLUMNS, MIN_AGREEING_ROWS, summarise
 from .exclusive import find_sets, merge, part
 from .mixed import MixedCodec, find_kinds
@@ -70,6 +70,9 @@ class TableCodec:
 
     binary_ : bool
         Whether the table holds nothing but zeros and ones.
+
+    two_valued_ : bool
+        Whether images hold nothing but black and white, whatever the numbers are.
 
     dtype_ : numpy.dtype
         The dtype of the training rows and of the decoded ones.
@@ -150,6 +153,7 @@ class TableCodec:
     likelihood_: str
     dtype_: np.dtype
     binary_: bool
+    two_valued_: bool
     _sets: list[np.ndarray]
     _fill: float | None
     _whole: np.ndarray | None
@@ -206,6 +210,7 @@ class TableCodec:
         if not categorical.any() and not np.isnan(X).any():
             columns = self._summarise(X)
         self.binary_ = columns is not None and _is_binary(columns)
+        self.two_valued_ = False
         self._whole = whole if self.value_mapping is None else None
         self._constants = None
         if self._is_image(columns):
@@ -272,6 +277,9 @@ class TableCodec:
         return asked or (self.likelihood == "auto" and (shaped or _on_one_bounded_scale(columns)))
 
     def _fit_image(self, X, columns, y_index):
+        ends = columns.low.min(), columns.high.max()
+        blocks = column_blocks(X.shape)
+        self.two_valued_ = all(np.isin(X[:, block], ends).all() for block in blocks)
         # One scale for all columns leaves no room for ranks.
         columns = columns._replace(ranked=columns.ranked[:0], knots=columns.knots[:0])
         self._code = self._number_codec(X, y_index, columns, unit_interval=True)

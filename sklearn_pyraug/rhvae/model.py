@@ -117,6 +117,8 @@ class Architecture(NamedTuple):
     coarse : tuple of int or None
         Sides of the smaller images from which a deformation is learned; None for the images
         themselves.
+    exposure : bool
+        Whether a deformation changes the exposure, too.
     """
 
     n_features: int
@@ -130,6 +132,7 @@ class Architecture(NamedTuple):
     n_channels: int = 1
     width: int | None = None
     coarse: tuple[int, ...] | None = None
+    exposure: bool = True
 
     @property
     def extent(self):
@@ -312,6 +315,7 @@ def build_stack(architecture, settings, generators):
             likelihood.inverse_link,
             a.n_channels,
             fine=a.extent,
+            exposure=a.exposure,
             second_order=settings.second_order,
         )
     else:

@@ -75,7 +75,7 @@ class DeformationDecoder(nn.Module):
     """theta(z, r) = s(e^g · (r ∘ φ)): the reference image, warped, and lit anew.
 
     The map φ and the smooth field g, a change of exposure of at most a factor of two, are
-    decoded from z.
+    decoded from z; without `exposure`, g is 0.
 
     Parameters
     ----------
@@ -93,6 +93,8 @@ class DeformationDecoder(nn.Module):
         Images of one row, which are warped alike.
     fine : tuple of int or None, default=None
         Another shape that references may have: it is warped by the same parameters.
+    exposure : bool, default=True
+        Whether the exposure is changed.
     second_order : bool, default=True
         Whether the result can be differentiated twice, which takes several times as long.
     """
@@ -107,14 +109,15 @@ class DeformationDecoder(nn.Module):
         n_channels=1,
         *,
         fine=None,
+        exposure=True,
         second_order=True,
     ):
         super().__init__()
         self.n_channels = n_channels
         self.read = resample if second_order else resample_once
         grid = make_grid(sample_shape)
-        self.n_control = n_control_points(grid)
-        n_outputs = n_warp_parameters(grid) + self.n_control
+        self.n_exposure = n_control_points(grid) if exposure else 0
+        n_outputs = n_warp_parameters(grid) + self.n_exposure
         self.net = MLP((latent_dim, *reversed(hidden_layer_sizes), n_outputs), generators)
         _quieten(self.net)
         # Not buffers: those of a stack lead with the class axis, and this serves all classes.
@@ -148,12 +151,12 @@ class DeformationDecoder(nn.Module):
         K, B, D = r.shape
         grid = self.grid(D, z)
         parameters = self.net(z).flatten(0, 1)
-        exposure, geometry = parameters.split(
-            [self.n_control, parameters.shape[1] - self.n_control], 1
-        )
-        g = _MAX_EXPOSURE * torch.tanh(spline_field(exposure.unsqueeze(1), grid))
+        exposure, geometry = parameters.tensor_split([self.n_exposure], 1)
         images = r.reshape(K * B, self.n_channels, *grid.shape)
-        moved = (read or self.read)(images, warp(geometry, grid)) * g.exp()
+        moved = (read or self.read)(images, warp(geometry, grid))
+        if self.n_exposure:
+            g = _MAX_EXPOSURE * torch.tanh(spline_field(exposure.unsqueeze(1), grid))
+            moved = moved * g.exp()
         return self.inverse_link(moved.view(K, B, D))
 
     def draw(self, z, r):
@@ -182,6 +185,6 @@ class DeformationDecoder(nn.Module):
             det ∇φ.
         """
         grid = self.grid(n_features, z)
-        geometry = self.net(z).flatten(0, 1)[:, self.n_control :]
+        geometry = self.net(z).flatten(0, 1)[:, self.n_exposure :]
         positions = warp(geometry, grid).unflatten(1, grid.shape)
         return positions, jacobian_determinant(geometry, grid)

@@ -8,7 +8,7 @@ import torch
 from shared import arrays, quick, table
 from torch import nn
 
-from sklearn_pyraug import Columns, LearnedMetric
+from sklearn_pyraug import Columns, LearnedMetric, RHVAEAugmenter
 from sklearn_pyraug.rhvae import (
     Architecture,
     FlowSettings,
@@ -171,9 +171,20 @@ def test_exposure_is_bounded_and_smooth(random_seed):
     assert wild.min() >= math.exp(-0.7) * (1.0 - 1e-6)
     silence(stack.decoder.net)
     with torch.no_grad():
-        stack.decoder.net.layers[-1].bias[..., : stack.decoder.n_control] = 0.3
+        stack.decoder.net.layers[-1].bias[..., : stack.decoder.n_exposure] = 0.3
     lit = stack.decode(draw(random_seed, K, B, d), r)
     torch.testing.assert_close(lit, math.exp(0.7 * math.tanh(0.3)) * r)
+
+
+def test_masks_are_warped_alone(tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "masks.pyraug"
+    for levels in ([0, 255], [0, 90, 255]):
+        X = rng.choice(np.array(levels, dtype=np.uint8), size=(20, 8, 8))
+        quick().fit(X, np.arange(20) % 2).save(path, overwrite=True)
+        stack = RHVAEAugmenter.load(path)._generators.trained[0].generator.stack
+        r = torch.ones(2, 1, 64)
+        flat = stack.decode(1e4 * torch.ones(2, 1, stack.settings.latent_dim), r)
+        assert torch.equal(flat, r) == (len(levels) == 2)
 
 
 def test_deformation_moves_with_its_dtype():
