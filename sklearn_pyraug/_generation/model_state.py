@@ -255,7 +255,7 @@ def _check_group(group, g, K, architecture, trained):
         own = trained if everything else trained & {m}
         sound = (
             all(_is(x, (len(labels), D), "float") for x, D in zip(coded, widths, strict=True))
-            and all(bool(x.isfinite().all()) for x in coded)
+            and all(x.dtype == torch.float32 and bool(x.isfinite().all()) for x in coded)
             and _is(labels, (None,), "int", K)
             and _is(pairs, (None, 2), "int", len(labels))
             and 0 < len(pairs) <= N

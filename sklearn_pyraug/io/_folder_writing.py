@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._preprocessing.containers import unmasked
 from ._atomic import atomic_write, begin, end, lock, release, remove_leftovers
 from ._folders import ImageFolder
 from ._guards import open_inside, printable, why
@@ -179,7 +180,7 @@ def _check_free(target, path, overwrite):
 
 def _check_rows(X, like):
     """Return X with one axis for rows and those of a kind, and the kind."""
-    X = np.asarray(X)
+    X = np.asarray(unmasked(X))
     kind = _kind_of(X.shape) if like is None else like.kind
     if like is not None and X.shape[1:] != like.X.shape[1:]:
         raise ValueError(

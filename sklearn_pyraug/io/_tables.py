@@ -11,6 +11,7 @@ from pathlib import Path
 import narwhals
 import numpy as np
 
+from .._preprocessing.containers import unmasked
 from ._array_files import read_npz_arrays
 from ._atomic import atomic_write
 from ._csv_files import CsvFile, find_rows, packed, unpacked
@@ -150,6 +151,12 @@ def read_table(path, target, *, keep=(), as_text=(), **options):
             raise ValueError(
                 f"`path` is '{path}', which has no array {min(missing)!r} but {_shown(names)}; "
                 "store the features as X and the target as y."
+            )
+        shapes = {name: array.shape for name, array in arrays.items()}
+        if shapes["X"][:1] in ((), (0,)) or len({shape[:1] for shape in shapes.values()}) > 1:
+            raise ValueError(
+                f"`path` is '{path}', whose arrays have the shapes {shapes}; store as many targets "
+                "as rows, and at least one."
             )
         return arrays["X"], arrays["y"], _mark(arrays.get(_MASK)), []
     if kind in (".csv", ".tsv"):
@@ -301,11 +308,11 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     path, kind = _check_path(path, must_exist=False)
     origin = getattr(getattr(X, "attrs", {}).get(_ORIGIN), "content", None)
     if not hasattr(X, "columns"):
-        X = np.asarray(X)
+        X = np.asarray(unmasked(X))
     elif not hasattr(X, "iloc"):
         X = narwhals.from_native(X).to_pandas()
     # Not as an array: parquet keeps a target's categories.
-    y = y if hasattr(y, "array") else np.asarray(y)
+    y = y if hasattr(y, "array") else np.asarray(unmasked(y))
     if X.ndim < 2 or y.ndim != 1 or len(X) != len(y):
         raise ValueError(
             f"`X` has shape {X.shape} and `y` has shape {y.shape}; give a dense array or "

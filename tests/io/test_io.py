@@ -214,6 +214,28 @@ def test_damaged_parquet_is_refused(tmp_path, random_seed):
     assert n_refused > 45  # the rest were changed where nobody looks
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"X": np.eye(3), "y": [0, 1]},
+        {"X": np.eye(2), "y": [0, 1], "synthetic": [True]},
+        {"X": 1.0, "y": [0]},
+        {"X": np.eye(2)[:0], "y": []},
+    ],
+)
+def test_npz_arrays_that_do_not_fit_together(arrays, tmp_path):
+    np.savez(tmp_path / "t.npz", **arrays)
+    with pytest.raises(ValueError, match="store as many targets as rows, and at least one"):
+        load_table(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz", parquet])
+def test_masked_values_are_saved_as_missing(suffix, tmp_path):
+    path = tmp_path / f"t{suffix}"
+    save_table(path, np.ma.masked_less([[-9999.0, 1], [2, 3]], -9000), [0, 1])
+    assert np.isnan(np.asarray(load_table(path)[0])).tolist() == [[True, False], [False, False]]
+
+
 def test_damaged_npz_is_refused(tmp_path):
     path = tmp_path / "t.npz"
     save_table(path, np.eye(5), np.arange(5))

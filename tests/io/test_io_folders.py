@@ -842,6 +842,7 @@ def test_folders_do_not_take_names_in_use():
         (np.zeros((2, 4, 5, 6, 7)), "`X` has shape"),
         (np.zeros((2, 4, 5), complex), "dtype complex128; give real numbers"),
         (np.full((2, 4, 5), np.nan), "not finite; replace them"),
+        (np.ma.masked_all((2, 4, 5)), "not finite; replace them"),
         (np.zeros((2, 0, 5)), "holds nothing"),
         (np.zeros((3, 4, 5)), r"`y` has shape \(2,\); give one label for each of 3 rows"),
     ],

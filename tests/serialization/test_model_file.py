@@ -656,6 +656,7 @@ MALFORMED = {
     "surplus tensor": _edit(lambda meta, tensors: tensors.update(more=torch.zeros(3))),
     "labels outside": _tensor(f"{GENERATOR}.labels.0", lambda t: t + 99),
     "no rows of a class": _tensor(f"{GENERATOR}.labels.0", lambda t: 0 * t),
+    "rows of another dtype": _tensor(f"{GENERATOR}.rows.0", torch.Tensor.double),
     "pairs outside": _tensor(f"{GENERATOR}.pairs.0", lambda t: -t - 1),
     "array of objects from bytes": _set("state/classes_", {"dtype": "|O", "shape": [3]}),
 }
