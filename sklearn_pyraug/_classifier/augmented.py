@@ -92,7 +92,7 @@ def _augmenter_takes_sample_weight(augmenter):
 
 def check_target(y):
     """Return the target as an array of shape (n_samples,); refuse what is not a class label."""
-    if y.dtype == object and not all(isinstance(v, str) for v in y.flat):
+    if y.dtype == object and not all(type(v) in (str, np.str_) for v in y.flat):
         kinds = ", ".join(sorted({type(v).__name__ for v in y.flat}))
         raise ValueError(
             f"Unknown label type: y holds values of the types {kinds}, and classifiers take "

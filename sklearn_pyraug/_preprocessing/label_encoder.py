@@ -67,7 +67,7 @@ def classifier_labels(y, name="y"):
     labels : ndarray of shape (n_samples,)
     """
     labels = read_labels(y, name)
-    if labels.dtype != object or all(isinstance(v, str) for v in labels):
+    if labels.dtype != object or all(type(v) in (str, np.str_) for v in labels):
         return labels
     classes, _, y_index = distinct_labels(labels)
     return np.array([str(v) for v in classes])[y_index]

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from .._preprocessing.containers import take
+from .._preprocessing.label_encoder import distinct_labels, read_labels
 from .._validation import check_count
 from ._style import COLORS, Display, component_names, require
 
@@ -123,12 +124,13 @@ class LatentSpaceDisplay(Display):
         log_volume = require(augmenter, "log_volume", _ENCODER)
         check_count("n_synthetic", n_synthetic, 0)
         check_count("n_grid", n_grid, 2)
-        y = np.asarray(y)
+        y = read_labels(y)
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
         if y.shape != (n_rows,):
             raise ValueError(f"`y` has shape {y.shape} and `X` {n_rows} rows; give a label a row.")
         label = _largest_class(augmenter, y) if label is None else label
-        own = np.flatnonzero(y == label)
+        labels, _, y_index = distinct_labels(y)
+        own = np.flatnonzero([labels[k] == label for k in y_index])
         if len(own) < 2:
             raise ValueError(
                 f"`label` is {label!r}, of which `y` has {len(own)} rows; give a class of at "
@@ -220,10 +222,13 @@ class LatentSpaceDisplay(Display):
 
 def _largest_class(augmenter, y):
     """Return the label of most rows, among those that were trained where that is known."""
-    labels, counts = np.unique(y, return_counts=True)
-    trained = getattr(augmenter, "history_", None) or labels.tolist()
+    classes, _, y_index = distinct_labels(y)
+    labels = classes.tolist()
+    trained = getattr(augmenter, "history_", None) or labels
     known = [
-        (n, label) for n, label in zip(counts, labels.tolist(), strict=True) if label in trained
+        (n, label)
+        for n, label in zip(np.bincount(y_index), labels, strict=True)
+        if label in trained
     ]
     if not known:
         raise ValueError("`y` has no row of a class that was trained; give rows of such a class.")

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .._preprocessing.label_encoder import distinct_labels, read_labels
 from .._validation import check_count
 from ..io._guards import check_mask
 from ._images import (
@@ -189,7 +190,7 @@ class SyntheticSamplesDisplay(Display):
             rows, names = as_images(X, picture_layout(sample_shape, channels)), None
         else:
             rows, names = read_rows(X)
-        y, mask = np.asarray(y), check_mask(synthetic_mask, len(rows))
+        y, mask = read_labels(y), check_mask(synthetic_mask, len(rows))
         if y.shape != mask.shape:
             raise ValueError(f"`y` has shape {y.shape} for {len(rows)} rows; give a label a row.")
         sources = None
@@ -263,7 +264,7 @@ class SyntheticSamplesDisplay(Display):
         layout = layout_of(augmenter, sample_shape) if kind in ("auto", "images") else None
         kind = _check_kind(kind, layout)
         _check_counts(n_real, n_synthetic, max_columns)
-        y = np.asarray(y)
+        y = read_labels(y)
         if kind == "images":
             # Where there is none, this says so.
             layout = layout or picture_layout(sample_shape)
@@ -272,7 +273,7 @@ class SyntheticSamplesDisplay(Display):
             synthetic = as_images(X_new, layout)
         else:
             real, names = read_rows(X)
-            largest = int(np.unique(y, return_counts=True)[1].max())
+            largest = int(np.bincount(distinct_labels(y)[2]).max())
             X_new, y_new = augmenter.sample(n_synthetic or max(100, largest))
             synthetic, _ = read_rows(X_new)
         if len(y) != len(real) or synthetic.shape[1:] != real.shape[1:]:
@@ -281,7 +282,7 @@ class SyntheticSamplesDisplay(Display):
                 f"rows have shape {synthetic.shape[1:]}; give the rows that `augmenter` was fitted "
                 "to, and a label for each."
             )
-        sets, counts = [(real, y), (synthetic, np.asarray(y_new))], (n_real, n_synthetic)
+        sets, counts = [(real, y), (synthetic, read_labels(y_new))], (n_real, n_synthetic)
         display = cls._chosen(*sets, kind, names, counts, random_state)
         return display.plot(figure, max_columns=max_columns)
 
@@ -295,10 +296,12 @@ class SyntheticSamplesDisplay(Display):
         (real, y), (synthetic, y_new), (n_real, n_synthetic) = real_set, new_set, counts
         if kind == "images":
             n_real, n_synthetic = n_real or 5, n_synthetic or (10 if sources is None else 5)
-        rng = check_random_state(random_state)
-        classes = np.unique(np.concatenate([y, y_new]))
-        old = [_choose(y == label, n_real, rng) for label in classes]
-        new = [_choose(y_new == label, n_synthetic, rng) for label in classes]
+        # None would stand for numpy's global generator.
+        rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
+        classes, _, y_index = distinct_labels(np.concatenate([y, y_new]))
+        y, y_new = np.split(y_index, [len(y)])
+        old = [_choose(y == k, n_real, rng) for k in range(len(classes))]
+        new = [_choose(y_new == k, n_synthetic, rng) for k in range(len(classes))]
         if sources is not None:
             real, old = sources, new
         return cls(

@@ -192,3 +192,24 @@ def test_what_takes_labels_elsewhere():
         AugmentedClassifier(quick(), LogisticRegression()).fit(V, bins)
     report = augmentation_report(quick(), V, bins, n_permutations=0)
     assert {line.label for line in report.lines} >= {"(-1, 0]", "(0, 1]"}
+
+
+@pytest.mark.parametrize("name", ["an enum of text", "list of tuples", "one-hot list"])
+def test_pictures_read_labels_as_augmenters_do(name):
+    plotting = pytest.importorskip("sklearn_pyraug.plotting")
+    pytest.importorskip("matplotlib")
+    y, augmenter = LABELS[name], quick()
+    X_res, y_res = augmenter.fit_resample(V, y)
+    augmenter.fit(V, y)
+    before = np.random.get_state()  # noqa: NPY002
+    displays = [
+        plotting.SyntheticSamplesDisplay.from_estimator(augmenter, V, y),
+        plotting.SyntheticSamplesDisplay.from_predictions(X_res, y_res, np.arange(len(X_res)) > 39),
+    ]
+    labels = augmenter.classes_.tolist()
+    assert [list(display.classes) for display in displays] == [labels, labels]
+    label = labels[0]
+    assert plotting.LatentSpaceDisplay.from_estimator(augmenter, V, y, label).label == label
+    assert plotting.LatentSpaceDisplay.from_estimator(augmenter, V, y).label in labels
+    # A choice without a seed once moved numpy's global generator.
+    np.testing.assert_equal(np.random.get_state(), before)  # noqa: NPY002
