@@ -4,6 +4,7 @@ import os
 import re
 import tempfile
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ _TARGET = "target"
 # What `save_image_folder` marks its folders with.
 _MANIFEST = "manifest.csv"
 # Names in the messages of io, of what are options here.
-_OPTIONS = re.compile(r"`(target|keep|sep|decimal|encoding|na)`")
+_OPTIONS = re.compile(r"`(target|keep|sep|decimal|encoding|na|size)`")
 # A column of texts is no category where so many of them occur once, in so many rows.
 _MANY_TEXTS, _MANY_ROWS = 0.5, 20
 
@@ -109,6 +110,17 @@ def is_table(path):
     return path.name.lower().endswith(TABLES)
 
 
+@contextmanager
+def _options_named(name):
+    """Name options, and the argument `name`, where io's errors name parameters."""
+    try:
+        yield
+    except ValueError as error:
+        message = str(error).replace("`path` is", f"{name} is")
+        message = message.replace("pass on_error='skip'", "use --on-error skip")
+        raise click.ClickException(_OPTIONS.sub(r"--\1", message)) from error
+
+
 def read_data(
     path, name, speaker, *, target=None, drop=(), size=None, on_error="raise", table=None
 ):
@@ -138,7 +150,7 @@ def read_data(
         for option, value in {"drop": drop, **(table or {})}.items():
             if value:
                 raise click.UsageError(f"--{option} is for tables, but {name} is a folder.")
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _options_named(name):
             # That files were skipped: they are named below.
             warnings.simplefilter("ignore", UserWarning)
             folder = io.load_image_folder(path, size=size, on_error=on_error)
@@ -147,11 +159,8 @@ def read_data(
     if size is not None:
         raise click.UsageError(f"--size is for folders of images, but {name} is a table.")
     target = _TARGET if target is None else target
-    try:
+    with _options_named(name):
         X, y, synthetic, notes = read_table(path, target, **(table or {}))
-    except ValueError as error:
-        message = str(error).replace("`path` is", f"{name} is")
-        raise click.ClickException(_OPTIONS.sub(r"--\1", message)) from error
     for note in notes:
         speaker.note(f"{path}: {note}")
     if drop:

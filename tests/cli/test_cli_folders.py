@@ -152,7 +152,10 @@ def test_colours_sizes_and_skipped_files(pictures, folder, capsys):
             image.fromarray(picture).save(folder / "colours" / label / f"{i}.png")
     (folder / "colours" / "cat" / "broken.png").write_bytes(b"\x89PNG")
     arguments = ["augment", "colours", "-o", "more", "--per-class", "2", "--size", "8x8", *QUICK]
-    assert "broken.png" in failure(capsys, 1, *arguments)
+    line = failure(capsys, 1, *arguments)
+    assert line.startswith("sklearn-pyraug: error: INPUT is 'colours'")
+    assert "broken.png" in line
+    assert "or use --on-error skip to leave them out" in line
     run(*arguments, "--on-error", "skip")
     err = capsys.readouterr().err
     assert "warning: cat/broken.png is left out" in err
