@@ -83,14 +83,21 @@ def check_sample_weight(sample_weight, X=None):
     """
     if isinstance(sample_weight, np.ma.MaskedArray):
         sample_weight = sample_weight.astype(np.float64).filled(np.nan)
-    sample_weight = check_array(
-        sample_weight,
-        ensure_2d=False,
-        # A single number is none of many, and has a message of its own below.
-        ensure_min_samples=0,
-        dtype=[np.float64, np.float32],
-        input_name="sample_weight",
-    )
+    try:
+        sample_weight = check_array(
+            sample_weight,
+            ensure_2d=False,
+            # A single number is none of many, and has a message of its own below.
+            ensure_min_samples=0,
+            dtype=[np.float64, np.float32],
+            input_name="sample_weight",
+        )
+    except ValueError as error:
+        if "could not convert" not in str(error):
+            raise
+        raise ValueError(
+            "sample_weight holds text: pass one number for each of the rows."
+        ) from None
     _check_shape("sample_weight", sample_weight, X)
     if np.any(sample_weight < 0):
         raise ValueError(

@@ -472,6 +472,7 @@ def test_refuses_a_growing_class_without_weight(data):
             r"sample_weight has the shape \(51,\): pass one value for each of the 52 rows",
         ),
         (np.full(52, np.nan), r"sample_weight contains NaN"),
+        (["light"] * 52, r"sample_weight holds text: pass one number"),
         (np.full(52, np.inf), r"sample_weight contains infinity"),
         (2.0, r"sample_weight has the shape \(\): pass one"),
     ],

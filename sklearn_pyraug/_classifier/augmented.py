@@ -22,7 +22,8 @@ from sklearn.utils.validation import (
 )
 
 from .._metadata import check_sample_weight
-from .._preprocessing.containers import as_labels, take, unmasked
+from .._preprocessing.containers import as_labels, take
+from .._preprocessing.masked import unmasked
 from .._sklearn_compat import (
     CallbackSupportMixin,
     HasMethods,

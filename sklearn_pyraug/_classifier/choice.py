@@ -15,8 +15,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._augmenter import RHVAEAugmenter
 from .._metadata import check_sample_weight
-from .._preprocessing.containers import as_labels, unmasked
+from .._preprocessing.containers import as_labels
 from .._preprocessing.label_encoder import distinct_labels
+from .._preprocessing.masked import unmasked
 from .._random import root_seed
 from .._sklearn_compat import (
     CallbackSupportMixin,

@@ -14,8 +14,8 @@ from .._classifier.augmented import AugmentedClassifier, tags_or_none
 from .._classifier.paired import NOTHING, Method, make_splits, run_all
 from .._classifier.preparation import prepare
 from .._classifier.samplers import Repeat, check_samplers, holds_sampler, sizes_of
-from .._preprocessing.containers import unmasked
 from .._preprocessing.label_encoder import classifier_labels
+from .._preprocessing.masked import unmasked
 from .._random import root_seed
 from .._validation import check_count, check_share, named, no_data_in_errors
 from .gain_result import AugmentationGain, corrected_interval

@@ -289,7 +289,13 @@ def _label_array(y):
             return y
         return object_array(y.tolist() if y.dtype.kind == "V" else list(y))
     if any(isinstance(v, list) or _is_array(v) for v in y):
-        return np.asarray(y)
+        try:
+            return np.asarray(y)
+        except ValueError:
+            raise ValueError(
+                "Labels are lists of different lengths: pass one label for each row, or one-hot "
+                "labels of two axes."
+            ) from None
     values = object_array(y)
     # Of an enum's text numpy would make the names of its members.
     is_text = values.size and all(type(v) in (str, np.str_) for v in values)
@@ -315,17 +321,6 @@ def _plain(values):
     plain = np.array(values.tolist())
     # Of integers of more than 64 bits numpy may make floats.
     return values if kind is Integral and plain.dtype.kind == "f" else plain
-
-
-def unmasked(X):
-    """Return a masked array as one in which masked values are missing, and all else as it is."""
-    if not isinstance(X, np.ma.MaskedArray):
-        return X
-    if not np.ma.is_masked(X):
-        return np.asarray(X)
-    if X.dtype.kind in "biuf":
-        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
-    return X.astype(object).filled(None)
 
 
 def is_missing(value):

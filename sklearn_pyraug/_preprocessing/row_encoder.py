@@ -14,7 +14,7 @@ from .._validation import (
     column_name,
     text_is_named,
 )
-from .containers import check_container, library_of, stack, unmasked
+from .containers import check_container, library_of, stack
 from .images import (
     ImageLayout,
     flat_rows,
@@ -24,6 +24,7 @@ from .images import (
     stack_rows,
     user_columns,
 )
+from .masked import unmasked
 from .schema import Schema, Table, categorical_mask, read_table, without_columns
 from .table_codec import TableCodec
 from .templates import Template

@@ -21,8 +21,8 @@ from .containers import (
     is_missing,
     library_of,
     object_array,
-    unmasked,
 )
+from .masked import unmasked
 
 _BOOLEANS = (bool, np.bool_)
 _NUMBERS = (Real, Decimal)

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from ._guards import printable
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -48,8 +50,10 @@ def atomic_write(path, *, overwrite=True):
     ------
     FileExistsError
         If `path` exists and `overwrite` is False.
+    FileNotFoundError
+        If the folder is missing.
     OSError
-        If the folder is missing or not writable.
+        If it is not writable.
 
     Examples
     --------
@@ -65,6 +69,11 @@ def atomic_write(path, *, overwrite=True):
     """
     path = Path(path)
     _refuse_existing(path, overwrite)
+    if not path.parent.exists():
+        raise FileNotFoundError(
+            f"`path` is '{printable(path)}', but there is no folder '{printable(path.parent)}'; "
+            "make it first."
+        )
     remove_leftovers(path)
     # Not by tempfile: its files are private to their owner, whatever the umask says, and would stay
     # so under the final name.

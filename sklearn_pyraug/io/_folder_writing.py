@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._preprocessing.containers import unmasked
+from .._preprocessing.masked import unmasked
 from ._atomic import atomic_write, begin, end, lock, release, remove_leftovers
 from ._folders import ImageFolder
 from ._guards import open_inside, printable, why

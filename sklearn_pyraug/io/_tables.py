@@ -11,7 +11,7 @@ from pathlib import Path
 import narwhals
 import numpy as np
 
-from .._preprocessing.containers import unmasked
+from .._preprocessing.masked import unmasked
 from ._array_files import read_npz_arrays
 from ._atomic import atomic_write
 from ._csv_files import CsvFile, find_rows, packed, unpacked

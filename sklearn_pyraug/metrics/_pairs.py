@@ -6,7 +6,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
 from .._preprocessing.arithmetic import exponents, times_power
-from .._preprocessing.containers import check_container, column_names, unmasked
+from .._preprocessing.containers import check_container, column_names
+from .._preprocessing.masked import unmasked
 from .._validation import no_data_in_errors, text_is_named
 
 # Standardised values are clipped here: beyond, the sum of their squares would overflow.

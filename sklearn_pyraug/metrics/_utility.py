@@ -8,8 +8,8 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._preprocessing.containers import unmasked
 from .._preprocessing.label_encoder import classifier_labels, distinct_labels
+from .._preprocessing.masked import unmasked
 from .._validation import named, no_data_in_errors
 
 

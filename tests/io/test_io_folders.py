@@ -992,6 +992,13 @@ def test_what_another_run_is_writing_is_left_alone(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["out", "out.d"]
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    """And not the temporary file in it."""
+    with pytest.raises(FileNotFoundError, match=r"no folder '.*absent'; make it first\.$"):
+        with atomic_write(tmp_path / "absent" / "out"):
+            pass
+
+
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
     unfinished = atomic_write(tmp_path / "out", overwrite=False)
     unfinished.__enter__().write(b"ours")

@@ -152,6 +152,11 @@ def test_missing_labels_are_counted(labels, name):
         read_labels(labels, name)
 
 
+def test_labels_of_several_lengths_are_refused():
+    with pytest.raises(ValueError, match="lists of different lengths: pass one label for each"):
+        read_labels([[1, 0], [1]], "y")
+
+
 @pytest.mark.parametrize(
     ("y", "found"),
     [

@@ -40,6 +40,7 @@ OTHERS = {
     *("many members", "missing field", "surplus field", "many latent dimensions"),
     *("nested values", "missing parameter", "component that is none", "infinite parameter"),
     *("network that is not given", "field of another type", "codes without a share"),
+    "rows of another dtype",
 }
 
 
