@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext
 
 import joblib
 import pytest
+from joblib.pool import PicklingPool
 from numpy.testing import assert_array_equal
 from shared import quick, table
 
@@ -35,12 +36,15 @@ def ray_cluster():
     """Start ray with two processors, on this machine; its workers end with the block."""
     ray = pytest.importorskip("ray")
     register_ray = pytest.importorskip("ray.util.joblib").register_ray
+    bases = PicklingPool.__bases__
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     try:
         register_ray()
         yield
     finally:
         ray.shutdown()
+        # Ray's backend replaces them for good, and with them joblib's own "multiprocessing".
+        PicklingPool.__bases__ = bases
 
 
 CLUSTERS = {"dask": dask_cluster, "ray": ray_cluster}
