@@ -11,6 +11,7 @@ from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.utils.estimator_checks import parametrize_with_checks as imblearn_checks
 from numpy.testing import assert_allclose, assert_array_equal
 from shared import Recorder, quick, table
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -139,6 +140,10 @@ def test_weights_stand_for_repeated_rows(data, piped):
     weightless = AugmentedClassifierCV(KNeighborsClassifier(), cv=cv)
     with pytest.raises(ValueError, match="sample_weight was given, but classifier=KNeighbors"):
         weightless.fit(X, y, sample_weight=weight)
+    with config_context(enable_metadata_routing=True):
+        # The pipeline that prepares a frame passes on what is requested.
+        with pytest.raises(ValueError, match="sample_weight was given.*has to request it"):
+            model.fit(pd.DataFrame(X, columns=list("abcde")), y, sample_weight=weight)
 
 
 def test_the_rule_by_hand():

@@ -78,7 +78,8 @@ def no_weights(parameter, classifier):
     """Return what is said where weights of rows are meant for a classifier that takes none."""
     return (
         f"{parameter} was given, but classifier={type(classifier).__name__} takes no sample_weight "
-        "in fit: leave all weights at their defaults, or choose one that does."
+        "in fit: leave all weights at their defaults, or choose one that does. Where metadata "
+        "routing is enabled, the last step of a pipeline has to request it."
     )
 
 

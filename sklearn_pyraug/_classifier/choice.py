@@ -284,8 +284,6 @@ class AugmentedClassifierCV(
         self._check_parameters()
         X, y = unmasked(X), check_target(as_labels(y))
         if sample_weight is not None:
-            if weight_parameter(self.classifier) is None:
-                raise ValueError(no_weights("sample_weight", self.classifier))
             sample_weight = check_sample_weight(sample_weight)
         check_consistent_length(X, y, sample_weight, groups)
         # scikit-learn's seeds end at 2**32.
@@ -293,6 +291,8 @@ class AugmentedClassifierCV(
         splitter = self._splitter(y, groups, seed)
         splits = make_splits(X, y, groups, splitter, self.n_repeats, seed)
         prepared = prepare(self.classifier, X, y, np.arange(len(y)), self.preprocessor)
+        if sample_weight is not None and weight_parameter(prepared.model) is None:
+            raise ValueError(no_weights("sample_weight", self.classifier))
         scorer = check_scoring(self.classifier, scoring=self.scoring)
         with TemporaryDirectory() as folder:
             runs, self.left_out_ = run_all(

@@ -247,12 +247,12 @@ def as_labels(y, name="y"):
     library = library_of(y)
     if library is not None and len(getattr(y, "shape", ())) == 2:
         # A frame may be sparse, or of several dtypes.
-        columns = [_label_array(column_at(y, j)) for j in range(y.shape[1])]
+        columns = [_label_array(column_at(y, j), name) for j in range(y.shape[1])]
         labels = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
     elif library is None and sparse.issparse(y):
         labels = y.toarray()
     else:
-        labels = _label_array(y)
+        labels = _label_array(y, name)
     if labels.dtype == object:
         labels = _plain(labels) if labels.ndim == 1 else labels
         lacking = np.array([is_missing(v) for v in labels.flat], dtype=bool)
@@ -271,7 +271,7 @@ def as_labels(y, name="y"):
     return labels
 
 
-def _label_array(y):
+def _label_array(y, name):
     """Return a column of labels as an array, of objects where numpy would cast values."""
     library = library_of(y)
     if library == "pandas":
@@ -293,8 +293,8 @@ def _label_array(y):
             return np.asarray(y)
         except ValueError:
             raise ValueError(
-                "Labels are lists of different lengths: pass one label for each row, or one-hot "
-                "labels of two axes."
+                f"{name} holds lists of different lengths: pass one label for each row, or "
+                "one-hot labels of two axes."
             ) from None
     values = object_array(y)
     # Of an enum's text numpy would make the names of its members.

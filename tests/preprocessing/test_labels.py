@@ -153,7 +153,9 @@ def test_missing_labels_are_counted(labels, name):
 
 
 def test_labels_of_several_lengths_are_refused():
-    with pytest.raises(ValueError, match="lists of different lengths: pass one label for each"):
+    with pytest.raises(
+        ValueError, match="y holds lists of different lengths: pass one label for each"
+    ):
         read_labels([[1, 0], [1]], "y")
 
 
