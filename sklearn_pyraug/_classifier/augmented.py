@@ -373,7 +373,8 @@ class AugmentedClassifier(
     as that of :class:`~sklearn_pyraug.RHVAEAugmenter` does. A row of weight two is still not the
     same as two rows: how many rows are added depends on the number of rows.
 
-    Where metadata routing is enabled, the meta-estimator itself requests `sample_weight`.
+    Where metadata routing is enabled, ask for `sample_weight` by ``set_fit_request`` of the
+    meta-estimator, and where the classifier is a pipeline or a search, of what is in it.
 
     References
     ----------

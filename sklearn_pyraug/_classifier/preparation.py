@@ -198,13 +198,13 @@ def _steps(preprocessor, classifier, X, y, train, table):
         ),
         None,
     )
-    if pipeline is None and table.is_frame:
-        return _columns(table)
-    if not is_raw or _can_be_fitted(classifier if pipeline is None else pipeline, X, y, train):
-        return []
-    if table.is_image:
-        return [make_pipeline(FunctionTransformer(_flat), MaxAbsScaler())]
-    return _columns(table)
+    if pipeline is not None or not table.is_frame:
+        if not is_raw or _can_be_fitted(classifier if pipeline is None else pipeline, X, y, train):
+            return []
+    flat = [make_pipeline(FunctionTransformer(_flat), MaxAbsScaler())]
+    steps = flat if table.is_image else _columns(table)
+    # From step to step in arrays, whatever scikit-learn's `transform_output` is.
+    return [step.set_output(transform="default") for step in steps]
 
 
 def _columns(table):

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 
 from .._augmenter import RHVAEAugmenter
@@ -89,10 +90,14 @@ class Smote(BaseEstimator):
             return Repeat(**keywords).fit_resample(X, y)
         keywords["k_neighbors"] = n_neighbors
         if self.all_categories:
-            return SMOTEN(**keywords).fit_resample(X, y)
-        if self.categories:
-            return SMOTENC(list(self.categories), **keywords).fit_resample(X, y)
-        return SMOTE(**keywords).fit_resample(X, y)
+            sampler = SMOTEN(**keywords)
+        elif self.categories:
+            sampler = SMOTENC(list(self.categories), **keywords)
+        else:
+            sampler = SMOTE(**keywords)
+        # SMOTENC and SMOTEN fail where the encoders in them return dataframes.
+        with config_context(transform_output="default"):
+            return sampler.fit_resample(X, y)
 
 
 def sizes_of(augmenter, n_features):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.neighbors import NearestNeighbors
 
+from .._validation import check_count
 from ._neighbors import closest
 from ._pairs import check_sets, rescale
 
@@ -202,6 +203,7 @@ def linkability(
     >>> linkability(X, X, [[0.0, 4.0], [4.0, 0.0]])
     AttackShares(share=1.0, control_share=0.0)
     """
+    check_count("n_neighbors", n_neighbors)
     X_synthetic, X_training, X_holdout = _scaled(X_synthetic, X_training, X_holdout, scale)
     groups, numbers = _groups(groups, X_training, "two halves are linked")
     first = np.isin(groups, numbers[: len(numbers) // 2])

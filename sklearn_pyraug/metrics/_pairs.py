@@ -107,7 +107,7 @@ def rescale(scale, reference, *sets):
 def standardize(reference, *sets):
     """Return sets of rows with columns scaled by mean and standard deviation of `reference`."""
     reference, *sets, _ = near_one(reference, *sets, axis=0)
-    scaler = StandardScaler().fit(reference)
+    scaler = StandardScaler().set_output(transform="default").fit(reference)
     with np.errstate(over="ignore"):
         return [np.clip(scaler.transform(X), -_LARGEST_SCORE, _LARGEST_SCORE) for X in sets]
 

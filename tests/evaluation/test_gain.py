@@ -13,6 +13,7 @@ from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
 from shared import arrays, quick, table
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import VotingClassifier
@@ -348,6 +349,20 @@ def test_smote_is_of_the_kind_of_the_columns(kind, clinic, monkeypatch):
     assert result.left_out == {}
     expected = {"numbers": SMOTE, "categories": SMOTEN, "both": SMOTENC}[kind]
     assert seen == 2 * [expected]
+
+
+@pytest.mark.parametrize("kind", ["raw table", "image"])
+def test_the_output_set_for_transformers_changes_nothing(kind, clinic):
+    """With ``transform_output="pandas"`` the prepared columns did not fit together."""
+    X, y = clinic if kind == "raw table" else arrays((5, 5))
+    scores = []
+    for output in ("default", "pandas"):
+        with config_context(transform_output=output):
+            result = augmentation_gain(
+                GaussianNB(), X, y, augmenter=FunctionSampler(validate=False), cv=2, random_state=0
+            )
+        scores.append(result.others["SMOTE"].scores_with)
+    assert_array_equal(*scores)
 
 
 def test_small_classes_have_fewer_neighbours(recorded):

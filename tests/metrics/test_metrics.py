@@ -43,6 +43,8 @@ def test_distance_on_a_hand_made_case():
 def test_distance_with_a_constant_column_is_finite():
     X_real = np.array([[1.0, 7.0], [3.0, 7.0]])
     assert_allclose(distance_to_closest_record([[1.0, 9.0]], X_real), [2.0])
+    with config_context(transform_output="pandas"):
+        assert_allclose(distance_to_closest_record([[1.0, 9.0]], X_real), [2.0])
 
 
 @pytest.mark.parametrize("exponent", [-1022, -600, 600, 1018])

@@ -60,6 +60,9 @@ def test_more_neighbours_link_more(sets):
     shares = [linkability(*sets, n_neighbors=k).share for k in (1, 5, 400)]
     assert shares == sorted(shares)
     assert shares[-1] == 1
+    for n_neighbors in (0, True, None, "all"):
+        with pytest.raises(ValueError, match="`n_neighbors` is .*; give an integer"):
+            linkability(*sets, n_neighbors=n_neighbors)
 
 
 def test_a_value_that_two_rows_have_singles_out_none():
