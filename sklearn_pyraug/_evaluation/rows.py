@@ -89,7 +89,7 @@ def code_rows(sets, categorical_features, is_image):
     Raises
     ------
     ValueError
-        If columns differ, and as :func:`~sklearn_pyraug.metrics.column_differences`.
+        If columns differ, if images have missing pixels, and as :func:`~sklearn_pyraug.metrics.column_differences`.
     """
     (name, rows), *others = sets.items()
     first = _read(name, rows.X, categorical_features)
@@ -100,6 +100,13 @@ def code_rows(sets, categorical_features, is_image):
         asked = mask if rows.X.shape[1] == len(first.categorical) else None
         tables.append(_read(name, rows.X, asked))
         common_names(first, tables[-1])
+    for name, table in zip(sets, tables, strict=True) if is_image else ():
+        if n_missing := int(np.isnan(table.values).sum()):
+            raise ValueError(
+                f"`{name}` holds images with {n_missing} missing pixels, from which no distance is "
+                "taken. Fill them in all sets, for example by numpy.nan_to_num(X, nan=0), and give "
+                "these to sklearn_pyraug.compare."
+            )
     coded, sources = _code(tables, is_image)
     pairs = zip(sets.values(), coded, strict=True)
     return [rows._replace(coded=X, sources=sources) for rows, X in pairs], first.categorical

@@ -154,7 +154,7 @@ def read_data(
             # That files were skipped: they are named below.
             warnings.simplefilter("ignore", UserWarning)
             folder = io.load_image_folder(path, size=size, on_error=on_error)
-        _tell(folder.report, speaker)
+        _tell(folder, speaker)
         return Data(folder.X, folder.y, _TARGET, folder, folder.synthetic_mask)
     if size is not None:
         raise click.UsageError(f"--size is for folders of images, but {name} is a table.")
@@ -168,19 +168,20 @@ def read_data(
     return Data(X, y, target, None, synthetic, spellings(X, target))
 
 
-def _tell(report, speaker):
+def _tell(folder, speaker):
     """Print what of a folder was left out or changed."""
+    report = folder.report
     for file, reason in report.skipped:
         # Missing rows are more than a note.
         speaker.warn(f"{file} is left out: {reason}")
-    size = "x".join(map(str, report.shape[-2:]))
-    for what, files in (("resized", report.resized), ("converted", report.converted)):
+    for what, files in (
+        ("left out", [pair for pair in report.ignored if pair[1] != "hidden"]),
+        (f"resized to {'x'.join(map(str, folder.size))}", report.resized),
+        (f"converted to {report.dtype}", report.converted),
+    ):
         if files:
             more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-            speaker.note(
-                f"{what} to {size if what == 'resized' else report.dtype}: "
-                f"{files[0][0]} ({files[0][1]}){more}"
-            )
+            speaker.note(f"{what}: {files[0][0]} ({files[0][1]}){more}")
 
 
 def _without(X, drop, name):

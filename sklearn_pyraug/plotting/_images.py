@@ -116,11 +116,12 @@ def montages(*blocks):
     if not shown:
         raise ValueError("`real` and `synthetic` hold 0 images; give at least one.")
     shape = shown[0].shape[1:]
-    low, high = min(map(np.nanmin, shown)), max(map(np.nanmax, shown))
+    # Floats, as differences of truth values are an error and those of integers may overflow.
+    low, high = float(min(map(np.nanmin, shown))), float(max(map(np.nanmax, shown)))
     grids = [_montage(block, *shape) for block in blocks]
     if len(shape) == 2:
         return grids, {"vmin": low, "vmax": high}
-    span = float(high - low) or 1.0
+    span = high - low or 1.0
     return [
         np.dstack([np.nan_to_num((grid - low) / span), np.isfinite(grid).all(axis=-1)])
         for grid in grids

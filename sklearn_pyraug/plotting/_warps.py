@@ -134,7 +134,7 @@ class WarpDisplay(Display):
         titles = ("origin and grid", "warped", "target", "growth")
         title = f"How an image of class {self.label} is warped"
         axes = self._panels(ax, 4, 4, (10.0, 3.1), title)
-        low, high = np.nanmin(self.images), np.nanmax(self.images)
+        low, high = float(np.nanmin(self.images)), float(np.nanmax(self.images))
         images = self.images
         if images.ndim == 4:
             images = (images - low) / (high - low or 1.0)

@@ -151,6 +151,7 @@ def test_colours_sizes_and_skipped_files(pictures, folder, capsys):
             picture = np.stack([draw(rng, 9, 9) for _ in range(3)], axis=-1).astype(np.uint8)
             image.fromarray(picture).save(folder / "colours" / label / f"{i}.png")
     (folder / "colours" / "cat" / "broken.png").write_bytes(b"\x89PNG")
+    (folder / "colours" / "cat" / "late.gif").write_bytes(b"GIF89a")
     arguments = ["augment", "colours", "-o", "more", "--per-class", "2", "--size", "8x8", *QUICK]
     line = failure(capsys, 1, *arguments)
     assert line.startswith("sklearn-pyraug: error: INPUT is 'colours'")
@@ -159,6 +160,7 @@ def test_colours_sizes_and_skipped_files(pictures, folder, capsys):
     run(*arguments, "--on-error", "skip")
     err = capsys.readouterr().err
     assert "warning: cat/broken.png is left out" in err
+    assert "note: left out: cat/late.gif (not named as an image)\n" in err
     assert "note: resized to 8x8: cat/0.png" in err
     made = load_image_folder("more")
     made = made.take(made.synthetic_mask)
@@ -191,6 +193,8 @@ def test_train_generate_inspect_and_evaluate_volumes(folder, capsys):
     assert set(made.formats) == {"nii.gz"}
     assert_array_equal(made.affines[0], affine)
     assert "geometry" not in capsys.readouterr().err
+    run("train", "scans", "-o", "small.pyraug", *QUICK, "--size", "8x8x8")
+    assert "note: resized to 8x8x8: ill/0.nii.gz" in capsys.readouterr().err
     run("generate", "scans.pyraug", "-o", "plain", "--per-class", "3")
     assert "note: a model holds no geometry" in capsys.readouterr().err
     assert_array_equal(load_image_folder("plain").X, made.X)

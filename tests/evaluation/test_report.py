@@ -438,6 +438,11 @@ def test_seeds():
         ),
         ({"random_state": "x"}, ValueError, "random_state"),
         ({"n_permutations": -1}, ValueError, "`n_permutations` is -1; give an integer of at"),
+        (
+            {"X": np.full((40, 2, 2), np.nan)},
+            ValueError,
+            "`X` holds images with 160 missing pixels, .* Fill them in all sets",
+        ),
     ],
 )
 def test_errors(change, error, message):

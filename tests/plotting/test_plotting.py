@@ -127,9 +127,11 @@ def test_large_images_are_parted_by_more_pixels():
 @pytest.mark.parametrize(
     ("shape", "channels"), [((3, 5, 6), "auto"), ((5, 6, 3), "last"), ((3, 5, 6), "first")]
 )
-@pytest.mark.parametrize("scale", [1, 255])
-def test_colours_are_drawn_as_colours(shape, channels, scale):
+@pytest.mark.parametrize(("scale", "dtype"), [(1, float), (255, float), (2, bool), (9e4, "i2")])
+def test_colours_are_drawn_as_colours(shape, channels, scale, dtype):
     X = (np.random.default_rng(0).random((4, *shape)) * scale).round(3)
+    # The range of the integers does not fit into their dtype.
+    X = X.astype(int).astype(dtype) if dtype != float else X
     display = SyntheticSamplesDisplay.from_predictions(
         X.reshape(4, -1),
         [0, 0, 0, 1],
@@ -139,7 +141,8 @@ def test_colours_are_drawn_as_colours(shape, channels, scale):
         n_real=2,
     )
     expected = np.moveaxis(X, 1, -1) if shape[0] == 3 else X
-    expected = (expected - X.min()) / (X.max() - X.min())
+    low, high = float(X.min()), float(X.max())
+    expected = (expected - low) / (high - low)
     grids = [ax.get_images()[0].get_array() for ax in display.axes_]
     assert grids[0].shape == (5 + 1 + 5, 6 + 1 + 6, 4)
     np.testing.assert_allclose(grids[0][:5, :6, :3], expected[0], atol=1e-12)
