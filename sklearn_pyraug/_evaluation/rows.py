@@ -89,7 +89,8 @@ def code_rows(sets, categorical_features, is_image):
     Raises
     ------
     ValueError
-        If columns differ, if images have missing pixels, and as :func:`~sklearn_pyraug.metrics.column_differences`.
+        If columns differ, if images have missing pixels, and as
+        :func:`~sklearn_pyraug.metrics.column_differences`.
     """
     (name, rows), *others = sets.items()
     first = _read(name, rows.X, categorical_features)

@@ -131,7 +131,7 @@ def test_large_images_are_parted_by_more_pixels():
 def test_colours_are_drawn_as_colours(shape, channels, scale, dtype):
     X = (np.random.default_rng(0).random((4, *shape)) * scale).round(3)
     # The range of the integers does not fit into their dtype.
-    X = X.astype(int).astype(dtype) if dtype != float else X
+    X = X if dtype is float else X.astype(int).astype(dtype)
     display = SyntheticSamplesDisplay.from_predictions(
         X.reshape(4, -1),
         [0, 0, 0, 1],
