@@ -162,7 +162,7 @@ def read_data(
     with _options_named(name):
         X, y, synthetic, notes = read_table(path, target, **(table or {}))
     for note in notes:
-        speaker.note(f"{path}: {note}")
+        speaker.note(_OPTIONS.sub(r"--\1", f"{path}: {note}"))
     if drop:
         X = _without(X, drop, name)
     return Data(X, y, target, None, synthetic, spellings(X, target))

@@ -1,7 +1,9 @@
 """Parquet and Excel files, which can write their rows again as they stand."""
 
+import datetime
 import io
 import zipfile
+from decimal import Decimal
 
 import numpy as np
 
@@ -9,6 +11,10 @@ from ._csv_files import find_rows
 
 # More bytes than this, at a higher ratio to what is stored, are a bomb.
 _BOMB_BYTES, _BOMB_RATIO = 2**26, 200
+# What a cell of Excel can hold.
+_NUMBERS = (int, float, np.floating, Decimal)
+_TIMES = (datetime.date, datetime.time, datetime.timedelta)
+_MOST_CHARACTERS = 32767
 
 
 def _check_size(n_bytes, n_stored):
@@ -19,6 +25,16 @@ def _check_size(n_bytes, n_stored):
         )
 
 
+def _check_names(names):
+    """Raise if a column has no name, or that of another."""
+    seen = set()
+    for j, name in enumerate(names, 1):
+        if name is None or name in seen:
+            what = "no name" if name is None else f"the name {name!r}, as another has"
+            raise ValueError(f"column {j} has {what}; give it one of its own")
+        seen.add(name)
+
+
 class ParquetFile:
     """A parquet file.
 
@@ -26,10 +42,9 @@ class ParquetFile:
     ----------
     data : bytes
     keep : sequence of str
-        Columns that are no part of `frame`, and that `render` copies to the rows of the file.
+        Columns that are no part of `frame`, and that `render` copies to the rows of the file. An
+        index of pandas' is left out unless it is named here.
     """
-
-    notes = ()
 
     def __init__(self, data, *, keep=()):
         from pyarrow import BufferReader, parquet
@@ -37,12 +52,25 @@ class ParquetFile:
         file = parquet.ParquetFile(BufferReader(data))
         metadata = file.metadata
         _check_size(8 * metadata.num_rows * metadata.num_columns, len(data))
-        self._table, self.keep = file.read(), list(keep)
+        table, self.keep, self.notes = file.read(), list(keep), []
+        _check_names(table.column_names)
+        # A range has no name.
+        index = (table.schema.pandas_metadata or {}).get("index_columns", [])
+        index = [name for name in index if name in table.column_names]
+        self._index = [name for name in index if name in self.keep]
+        if left_out := [name for name in index if name not in self.keep]:
+            self.notes.append(
+                f"the index {', '.join(map(repr, left_out))} is left out; name it in `keep` to "
+                "have it in the rows of the file"
+            )
+        self._table = table.drop_columns(left_out)
         self.names = list(self.frame(everything=True).columns)
 
     def frame(self, everything=False):
         """Return the values as a DataFrame."""
         frame = self._table.to_pandas()
+        if self._index:
+            frame = frame.reset_index(names=self._index)
         return frame if everything else frame.drop(columns=self.keep)
 
     def render(self, table, synthetic):
@@ -55,8 +83,12 @@ class ParquetFile:
         # New rows have nothing in the columns that are kept aside.
         fields = [self._table.schema.field(name).with_nullable(True) for name in own]
         schema, is_new = pyarrow.schema(fields), places < 0
-        new = table[is_new].reindex(columns=own)
-        new = pyarrow.Table.from_pandas(new, schema=schema, preserve_index=False, safe=False)
+        there = pyarrow.schema([field for field in fields if field.name in table])
+        new = table[is_new][there.names]
+        new = pyarrow.Table.from_pandas(new, schema=there, preserve_index=False, safe=False)
+        for j, field in enumerate(fields):
+            if field.name not in table:
+                new = new.add_column(j, field, pyarrow.nulls(len(new), field.type))
         places[is_new] = len(self._table) + np.arange(is_new.sum())
         both = [self._table.select(own).cast(schema), new]
         result = pyarrow.concat_tables(both).unify_dictionaries().take(places)
@@ -95,13 +127,12 @@ class ExcelFile:
         header = [value for value, _ in rows.pop(0)[1]]
         while header and header[-1] is None:
             header.pop()
-        self.names, n = [str(name) for name in header], len(header)
+        names, n = [None if name is None else str(name) for name in header], len(header)
+        _check_names(names)
         for number, cells in rows:
             if any(value is not None for value, _ in cells[n:]):
                 raise ValueError(f"row {number} has more cells than the header; correct it")
-        if len(set(self.names)) < n or None in header:
-            raise ValueError("its columns need names that differ; correct the first row")
-        self._rows, self.keep = [cells[:n] for _, cells in rows], list(keep)
+        self._rows, self.names, self.keep = [cells[:n] for _, cells in rows], names, list(keep)
 
     def frame(self, everything=False):
         """Return the values as a DataFrame."""
@@ -132,6 +163,28 @@ class ExcelFile:
         return write_sheet([*own, *added], rows)
 
 
+def _cell_of(value, name):
+    """Return what to write for a value of a column, and as what, or raise."""
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bool):
+        return value, "b"
+    if isinstance(value, _NUMBERS) and np.isfinite(float(value)):
+        # Of a number, openpyxl would write 16 digits.
+        return str(value).removesuffix(".0"), "n"
+    if isinstance(value, _TIMES) and getattr(value, "tzinfo", None) is None:
+        return value, "d"
+    # As in csv files: Excel has no such values.
+    text = str(value)
+    if len(text) > _MOST_CHARACTERS or ILLEGAL_CHARACTERS_RE.search(text):
+        raise ValueError(
+            f"the column {name!r} holds a text with control characters, or of more than "
+            f"{_MOST_CHARACTERS} characters, which no cell of Excel can hold; use .csv or .parquet"
+        )
+    return text, "s"
+
+
 def write_sheet(names, rows):
     """Return the bytes of an xlsx file of one sheet.
 
@@ -143,17 +196,22 @@ def write_sheet(names, rows):
     """
     import openpyxl
 
+    # It loads scipy, which other formats do without.
+    from .._preprocessing.containers import is_missing
+
     book = openpyxl.Workbook()
     for i, cells in enumerate([[(name, "General") for name in names], *rows], 1):
         for j, (value, number_format) in enumerate(cells, 1):
-            if value is None or value != value:
+            if is_missing(value):
                 continue
             cell = book.active.cell(i, j)
-            cell.value = value.item() if isinstance(value, np.generic) else value
-            cell.number_format = number_format
-            if isinstance(value, str):
+            cell.value, kind = _cell_of(value, names[j - 1])
+            if kind in "ns":
                 # A text that begins with = is no formula.
-                cell.data_type = "s"
+                cell.data_type = kind
+            if number_format != "General":
+                # Dates have one of their own.
+                cell.number_format = number_format
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()

@@ -440,7 +440,13 @@ def _with_kept(frame, origin, synthetic):
     """Return a frame with the columns that were kept aside, empty in new rows."""
     whole = origin.frame(everything=True).reset_index(drop=True)
     places = find_rows(whole, frame, ~synthetic)
-    kept = {name: whole[name].reindex(places).array for name in origin.keep}
+    # As objects, integers and truth values stay so beside missing ones.
+    kept = {
+        name: (whole[name].astype(object) if whole[name].dtype.kind in "biu" else whole[name])
+        .reindex(places)
+        .array
+        for name in origin.keep
+    }
     return frame.assign(**kept)[[*origin.keep, *frame]]
 
 
@@ -462,16 +468,21 @@ def _try_writing(frame, write, kind):
         return write()
     # pyarrow's errors show values; this one names only the columns.
     except Exception:
-        mixed = [
-            name
-            for j, name in enumerate(frame.columns)
-            if frame.dtypes.iloc[j].kind == "O" and frame.iloc[:, j].map(type).nunique() > 1
-        ]
-        where = f", because of the columns {_shown(mixed)}" if mixed else ""
+        columns = [frame.iloc[:, [j]] for j in range(frame.shape[1])]
+        bad = [column.columns[0] for column in columns if not _is_parquet(column)]
+        where = f", because of the columns {_shown(bad)}" if bad else ""
         raise ValueError(
             f"`X` or `y` cannot be written to a parquet file{where}; give columns of one type and "
             "of different names, or use .csv."
         ) from None
+
+
+def _is_parquet(frame):
+    try:
+        frame.to_parquet(engine="pyarrow", index=False)
+    except Exception:
+        return False
+    return True
 
 
 def _plain_array(name, values):

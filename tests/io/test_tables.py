@@ -182,6 +182,60 @@ def test_other_kinds_of_files_keep_kept_columns(suffix, tmp_path):
     assert load_synthetic_mask(tmp_path / f"one{suffix}").tolist() == [False, True]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".xlsx"])
+def test_kept_values_of_any_type_stay_as_they_are(suffix, tmp_path):
+    """Beside the empty cells of new rows, integers became floats, and dates were an error."""
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("openpyxl")
+    day = pd.Timestamp("2020-01-02")
+    frame = pd.DataFrame({"id": [2**62 + 1, 7], "on": [day, day], "a": [0.1 + 0.2, 2]})
+    frame.assign(y=["p", "q"]).to_parquet(tmp_path / "in.parquet")
+    X, y = load_table(tmp_path / "in.parquet", "y", keep=["id", "on"])
+    save_table(tmp_path / f"out{suffix}", X, y, [False, True], target="y")
+    X, _ = load_table(tmp_path / f"out{suffix}", "y")
+    assert X["a"].tolist() == [0.1 + 0.2, 2]
+    if suffix == ".csv":
+        assert "4611686018427387905,2020-01-02," in (tmp_path / "out.csv").read_text()
+    elif suffix == ".xlsx":
+        openpyxl = importlib.import_module("openpyxl")
+        cells = [c.value for c in openpyxl.load_workbook(tmp_path / "out.xlsx").active[2]]
+        assert cells[:2] == [2**62 + 1, day.to_pydatetime()]
+    else:
+        table = importlib.import_module("pyarrow.parquet").read_table(tmp_path / "out.parquet")
+        assert table["id"].to_pylist() == [2**62 + 1, None]
+        assert X["on"].tolist() == [day, pd.NaT]
+
+
+def test_an_index_of_parquet_is_named_or_kept(tmp_path):
+    """It was dropped without a word."""
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "in.parquet"
+    pd.DataFrame({"a": [1, 2], "y": ["p", "q"]}, pd.Index(["x", "z"], name="id")).to_parquet(path)
+    with pytest.warns(UserWarning, match="the index 'id' is left out"):
+        load_table(path, "y")
+    X, y = load_table(path, "y", keep=["id"])
+    save_table(tmp_path / "out.parquet", X, y, target="y")
+    assert pd.read_parquet(tmp_path / "out.parquet")["id"].tolist() == ["x", "z"]
+
+
+def test_what_excel_has_not_is_text_or_refused(tmp_path):
+    """Missing nullable values, times with a zone and periods raised errors without a column."""
+    pytest.importorskip("openpyxl")
+    X = pd.DataFrame(
+        {
+            "gap": pd.array([1, None], dtype="Int64"),
+            "zone": pd.date_range("2020", periods=2, tz="UTC"),
+            "month": pd.period_range("2020-01", periods=2, freq="M"),
+        }
+    )
+    save_table(tmp_path / "t.xlsx", X, [0, 1])
+    read, _ = load_table(tmp_path / "t.xlsx")
+    assert read["month"].tolist() == ["2020-01", "2020-02"]
+    assert read.isna().sum().tolist() == [1, 0, 0]
+    with pytest.raises(ValueError, match="column 'month' holds a text with control"):
+        save_table(tmp_path / "u.xlsx", X.assign(month="\1"), [0, 1])
+
+
 def test_a_text_that_begins_like_a_formula_is_none_in_excel(tmp_path):
     openpyxl = pytest.importorskip("openpyxl")
     save_table(tmp_path / "t.xlsx", pd.DataFrame({"a": ["=1+1", "b"]}), [0, 1])
