@@ -867,10 +867,12 @@ class Slow(Callback):
 
 
 @pytest.mark.parametrize(
-    ("decoder", "members"), [("auto", "1 generator:"), ("direct", "3 generators:")]
+    ("decoder", "verbose", "members"),
+    [("auto", 1, "1 generator:"), ("auto", 2, "1 generator:"), ("direct", 1, "3 generators:")],
 )
-def test_progress_bar(capsys, decoder, members):
-    quick(verbose=1, callbacks=[Slow()], decoder=decoder).fit(*table())
+def test_progress_bar(capsys, decoder, verbose, members):
+    """Above 1, joblib's own messages ended a training with an AttributeError."""
+    quick(verbose=verbose, callbacks=[Slow()], decoder=decoder).fit(*table())
     shown = capsys.readouterr()
     assert shown.out == ""
     for part in ("RHVAE", members, "0/", "1/", "epoch", "loss="):

@@ -313,8 +313,7 @@ def _train_groups(groups, members, own, settings, execution, store):
         (store.memory, key, _train_group, task)
         for key, task in with_keys(tasks, settings, execution, store)
     )
-    verbose = 10 * (training.verbose > 1)
-    results = run_jobs(train_cached, calls, execution, work=work, verbose=verbose)
+    results = run_jobs(train_cached, calls, execution, work=work)
     trained, interrupted = [], None
     try:
         with closing(results):

@@ -37,7 +37,7 @@ class Execution(NamedTuple):
     n_jobs: int | None = None
 
 
-def run_jobs(function, tasks, execution, *, work, verbose=0):
+def run_jobs(function, tasks, execution, *, work):
     """Call a function once for each task, several at once.
 
     Parameters
@@ -49,8 +49,6 @@ def run_jobs(function, tasks, execution, *, work, verbose=0):
     execution : Execution
     work : int
         Multiplications in the largest step of a task; it decides on the threads.
-    verbose : int, default=0
-        joblib's.
 
     Yields
     ------
@@ -67,7 +65,6 @@ def run_jobs(function, tasks, execution, *, work, verbose=0):
         n_jobs=n_jobs,
         # Neither multiprocessing nor ray can.
         return_as="generator" if backend.supports_return_generator else "list",
-        verbose=verbose,
     )
     results = parallel(delayed(_call)(n_threads, function, task) for task in tasks)
     if isinstance(results, list):
