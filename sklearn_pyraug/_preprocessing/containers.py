@@ -398,7 +398,9 @@ def stack(X, new):
     if sparse.issparse(X):
         # The type, because older SciPys stack sparse arrays into a sparse matrix.
         return type(X)(sparse.vstack([X, new], format=X.format))
-    return np.concatenate([np.asarray(X), new])
+    X = np.asarray(X)
+    # Without a dtype, numpy would give bytes in another order that of the machine.
+    return np.concatenate([X, new], dtype=X.dtype)
 
 
 def of_series(values, like):

@@ -1,5 +1,6 @@
 """Tables of any kind, seen as numbers: text and categories become the indices of their levels."""
 
+from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
@@ -365,22 +366,26 @@ def categorical_mask(categorical_features, n_features, names):
     """Return `categorical_features` as an array of bool of shape (n_features,)."""
     if categorical_features is None or not len(categorical_features):
         return np.zeros(n_features, dtype=bool)
-    given = np.asarray(categorical_features)
-    is_mask = given.dtype.kind == "b"
-    if is_mask and given.shape == (n_features,):
-        return given
-    columns = range(n_features) if given.dtype.kind in "iu" else names or []
-    unknown = [v for v in given.ravel().tolist() if v not in columns]
-    if is_mask or given.ndim != 1 or unknown:
-        what = f"has the shape {given.shape}, which does not fit"
-        if given.ndim == 1 and not is_mask:
-            what = f"has {unknown[0]!r}, which is none of"
-        named = ", ".join(map(repr, (names or [])[:5])) or "with a dataframe"
+    given = categorical_features
+    given = given.tolist() if isinstance(given, np.ndarray) else list(given)
+    is_mask = all(isinstance(v, (bool, np.bool_)) for v in given)
+    if is_mask and len(given) == n_features:
+        return np.array(given, dtype=bool)
+    names = [] if names is None else names
+    columns = range(n_features) if all(isinstance(v, Integral) for v in given) else names
+    unknown = [v for v in given if v not in columns]
+    if is_mask or unknown or isinstance(categorical_features, Mapping):
+        what = f"has {unknown[0]!r}, which is none of" if unknown else "does not fit"
+        if is_mask:
+            what = f"has {len(given)} bools, which do not fit"
+        # Integers are positions, whatever the names are.
+        named = [repr(name) for name in names if not isinstance(name, Integral)][:5]
         raise ValueError(
             f"categorical_features={categorical_features!r} {what} the {n_features} columns of X. "
-            f"Pass one bool for each, positions from 0 to {n_features - 1}, or names: {named}."
+            f"Pass a list of one bool for each, of positions from 0 to {n_features - 1}, or of "
+            f"names{': ' if named else ', with a dataframe'}{', '.join(named)}."
         )
-    chosen = set(given.tolist())
+    chosen = set(given)
     return np.array([column in chosen for column in columns], dtype=bool)
 
 

@@ -211,5 +211,8 @@ def match_strategy(parameters, labels, data):
 
 def count(y):
     """Return the labels, sorted, and the number of rows of each."""
-    labels, counts = np.unique(np.asarray(y), return_counts=True)
-    return labels.tolist(), counts.tolist()
+    # Imported here, as it takes a while.
+    from .._preprocessing.label_encoder import distinct_labels, read_labels
+
+    labels, _, y_index = distinct_labels(read_labels(y))
+    return labels.tolist(), np.bincount(y_index).tolist()

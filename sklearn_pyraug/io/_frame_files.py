@@ -124,6 +124,8 @@ class ExcelFile:
         book.close()
         if not rows:
             raise ValueError("its first sheet is empty")
+        if len(rows) == 1:
+            raise ValueError("it has no rows below the header")
         header = [value for value, _ in rows.pop(0)[1]]
         while header and header[-1] is None:
             header.pop()

@@ -263,7 +263,7 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
         Features. In files of columns, those of an array are named ``x0``, ``x1``, ...; an npz
         file also takes arrays with more axes, and does not keep column names.
     y : array-like of shape (n_samples,)
-        Target.
+        Target. An npz file also takes one-hot labels.
     synthetic_mask : array-like of shape (n_samples,), dtype bool, default=None
         True where the row is synthetic; stored as ``synthetic`` when given.
     target : str, default="target"
@@ -313,10 +313,11 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
         X = narwhals.from_native(X).to_pandas()
     # Not as an array: parquet keeps a target's categories.
     y = y if hasattr(y, "array") else np.asarray(unmasked(y))
-    if X.ndim < 2 or y.ndim != 1 or len(X) != len(y):
+    if X.ndim < 2 or (y.ndim != 1 and kind != ".npz") or len(X) != len(y):
         raise ValueError(
             f"`X` has shape {X.shape} and `y` has shape {y.shape}; give a dense array or "
-            "DataFrame of shape (n_samples, ...) and one target per row."
+            "DataFrame of shape (n_samples, ...) and one target per row, which only npz files hold "
+            "as one-hot columns."
         )
     if synthetic_mask is not None:
         synthetic_mask = check_mask(synthetic_mask, len(y))

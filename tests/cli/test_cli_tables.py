@@ -121,6 +121,22 @@ def test_augment_npz_of_any_shape(shape, folder):
     assert_array_equal(np.bincount(y_new), [12, 16])
 
 
+@pytest.mark.parametrize(
+    "y", [np.eye(2, dtype=int)[[0] * 8 + [1] * 12], pd.Series([1] * 8 + ["b"] * 12, dtype=object)]
+)
+def test_augment_takes_labels_of_any_kind(y, capsys):
+    """One-hot labels of npz files were refused; numbers beside text in Excel raised a TypeError."""
+    pytest.importorskip("openpyxl")
+    path = "rows.npz" if y.ndim == 2 else "rows.xlsx"
+    X = np.random.default_rng(0).random((20, 2))
+    save_table(path, X, y)
+    options = ["--target", "target"] * (y.ndim == 1) + ["--per-class", "4", *QUICK]
+    run("augment", path, *options, "-o", f"more.{path[-4:]}")
+    assert "8 -> 12, " in capsys.readouterr().out
+    y_new = np.asarray(load_table(f"more.{path[-4:]}")[1])
+    assert y_new[:20].tolist() == np.asarray(y).tolist()
+
+
 def test_the_seed_decides(patients, folder):
     augment("-o", "a.csv", "--seed", "3")
     augment("-o", "b.csv", "--seed", "3")

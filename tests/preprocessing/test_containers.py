@@ -166,3 +166,11 @@ def test_differences_of_large_integers():
     X = pd.DataFrame({"id": LARGE, "x": V[:, 0]})
     assert column_differences(X, X[20:]).differences[0] < 0.5
     assert column_differences(X, X.assign(id=X["id"] + 1000)).differences[0] == 1
+
+
+def test_bytes_in_another_order_come_back():
+    """Arrays of FITS files and of other machines became those of this one."""
+    X, y = V.astype(">f4"), Y.astype(">i2")
+    X_res, y_res = quick().fit_resample(X, y)
+    assert (X_res.dtype, y_res.dtype) == (X.dtype, y.dtype)
+    assert X_res[:40].tobytes() + y_res[:40].tobytes() == X.tobytes() + y.tobytes()

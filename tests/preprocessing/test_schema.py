@@ -215,14 +215,15 @@ def test_named_columns_are_added_to_the_recognised_ones():
     [
         (
             [True, False],
-            r"shape \(2,\), which does not fit the 3 columns of X\. Pass one bool for each",
+            r"has 2 bools, which do not fit the 3 columns of X\. Pass a list of one bool for each",
         ),
         ([3], r"\[3\] has 3, which is none of the 3 columns of X.*0 to 2"),
         ([-1], "has -1, which is none"),
         (["d"], "has 'd', which is none.*'a', 'b', 'c'"),
-        ([0.5], r"has 0\.5, .*one bool for each, positions .* or names: "),
-        ([["a"], ["b"]], r"has the shape \(2, 1\)"),
+        ([0.5], r"has 0\.5, .*one bool for each, of positions .* or of names: "),
+        ([["a"], ["b"]], r"has \['a'\], which is none"),
         (["a", 1, None], "has 1, which is none"),
+        ({"a": True}, "does not fit the 3 columns"),
     ],
 )
 def test_columns_that_cannot_be_named(features, match):
@@ -231,9 +232,16 @@ def test_columns_that_cannot_be_named(features, match):
         read_table(X, features)
 
 
+def test_names_of_several_levels():
+    """They were taken for a table of names, by a message that asked for them."""
+    names = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")])
+    X = pd.DataFrame(np.eye(2), columns=names)
+    assert read_table(X, [("a", "y")])[1].tolist() == [False, True]
+
+
 def test_names_need_a_frame():
     with pytest.raises(
-        ValueError, match=r"categorical_features=\['a'\].*is none .*Pass .*names: with a dataframe"
+        ValueError, match=r"categorical_features=\['a'\].*is none .*Pass .*names, with a dataframe"
     ):
         read_table(np.eye(3), ["a"])
 
