@@ -119,8 +119,12 @@ def _extra_rows_of_rule(rule, codes):
             f"sampling_strategy={rule!r} is not a rule of an over-sampler. "
             f"Use one of {_STRATEGIES}, a float, a dict or a callable."
         )
+    try:
+        by_class = check_sampling_strategy(rule, codes, "over-sampling")
+    except ValueError as error:
+        raise ValueError(f"sampling_strategy={rule!r} cannot be met: {error}") from None
     extra = np.zeros(codes.max() + 1, dtype=np.int64)
-    for k, n in check_sampling_strategy(rule, codes, "over-sampling").items():
+    for k, n in by_class.items():
         extra[k] = n
     return extra
 

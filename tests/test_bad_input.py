@@ -400,7 +400,7 @@ def test_ratio_for_three_classes(untrained):
 
 def test_ratio_below_what_there_is(untrained):
     X, y = table((20, 15))
-    refused(quick(sampling_strategy=0.5), X, y, "sampling_strategy|ratio")
+    refused(quick(sampling_strategy=0.5), X, y, "sampling_strategy=0.5", "increase the ratio")
 
 
 def test_callable_that_returns_no_dict(untrained):

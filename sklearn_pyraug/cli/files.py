@@ -59,6 +59,8 @@ class Data(NamedTuple):
 
     def shown(self, label):
         """Return a label as the file shows it."""
+        if isinstance(label, str) and label != " ".join(label.split()):
+            return repr(label)
         return next((text for text, other in self.spellings.items() if other == label), str(label))
 
     def take(self, mask):
@@ -355,7 +357,9 @@ def match_labels(wanted, labels, where, spellings=None):
         If a label is unknown, or named twice.
     """
     by_text = {str(label): label for label in labels}
-    known = by_text | {text: label for text, label in (spellings or {}).items() if label in labels}
+    known = {text: label for text, label in (spellings or {}).items() if label in labels}
+    # What a label itself is comes before what it is without spaces around it.
+    known |= by_text
     # Texts are names, and are named exactly; numbers and truth values have many spellings.
     by_value = {_value(text): label for text, label in known.items() if not isinstance(label, str)}
     matched = {}

@@ -160,7 +160,9 @@ def read_text(data, *, sep=None, encoding=None):
             records.append("".join(record))
             rows.append(row)
     except csv.Error as error:
-        raise ValueError(f"line {n_before + reader.line_num}: {error}") from None
+        # Of a field that is too large, a quote that is not closed is the usual reason, too.
+        remedy = "close each quote, and double those within quoted cells"
+        raise ValueError(f"line {n_before + reader.line_num}: {error}; {remedy}") from None
     if header is None:
         raise ValueError("it is empty")
     if not rows:
@@ -268,7 +270,10 @@ def _distinct_names(header, notes):
             taken[name] = 1
             notes.append(f"a second column of the same name is called {name!r}")
         elif not cell.strip():
-            notes.append(f"column {j + 1} has no name and is called {name!r}")
+            notes.append(
+                f"column {j + 1} has no name and is called {name!r}; name it in `keep` if it only "
+                "numbers the rows"
+            )
         names.append(name)
     return names
 

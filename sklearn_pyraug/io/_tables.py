@@ -162,11 +162,14 @@ def read_table(path, target, *, keep=(), as_text=(), **options):
     if kind in (".csv", ".tsv"):
         options["as_text"] = as_text
     file = _read_file(path, kind, keep=keep, **options)
+    hint = ""
+    if isinstance(file, CsvFile) and len(file.names) == 1:
+        hint = " If another character separates its cells, name it in `sep`."
     for name, column in [("target", target), *(("keep", column) for column in keep)]:
         if column not in file.names:
             raise ValueError(
                 f"`{name}` is {column!r}, which is not a column of '{path}'"
-                f"{did_you_mean(column, file.names)} The columns are {_shown(file.names)}."
+                f"{did_you_mean(column, file.names)} The columns are {_shown(file.names)}.{hint}"
             )
     if target in keep:
         raise ValueError(f"`keep` names the target, {target!r}; leave it out there.")

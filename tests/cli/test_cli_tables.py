@@ -566,6 +566,15 @@ def test_labels_as_they_are_typed(typed, label):
     assert match_labels({typed: 3}, [label], "--n") == {label: 3}
 
 
+def test_labels_that_differ_in_spaces(folder, capsys):
+    """The name of one made the other grow, and both looked the same."""
+    rows = [f"{'ill' if i < 9 else 'ill '},{i}" for i in range(20)]
+    (folder / "t.csv").write_text("\n".join(["y,a", *rows]))
+    sizes = ["--sampling-strategy", '{"ill": 15}']
+    run("augment", "t.csv", "--target", "y", "-o", "more.csv", *sizes, *QUICK)
+    assert "ill 9 -> 15, 'ill ' 11 -> 11" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [

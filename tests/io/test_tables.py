@@ -100,7 +100,8 @@ def test_what_a_file_may_be_told_or_found_to_be(text, options, columns, read):
         ("a,y\n1,2\n1,2,3\n", "line 3 has 3 cells, but the header has 2"),
         ("a,b,y\n1,2\n", "line 2 has 2 cells, but the header has 3"),
         ('a,y\n"1,2\n3,4\n', "unexpected end of data"),
-        ('a,y\n"1"x,2\n', "line 2: ',' expected after"),
+        ('a,y\n"1"x,2\n', "line 2: ',' expected after.* double those within"),
+        ("a:y\n1:2\n", "The columns are 'a:y'. If another character .* name it in `sep`"),
         ('a,b,y\n"x\nx",1,2\n1,2\n', "line 4 has 2 cells"),
         ("a,y\n", "no rows below the header"),
         ("a,y\n1,\0\n", "NUL characters"),
@@ -129,7 +130,7 @@ def test_an_unknown_encoding_is_named(read):
         ("a,y\n1,2,\n3,4,,\n", "2 of 2 rows have more cells", {"a": [1, 3]}),
         ("a,y\n1,2\n,\n", "1 empty rows are left out", {"a": [1]}),
         ("a,a,y\n1,2,3\n", "same name is called 'a.1'", {"a": [1], "a.1": [2]}),
-        (",a,y\n0,2,3\n", "no name and is called 'Unnamed: 0'", {"Unnamed: 0": [0], "a": [2]}),
+        (",a,y\n0,2,3\n", "called 'Unnamed: 0'; name it in `keep`", {"Unnamed: 0": [0], "a": [2]}),
         ("é,y\n1,2\n".encode("latin-1"), "read as Latin-1", {"é": [1]}),
     ],
 )
