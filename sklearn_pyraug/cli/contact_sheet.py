@@ -3,11 +3,14 @@
 import numpy as np
 
 from ..io._atomic import atomic_write
-from ..plotting._images import as_images, montages, picture_layout
+from ..plotting._images import as_images, picture_layout
 
-# Rows and pairs of a sheet, and the side of an image in it, in pixels.
-_MOST_CLASSES, _N_PAIRS, _SIDE = 20, 4, 96
+# Rows and pairs of a sheet. The side in pixels to which small images are enlarged, and that to
+# which large ones are shrunk.
+_MOST_CLASSES, _N_PAIRS = 20, 4
+_SIDE, _MOST_PIXELS = 96, 320
 _MARGIN = 6
+_TITLE = "origin, synthetic, origin, synthetic, ..."
 
 
 def write_contact_sheet(path, X, y, synthetic, origins, *, channels, overwrite=False):
@@ -35,37 +38,49 @@ def write_contact_sheet(path, X, y, synthetic, origins, *, channels, overwrite=F
 
     layout = picture_layout(X.shape[1:], channels)
     y = np.asarray(y)
-    labels = [label for label in np.unique(y) if (synthetic & (y == label)).any()]
-    rows = []
-    for label in labels[:_MOST_CLASSES]:
+    labels = [label for label in np.unique(y) if (synthetic & (y == label)).any()][:_MOST_CLASSES]
+
+    def images_of(label):
         own = np.flatnonzero(synthetic & (y == label))
         # Spread over the class, whose rows come origin by origin.
         shown = own[np.unique(np.linspace(0, len(own) - 1, _N_PAIRS).round().astype(int))]
-        rows.append(as_images(X[np.column_stack([origins[shown], shown]).ravel()], layout))
-    (grid,), scale = montages(rows)
-    if grid.ndim == 2:
-        grid = (grid - scale["vmin"]) / ((scale["vmax"] - scale["vmin"]) or 1.0)
-        grid = np.dstack([grid] * 3 + [np.isfinite(grid)])
-    pixels = np.where(grid[..., 3:] > 0, 255 * np.nan_to_num(grid[..., :3]), 255)
-    height, width = rows[0].shape[1:3]
-    enlarged = max(1, round(_SIDE / max(height, width)))
-    picture = Image.fromarray(pixels.round().astype(np.uint8))
-    picture = picture.resize([enlarged * n for n in picture.size], Image.Resampling.NEAREST)
-    names = [_in_font(label) for label in labels[:_MOST_CLASSES]]
-    ruler = ImageDraw.Draw(picture)
+        return as_images(X[np.column_stack([origins[shown], shown]).ravel()], layout)
+
+    # Class by class, and read twice, so that not all large images are held at once.
+    ends = np.array([(np.nanmin(x), np.nanmax(x)) for x in map(images_of, labels)], dtype=float)
+    low, high = ends.min(), ends.max()
+    rows = [[_small_picture(x, low, high) for x in images_of(label)] for label in labels]
+    names = [_in_font(label) for label in labels]
+    width, height = rows[0][0].size
+    ruler = ImageDraw.Draw(rows[0][0])
     left = 2 * _MARGIN + int(max(ruler.textlength(name) for name in names))
     top = 4 * _MARGIN
-    sheet = Image.new(
-        "RGB", (picture.width + left + _MARGIN, picture.height + top + _MARGIN), "white"
-    )
-    sheet.paste(picture, (left, top))
+    across, down = width + 2 * _MARGIN, height + 2 * _MARGIN
+    n_columns = max(map(len, rows))
+    breadth = max(n_columns * across, int(ruler.textlength(_TITLE)) + 2 * _MARGIN)
+    sheet = Image.new("RGB", (left + breadth, top + len(rows) * down), "white")
     pen = ImageDraw.Draw(sheet)
-    pen.text((left, _MARGIN), "origin, synthetic, origin, synthetic, ...", fill="black")
-    step = picture.height / len(rows)
-    for i, name in enumerate(names):
-        pen.text((_MARGIN, top + (i + 0.4) * step), name, fill="black")
+    pen.text((left, _MARGIN), _TITLE, fill="black")
+    for i, (name, row) in enumerate(zip(names, rows, strict=True)):
+        pen.text((_MARGIN, top + i * down + 0.4 * height), name, fill="black")
+        for j, picture in enumerate(row):
+            sheet.paste(picture, (left + j * across, top + i * down))
     with atomic_write(path, overwrite=overwrite) as handle:
         sheet.save(handle, "PNG")
+
+
+def _small_picture(image, low, high):
+    """Return an image in 8 bits, blank where it is NaN, and of a size for a sheet."""
+    from PIL import Image
+
+    values = np.nan_to_num((image - low) / (high - low or 1.0), nan=1.0)
+    picture = Image.fromarray((255 * values).round().astype(np.uint8)).convert("RGB")
+    longest = max(picture.size)
+    if longest > _MOST_PIXELS:
+        picture.thumbnail((_MOST_PIXELS, _MOST_PIXELS), Image.Resampling.BOX)
+        return picture
+    enlarged = max(1, round(_SIDE / longest))
+    return picture.resize([enlarged * n for n in picture.size], Image.Resampling.NEAREST)
 
 
 def _in_font(label):
