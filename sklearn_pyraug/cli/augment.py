@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 import click
-import numpy as np
 
 import sklearn_pyraug
 
+from ..io._tables import count_labels
 from .files import (
     check_apart,
     check_input,
@@ -93,7 +93,7 @@ def augment(context, source, output, contact_sheet, **options):
         check_new_file(sheet, overwrite=options["overwrite"])
     data = read_training_data(source, speaker, options, parameters)
     check_output(output, overwrite=options["overwrite"], n_axes=data.X.ndim)
-    labels, counts = count(data.y)
+    labels, counts = count_labels(data.y)
     if per_class is not None:
         sizes = {label: n + per_class for label, n in zip(labels, counts, strict=True)}
         parameters["sampling_strategy"] = sizes
@@ -106,7 +106,7 @@ def augment(context, source, output, contact_sheet, **options):
     mask, origins = augmenter.synthetic_mask_, augmenter.origin_indices_
     write_data(output, X, y, mask, data, origins, overwrite=options["overwrite"])
     seconds = time.perf_counter() - start
-    _, counts_new = count(y)
+    _, counts_new = count_labels(y)
     speaker.result(
         listed(
             f"{len(data.y)} rows -> {len(y)}: ",
@@ -207,12 +207,3 @@ def match_strategy(parameters, labels, data):
         parameters["sampling_strategy"] = match_labels(
             strategy, labels, "--sampling-strategy", data.spellings
         )
-
-
-def count(y):
-    """Return the labels, sorted, and the number of rows of each."""
-    # Imported here, as it takes a while.
-    from .._preprocessing.label_encoder import distinct_labels, read_labels
-
-    labels, _, y_index = distinct_labels(read_labels(y))
-    return labels.tolist(), np.bincount(y_index).tolist()

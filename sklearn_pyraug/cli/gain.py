@@ -9,7 +9,8 @@ import click
 
 import sklearn_pyraug
 
-from .augment import count, match_strategy, read_training_data
+from ..io._tables import count_labels
+from .augment import match_strategy, read_training_data
 from .files import check_input, check_new_file
 from .options import (
     Choice,
@@ -84,7 +85,7 @@ def gain(context, source, sets, html, overwrite, as_json, **options):
         check_new_file(html, overwrite=overwrite)
     parameters, _ = augmenter_parameters(context, sets, ())
     data = read_training_data(source, speaker, options, parameters, name="FILE")
-    labels, counts = count(data.y)
+    labels, counts = count_labels(data.y)
     augmenter = None
     if sets or data.folder is not None:
         match_strategy(parameters, labels, data)

@@ -8,7 +8,8 @@ import numpy as np
 
 import sklearn_pyraug
 
-from .augment import check_source, count, match_strategy, parameters_of, read_training_data
+from ..io._tables import count_labels
+from .augment import check_source, match_strategy, parameters_of, read_training_data
 from .files import Data, check_new_file, check_output, is_table, match_labels, read_data, write_data
 from .options import (
     Command,
@@ -56,7 +57,7 @@ def train(context, source, output, **options):
         raise click.UsageError(f"--output is '{output}', which is a folder; name a file.")
     check_new_file(output, overwrite=options["overwrite"])
     data = read_training_data(source, speaker, options, parameters)
-    labels, counts = count(data.y)
+    labels, counts = count_labels(data.y)
     match_strategy(parameters, labels, data)
 
     start = time.perf_counter()
@@ -144,7 +145,7 @@ def generate(source, output, overwrite, quiet, per_class, numbers, **options):
     synthetic = np.ones(len(y), dtype=bool)
     write_data(output, X, y, synthetic, data, format=image_format, overwrite=overwrite)
     seconds = time.perf_counter() - start
-    rows = [f"{label} {n}" for label, n in zip(*count(y), strict=True)]
+    rows = [f"{label} {n}" for label, n in zip(*count_labels(y), strict=True)]
     speaker.result(listed(f"{len(y)} synthetic rows: ", rows))
     speaker.result(f"{output}, {seconds:.1f} s")
 

@@ -200,6 +200,15 @@ def spellings(X, name):
     return content.spellings(name) if isinstance(content, CsvFile) else {}
 
 
+def count_labels(y):
+    """Return the labels, sorted, and the number of rows of each."""
+    # Imported here, as it takes a while.
+    from .._preprocessing.label_encoder import distinct_labels, read_labels
+
+    labels, _, y_index = distinct_labels(read_labels(y))
+    return labels.tolist(), np.bincount(y_index).tolist()
+
+
 def load_synthetic_mask(path):
     """Read which rows of a file written by `save_table` are synthetic.
 
