@@ -131,6 +131,8 @@ def read_archive(path):
             raise _bad(path, f"an archive that is out of bounds ({error})") from None
         try:
             checksum, _, text = json.loads(header)["__metadata__"]["meta"].partition(" ")
+            # Within the header, brackets and commas of a text may be written as escapes.
+            _check_bounds(text.encode())
             meta = json.loads(text)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise _bad(path, f"not a readable archive ({error})") from error

@@ -61,6 +61,8 @@ def _read_array(handle, n_bytes, n_packed=None, check=None):
         raise BadFile("is not an array in numpy's npy format, or its header is damaged") from error
     if dtype.hasobject:
         raise BadFile("holds pickled Python objects, which are not read")
+    if not dtype.itemsize:
+        raise BadFile(f"holds values of type {dtype}, which are empty")
     if check is not None:
         check(dtype, shape)
     needed = prod(shape) * dtype.itemsize

@@ -10,7 +10,7 @@ from ._cells import CellFormat, likely_points, read_column
 from ._csv_text import read_text
 
 # Tables of text shrink to a tenth or so: more than this, at a higher ratio, is a bomb.
-_BOMB_BYTES, _BOMB_RATIO = 2**23, 100
+_BOMB_BYTES, _BOMB_RATIO = 2**21, 100
 _CHUNK = 2**20
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 
 from ._csv_files import find_rows
+from ._guards import BadFile
 
 # More bytes than this, at a higher ratio to what is stored, are a bomb.
 _BOMB_BYTES, _BOMB_RATIO = 2**26, 200
@@ -15,10 +16,17 @@ _BOMB_BYTES, _BOMB_RATIO = 2**26, 200
 _NUMBERS = (int, float, np.floating, Decimal)
 _TIMES = (datetime.date, datetime.time, datetime.timedelta)
 _MOST_CHARACTERS = 32767
+# Of a sheet each byte of XML takes a microsecond, and it shrinks to a twentieth or so.
+_BOMB_XML_BYTES, _BOMB_XML_RATIO = 2**20, 50
+# Types of Arrow, which may have "large_" before them, that can be read as levels.
+_TEXTS = ("string", "binary")
+_FEW_ROWS = 16
+# Rows beyond those that Excel has may be numbered as high as one likes.
+_MAX_SHEET_ROWS = 2**20
 
 
-def _check_size(n_bytes, n_stored):
-    if n_bytes > max(_BOMB_BYTES, _BOMB_RATIO * n_stored):
+def _check_size(n_bytes, n_stored, least=_BOMB_BYTES, ratio=_BOMB_RATIO):
+    if n_bytes > max(least, ratio * n_stored):
         raise ValueError(
             f"its {n_stored} bytes declare values of {n_bytes}, as a bomb does; give a smaller "
             "table, or one in another format"
@@ -35,6 +43,48 @@ def _check_names(names):
         seen.add(name)
 
 
+def _read_parquet(data):
+    """Return the table of a parquet file, or raise ValueError if it would take too much room."""
+    import pyarrow
+    from pyarrow import parquet
+
+    def opened(**options):
+        return parquet.ParquetFile(pyarrow.BufferReader(data), **options)
+
+    file = opened()
+    metadata = file.metadata
+    n_bytes, texts = 0, {True: set(), False: set()}
+    plain = {f.name for f in file.schema_arrow if str(f.type).removeprefix("large_") in _TEXTS}
+    coded = {f.name for f in file.schema_arrow if pyarrow.types.is_dictionary(f.type)}
+    for j in range(metadata.num_columns):
+        column = metadata.schema.column(j)
+        chunks = [metadata.row_group(i).column(j) for i in range(metadata.num_row_groups)]
+        width = max(8, column.length or 0)
+        n_bytes += sum(max(c.total_uncompressed_size, width * c.num_values) for c in chunks)
+        if column.physical_type == "BYTE_ARRAY" and column.path not in coded:
+            differences = any("DELTA" in encoding for c in chunks for encoding in c.encodings)
+            texts[column.path in plain and not differences].add(column.path)
+    _check_size(max(n_bytes, 8 * metadata.num_rows * metadata.num_columns), len(data))
+    n_bytes = 0
+    # A text that many rows share is stored once, and would take its length for each of them: it is
+    # read as a level of a category where that can be, else a few rows at a time.
+    for as_levels, names in texts.items():
+        options = {"read_dictionary": names} if as_levels else {}
+        size = {} if as_levels else {"batch_size": _FEW_ROWS}
+        for batch in opened(**options).iter_batches(columns=names, **size) if names else ():
+            n_bytes += sum(map(_level_bytes, batch.columns)) if as_levels else batch.nbytes
+            _check_size(n_bytes, len(data))
+    return file.read()
+
+
+def _level_bytes(array):
+    """Return the bytes that an array of levels would take as one of texts."""
+    from pyarrow import compute
+
+    lengths = compute.binary_length(array.dictionary).take(array.indices)
+    return compute.sum(lengths).as_py() or 0
+
+
 class ParquetFile:
     """A parquet file.
 
@@ -47,12 +97,7 @@ class ParquetFile:
     """
 
     def __init__(self, data, *, keep=()):
-        from pyarrow import BufferReader, parquet
-
-        file = parquet.ParquetFile(BufferReader(data))
-        metadata = file.metadata
-        _check_size(8 * metadata.num_rows * metadata.num_columns, len(data))
-        table, self.keep, self.notes = file.read(), list(keep), []
+        table, self.keep, self.notes = _read_parquet(data), list(keep), []
         _check_names(table.column_names)
         # A range has no name.
         index = (table.schema.pandas_metadata or {}).get("index_columns", [])
@@ -104,24 +149,54 @@ class ParquetFile:
         return out.getvalue()
 
 
+def _read_sheet(data):
+    """Return the rows of the first sheet that are not empty, and their numbers.
+
+    Returns
+    -------
+    rows : list of (int, list of (object, str))
+        Value and number format of each cell.
+    """
+    rows, n_cells = [], 0
+    for number, row in enumerate(_sheet_rows(data), 1):
+        n_cells += len(row)
+        _check_size(8 * n_cells, len(data))
+        if number > _MAX_SHEET_ROWS:
+            raise ValueError(f"it has rows beyond number {_MAX_SHEET_ROWS}")
+        if any(cell.value not in (None, "") for cell in row):
+            rows.append((number, [(cell.value, cell.number_format or "General") for cell in row]))
+    return rows
+
+
+def _sheet_rows(data):
+    """Yield the cells of each row of the first sheet."""
+    import openpyxl
+
+    try:
+        # Row by row: a single cell far away would otherwise make room for all between. As values:
+        # formulas would not hold in other rows.
+        book = openpyxl.load_workbook(
+            io.BytesIO(data), read_only=True, data_only=True, keep_links=False
+        )
+        # What the file says of its size may be wrong.
+        book.worksheets[0].reset_dimensions()
+        yield from book.worksheets[0].iter_rows()
+        book.close()
+    except ValueError:
+        # Its message may show a cell.
+        raise BadFile("is damaged") from None
+
+
 class ExcelFile:
     """The first sheet of an xlsx file; parameters and methods are those of a ParquetFile."""
 
     notes = ()
 
     def __init__(self, data, *, keep=()):
-        import openpyxl
-
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _check_size(sum(member.file_size for member in archive.infolist()), len(data))
-        # As values: formulas would not hold in other rows.
-        book = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
-        rows = [
-            (number, [(cell.value, cell.number_format) for cell in row])
-            for number, row in enumerate(book.worksheets[0].iter_rows(), 1)
-            if any(cell.value not in (None, "") for cell in row)
-        ]
-        book.close()
+            n_bytes = sum(member.file_size for member in archive.infolist())
+        _check_size(n_bytes, len(data), _BOMB_XML_BYTES, _BOMB_XML_RATIO)
+        rows = _read_sheet(data)
         if not rows:
             raise ValueError("its first sheet is empty")
         if len(rows) == 1:
@@ -134,7 +209,9 @@ class ExcelFile:
         for number, cells in rows:
             if any(value is not None for value, _ in cells[n:]):
                 raise ValueError(f"row {number} has more cells than the header; correct it")
-        self._rows, self.names, self.keep = [cells[:n] for _, cells in rows], names, list(keep)
+        gap = [(None, "General")]
+        self._rows = [cells[:n] + gap * (n - len(cells)) for _, cells in rows]
+        self.names, self.keep = names, list(keep)
 
     def frame(self, everything=False):
         """Return the values as a DataFrame."""

@@ -1,6 +1,8 @@
 """Volumes in the NIfTI-1 and NIfTI-2 formats: one file, with or without gzip."""
 
 import gzip
+import io
+import logging
 import zlib
 from math import prod
 
@@ -13,6 +15,8 @@ from ._picture import GREY, VOLUME, Picture, plain_dtype
 _MAX_OFFSET = 2**24
 # Some writers pad their last block.
 _MAX_PADDING = 4096
+# Of nibabel's log of what it repairs in a header.
+_SILENT = logging.Logger("nibabel", logging.CRITICAL + 1)
 # Free text, in which scanners leave names, dates and paths.
 _TEXTS = {"descrip", "aux_file", "db_name", "intent_name"}
 
@@ -117,12 +121,13 @@ def _read(stream, n_bytes, max_pixels, packed):
     if len(payload) > limit:
         raise BadFile(f"goes on after the {needed} bytes that its header declares")
     try:
-        # nibabel logs every field that it repairs to stderr.
-        with nibabel.imageglobals.LoggingOutputSuppressor():
-            image = image_class.from_bytes(payload)
-            scaled = (image.dataobj.slope, image.dataobj.inter) != (1, 0)
-            array = image.get_fdata(dtype=np.float32) if scaled else image.dataobj.get_unscaled()
-            affine = np.array(image.affine, dtype=np.float64)
+        header.check_fix(logger=_SILENT)
+        proxy = nibabel.arrayproxy.ArrayProxy(io.BytesIO(payload), header, mmap=False)
+        # Not by `from_bytes`, which reads extensions, of which there may be a million.
+        image = image_class(proxy, header.get_best_affine(), header)
+        scaled = (proxy.slope, proxy.inter) != (1, 0)
+        array = image.get_fdata(dtype=np.float32) if scaled else proxy.get_unscaled()
+        affine = np.array(image.affine, dtype=np.float64)
     except Exception as error:
         raise BadFile("has a header that nibabel cannot read") from error
     if not np.isfinite(affine).all():

@@ -13,6 +13,8 @@ _NAMES = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "tif": "TIFF"}
 _MAX_PAGES = 2048
 _AS_GREY = ("1", "L", "LA", "La")
 _AS_STORED = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+# Each scan of a jpg goes over the whole image; usual files have at most a dozen.
+_MAX_SCANS, _SCAN = 50, b"\xff\xda"
 # Position of the bit depth in a PNG file: after signature, first chunk's length and name, sizes.
 _PNG_DEPTH = 24
 
@@ -46,6 +48,10 @@ def read_pillow(handle, n_bytes, max_pixels, format):
     name = _NAMES[format]
     start = handle.read(_PNG_DEPTH + 1)
     handle.seek(0)
+    if format == "jpg":
+        if handle.read().count(_SCAN) > _MAX_SCANS:
+            raise BadFile(f"has more than {_MAX_SCANS} scans")
+        handle.seek(0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

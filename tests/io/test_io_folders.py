@@ -358,6 +358,19 @@ def test_nifti_scaled_or_not_and_flat(kind, suffix, tmp_path, rng):
     assert_allclose(row, stored[..., 0, 0] / 7, atol=1e-2)
 
 
+def test_extensions_of_a_volume_are_not_read_and_repairs_not_logged(tmp_path, rng, caplog):
+    """A million empty extensions took seconds, and each header with a gap wrote to stderr."""
+    (tmp_path / "a").mkdir()
+    image = nib.Nifti1Image(pixels(rng, (5, 4, 6), np.int16), None)
+    image.header["pixdim"] = 0
+    payload = bytearray(image.to_bytes()[:352] + bytes(16) + np.asarray(image.dataobj).tobytes("F"))
+    payload[108:112] = np.float32(368).tobytes()
+    payload[348:360] = np.int32([1, -7, 6]).tobytes()
+    (tmp_path / "a" / "x.nii").write_bytes(payload)
+    assert_array_equal(read_one(tmp_path, "x.nii"), np.asarray(image.dataobj))
+    assert not caplog.records
+
+
 def test_npy_of_version_2(tmp_path):
     (tmp_path / "a").mkdir()
     with open(tmp_path / "a/x.npy", "wb") as file:

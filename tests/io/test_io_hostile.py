@@ -244,15 +244,7 @@ FILES = {
         lambda: npz_of({"X.npy": npy(NOISE)}, method=zipfile.ZIP_BZIP2),
         "another method than deflate",
     ),
-    "extension.nii": (
-        # Marked as there, of a length that no extension has.
-        lambda: (
-            nii_of([2, 6, 5], 0, vox_offset=368)[:348]
-            + struct.pack("<4sii8s", b"\1", 7, 4, b"")
-            + bytes(30)
-        ),
-        "nibabel cannot read",
-    ),
+    "scans.jpg": (lambda: GOOD_JPG + b"\xff\xda" * 60, "more than 50 scans"),
     "short_inside.nii.gz": (
         lambda: gzip.compress(nii_of([2, 60, 50], 2000)),
         "has 2352: the file is cut off",

@@ -269,11 +269,40 @@ def npz(method=zipfile.ZIP_DEFLATED, **members):
     return out.getvalue()
 
 
-def declared(shape):
+def declared(shape, descr="<f8"):
     """Return the header of an array, without its values."""
     out = io.BytesIO()
-    header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(out, header)
+    return out.getvalue()
+
+
+def xlsx(cells, start=""):
+    """Return the sheet of a workbook, with the columns a and target and one row before these."""
+    head = "<row><c><v>1</v></c><c><v>2</v></c></row>"
+    sheet = (
+        f"{start}<worksheet xmlns='http://schemas.openxmlformats.org/spreadsheetml/2006/main'>"
+        f"<sheetData>{head}{head}{cells}</sheetData></worksheet>"
+    )
+    kind = "http://schemas.openxmlformats.org/"
+    parts = {
+        "[Content_Types].xml": f"<Types xmlns='{kind}package/2006/content-types'><Override "
+        "PartName='/b' ContentType='application/vnd.openxmlformats-officedocument."
+        "spreadsheetml.sheet.main+xml'/></Types>",
+        "_rels/.rels": f"<Relationships xmlns='{kind}package/2006/relationships'><Relationship "
+        f"Id='r' Type='{kind}officeDocument/2006/relationships/officeDocument' Target='b'/>"
+        "</Relationships>",
+        "_rels/b.rels": f"<Relationships xmlns='{kind}package/2006/relationships'><Relationship "
+        f"Id='r' Type='{kind}officeDocument/2006/relationships/worksheet' Target='s'/>"
+        "</Relationships>",
+        "b": f"<workbook xmlns='{kind}spreadsheetml/2006/main' xmlns:r='{kind}officeDocument/2006/"
+        "relationships'><sheets><sheet name='s' sheetId='1' r:id='r'/></sheets></workbook>",
+        "s": sheet,
+    }
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in parts.items():
+            archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 
@@ -288,6 +317,10 @@ def declared(shape):
         ("t.csv.gz", gzip.compress(b"a,target\n1,2\n" * 99, mtime=0)[:-20], "it is damaged"),
         ("t.xlsx", npz(X=np.zeros(10**8, np.uint8)), "as a bomb does"),
         ("t.xlsx", b"PK", "it is damaged, or no xlsx file"),
+        ("t.xlsx", xlsx("<row r='9'><c r='XFD9'><v>1</v></c></row>"), "row 9 has more cells"),
+        ("t.xlsx", xlsx("<row r='99999999999'><c><v>1</v></c></row>"), "rows beyond number"),
+        ("t.xlsx", xlsx("<row><c><v>Ursula</v></c></row>"), "it is damaged, or no xlsx file"),
+        ("t.npz", npz(X=np.eye(4), y=declared((10**12,), "|S0")), "which are empty"),
     ],
 )
 def test_files_that_declare_too_much_are_refused(name, data, match, tmp_path):
@@ -302,10 +335,13 @@ def test_a_parquet_of_few_bytes_and_many_rows_is_refused(tmp_path):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
-    zeros = pa.array(np.zeros(10**7))
-    parquet.write_table(pa.table({"a": zeros, "target": zeros}), tmp_path / "t.parquet")
-    with pytest.raises(ValueError, match="as a bomb does"):
-        load_table(tmp_path / "t.parquet")
+    zeros, text = pa.array(np.zeros(10**7)), pa.array(["x" * 10**6] * 200)
+    columns = [zeros, text, pa.array([["x" * 10**6]] * 200)]
+    for column in columns:
+        table = pa.table({"a": column, "target": np.zeros(len(column))})
+        parquet.write_table(table, tmp_path / "t.parquet")
+        with pytest.raises(ValueError, match="as a bomb does"):
+            load_table(tmp_path / "t.parquet")
 
 
 def test_arrays_that_nobody_asked_for_are_not_read(tmp_path):
