@@ -2,9 +2,8 @@
 
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator, check_cv
-from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from ._sklearn_compat import _safe_indexing
+from ._sklearn_compat import _num_samples, _safe_indexing
 
 __all__ = ["OriginSplit"]
 
@@ -146,15 +145,15 @@ class OriginSplit(BaseCrossValidator):
 
 def _check_origins(origins, X):
     """Return the origins as an array, every one of them a real row."""
-    origins = column_or_1d(origins)
-    check_consistent_length(X, origins)
-    positions = origins.dtype.kind in "iu" and np.all((origins >= 0) & (origins < len(origins)))
+    origins, n = np.asarray(origins), _num_samples(X)
+    fit = origins.shape in [(n,), (n, 1)] and origins.dtype.kind in "iu"
+    flat = origins.ravel()
     # The origin of a real row is itself, so that no synthetic row can be one.
-    if not positions or np.any(origins[origins] != origins):
+    if not fit or np.any((flat < 0) | (flat >= n)) or np.any(flat[flat] != flat):
         raise ValueError(
-            f"The origins, {len(origins)} values of dtype {origins.dtype}, are not the positions "
-            "of real rows: pass augmenter.origin_indices_ for all rows that fit_resample has "
-            "returned, in their order, and groups such as patients together with "
-            "OriginSplit(origin_indices=...)."
+            f"The origins, of shape {origins.shape} and dtype {origins.dtype}, are not the "
+            f"positions of real rows among the {n} rows: pass augmenter.origin_indices_ for all "
+            "rows that fit_resample has returned, in their order, and groups such as patients "
+            "together with OriginSplit(origin_indices=...)."
         )
-    return origins
+    return flat

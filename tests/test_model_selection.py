@@ -150,11 +150,15 @@ def test_number_of_folds_without_data():
     ("origins", "match"),
     [
         (None, r"origin_indices=None, and no groups were given: pass"),
-        (np.arange(59), "inconsistent numbers of samples"),
-        (np.full(60, 60), r"60 values of dtype int64, are not the positions of real rows: pass"),
+        (np.arange(59), r"of shape \(59,\) and dtype int64, .* among the 60 rows"),
+        ("patient", r"of shape \(\) and dtype"),
+        (
+            np.full(60, 60),
+            "dtype int64, are not the positions of real rows among the 60 rows: pass",
+        ),
         (np.r_[-1, np.arange(1, 60)], "not the positions of real rows"),
         (np.r_[1:60, 0], "not the positions of real rows"),
-        (np.arange(60.0), "60 values of dtype float64, are not the positions"),
+        (np.arange(60.0), "dtype float64, are not the positions"),
         (np.repeat(["p1", "p2"], 30), "are not the positions of real rows"),
     ],
 )
