@@ -1,6 +1,5 @@
 """The augmenter: validation, training, drawing, and the rows and labels that come back."""
 
-from contextlib import contextmanager
 from html import escape
 from typing import NamedTuple
 
@@ -34,12 +33,27 @@ from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
 from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
 from ._strategy import factor_for, n_new_rows, requested_rows
-from ._validation import available_device, check_device, no_data_in_errors, torch_defaults
+from ._validation import (
+    as_it_was,
+    available_device,
+    check_device,
+    no_data_in_errors,
+    torch_defaults,
+)
 from .metrics._privacy import privacy_report, warn_of_near_copies
 from .rhvae import check_networks
 
 # Of the table that a notebook shows.
 _HTML_HEADER = ("class", "rows", "epochs", "best epoch", "new rows")
+# What a draw leaves, of which nothing stays when the generators are trained anew.
+_OF_DRAWS = (
+    "sampler_info_",
+    "synthetic_mask_",
+    "origin_indices_",
+    "origin_distances_",
+    "groups_",
+    "privacy_",
+)
 
 
 class _Training(NamedTuple):
@@ -425,7 +439,7 @@ class RHVAEAugmenter(
         ValueError
             If the input or a parameter cannot be used; before any training.
         """
-        with fit_task(self, "fit", X, y), _as_it_was(self):
+        with fit_task(self, "fit", X, y), as_it_was(self):
             self._fit(X, y, sample_weight, groups, every_class=True)
         return self
 
@@ -468,7 +482,7 @@ class RHVAEAugmenter(
         ValueError
             If the input or a parameter cannot be used; before any training.
         """
-        with fit_task(self, "fit-resample", X, y), _as_it_was(self):
+        with fit_task(self, "fit-resample", X, y), as_it_was(self):
             training = self._fit(X, y, sample_weight, groups)
             n_new = dict(enumerate(self.sampling_strategy_.values()))
             draws = self._draw(n_new, training.root, training.settings, self.device_)
@@ -550,6 +564,8 @@ class RHVAEAugmenter(
             Execution(root, device, self.n_jobs),
             TrainingStore(check_cache(self.memory, self.random_state), folder),
         )
+        for name in _OF_DRAWS:
+            vars(self).pop(name, None)
         self._row_encoder, self._label_encoder, self._n_rows = encoder, label_encoder, len(T)
         self.classes_, self.device_, self.decoder_ = classes, device, settings.decoder
         self.sample_shape_ = shape
@@ -583,7 +599,6 @@ class RHVAEAugmenter(
         self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(n_new, bool)]
         self.origin_indices_ = np.r_[np.arange(n), training.learned[draws.origins]]
         self.origin_distances_ = np.r_[np.zeros(n), np.sqrt(np.mean(differences**2, axis=1))]
-        vars(self).pop("groups_", None)
         if training.groups is not None:
             self.groups_ = training.groups[self.origin_indices_]
         guard = self._generators.guard
@@ -615,18 +630,6 @@ class RHVAEAugmenter(
         tags.input_tags.categorical = self.categorical_features is not None
         tags.input_tags.string = self.categorical_features is not None
         return tags
-
-
-@contextmanager
-def _as_it_was(estimator):
-    """Take back what an error has left half-done: the last fit stays usable."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except Exception:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 def fitted_html(augmenter):

@@ -27,6 +27,7 @@ from ._sklearn_compat import (
     with_callbacks,
 )
 from ._validation import (
+    as_it_was,
     available_device,
     check_device,
     no_data_in_errors,
@@ -207,7 +208,7 @@ class RHVAEEmbedder(
         ValueError
             If the input or a parameter cannot be used; before any training.
         """
-        with fit_task(self, "fit", X, y):
+        with fit_task(self, "fit", X, y), as_it_was(self):
             self._fit(X)
         return self
 

@@ -1,4 +1,4 @@
-"""Checks of user input that scikit-learn's own validation does not make, and of torch's state.
+"""Checks of user input that scikit-learn's own validation does not make, and state kept in order.
 
 Each check returns its input in one canonical form, or raises a `ValueError` that names the
 parameter or the column, the value received and the remedy.
@@ -118,6 +118,18 @@ def torch_defaults():
             _Replaced.n_open -= 1
             if not _Replaced.n_open:
                 _set_process(*_Replaced.before)
+
+
+@contextmanager
+def as_it_was(estimator):
+    """Take back what an error has left half-done: the last fit stays usable."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except Exception:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def named(value):

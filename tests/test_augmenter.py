@@ -460,6 +460,7 @@ def test_refit_forgets_the_first_fit():
     assert augmenter.n_features_in_ == 2
     assert list(augmenter.history_) == [0, 1]
     assert len(augmenter.synthetic_mask_) == len(augmenter.origin_indices_) == len(y_res)
+    assert vars(augmenter.fit(X, y)).keys() == vars(quick().fit(X, y)).keys()  # no draw's
 
 
 @pytest.mark.filterwarnings(

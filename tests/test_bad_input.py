@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from imblearn.over_sampling import SMOTE
 from scipy import sparse
 from shared import dense, quick, table
 from sklearn.exceptions import NotFittedError
+from sklearn.naive_bayes import GaussianNB
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_pyraug import Columns
+from sklearn_pyraug import AugmentedClassifier, AugmentedClassifierCV, Columns, RHVAEEmbedder
 from sklearn_pyraug._generation import fit as _parallel
 
 
@@ -559,6 +561,24 @@ def test_an_error_with_other_columns_leaves_the_last_fit_usable():
         with pytest.raises(ValueError, match="NaN"):
             getattr(augmenter, method)(np.full((40, 2), np.nan), y)
         pd.testing.assert_frame_equal(augmenter.sample(2)[0], before)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        AugmentedClassifier(SMOTE(random_state=0), GaussianNB()),
+        AugmentedClassifierCV(GaussianNB(), None, preprocessor=None),
+        RHVAEEmbedder(max_epochs=1),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_an_error_leaves_all_that_was_fitted(estimator):
+    """A part of the new fit stood beside the rest of the old one."""
+    X, y = table()
+    before = dict(vars(estimator.fit(pd.DataFrame(X).add_prefix("c"), y)))
+    with pytest.raises(ValueError, match="NaN"):
+        estimator.fit(np.full_like(X, np.nan), y)
+    assert vars(estimator) == before
 
 
 # --- what must still work -------------------------------------------------------------------

@@ -34,7 +34,7 @@ from .._sklearn_compat import (
     sub_task,
     with_callbacks,
 )
-from .._validation import named, no_data_in_errors, text_is_named
+from .._validation import as_it_was, named, no_data_in_errors, text_is_named
 
 
 def _classifier_has(name):
@@ -446,7 +446,7 @@ class AugmentedClassifier(
         self : AugmentedClassifier
             The fitted classifier.
         """
-        with fit_task(self, "fit", X, y, max_subtasks=2) as context:
+        with fit_task(self, "fit", X, y, max_subtasks=2) as context, as_it_was(self):
             self._fit(X, y, sample_weight, context)
         return self
 

@@ -29,7 +29,7 @@ from .._sklearn_compat import (
     sub_task,
     with_callbacks,
 )
-from .._validation import no_data_in_errors, text_is_named
+from .._validation import as_it_was, no_data_in_errors, text_is_named
 from .augmented import (
     AugmentedClassifier,
     PredictionsMixin,
@@ -276,7 +276,7 @@ class AugmentedClassifierCV(
         self : AugmentedClassifierCV
             The fitted classifier.
         """
-        with fit_task(self, "fit", X, y, max_subtasks=1) as context:
+        with fit_task(self, "fit", X, y, max_subtasks=1) as context, as_it_was(self):
             self._fit(X, y, sample_weight, groups, context)
         return self
 
