@@ -29,6 +29,7 @@ from .._preprocessing.containers import (
     take,
 )
 from .._preprocessing.images import flat_rows
+from .._validation import check_unique_names
 from .augmented import AugmentedClassifier
 from .samplers import Smote
 
@@ -158,6 +159,7 @@ def read_columns(X):
     """
     names = column_names(X)
     if names is not None:
+        check_unique_names(names)
         columns = [column_at(X, j) for j in range(len(names))]
         kinds = [
             column_kind(column, name, "X") for column, name in zip(columns, names, strict=True)

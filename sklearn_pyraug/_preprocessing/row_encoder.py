@@ -11,10 +11,11 @@ from .._validation import (
     check_finite,
     check_has_columns,
     check_sample_shape,
+    check_unique_names,
     column_name,
     text_is_named,
 )
-from .containers import check_container, library_of, stack
+from .containers import check_container, column_names, library_of, stack
 from .images import (
     ImageLayout,
     flat_rows,
@@ -136,6 +137,8 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
     if categories:
         table = read_table(X, estimator.categorical_features)
         checks |= {"accept_sparse": ("csr", "csc"), "ensure_all_finite": False}
+    elif (columns := column_names(X)) is not None:
+        check_unique_names(columns)
     with text_is_named(X, categories=categories):
         if table.view is X:
             values = validate_data(estimator, X, reset=reset, **checks)

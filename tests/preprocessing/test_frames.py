@@ -18,7 +18,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.fixes import parse_version
 
-from sklearn_pyraug import AugmentedClassifier, RHVAEAugmenter, augmentation_gain
+from sklearn_pyraug import (
+    AugmentedClassifier,
+    RHVAEAugmenter,
+    RHVAEEmbedder,
+    augmentation_gain,
+)
 from sklearn_pyraug._preprocessing.templates import (
     ColumnState,
     TemplateState,
@@ -680,8 +685,14 @@ def test_names_of_pandas_columns_come_back(columns):
 
 def test_names_of_pandas_columns_that_are_refused():
     X = pd.DataFrame(table((20, 10), 3)[0], columns=["a", "b", "b"])
-    with pytest.raises(ValueError, match="X has several columns of the name 'b'. Rename them"):
-        quick().fit(X, Y)
+    uses = (
+        quick().fit,
+        RHVAEEmbedder().fit,
+        lambda X, y: augmentation_gain(LogisticRegression(), X, y),
+    )
+    for use in uses:
+        with pytest.raises(ValueError, match="X has several columns of the name 'b'. Rename them"):
+            use(X, Y)
     X.columns = ["a", 1, "b"]
     with pytest.raises(TypeError, match=r"string names, but .*convert them all to strings"):
         quick().fit(X, Y)
