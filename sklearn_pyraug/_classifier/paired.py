@@ -100,9 +100,9 @@ def _score(title, name, method, X, y, sample_weight, split, scorer):
     try:
         with text_is_named(X, categories=False):
             model.fit(take(X, train), y[train], **weights_for(model, sample_weight, train))
-            seconds = time.perf_counter() - start
-            weights = weights_for(scorer, sample_weight, test)
-            return scorer(model, take(X, test), y[test], **weights), seconds
+        seconds = time.perf_counter() - start
+        weights = weights_for(scorer, sample_weight, test)
+        return scorer(model, take(X, test), y[test], **weights), seconds
     except Exception as error:
         if method.optional:
             return f"{type(error).__name__} in a fit"

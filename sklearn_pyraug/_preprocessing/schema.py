@@ -392,6 +392,6 @@ def categorical_mask(categorical_features, n_features, names):
 def _date_error(name, dtype):
     return ValueError(
         f"X holds dates or times in {name} ({dtype}), which are no amounts. Replace them by "
-        "numbers, such as the days since a fixed date or the month, or name the column in "
-        "categorical_features."
+        "numbers, such as the days since a fixed date or the month, leave the column out, or name "
+        "it in categorical_features."
     )

@@ -90,7 +90,7 @@ def augment(context, source, output, contact_sheet, **options):
     sheet = None
     if contact_sheet and source.is_dir() and not is_table(output):
         sheet = output.with_name(f"{output.name}.contact-sheet.png")
-        check_new_file(sheet, overwrite=options["overwrite"])
+        check_new_file(sheet, overwrite=options["overwrite"], name="the contact sheet")
     data = read_training_data(source, speaker, options, parameters)
     check_output(output, overwrite=options["overwrite"], n_axes=data.X.ndim)
     labels, counts = count_labels(data.y)

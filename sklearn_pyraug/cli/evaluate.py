@@ -67,9 +67,10 @@ def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_j
     for name, path in paths.items():
         check_input(path, name, target=target, from_folders=False)
     if html is not None:
-        check_new_file(html, overwrite=overwrite)
+        check_new_file(html, overwrite=overwrite, name="--html")
     sets = _read(paths, target, drop, table, speaker)
     shape = None if sets["REAL"].folder is None else sets["REAL"].image_shape
+    _note_empty_columns(sets["REAL"].X, sets["SYNTHETIC"].X, speaker)
     arguments = [values for data in _aligned(sets) for values in (data.X, data.y)]
     with warnings.catch_warnings():
         # Classes that the synthetic rows do not have: the score says so.
@@ -130,6 +131,18 @@ def _read(paths, target, drop, table, speaker):
 def _without(X, columns):
     """Return X without these columns, as far as it has them: `augment` may have dropped them."""
     return X.drop(columns=[c for c in columns if c in X.columns]) if hasattr(X, "columns") else X
+
+
+def _note_empty_columns(X_real, X_synthetic, speaker):
+    """Note which columns are empty in SYNTHETIC alone, as those that `augment` kept aside."""
+    if not (hasattr(X_real, "columns") and hasattr(X_synthetic, "columns")):
+        return
+    for column in X_real.columns.intersection(X_synthetic.columns):
+        if X_synthetic[column].isna().all() and not X_real[column].isna().all():
+            speaker.note(
+                f"column {column!r} is empty in SYNTHETIC; if it was kept aside, --drop '{column}' "
+                "leaves it out here, too"
+            )
 
 
 def _codes(X_real, X_synthetic):

@@ -269,16 +269,16 @@ def check_apart(source, output):
         )
 
 
-def check_new_file(path, *, overwrite, make_folder=False):
-    """Raise click.ClickException unless a file or folder can be made at `path`."""
+def check_new_file(path, *, overwrite, make_folder=False, name="--output"):
+    """Raise click.ClickException unless a file or folder can be made at `path`, named so."""
     if os.path.lexists(path) and not overwrite:
         raise click.ClickException(
-            f"--output is '{path}', which exists; choose another name or add --overwrite."
+            f"{name} is '{path}', which exists; choose another name or add --overwrite."
         )
     parent = path.parent
     if not parent.is_dir() and not make_folder:
         raise click.ClickException(
-            f"--output is '{path}', but there is no folder '{parent}'; make it first."
+            f"{name} is '{path}', but there is no folder '{parent}'; make it first."
         )
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -286,7 +286,7 @@ def check_new_file(path, *, overwrite, make_folder=False):
             pass
     except OSError as error:
         raise click.ClickException(
-            f"--output is '{path}', but nothing can be written in '{parent}' ({error.strerror}); "
+            f"{name} is '{path}', but nothing can be written in '{parent}' ({error.strerror}); "
             "choose another folder."
         ) from error
 

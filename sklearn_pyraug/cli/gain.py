@@ -82,7 +82,7 @@ def gain(context, source, sets, html, overwrite, as_json, **options):
     speaker = Speaker(quiet=False)
     check_input(source, "FILE", target=options["target"], from_folders=False)
     if html is not None:
-        check_new_file(html, overwrite=overwrite)
+        check_new_file(html, overwrite=overwrite, name="--html")
     parameters, _ = augmenter_parameters(context, sets, ())
     data = read_training_data(source, speaker, options, parameters, name="FILE")
     labels, counts = count_labels(data.y)
@@ -146,6 +146,8 @@ def _in_options(error):
     text = text.replace("a smaller cv or a splitter", "a smaller --folds")
     if "pos_label" in text:
         return "--scoring needs the labels 0 and 1; give a score of all classes, such as f1_macro."
+    if "could not convert" in text:
+        return "--scoring needs numbers as labels; give a score of classes, such as f1_macro."
     # Identifiers.
     text = re.sub(r"Leave such columns out, or .*", "Leave such columns out by --drop.", text)
     return text.replace("scoring=", "--scoring ")

@@ -118,6 +118,8 @@ def test_a_folder_of_images(capsys):
         (["--drop", "id", "--folds", "15"], "--folds 15 needs at least 15 rows .*smaller --folds"),
         (["--drop", "id", "--scoring", "acuracy"], "acuracy"),
         (["--drop", "id", "--scoring", "f1"], "such as f1_macro"),
+        (["--drop", "id", "--scoring", "r2"], "--scoring needs numbers as labels"),
+        (["--html", "none/gain.html"], "--html is 'none/gain.html', but there is no folder"),
         (["--drop", "id", "--classifier", "forst"], "did you mean 'forest'"),
         (["--drop", "idd"], "did you mean 'id'"),
         (["--drop", "id", "--set", "max_epoch=3"], "did you mean 'max_epochs'"),

@@ -617,3 +617,13 @@ def test_evaluate_takes_codes_for_text_where_the_real_rows_have_it(folder, capsy
         (folder / f"{name}.csv").write_text("\n".join(["ward,bmi,kind", *lines]))
     _, measures = evaluation(capsys, "real.csv", "new.csv", "--target", "kind")
     assert "column ward" in measures
+
+
+def test_evaluate_names_columns_that_were_kept_aside(folder, capsys):
+    rng = np.random.default_rng(0)
+    rows = [f"{rng.normal():.2f},{'ab'[i % 2]}" for i in range(20)]
+    real = [f"P{i},{row},False" for i, row in enumerate(rows)]
+    lines = ["id,bmi,kind,synthetic", *real, *(f",{row},True" for row in rows)]
+    (folder / "more.csv").write_text("\n".join(lines))
+    run("evaluate", "more.csv", "more.csv", "--target", "kind")
+    assert "'id' is empty in SYNTHETIC; if it was kept aside, --drop" in capsys.readouterr().err
