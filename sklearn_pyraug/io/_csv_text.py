@@ -251,8 +251,11 @@ def _sniff_separator(lines):
 
 def _space_after(sep, lines):
     """Return a space if one follows each separator, else nothing."""
-    lines = [line for line in lines[:_SAMPLE] if sep in line and '"' not in line]
-    always = lines and all(line.count(sep) == line.count(sep + " ") for line in lines)
+    spaced = Dialect(sep, " ", "\n", "utf-8", b"")
+    # Lines with a single quote are parts of records.
+    whole = [line for line in lines[:_SAMPLE] if line.count('"') % 2 == 0]
+    cells = [cell for line in whole for cell in spaced.split(line)[1:]]
+    always = cells and all(cell.startswith(" ") for cell in cells)
     return " " if always and not sep.isspace() else ""
 
 

@@ -318,7 +318,8 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     1.5,b,True
     """
     path, kind = _check_path(path, must_exist=False)
-    origin = getattr(getattr(X, "attrs", {}).get(_ORIGIN), "content", None)
+    source = getattr(X, "attrs", {}).get(_ORIGIN)
+    origin = getattr(source, "content", None)
     if not hasattr(X, "columns"):
         X = np.asarray(unmasked(X))
     elif not hasattr(X, "iloc"):
@@ -345,7 +346,7 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
             return
         frame = _to_frame(X, y, synthetic_mask, target, kind)
         new = np.zeros(len(y), dtype=bool) if synthetic_mask is None else synthetic_mask
-        if isinstance(origin, _READERS[kind]) and frame.columns.is_unique:
+        if origin is not None and kind == _kind(source) and frame.columns.is_unique:
             data = _try_writing(frame, lambda: origin.render(frame, new), kind)
         else:
             if origin is not None and origin.keep:
@@ -357,13 +358,17 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
 def _check_path(path, *, must_exist):
     """Return `path` as a Path and its suffix in lower case without ``.gz``, or raise."""
     path = Path(path)
-    name = path.name.lower()
-    kind = Path(name.removesuffix(".gz")).suffix
+    name, kind = path.name.lower(), _kind(path)
     if not name.endswith(SUFFIXES):
         raise ValueError(f"`path` is '{path}'; use a name that ends in {', '.join(SUFFIXES)}.")
     if must_exist and not path.is_file():
         raise FileNotFoundError(f"`path` is '{path}', but there is no file; check the name.")
     return path, kind
+
+
+def _kind(path):
+    """Return the suffix of a path in lower case without ``.gz``."""
+    return Path(Path(path).name.lower().removesuffix(".gz")).suffix
 
 
 def _names_classes(y):

@@ -114,6 +114,14 @@ DIALECTS = {
         r"\d+,(TRUE|FALSE),(true|false),(ill|well),True",
         {},
     ),
+    "all quoted, and spaces": (
+        lines(
+            lambda i: f'"{AGE[i]}", "{SEX[i]}", "{["a,b", NOTE][i % 2]}", "{DX[i]}"',
+            '"age", "sex", "note", "dx"',
+        ).encode(),
+        None,
+        {},
+    ),
     "thousands and signs": (
         lines(
             lambda i: f'"{1000 + 537 * i:,}",{CRP[i] - 3:+.2f},{DX[i]}',

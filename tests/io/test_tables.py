@@ -181,6 +181,8 @@ def test_other_kinds_of_files_keep_kept_columns(suffix, tmp_path):
     assert X["id"].isna().tolist() == [False, True]
     assert y.tolist() == ["p", "q"]
     assert load_synthetic_mask(tmp_path / f"one{suffix}").tolist() == [False, True]
+    if suffix == ".tsv":
+        assert (tmp_path / "one.tsv").read_text().startswith("id\ta\ty\t")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".xlsx"])
