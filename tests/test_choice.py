@@ -186,7 +186,7 @@ def test_nothing_is_done_within_one_standard_error(scores, words):
 
 def test_scores_that_are_losses_are_not_points():
     assert (
-        "+0.200 ± 0.000 negative log loss on"
+        "+0.200 ± 0.000 in negative log loss on"
         in chosen_by([[-1, -1], [-0.8, -0.8]], "neg_log_loss").advice_
     )
 
@@ -225,9 +225,9 @@ def test_a_moved_threshold_decides_at_the_prevalence(data):
 
 def test_candidates_that_cannot_be_used_are_left_out(data):
     model = AugmentedClassifierCV(KNeighborsClassifier(), None).fit(*data)
-    assert list(model.left_out_) == ["class weights"]
+    assert model.left_out_ == {"class weights": "the classifier has no sample_weight in fit"}
     model = AugmentedClassifierCV(LinearSVC(), None).fit(*data)
-    assert list(model.left_out_) == ["moved threshold"]
+    assert model.left_out_ == {"moved threshold": "the classifier has no predict_proba"}
     assert not hasattr(model, "predict_proba")
     assert hasattr(model, "decision_function")
 

@@ -50,6 +50,8 @@ from .paired import (
 from .preparation import prepare
 from .samplers import Repeat, check_samplers, holds_sampler, sizes_of
 
+# What the candidates that add no row are called.
+_WEIGHTS, _THRESHOLD = "class weights", "moved threshold"
 # What the package's own augmenter is tried with: balanced, doubled, and doubled twice.
 _FACTORS = (1, 2, 4)
 
@@ -307,6 +309,7 @@ class AugmentedClassifierCV(
                 self.n_jobs,
                 self.verbose,
             )
+        self._name_what_lacks(prepared.model)
         self._choose(runs)
         model = self._candidates(prepared, seed, self.memory)[self.best_augmenter_].model
         model = clone(model)
@@ -353,8 +356,8 @@ class AugmentedClassifierCV(
         weighted = prepared.before_the_last(untouched, synthetic_weight="balanced")
         found = {
             NOTHING: Method(prepared.model),
-            "class weights": Method(weighted, optional=True),
-            "moved threshold": Method(_MovedThreshold(untouched, prepared.model), optional=True),
+            _WEIGHTS: Method(weighted, optional=True),
+            _THRESHOLD: Method(_MovedThreshold(untouched, prepared.model), optional=True),
         }
         if self.augmenters is None:
             return found
@@ -372,6 +375,16 @@ class AugmentedClassifierCV(
             sampler = clone(own).set_params(augmentation_factor=factor)
             found[name] = Method(prepared.behind(sampler), optional=True)
         return found
+
+    def _name_what_lacks(self, model):
+        """Say what the classifier lacks where that is why a candidate was left out."""
+        lacks = {
+            _WEIGHTS: weight_parameter(model) is None and "sample_weight in fit",
+            _THRESHOLD: not hasattr(model, "predict_proba") and "predict_proba",
+        }
+        for name in set(lacks) & set(self.left_out_):
+            if lacks[name]:
+                self.left_out_[name] = f"the classifier has no {lacks[name]}"
 
     def _choose(self, runs):
         """Set what is said of the candidates, and which one is the best."""
@@ -401,11 +414,11 @@ class AugmentedClassifierCV(
         if not n_others:
             return "Used: nothing. No other candidate can be used here."
         scoring = self._score_name()
-        scale, decimals, unit = (100, 1, "points of ") if is_proportion(scoring) else (1, 3, "")
+        scale, decimals, unit = (100, 1, "points of") if is_proportion(scoring) else (1, 3, "in")
 
         def gain(i):
             return (
-                f"{scale * mean[i]:+.{decimals}f} ± {scale * errors[i]:.{decimals}f} {unit}"
+                f"{scale * mean[i]:+.{decimals}f} ± {scale * errors[i]:.{decimals}f} {unit} "
                 f"{in_words(scoring)} on {n_splits} inner splits"
             )
 

@@ -54,7 +54,7 @@ def run_all(title, models, X, y, sample_weight, splits, scorer, scoring, n_jobs,
     Parameters
     ----------
     title : str
-        What the progress bar and a failing fit's note are about.
+        What the progress bar and the note of an error are about.
     models : dict of str to Method
     X, y : object
         All rows and labels.
@@ -95,18 +95,18 @@ def run_all(title, models, X, y, sample_weight, splits, scorer, scoring, n_jobs,
 def _score(title, name, method, X, y, sample_weight, split, scorer):
     """Return the score of a method on a split and the seconds of its fit, or why it has none."""
     train, test = split
-    model = clone(method.model)
+    model, stage = clone(method.model), "fit"
     start = time.perf_counter()
     try:
         with text_is_named(X, categories=False):
             model.fit(take(X, train), y[train], **weights_for(model, sample_weight, train))
-        seconds = time.perf_counter() - start
+        seconds, stage = time.perf_counter() - start, "score"
         weights = weights_for(scorer, sample_weight, test)
         return scorer(model, take(X, test), y[test], **weights), seconds
     except Exception as error:
         if method.optional:
-            return f"{type(error).__name__} in a fit"
-        add_note(error, f"{title}: in a fit with {name!r}.")
+            return f"{type(error).__name__} in a {stage}"
+        add_note(error, f"{title}: in a {stage} with {name!r}.")
         raise
 
 
