@@ -28,7 +28,7 @@ from .._preprocessing.containers import (
     is_missing,
     take,
 )
-from .._preprocessing.images import flat_rows
+from .._preprocessing.images import flat_rows, stack_rows
 from .._validation import check_unique_names
 from .augmented import AugmentedClassifier
 from .samplers import Smote
@@ -174,7 +174,7 @@ def read_columns(X):
         return Table(numbers, categories, True, False, gaps)
     if issparse(X):
         return Table(list(range(X.shape[1])), [], False, False, False)
-    X = np.asarray(X)
+    X = np.asarray(stack_rows(X))
     if X.ndim != 2 or X.dtype.kind in "biufc":
         gaps = X.dtype.kind == "f" and bool(np.isnan(X).any())
         return Table(list(range(X.shape[-1])), [], False, X.ndim > 2, gaps)
@@ -242,7 +242,7 @@ def _as_text(X):
 
 
 def _flat(X):
-    return flat_rows(X)[0]
+    return flat_rows(stack_rows(X))[0]
 
 
 def _can_be_fitted(model, X, y, train):

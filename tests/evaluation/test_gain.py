@@ -427,11 +427,15 @@ def test_a_grid_search_is_a_classifier(clinic):
     assert np.isfinite(result.interval).all()
 
 
-def test_images_are_flattened_for_the_classifier():
+@pytest.mark.parametrize("container", [np.asarray, list])
+def test_images_are_flattened_for_the_classifier(container):
     X, y = arrays((5, 5), n=24)
-    result = augmentation_gain(LogisticRegression(), X, y, augmenter=quick(), cv=2, n_repeats=1)
+    settings = {"augmenter": quick(), "cv": 2, "n_repeats": 1}
+    result = augmentation_gain(LogisticRegression(), container(X), y, **settings)
     assert result.left_out == {}
     assert "pixels are flattened" in result.preparation
+    with pytest.raises(ValueError, match="different shapes.*Resize them"):
+        augmentation_gain(LogisticRegression(), [X[0, :4], *X[1:]], y, **settings)
 
 
 def test_progress_is_shown_where_asked_for(data, capsys):
