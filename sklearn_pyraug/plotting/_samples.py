@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from .._preprocessing.label_encoder import distinct_labels, read_labels
 from .._validation import check_count
@@ -15,7 +16,7 @@ from ._images import (
     name_rows,
     picture_layout,
 )
-from ._style import Display, shown_number
+from ._style import Display, require, shown_number
 from ._tables import draw_marginals, draw_scatter, read_rows
 
 _KINDS = ("auto", "images", "marginals", "scatter")
@@ -257,10 +258,15 @@ class SyntheticSamplesDisplay(Display):
         ------
         ImportError
             If matplotlib is not installed.
+        AttributeError
+            If the augmenter has no ``sample``; NotFittedError, which is one, if it is not fitted.
         ValueError
             As :meth:`from_predictions`.
         """
         cls._pyplot()
+        require(augmenter, "sample", "give an RHVAEAugmenter, or rows to `from_predictions`.")
+        if hasattr(augmenter, "fit"):
+            check_is_fitted(augmenter)
         layout = layout_of(augmenter, sample_shape) if kind in ("auto", "images") else None
         kind = _check_kind(kind, layout)
         _check_counts(n_real, n_synthetic, max_columns)

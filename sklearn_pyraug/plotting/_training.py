@@ -93,8 +93,8 @@ class TrainingCurvesDisplay(Display):
 
         Parameters
         ----------
-        augmenter : fitted augmenter
-            Its ``history_`` holds a record by label.
+        augmenter : fitted augmenter or embedder
+            Its ``history_`` holds a record by label, or is that of all rows.
         ax : matplotlib Axes or array of them, default=None
             Where to draw, see :meth:`plot`.
         first_epoch : int, default=1
@@ -200,6 +200,8 @@ class TrainingCurvesDisplay(Display):
 
 def _distinct(history):
     """Return records by name, those of a shared generator once."""
+    if not isinstance(history, dict):  # an embedder's
+        return {"all rows": history}
     records = list(history.values())
     if len(records) > 1 and all(_same(record, records[0]) for record in records):
         return {"all classes": records[0]}

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from imblearn.over_sampling import SMOTE
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
-from sklearn_pyraug import RHVAEAugmenter
-from sklearn_pyraug.plotting import TrainingCurvesDisplay
+from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
+from sklearn_pyraug.plotting import SyntheticSamplesDisplay, TrainingCurvesDisplay
 
 pytest.importorskip("matplotlib")
 
@@ -208,9 +209,19 @@ def test_a_trained_augmenter_is_drawn():
     assert_array_equal(other.get_ydata(), augmenter.history_[0].valid_divergence)
 
 
+def test_an_embedder_has_one_training():
+    embedder = RHVAEEmbedder(max_epochs=2, random_state=0).fit(load_iris().data)
+    (train, *_) = TrainingCurvesDisplay.from_estimator(embedder).lines_["all rows"]
+    assert_array_equal(train.get_ydata(), embedder.history_.train_loss)
+
+
 def test_an_unfitted_augmenter_is_refused():
     with pytest.raises(NotFittedError, match="RHVAEAugmenter has no `history_`; fit it"):
         TrainingCurvesDisplay.from_estimator(RHVAEAugmenter())
+    with pytest.raises(NotFittedError, match="RHVAEAugmenter instance is not fitted yet"):
+        SyntheticSamplesDisplay.from_estimator(RHVAEAugmenter(), np.eye(4), [0, 0, 1, 1])
+    with pytest.raises(AttributeError, match="SMOTE has no `sample`; give"):
+        SyntheticSamplesDisplay.from_estimator(SMOTE(), np.eye(4), [0, 0, 1, 1])
 
 
 def test_nothing_trained_is_refused():
