@@ -71,6 +71,8 @@ class _Training(NamedTuple):
         Root seed.
     n_rows : int
         Rows of X, those that were not learned from included.
+    interrupted : KeyboardInterrupt or None
+        Set where the user interrupted the training, of which what was learned is kept.
     """
 
     T: np.ndarray
@@ -79,6 +81,7 @@ class _Training(NamedTuple):
     settings: Settings
     root: int
     n_rows: int
+    interrupted: KeyboardInterrupt | None
 
 
 class RHVAEAugmenter(
@@ -439,7 +442,7 @@ class RHVAEAugmenter(
         ValueError
             If the input or a parameter cannot be used; before any training.
         """
-        with fit_task(self, "fit", X, y), as_it_was(self):
+        with fit_task(self, "fit", X, y):
             self._fit(X, y, sample_weight, groups, every_class=True)
         return self
 
@@ -482,7 +485,7 @@ class RHVAEAugmenter(
         ValueError
             If the input or a parameter cannot be used; before any training.
         """
-        with fit_task(self, "fit-resample", X, y), as_it_was(self):
+        with fit_task(self, "fit-resample", X, y), as_it_was(self, Exception):
             training = self._fit(X, y, sample_weight, groups)
             n_new = dict(enumerate(self.sampling_strategy_.values()))
             draws = self._draw(n_new, training.root, training.settings, self.device_)
@@ -526,6 +529,13 @@ class RHVAEAugmenter(
 
     def _fit(self, X, y, sample_weight, groups, every_class=False):
         """Train the classes that get new rows, or every class."""
+        with as_it_was(self):
+            training = self._train(X, y, sample_weight, groups, every_class)
+        if training.interrupted is not None:
+            raise training.interrupted
+        return training
+
+    def _train(self, X, y, sample_weight, groups, every_class):
         groups = None if groups is None else as_labels(groups, "groups")
         metadata = read_metadata(X, sample_weight, groups)
         rows = read_rows(X, self, reset=True)
@@ -578,9 +588,7 @@ class RHVAEAugmenter(
         self.n_epochs_ = {
             labels[k]: len(history[k].train_loss) if k in history else 0 for k in grown
         }
-        if interrupted is not None:
-            raise interrupted
-        return _Training(T, learned, metadata.groups, settings, root, n)
+        return _Training(T, learned, metadata.groups, settings, root, n, interrupted)
 
     def _draw(self, n_new, root, settings, device):
         """Draw rows of classes, by index; return :class:`.NewRows`."""

@@ -328,10 +328,13 @@ def _read(estimator, head, meta, tensors, own):
     for name, hint in sorted(fitted.items(), key=lambda item: item[0] == "_generators"):
         if name == "_generators":
             check_sides(architecture, estimator._row_encoder.codec.n_codes_)
+            seen = _settings(estimator).fit.architecture  # raises if parameters and data differ
+            wide = {"n_features": architecture.n_features, "likelihood": "gaussian", "layout": None}
+            sound = architecture in (seen, seen._replace(**wide))
+            _require(sound, "its networks do not follow from its parameters and columns")
         setattr(estimator, name, reader.value(state[name], hint, f"state.{name}"))
     _require(not tensors, "nothing refers to some of its tensors")
     _check(estimator, architecture)
-    _settings(estimator)  # raises if the parameters do not fit the data
     return left_out
 
 

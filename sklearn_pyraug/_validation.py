@@ -70,6 +70,25 @@ def no_data_in_errors():
         raise clean from None
 
 
+@contextmanager
+def as_it_was(estimator, kind=BaseException):
+    """Take back what an error has left half-done: the last fit stays usable.
+
+    Parameters
+    ----------
+    estimator : object
+    kind : type, default=BaseException
+        Of the errors; a KeyboardInterrupt is no Exception.
+    """
+    before = dict(vars(estimator))
+    try:
+        yield
+    except kind:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
 class _Replaced:
     """How many blocks of `torch_defaults` are open in this process, and what was before them."""
 
@@ -118,18 +137,6 @@ def torch_defaults():
             _Replaced.n_open -= 1
             if not _Replaced.n_open:
                 _set_process(*_Replaced.before)
-
-
-@contextmanager
-def as_it_was(estimator):
-    """Take back what an error has left half-done: the last fit stays usable."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except Exception:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 def named(value):

@@ -18,6 +18,7 @@ from torch import nn
 
 from sklearn_pyraug import AugmentedClassifier, AugmentedClassifierCV, Columns, RHVAEEmbedder
 from sklearn_pyraug._generation import fit as _parallel
+from sklearn_pyraug._preprocessing.row_encoder import RowEncoder
 
 
 @pytest.fixture
@@ -859,6 +860,22 @@ def test_interrupted_with_several_groups(monkeypatch, epoch):
     assert sorted(n_epochs)[0] == 0
     assert 0 < max(n_epochs) <= 5
     assert sum(n_epochs) in (epoch - 1, epoch)
+
+
+@pytest.mark.parametrize("make", [quick, lambda: RHVAEEmbedder(max_epochs=1)])
+def test_interrupted_before_the_training(make, monkeypatch):
+    """The new columns were those of the generators of the last fit, which no longer worked."""
+    X, y = table()
+    estimator = make().fit(X, y)
+    before = dict(vars(estimator))
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RowEncoder, "fit", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X[:, :2], y)
+    assert vars(estimator) == before
 
 
 @pytest.mark.usefixtures("either_decoder")

@@ -179,7 +179,7 @@ def class_index(generators, labels, label, name="label"):
     if k in generators.small:
         raise ValueError(
             f"{name} names the class {label!r}, which has no generator: it had too few rows to "
-            "train one. Collect more rows of it, or leave it out."
+            "train one, or the training was interrupted. Collect more rows of it, or leave it out."
         )
     if k not in generators.class_rows:
         raise ValueError(
