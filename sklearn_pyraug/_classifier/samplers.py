@@ -12,7 +12,7 @@ from .._preprocessing.containers import take
 from .._preprocessing.label_encoder import distinct_labels
 from .._strategy import factor_for, n_new_rows
 from .._validation import named
-from .augmented import AugmentedClassifier
+from .augmented import PredictionsMixin
 from .paired import NOTHING
 
 
@@ -136,8 +136,8 @@ def check_samplers(parameter, samplers):
 
 
 def holds_sampler(estimator):
-    """Return True if a parameter, at any depth, augments or resamples."""
+    """Return True if an estimator, or a parameter at any depth, augments or resamples."""
     return any(
-        isinstance(value, AugmentedClassifier) or hasattr(value, "fit_resample")
-        for value in estimator.get_params(deep=True).values()
+        isinstance(value, PredictionsMixin) or hasattr(value, "fit_resample")
+        for value in (estimator, *estimator.get_params(deep=True).values())
     )

@@ -290,9 +290,9 @@ def find_methods(estimator, X, y, train, *, augmenter, samplers, preprocessor, s
         )
     if holds_sampler(plain):
         raise ValueError(
-            f"estimator={name} contains a sampler that cannot be taken out of it, so there is "
-            "nothing to compare it to: pass the pipeline itself, or AugmentedClassifier(augmenter, "
-            f"{name}(...)) around a plain one."
+            f"estimator={name} augments in a way that cannot be taken out of it, so there is "
+            "nothing to compare it to: pass a plain classifier, a pipeline that holds the sampler "
+            "itself, or an AugmentedClassifier, and measure others by cross_val_score."
         )
     if plain is not estimator:
         if isinstance(preprocessor, BaseEstimator):

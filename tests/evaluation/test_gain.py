@@ -31,7 +31,12 @@ from sklearn.naive_bayes import BernoulliNB, GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from sklearn_pyraug import AugmentationGain, AugmentedClassifier, augmentation_gain
+from sklearn_pyraug import (
+    AugmentationGain,
+    AugmentedClassifier,
+    AugmentedClassifierCV,
+    augmentation_gain,
+)
 from sklearn_pyraug._classifier import samplers as _samplers
 from sklearn_pyraug._classifier.paired import NOTHING
 from sklearn_pyraug._evaluation.gain import find_methods
@@ -756,7 +761,7 @@ def test_confidence_level_widens_the_interval(data):
             GridSearchCV(make_sampling_pipeline(SMOTE(), GaussianNB()), {}),
             {},
             ValueError,
-            "estimator=GridSearchCV contains a sampler.*pass the pipeline itself",
+            "estimator=GridSearchCV augments in a way.*pass a plain classifier",
         ),
         (
             AugmentedClassifier(
@@ -764,7 +769,13 @@ def test_confidence_level_widens_the_interval(data):
             ),
             {},
             ValueError,
-            "estimator=AugmentedClassifier contains a sampler that cannot be taken out",
+            "estimator=AugmentedClassifier augments in a way that cannot be taken out",
+        ),
+        (
+            AugmentedClassifierCV(GaussianNB()),
+            {},
+            ValueError,
+            "estimator=AugmentedClassifierCV augm",
         ),
         (Recorder(), {"samplers": [SMOTE()]}, TypeError, "samplers must be 'auto', None or a dict"),
         (Recorder(), {"samplers": {"a": 3}}, TypeError, r"samplers\['a'\] must have fit_resample"),
