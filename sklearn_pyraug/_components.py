@@ -603,8 +603,9 @@ class ComponentParametersMixin:
                 value = _OF_AUTO[name]()
             value = component(name, value)
             if not hasattr(value, "get_params"):
-                known = sorted({cls.__name__ for cls in COMPONENTS.get(name, {}).values()})
-                remedy = f"Pass {' or '.join(f'{name}={cls}()' for cls in known)}." if known else ""
+                known = [f"{name}={text!r}" for text in COMPONENTS.get(name, {})]
+                known = known or ["checkpoint to the name of a folder"] * (name == "checkpoint")
+                remedy = f"Set {' or '.join(known)}, too." if known else ""
                 raise ValueError(
                     f"{name}__{inner[0]} cannot be set, because {name}={value!r} has no parameters "
                     f"of its own. {remedy}".strip()

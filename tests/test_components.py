@@ -100,6 +100,7 @@ def test_parameters_of_what_a_string_stands_for_can_be_set():
         ({"decoder__n_neighbors": 3}, r"decoder='auto' has no .* Pass decoder=Deformation\(\) or"),
         ({"sampler": "prior", "sampler__n_steps": 3}, "sampler='prior' has no parameters"),
         ({"lr__x": 3}, r"lr__x cannot be set, because lr=0\.001 has no parameters"),
+        ({"output__scale": 2}, "output='auto' has no parameters of its own. Set output='transfer'"),
         ({"sampler__n_step": 3}, "Invalid parameter 'n_step' for estimator HMC"),
         ({"smpler__n_steps": 3}, "Invalid parameter 'smpler'"),
     ],
