@@ -370,8 +370,8 @@ def _hints_of_items(hint, n, where):
 def _checked_dtype(dtype, where, kinds="biufOUM"):
     if not _DTYPE.fullmatch(dtype.str) or dtype.kind not in kinds:
         raise ValueError(
-            f"{where} is of {dtype}, which no model file can hold. Convert it to numbers or text, or "
-            "keep the estimator with joblib.dump."
+            f"{where} is of {dtype}, which no model file can hold. Convert it to numbers or text, "
+            "or keep the estimator with joblib.dump."
         )
     return dtype
 
