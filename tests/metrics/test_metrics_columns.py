@@ -10,7 +10,8 @@ from sklearn_pyraug.metrics import ColumnDifferences, _columns, column_differenc
 pd = pytest.importorskip("pandas")
 
 
-def test_numbers_have_the_statistic_of_scipy(random_seed):
+def test_numbers_have_the_statistic_of_scipy(random_seed, monkeypatch):
+    monkeypatch.setattr(_columns, "_CHUNK_VALUES", 200)  # of two columns
     rng = np.random.default_rng(random_seed)
     # Rounded numbers have ties, within and between the sets.
     X, Y = rng.normal(size=(60, 3)), rng.exponential(size=(40, 3))
