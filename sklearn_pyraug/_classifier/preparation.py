@@ -214,8 +214,9 @@ def _columns(table):
     n_numbers = len(table.numbers)
     parts = []
     if n_numbers:
+        dense = FunctionTransformer(_dense, feature_names_out="one-to-one")
         imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-        parts.append(("numbers", make_pipeline(imputer, StandardScaler()), table.numbers))
+        parts.append(("numbers", make_pipeline(dense, imputer, StandardScaler()), table.numbers))
     if table.categories:
         codes = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2
@@ -233,6 +234,15 @@ def _columns(table):
         part = ("categories", encoder, columns)
         steps.append(ColumnTransformer([part], remainder="passthrough"))
     return steps
+
+
+def _dense(X):
+    """Return a dataframe whose sparse columns are dense."""
+    kinds = getattr(X, "dtypes", None)
+    if not hasattr(kinds, "items"):  # no frame of pandas
+        return X
+    sparse = {name: k.subtype for name, k in kinds.items() if type(k).__name__ == "SparseDtype"}
+    return X.astype(sparse) if sparse else X
 
 
 def _as_text(X):

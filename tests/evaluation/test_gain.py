@@ -370,6 +370,19 @@ def test_the_output_set_for_transformers_changes_nothing(kind, clinic):
     assert_array_equal(*scores)
 
 
+@pytest.mark.parametrize("columns", [["a", "b", "c"], ["b"]])
+def test_sparse_columns_of_dataframes_are_prepared(columns, data):
+    """They could not be standardised."""
+    X, y = data
+    frame = pd.DataFrame(X[:, :3], columns=list("abc"))
+    settings = {"augmenter": FunctionSampler(validate=False), "cv": 2, "random_state": 0}
+    scores = [
+        augmentation_gain(GaussianNB(), rows, y, **settings).others["SMOTE"].scores_with
+        for rows in (frame, frame.astype(dict.fromkeys(columns, pd.SparseDtype(float, 0.0))))
+    ]
+    assert_array_equal(*scores)
+
+
 def test_small_classes_have_fewer_neighbours(recorded):
     X, y = np.arange(24.0)[:, None], np.repeat([0, 1, 2], [18, 4, 2])
     result = augmentation_gain(Recorder(), X, y, augmenter=Doubler(), cv=2, n_repeats=1)
