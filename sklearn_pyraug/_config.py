@@ -413,7 +413,7 @@ def _n_neighbors(estimator, kind, codec, n_rows):
     if not isinstance(decoder, (Residual, Deformation)):
         decoder = Deformation() if kind == "deformation" else Residual()
     if decoder.n_neighbors != "auto":
-        return decoder.n_neighbors
+        return None if decoder.n_neighbors is None else int(decoder.n_neighbors)
     narrow = len(codec.constant_) <= _MAX_NARROW_COLUMNS and n_rows <= _MAX_SEARCHED_ROWS
     return _NEAR if narrow else None
 

@@ -40,6 +40,7 @@ def test_shapes_and_names(latent_dim):
     embedder = clone(EMBEDDER).set_params(latent_dim=latent_dim).fit(X)
     Z = embedder.transform(X)
     assert Z.shape == (40, latent_dim)
+    Z.flags.writeable = False  # torch warned
     assert embedder.inverse_transform(Z).shape == X.shape
     assert embedder.get_feature_names_out().tolist() == [
         f"rhvaeembedder{j}" for j in range(latent_dim)

@@ -105,7 +105,8 @@ class ClassModel(NamedTuple):
 
     def tensor(self, z):
         """Return codes (array) in the model's precision."""
-        return torch.from_numpy(np.asarray(z, dtype=np.float64)).to(self.member.latent.c.dtype)
+        # Not `from_numpy`, which warns of arrays that cannot be written to.
+        return torch.tensor(np.asarray(z, dtype=np.float64)).to(self.member.latent.c.dtype)
 
     def _run(self, function):
         return _run(function, self.member.stack, self.device)
