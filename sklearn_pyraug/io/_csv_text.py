@@ -56,7 +56,8 @@ class Dialect(NamedTuple):
 
     def quoted(self, cell, always=False):
         """Return a cell's text with quotes around it where it needs them."""
-        if always or any(sign in cell for sign in (self.sep, '"', "\r", "\n")):
+        lost = bool(self.space) and cell.startswith(" ")
+        if always or lost or any(sign in cell for sign in (self.sep, '"', "\r", "\n")):
             return '"' + cell.replace('"', '""') + '"'
         return cell
 
@@ -229,8 +230,9 @@ def _n_comments(lines, sep):
     while n < len(lines) and (lines[n].startswith("#") or (n and not lines[n].strip())):
         n += 1
     # The last of them may be the header.
-    n_cells = [line.count(sep) for line in lines[max(n - 1, 0) : n + 1]]
-    return n - (n > 0 and len(n_cells) == 2 and n_cells[0] == n_cells[1] > 0)
+    plain = Dialect(sep, "", "\n", "utf-8", b"")
+    n_cells = [len(plain.split(line)) for line in lines[max(n - 1, 0) : n + 1]]
+    return n - (n > 0 and len(n_cells) == 2 and n_cells[0] == n_cells[1] > 1)
 
 
 def _sniff_separator(lines):

@@ -87,6 +87,7 @@ def test_decimal_points_and_thousands(text, value, read):
         ('"a\nb",y\n1,2\n', {}, ["a b"]),
         ("\n\na,y\n\n1,2\n\n\n", {}, ["a"]),
         ("#a,y\n1,2\n", {}, ["#a"]),
+        ('#a,y\n"1,5",2\n', {}, ["#a"]),
         ("y|a|b\n1|2,5|x;y\n", {}, ["a", "b"]),
     ],
 )
