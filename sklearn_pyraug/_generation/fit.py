@@ -9,6 +9,7 @@ import copy
 import logging
 import time
 import warnings
+from collections import Counter
 from contextlib import closing
 from typing import NamedTuple
 
@@ -437,7 +438,10 @@ def _fitted(request, trained, projection, weights, settings):
 
 def _unique_codes(T):
     """Return coded rows, with NaN for those that occur more than once."""
-    _, group, count = np.unique(T, axis=0, return_inverse=True, return_counts=True)
+    # By their bytes, as sorting rows of a million pixels takes longer than training on them. -0.0
+    # equals 0.0.
+    keys = [(row + 0.0).tobytes() for row in T]
+    counts = Counter(keys)
     references = T.copy()
-    references[count[group.ravel()] > 1] = np.nan
+    references[[counts[key] > 1 for key in keys]] = np.nan
     return references
