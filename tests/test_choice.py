@@ -140,10 +140,33 @@ def test_weights_stand_for_repeated_rows(data, piped):
     weightless = AugmentedClassifierCV(KNeighborsClassifier(), cv=cv)
     with pytest.raises(ValueError, match="sample_weight was given, but classifier=KNeighbors"):
         weightless.fit(X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_routing_changes_no_weights(data, piped):
+    """Behind a step, the candidates asked for none and were left out; a frame had no way at all."""
+    X, y = data
+    rows = X if piped else pd.DataFrame(X, columns=list("abcde"))
+    weight = 1.0 + np.arange(len(y)) % 3
+    classifier = LogisticRegression()
+    settings = {"augmenters": {"SMOTE": SMOTE(random_state=0)}, "random_state": 0, "n_repeats": 1}
+
+    def scores(model):
+        fitted = AugmentedClassifierCV(model, **settings).fit(rows, y, sample_weight=weight)
+        assert fitted.left_out_ == {}
+        return fitted.cv_results_["mean_test_score"]
+
+    expected = scores(make_pipeline(StandardScaler(), classifier) if piped else classifier)
     with config_context(enable_metadata_routing=True):
-        # The pipeline that prepares a frame passes on what is requested.
+        if piped:
+            asking = classifier.set_fit_request(sample_weight=True)
+            classifier = make_pipeline(
+                StandardScaler().set_fit_request(sample_weight=False), asking
+            )
+        assert_array_equal(scores(classifier), expected)
+        refused = make_pipeline(FunctionTransformer(), LogisticRegression())
         with pytest.raises(ValueError, match="sample_weight was given.*has to request it"):
-            model.fit(pd.DataFrame(X, columns=list("abcde")), y, sample_weight=weight)
+            scores(refused)
 
 
 def test_the_rule_by_hand():

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from imblearn.base import BaseSampler
 from scipy.sparse import issparse
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -18,6 +19,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from .._augmenter import RHVAEAugmenter
 from .._preprocessing.containers import (
@@ -107,14 +109,15 @@ class Prepared(NamedTuple):
         sampler = Smote(categories=columns, all_categories=not n_numbers, **keywords)
         *_, (_, classifier) = self.model.steps
         last = make_pipeline(*self.steps[1:], classifier)
-        return make_pipeline(self.steps[0], AugmentedClassifier(sampler, last))
+        return make_pipeline(self.steps[0], _asking(AugmentedClassifier(sampler, last)))
 
     def before_the_last(self, sampler, **keywords):
         """Return a model in which a sampler sees what the last step of a pipeline sees."""
         if not isinstance(self.model, Pipeline):
             return AugmentedClassifier(sampler, self.model, **keywords)
         *first, (name, last) = self.model.steps
-        return Pipeline([*first, (name, AugmentedClassifier(sampler, last, **keywords))])
+        augmented = _asking(AugmentedClassifier(sampler, last, **keywords))
+        return Pipeline([*first, (name, augmented)])
 
     def _needs_numbers(self, sampler):
         """Return True for imbalanced-learn's samplers of numbers."""
@@ -141,7 +144,21 @@ def prepare(classifier, X, y, train, preprocessor):
     """
     table = read_columns(X)
     steps = _steps(preprocessor, classifier, X, y, train, table)
-    return Prepared(make_pipeline(*steps, classifier) if steps else classifier, steps, table)
+    model = make_pipeline(*steps, _asking(classifier)) if steps else classifier
+    return Prepared(model, steps, table)
+
+
+def _asking(estimator, wanted=True):
+    """Return an estimator that, as a step, asks for weights or asks for none.
+
+    It stays as it is where metadata routing is not enabled, or where it has been told.
+    """
+    if not get_config()["enable_metadata_routing"]:
+        return estimator
+    request = getattr(get_routing_for_object(estimator), "fit", None)
+    if request is None or request.requests.get("sample_weight", False) is not None:
+        return estimator
+    return clone(estimator).set_fit_request(sample_weight=wanted)
 
 
 def read_columns(X):
@@ -216,7 +233,8 @@ def _columns(table):
     if n_numbers:
         dense = FunctionTransformer(_dense, feature_names_out="one-to-one")
         imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-        parts.append(("numbers", make_pipeline(dense, imputer, StandardScaler()), table.numbers))
+        scaler = _asking(StandardScaler(), wanted=False)
+        parts.append(("numbers", make_pipeline(dense, imputer, scaler), table.numbers))
     if table.categories:
         codes = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2
