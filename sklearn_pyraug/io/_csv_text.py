@@ -195,7 +195,7 @@ def _decode(data, encoding):
     if encoding is not None:
         try:
             name = codecs.lookup(encoding).name
-        except LookupError:
+        except (LookupError, TypeError):
             raise ValueError(
                 f"`encoding` is {encoding!r}, which Python does not know; give a name such as "
                 "utf-8, latin-1, cp1252 or utf-16"

@@ -51,7 +51,7 @@ def load_table(path, target="target", *, keep=(), sep=None, decimal=None, encodi
         ``.npz``.
     target : str, default="target"
         Name of the target's column. Ignored for an npz file, whose target is the array ``y``.
-    keep : sequence of str, default=()
+    keep : str or sequence of str, default=()
         Columns that are no features, such as identifiers. `save_table` copies them to the rows of
         the file and leaves them empty in others.
     sep : str, default=None
@@ -62,7 +62,7 @@ def load_table(path, target="target", *, keep=(), sep=None, decimal=None, encodi
     encoding : str, default=None
         Encoding of a csv file. None takes that of its byte order mark, else UTF-8 and, where it is
         not valid, Latin-1.
-    na : sequence of str, default=()
+    na : str or sequence of str, default=()
         Cells of a csv file that stand for a missing value, such as ``"NA"``, beside empty ones.
 
     Returns
@@ -82,7 +82,7 @@ def load_table(path, target="target", *, keep=(), sep=None, decimal=None, encodi
         for xlsx.
     ValueError
         If the suffix is unknown, the file is damaged or empty, a row has another number of cells
-        than the header, or the target or one of its values is missing.
+        than the header, the target or one of its values is missing, or an option has no such value.
 
     See Also
     --------
@@ -140,7 +140,15 @@ def read_table(path, target, *, keep=(), as_text=(), **options):
         What the user should know.
     """
     path, kind = _check_path(path, must_exist=True)
+    keep = _as_list(keep)
     options = {name: value for name, value in options.items() if value not in (None, (), [])}
+    if "na" in options:
+        options["na"] = _as_list(options["na"])
+    sep = options.get("sep", ",")
+    if not isinstance(sep, str) or len(sep) != 1 or sep in '"\r\n\0':
+        raise ValueError(f"`sep` is {sep!r}; give one character, such as ';'.")
+    if options.get("decimal", ".") not in (".", ","):
+        raise ValueError(f"`decimal` is {options['decimal']!r}; give '.' or ','.")
     if options and _READERS.get(kind) is not CsvFile:
         raise ValueError(f"`{next(iter(options))}` is for csv files, but `path` is '{path}'.")
     if kind == ".npz":
@@ -323,7 +331,8 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     if not hasattr(X, "columns"):
         X = np.asarray(unmasked(X))
     elif not hasattr(X, "iloc"):
-        X = narwhals.from_native(X).to_pandas()
+        # As objects, integers stay so beside missing ones.
+        X = narwhals.from_native(X).to_arrow().to_pandas(integer_object_nulls=kind != ".npz")
     # Not as an array: parquet keeps a target's categories.
     y = y if hasattr(y, "array") else np.asarray(unmasked(y))
     if X.ndim < 2 or (y.ndim != 1 and kind != ".npz") or len(X) != len(y):
@@ -364,6 +373,11 @@ def _check_path(path, *, must_exist):
     if must_exist and not path.is_file():
         raise FileNotFoundError(f"`path` is '{path}', but there is no file; check the name.")
     return path, kind
+
+
+def _as_list(names):
+    """Return names as a list: a single text is one, not those of its letters."""
+    return [names] if isinstance(names, str) else list(names or ())
 
 
 def _kind(path):

@@ -125,6 +125,22 @@ def test_an_unknown_encoding_is_named(read):
         read("id,y\n1,2\n", keep=["ID"])
 
 
+@pytest.mark.parametrize("option", [{"sep": ",,"}, {"decimal": ";"}, {"encoding": 3}])
+def test_an_option_that_is_none_is_named(option, read):
+    """The file was called damaged."""
+    (name, value), *_ = option.items()
+    with pytest.raises(ValueError, match=f"`{name}` is {value!r}.*; give"):
+        read("a,y\n1,2\n", **option)
+
+
+def test_a_single_name_is_not_one_of_letters(read):
+    """`na="NA"` made cells of N and of A missing, and left NA."""
+    X, _ = read("id,a,g,y\n1,NA,A,p\n2,3,N,q\n", keep="id", na="NA")
+    assert X["a"].isna().tolist() == [True, False]
+    assert X["g"].tolist() == ["A", "N"]
+    assert "id" not in X
+
+
 @pytest.mark.parametrize(
     ("text", "match", "values"),
     [
@@ -208,6 +224,12 @@ def test_kept_values_of_any_type_stay_as_they_are(suffix, tmp_path):
         table = importlib.import_module("pyarrow.parquet").read_table(tmp_path / "out.parquet")
         assert table["id"].to_pylist() == [2**62 + 1, None]
         assert X["on"].tolist() == [day, pd.NaT]
+
+
+def test_integers_of_polars_stay_so_beside_missing_ones(tmp_path):
+    polars = pytest.importorskip("polars")
+    save_table(tmp_path / "t.csv", polars.DataFrame({"a": [None, 2**60 + 1]}), [0, 1])
+    assert (tmp_path / "t.csv").read_text() == f"a,target\n,0\n{2**60 + 1},1\n"
 
 
 def test_an_index_of_parquet_is_named_or_kept(tmp_path):
