@@ -82,14 +82,18 @@ class Pipeline(imblearn.pipeline.Pipeline):
     """
 
     def _validate_steps(self):
+        if not self.steps:
+            raise ValueError(
+                "steps=[] is an empty pipeline. Pass at least a classifier or a sampler."
+            )
         *first, last = self.steps
         checked = []
         for name, step in first:
             if isinstance(step, sklearn.pipeline.Pipeline):
                 if any(hasattr(part, "fit_resample") for _, part in step.steps):
                     raise TypeError(
-                        f"The step {name!r} is a pipeline that holds a sampler, which it may only "
-                        "hold as the last step. Name its steps as steps of the outer pipeline."
+                        f"The step {name!r} is a pipeline that holds a sampler: only the last step may "
+                        "be one. Name its steps as steps of the outer pipeline."
                     )
                 step = "passthrough"
             checked.append((name, step))

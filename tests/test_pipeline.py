@@ -40,6 +40,8 @@ def test_pipelines_of_transformers_are_steps(data):
     params = {"in__simpleimputer__strategy": ["mean", "median"]}
     assert GridSearchCV(nested, params, cv=2).fit(X, y).predict(X).shape == (100,)
     sampler = make_pipeline(StandardScaler(), SMOTE())
+    with pytest.raises(ValueError, match=r"steps=\[\] is an empty pipeline"):
+        Pipeline([]).fit(*data)
     with pytest.raises(TypeError, match="step 'in' is a pipeline that holds a sampler"):
         nested.set_params(**{"in": sampler}).fit(X, y)
     with pytest.raises(TypeError, match="implement fit and transform"):
