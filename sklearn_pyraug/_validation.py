@@ -174,6 +174,9 @@ def check_finite(X, feature_names=None, missing="error", empty=(), is_image=Fals
         ``"Input X contains NaN."``, or with ``"Input X contains infinity."`` when nothing is
         missing but something is infinite.
     """
+    if X.dtype == np.longdouble:
+        with np.errstate(over="ignore"):  # computed with in float64, which does not hold them all
+            X = X.astype(np.float64)
     values = X.data if issparse(X) else X
     if values.dtype.kind not in "fc":
         return
@@ -518,6 +521,10 @@ def text_is_named(X, categories=True):
     """
     try:
         yield
+    except OverflowError:
+        raise ValueError(
+            "X holds integers beyond the range of float64. Scale them, or pass their logarithms."
+        ) from None
     except ValueError as error:
         # scikit-learn's and pandas' ways of saying that X holds text.
         says = ("could not convert", "bytes/strings", "Cannot cast")

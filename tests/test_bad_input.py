@@ -80,6 +80,13 @@ def test_infinity(untrained):
     )  # fmt: skip
 
 
+def test_an_integer_beyond_all_floats(untrained):
+    X, y = table()
+    X = X.astype(object)
+    X[3, 1] = 10**400
+    refused(quick(), X, y, "integers beyond the range of float64")
+
+
 def test_missing_values_in_a_frame_are_named(untrained):
     X, y = table()
     X = pd.DataFrame(X, columns=["age", "height", "weight", "dose"])

@@ -66,6 +66,13 @@ def test_infinity_alone(dtype):
         check_finite(X)
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(float).max, reason="one type")
+def test_more_than_float64_holds_is_infinite():
+    """Rows of NaN came back, after a training that diverged."""
+    with pytest.raises(ValueError, match=r"^Input X contains infinity\. Found 1 infinite in 1 of"):
+        check_finite(np.array([["1e4000", "1"]], dtype=np.longdouble))
+
+
 def test_opposite_infinities_do_not_read_as_nan():
     with pytest.raises(ValueError, match=r"^Input X contains infinity\. Found 2 infinite"):
         check_finite(np.array([[np.inf, -np.inf]]))
