@@ -4,6 +4,7 @@ Each check returns its input in one canonical form, or raises a `ValueError` tha
 parameter or the column, the value received and the remedy.
 """
 
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
+# A process of another number was forked from the one that has imported this.
+_PROCESS = os.getpid()
 _MAX_NAMED_COLUMNS = 5
 _DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]+)?")
 # How numpy's and scikit-learn's messages show what stands in a table: a cell's text, the start of
@@ -112,8 +115,9 @@ def torch_defaults():
     """Compute with torch's own defaults, whatever the user has set, and leave that as it is.
 
     A context manager and, called, a decorator. Inside, new tensors are of float32 and on the CPU,
-    gradients are recorded, nothing is cast automatically, and what has no deterministic algorithm
-    warns. Blocks that overlap in several threads all return to what the first has found.
+    gradients are recorded, nothing is cast automatically, what has no deterministic algorithm
+    warns, and a process that was forked has one thread. Blocks that overlap in several threads all
+    return to what the first has found.
     """
     with _Replaced.lock:
         if not _Replaced.n_open:
@@ -128,6 +132,10 @@ def torch_defaults():
             # once the default was set back to None.
             if torch.empty(0).device.type != "cpu":
                 stack.enter_context(torch.device("cpu"))
+            if os.getpid() != _PROCESS:
+                # OpenMP's threads do not survive a fork: torch would wait for them for ever.
+                stack.callback(torch.set_num_threads, torch.get_num_threads())
+                torch.set_num_threads(1)
             for kind in ("cpu", "cuda"):
                 if torch.is_autocast_enabled(kind):
                     stack.enter_context(torch.autocast(kind, enabled=False))

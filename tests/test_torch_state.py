@@ -101,3 +101,14 @@ def test_blocks_that_overlap_return_to_what_was_there():
     assert torch.get_default_dtype() == torch.float32
     second.__exit__(None, None, None)
     assert torch.get_default_dtype() == torch.float64
+
+
+def test_a_forked_process_has_one_thread(monkeypatch):
+    """Where its parent had computed with two, it waited for the second for ever."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    monkeypatch.setattr("sklearn_pyraug._validation._PROCESS", 0)
+    with torch_defaults():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
