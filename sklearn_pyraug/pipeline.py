@@ -92,8 +92,8 @@ class Pipeline(imblearn.pipeline.Pipeline):
             if isinstance(step, sklearn.pipeline.Pipeline):
                 if any(hasattr(part, "fit_resample") for _, part in step.steps):
                     raise TypeError(
-                        f"The step {name!r} is a pipeline that holds a sampler: only the last step may "
-                        "be one. Name its steps as steps of the outer pipeline."
+                        f"The step {name!r} is a pipeline that holds a sampler: only the last step "
+                        "may be one. Name its steps as steps of the outer pipeline."
                     )
                 step = "passthrough"
             checked.append((name, step))

@@ -559,13 +559,16 @@ def test_result_does_not_depend_on_n_jobs(backend_jobs, data):
 
 
 @pytest.mark.slow  # the processes import torch
-def test_result_does_not_depend_on_processes(data):
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
+def test_result_does_not_depend_on_processes(backend, data):
     """A RandomState in an estimator is copied for every fit, in whichever process that runs."""
     augmented = AugmentedClassifier(
         RandomOverSampler(random_state=np.random.RandomState(0)), GaussianNB()
     )
     one = augmentation_gain(augmented, *data, cv=2, random_state=0)
-    two = augmentation_gain(augmented, *data, cv=2, random_state=0, n_jobs=2)
+    with joblib.parallel_config(backend):
+        two = augmentation_gain(augmented, *data, cv=2, random_state=0, n_jobs=2)
     assert_array_equal(two.differences, one.differences)
     assert_array_equal(two.scores_with, one.scores_with)
 
