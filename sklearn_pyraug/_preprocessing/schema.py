@@ -332,14 +332,12 @@ def _read_values(values, categorical, name, recognise=True):
             if isinstance(v, _DATES):
                 raise _date_error(name, type(v).__name__)
         if not (recognise and _all_are(str, known)):
+            _check_types(known, name)
             return None, None
     try:
         levels = list(dict.fromkeys(known))
     except TypeError:
-        raise ValueError(
-            f"X has values of type {type(known[0]).__name__} in {name}, which cannot be levels of "
-            "a category. Replace them by text or numbers."
-        ) from None
+        raise _type_error(known[0], name) from None
     try:
         levels.sort()
     except TypeError:
@@ -348,6 +346,23 @@ def _read_values(values, categorical, name, recognise=True):
     index = {level: i for i, level in enumerate(levels)}
     codes[~lacking] = [index[v] for v in known]
     return codes, _Column(object_array(levels), False, missing)
+
+
+def _check_types(values, name):
+    """Raise if a value is neither a number nor text, although it is no level yet."""
+    for v in values:
+        if not isinstance(v, (str, *_NUMBERS, *_BOOLEANS)):
+            raise _type_error(v, name)
+
+
+def _type_error(value, name):
+    remedy = "which are neither numbers nor text. Name the column in categorical_features"
+    if type(value).__hash__ is None:
+        remedy = "which cannot be levels of a category. Leave the column out"
+    return ValueError(
+        f"X has values of type {type(value).__name__} in {name}, {remedy}, or replace them by text "
+        "or numbers."
+    )
 
 
 def _places(values):
