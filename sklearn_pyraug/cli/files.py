@@ -297,11 +297,15 @@ def try_writing(path, data):
     What cannot be written, such as a feature with the name of the mark, raises before the training
     and not after it.
     """
-    n = len(data.y) if hasattr(data.X, "columns") else min(2, len(data.y))
-    mask = np.zeros(n, dtype=bool)
+    X, y, rows = data.X, data.y, np.arange(len(data.y))
+    if not hasattr(X, "columns"):
+        # Two, and one with missing pixels, which files of images cannot have.
+        gaps = np.isnan(X).reshape(len(X), -1).any(axis=1) if X.dtype.kind == "f" else []
+        rows = np.union1d(rows[:2], np.flatnonzero(gaps)[:1])
+        X, y = X[rows], y[rows]
+    mask = np.zeros(len(rows), dtype=bool)
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
-        y = data.y[:n]
-        write_data(Path(folder) / path.name, data.X[:n], y, mask, data, np.arange(n))
+        write_data(Path(folder) / path.name, X, y, mask, data, rows)
 
 
 def write_data(path, X, y, synthetic, data, origins=None, *, format=None, overwrite=False):

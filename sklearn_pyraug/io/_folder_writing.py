@@ -13,10 +13,10 @@ import numpy as np
 from .._preprocessing.masked import unmasked
 from ._atomic import atomic_write, begin, end, lock, release, remove_leftovers
 from ._folders import ImageFolder
-from ._guards import open_inside, printable, why
+from ._guards import BadFile, open_inside, printable, why
 from ._image_files import FORMATS, fit_row, import_readers, write_image
 from ._listing import MANIFEST, MANIFEST_COLUMNS
-from ._picture import COLOUR, GREY, VOLUME
+from ._picture import COLOUR, interpret
 from ._plans import make_plans
 
 
@@ -37,9 +37,9 @@ def save_image_folder(
     ----------
     path : str or path-like
         The folder. Its parent must exist.
-    X : array-like of shape (n, H, W), (n, 3, H, W) or (n, D, H, W)
-        Rows of finite numbers: grey images, colour images or volumes. A single channel,
-        (n, 1, H, W) or (n, 1, D, H, W), is accepted too.
+    X : array-like of shape (n, H, W), (n, 3, H, W), (n, H, W, 3) or (n, D, H, W)
+        Rows of finite numbers: grey images, colour images or volumes. A single channel, first
+        or last, is accepted too. With `like`, they have the shape of its rows.
     y : array-like of shape (n,)
         Labels. Their strings are the names of the subfolders, made safe if needed.
     like : ImageFolder, default=None
@@ -181,7 +181,10 @@ def _check_free(target, path, overwrite):
 def _check_rows(X, like):
     """Return X with one axis for rows and those of a kind, and the kind."""
     X = np.asarray(unmasked(X))
-    kind = _kind_of(X.shape) if like is None else like.kind
+    if like is None:
+        X, kind = _pictures_of(X)
+    else:
+        kind = like.kind
     if like is not None and X.shape[1:] != like.X.shape[1:]:
         raise ValueError(
             f"`X` has rows of shape {X.shape[1:]}, but `like` has rows of shape "
@@ -197,24 +200,20 @@ def _check_rows(X, like):
         X = X.astype(np.uint8)
     if X.dtype.itemsize > 8:
         X = X.astype(np.float64)
-    if like is None and X.ndim > 3 and X.shape[1] == 1:
-        X = X[:, 0]
     return X, kind
 
 
-def _kind_of(shape):
-    """Return the kind of rows in an array of this shape, or raise ValueError."""
-    axes = shape[1:]
-    if len(axes) > 2 and axes[0] == 1:
-        axes = axes[1:]
-    if len(axes) == 2:
-        return GREY
-    if len(axes) == 3:
-        return COLOUR if axes[0] == 3 else VOLUME
-    raise ValueError(
-        f"`X` has shape {shape}; give (n, H, W) for grey images, (n, 3, H, W) for colour images "
-        "or (n, D, H, W) for volumes."
-    )
+def _pictures_of(X):
+    """Return rows as files of arrays are read: no axis of length 1, colours first, and the kind."""
+    try:
+        kind, shape = interpret(X.shape[1:])
+    except BadFile:
+        raise ValueError(
+            f"`X` has shape {X.shape}; give (n, H, W) for grey images, (n, 3, H, W) or "
+            "(n, H, W, 3) for colour images or (n, D, H, W) for volumes."
+        ) from None
+    X = X.reshape(len(X), *shape)
+    return (np.moveaxis(X, -1, 1) if kind == COLOUR and shape[0] != 3 else X), kind
 
 
 def _check_labels(y, n_rows):

@@ -110,6 +110,14 @@ def test_a_contact_sheet_stands_beside_a_folder(pictures, folder, capsys):
     assert names == ["bare", "more", "more.contact-sheet.png", "pets", "table.npz"]
 
 
+def test_missing_pixels_are_refused_for_a_folder_before_training(folder, monkeypatch, capsys):
+    X, y = np.ones((12, 8, 8)), np.repeat(["a", "b"], 6)
+    X[7, 3, 3] = np.nan
+    np.savez(folder / "gaps.npz", X=X, y=y)
+    monkeypatch.setattr(RHVAEAugmenter, "fit_resample", None)  # not even looked at
+    assert "not finite" in failure(capsys, 1, "augment", "gaps.npz", "-o", "gaps", *QUICK)
+
+
 @pytest.mark.parametrize("shape", [(9, 7), (3, 9, 7), (6, 9, 7), (900, 700), (40, 2)])
 def test_contact_sheets_show_each_origin_before_what_came_of_it(shape, folder):
     X = np.zeros((4, *shape), dtype=np.uint8)
