@@ -53,7 +53,8 @@ def load_table(path, target="target", *, keep=(), sep=None, decimal=None, encodi
         Name of the target's column. Ignored for an npz file, whose target is the array ``y``.
     keep : str or sequence of str, default=()
         Columns that are no features, such as identifiers. `save_table` copies them to the rows of
-        the file and leaves them empty in others.
+        the file and leaves them empty in others. An index that pandas has stored in a parquet file
+        is left out, with a warning, unless it is named here.
     sep : str, default=None
         What separates the cells of a csv file. None finds out which of comma, semicolon, tab and
         bar it is.
