@@ -395,8 +395,8 @@ def train_stack(
     n_done = len(net.history)
     if n_done > settings.max_epochs:
         raise ValueError(
-            "`checkpoint` holds a training of more epochs than max_epochs asks for, which cannot be "
-            "taken back. Pass a larger max_epochs, or name another folder."
+            "`checkpoint` holds a training of more epochs than max_epochs asks for, which cannot "
+            "be taken back. Pass a larger max_epochs, or name another folder."
         )
     if n_done and not finished:
         _logger.info("%s goes on after epoch %d of %d.", description, n_done, settings.max_epochs)
