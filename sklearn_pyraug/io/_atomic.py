@@ -86,6 +86,11 @@ def atomic_write(path, *, overwrite=True):
         if not _linked(temporary, path, overwrite):
             _refuse_existing(path, overwrite)
             os.replace(temporary, path)
+    except OSError as error:
+        # That of a full disk says not which file was written.
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
     finally:
         end(temporary, held)
 
