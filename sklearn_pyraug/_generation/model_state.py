@@ -276,7 +276,7 @@ def _check_latent(latent, n, N, d):
         shapes |= {"M": (n, N, d), "slope": (n, N, 2 * d)}
     tensors = [(getattr(metric, name), shape) for name, shape in shapes.items()]
     tensors += [(latent.c, (n, N, d)), (latent.log_var, (n, N, d))]
-    sound = all(_is(tensor, shape, "float") for tensor, shape in tensors)
+    sound = all(_is(t, shape, "float") and t.dtype == torch.float32 for t, shape in tensors)
     # No centroid is there where log w is −∞.
     values = [t for t, _ in tensors] + [metric.offset.exp(), torch.as_tensor(metric.lam)]
     sound = sound and all(bool(t.isfinite().all()) for t in values if t is not metric.offset)

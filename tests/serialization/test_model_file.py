@@ -697,6 +697,7 @@ OTHERS = {
         _tensor(f"{GENERATOR}.stack.tensors.likelihood.segment", lambda t: t + 99),
     ),
     "many codes": ("mixed", _set("architecture/layout/blocks/0/stop", 10**12)),
+    "codes of another dtype": ("mixed", _tensor(f"{GENERATOR}.latent.c", lambda t: t.double())),
     "a wide category": ("mixed", _set("architecture/layout/blocks/2/stop", 2**31)),
     "an unknown block": ("mixed", _set("architecture/layout/blocks/1/kind", "x")),
     "long text": ("text array", _set("state/_row_encoder/schema/dtype", "<U9999999")),
