@@ -279,7 +279,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file_or_none(
         output.write_bytes(old)
     arguments = ["patients.csv", "--target", "diagnosis", "-o", output, "--overwrite", *QUICK]
     line = failure(capsys, 1, command, *arguments)
-    assert line == "sklearn-pyraug: error: No space left on device"
+    assert line == f"sklearn-pyraug: error: '{output}': No space left on device"
     assert sorted(folder.iterdir()) == sorted(
         [folder / "patients.csv"] + ([] if old is None else [output])
     )
