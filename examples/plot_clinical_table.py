@@ -4,7 +4,7 @@ A clinical table with categories and gaps
 
 Patients with an age, a sex, a ward and two laboratory values, one of which is often missing and
 depends on the ward. This example adds rows and checks that they are valid: the same columns, levels
-and dtypes, and gaps where the wards leave them.
+and dtypes, and gaps nearly as often in each ward.
 """
 
 # %%

@@ -487,7 +487,7 @@ def check_unique_names(names, where="X"):
         )
 
 
-def text_error(columns, categories=True):
+def text_error(columns, categories=True, classifier=False):
     """Make the error for an `X` that holds text.
 
     Parameters
@@ -497,6 +497,8 @@ def text_error(columns, categories=True):
         that are stored as text.
     categories : bool, default=True
         Whether the estimator takes `categorical_features`.
+    classifier : bool, default=False
+        Whether it is a classifier that refuses the text, behind an augmenter that took it.
 
     Returns
     -------
@@ -505,21 +507,26 @@ def text_error(columns, categories=True):
     """
     more = f", and {len(columns) - _MAX_NAMED_COLUMNS} more" * (len(columns) > _MAX_NAMED_COLUMNS)
     where = ", ".join(columns[:_MAX_NAMED_COLUMNS]) + more if columns else "numbers stored as text"
-    remedy = "Name such columns in categorical_features, or encode" if categories else "Encode"
+    if classifier:
+        remedy = "Encode them between augmenter and classifier: pass a pipeline as the classifier"
+    elif categories:
+        remedy = "Name such columns in categorical_features, or encode them first"
+    else:
+        remedy = "Encode them first"
     return ValueError(
-        f"X holds text where numbers are needed: {where}. {remedy} them first, for example with "
+        f"X holds text where numbers are needed: {where}. {remedy}, for example with "
         "sklearn.preprocessing.OrdinalEncoder or OneHotEncoder."
     )
 
 
 @contextmanager
-def text_is_named(X, categories=True):
+def text_is_named(X, categories=True, classifier=False):
     """Say in which columns of `X` the text stands that scikit-learn refuses.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-    categories : bool, default=True
+    categories, classifier : bool
         As for :func:`text_error`.
 
     Raises
@@ -541,7 +548,7 @@ def text_is_named(X, categories=True):
             raise
         names = getattr(X, "column_names", getattr(X, "columns", None))
         text = [column_name(j, names) for j, v in enumerate(columns) if not _is_numeric(v)]
-        raise text_error(text, categories) from None
+        raise text_error(text, categories, classifier) from None
 
 
 def _is_numeric(values):

@@ -101,7 +101,7 @@ def _score(title, name, method, X, y, sample_weight, split, scorer):
     model, stage = clone(method.model), "fit"
     start = time.perf_counter()
     try:
-        with text_is_named(X, categories=False):
+        with text_is_named(X, classifier=True):
             model.fit(take(X, train), y[train], **weights_for(model, sample_weight, train))
         seconds, stage = time.perf_counter() - start, "score"
         weights = weights_for(scorer, sample_weight, test)
@@ -152,7 +152,8 @@ def make_splits(X, y, groups, cv, n_repeats, seed):
         if groups is not None:
             raise ValueError(
                 f"groups was given, but cv={cv} makes folds that do not look at groups: pass a "
-                "splitter that does, such as cv=StratifiedGroupKFold(5)."
+                "splitter that does, such as cv=StratifiedGroupKFold(5), or LeaveOneGroupOut() where "
+                "the groups are few."
             )
         if counts.min() < cv:
             raise ValueError(

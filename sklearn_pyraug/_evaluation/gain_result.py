@@ -188,7 +188,10 @@ class AugmentationGain(Page):
         head = f"For a clear answer on {self.name}, if its difference stays {stays},"
         for n in range(n_splits + 1, _MOST_SPLITS + 1):
             if self._half_width(n) < size:
-                return f"{head} raise the repeats, to about {n} splits in place of {n_splits}."
+                return (
+                    f"{head} about {n} splits are needed, in place of {n_splits}: raise the repeats, "
+                    "if the rows can be split in other ways."
+                )
         n = max(n_splits, _MANY_SPLITS)
         factor = (self._half_width(n) / size) ** 2 if size else np.inf
         if factor > _MOST_ROWS:
