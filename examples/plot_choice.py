@@ -69,5 +69,5 @@ for name, classifier in {"nothing": plain, model.best_augmenter_: model}.items()
 # %%
 # What came out
 # -------------
-# All candidates that know of the imbalance are far above nothing. The moved threshold gains the most
-# of them, and adds no row: none has to be made.
+# All candidates that know of the imbalance are far above nothing. The moved threshold gains the
+# most of them, and adds no row: none has to be made.

@@ -396,7 +396,7 @@ def test_a_table_in_place_of_an_estimator_is_not_printed():
 
 def test_columns_of_text_are_named_by_the_gain():
     rows = pd.DataFrame({"age": range(40), "sex": [*"fm"] * 20})
-    with pytest.raises(ValueError, match="X holds text where numbers are needed: 'sex'. Encode.* pipeline"):
+    with pytest.raises(ValueError, match="needed: 'sex'. Encode .* pass a pipeline"):
         augmentation_gain(
             LogisticRegression(), rows, [0, 1] * 20, augmenter=quick(), preprocessor=None
         )

@@ -152,8 +152,8 @@ def make_splits(X, y, groups, cv, n_repeats, seed):
         if groups is not None:
             raise ValueError(
                 f"groups was given, but cv={cv} makes folds that do not look at groups: pass a "
-                "splitter that does, such as cv=StratifiedGroupKFold(5), or LeaveOneGroupOut() where "
-                "the groups are few."
+                "splitter that does, such as cv=StratifiedGroupKFold(5), or LeaveOneGroupOut() "
+                "where the groups are few."
             )
         if counts.min() < cv:
             raise ValueError(

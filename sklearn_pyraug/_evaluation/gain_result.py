@@ -189,8 +189,8 @@ class AugmentationGain(Page):
         for n in range(n_splits + 1, _MOST_SPLITS + 1):
             if self._half_width(n) < size:
                 return (
-                    f"{head} about {n} splits are needed, in place of {n_splits}: raise the repeats, "
-                    "if the rows can be split in other ways."
+                    f"{head} about {n} splits are needed, in place of {n_splits}: raise the "
+                    "repeats, if the rows can be split in other ways."
                 )
         n = max(n_splits, _MANY_SPLITS)
         factor = (self._half_width(n) / size) ** 2 if size else np.inf

@@ -690,7 +690,7 @@ SPREAD = np.array([0.03, -0.03, 0.02, -0.02, 0.01, -0.01])
         (0.1, {"SMOTE": 0.0}, "clearly better than SMOTE, too"),
         (0.1, {"SMOTE": 0.095}, "Use SMOTE: .* Augmentation, which takes 10 times as long, is not"),
         (0.0, {"SMOTE": 0.1}, "Use SMOTE: .* Augmentation, 0.0 points, is too close to zero"),
-        (0.026, {}, "nothing is clearly better .* about 28 splits are needed, in place of 6: raise"),
+        (0.026, {}, "clearly better .* about 28 splits are needed, in place of 6: raise"),
         (
             0.015,
             {},
@@ -818,7 +818,7 @@ def test_confidence_level_widens_the_interval(data):
             ValueError,
             "split 0 has 120 training rows, 0 test rows and 0 in both: pass splits",
         ),
-        (Recorder(), {"groups": np.zeros(120)}, ValueError, "groups was given, but cv=5.*LeaveOneGroupOut"),
+        (Recorder(), {"groups": np.zeros(120)}, ValueError, "groups was given.*LeaveOneGroupOut"),
         (Recorder(), {"n_repeats": 0}, ValueError, "`n_repeats` is 0; give an integer"),
         (
             Recorder(),
