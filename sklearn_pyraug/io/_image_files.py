@@ -184,7 +184,7 @@ def _within(row, dtype):
         return np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max
     info = np.finfo(dtype)
     # Beyond this, floats do not hold every integer.
-    limit = 2 ** (info.nmant + 1) if row.dtype.kind in "iu" else info.max
+    limit = 2 ** (info.nmant + 1) if row.dtype.kind in "iu" else float(info.max)
     return -limit <= low and high <= limit
 
 

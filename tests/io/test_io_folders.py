@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_pyraug.io import ImageFolder, LoadReport, load_image_folder, save_image_folder
 from sklearn_pyraug.io import _folder_writing as writing
 from sklearn_pyraug.io._atomic import atomic_write
+from sklearn_pyraug.io._image_files import fit_row
 from sklearn_pyraug.io._picture import resize, resize_affine
 from sklearn_pyraug.io._plans import folder_names
 
@@ -517,6 +518,10 @@ def test_affine_of_a_2d_image_keeps_its_third_axis():
     affine = resize_affine(AFFINE, (8, 6), (4, 6))
     assert_array_equal(affine[:, 2], AFFINE[:, 2])
     assert_allclose(affine[:3, 0], 2 * AFFINE[:3, 0])
+
+
+def test_values_beyond_a_format_do_not_warn():
+    assert fit_row(np.full((2, 2), 1e300), "grey", "tif") is None
 
 
 # ------------------------------------------------------------------------------------ labels
