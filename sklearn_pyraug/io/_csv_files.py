@@ -2,7 +2,7 @@
 
 import gzip
 import io
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 
 import numpy as np
 
@@ -91,7 +91,7 @@ class CsvFile:
         data : bytes
         """
         text, dialect = self._text, self._text.dialect
-        places = find_rows(self.frame(), table, ~synthetic)
+        places = find_rows(self.frame(), table, ~synthetic, self.keep)
         there = {*table, *self.keep, *self._idle}
         written = [j for j, name in enumerate(self.names) if name in there]
         quotes, all_quoted = self._quotes(written)
@@ -149,17 +149,20 @@ class CsvFile:
         return quotes, all(pair[0] or pair[1] for pair in quotes.values())
 
 
-def find_rows(file, table, is_real):
+def find_rows(file, table, is_real, keep):
     """Return the place of each row of a table in a file's, -1 where it is none of them.
 
     Rows are compared by the columns that both have. Of equal ones, the first that was not taken
-    yet is taken.
+    yet is taken; where columns are kept aside and `table` has only some of them, none is, as no
+    one can tell which they are.
 
     Parameters
     ----------
     file, table : DataFrame
     is_real : ndarray of bool
         Which rows of `table` may be in the file.
+    keep : list of str
+        Columns of the file's that are kept aside.
     """
     import pandas
 
@@ -171,11 +174,14 @@ def find_rows(file, table, is_real):
     if real.equals(file):
         places[rows] = np.arange(len(file))
         return places
-    free = defaultdict(deque)
+    free, keys = defaultdict(deque), pandas.util.hash_pandas_object(real, index=False).tolist()
     for place, key in enumerate(pandas.util.hash_pandas_object(file, index=False)):
         free[key].append(place)
-    for i, key in zip(rows, pandas.util.hash_pandas_object(real, index=False), strict=True):
-        if free[key]:
+    if keep:
+        n_there = Counter(keys)
+        free = {key: places for key, places in free.items() if n_there[key] >= len(places)}
+    for i, key in zip(rows, keys, strict=True):
+        if free.get(key):
             places[i] = free[key].popleft()
     return places
 

@@ -123,7 +123,7 @@ class ParquetFile:
         import pyarrow
         from pyarrow import parquet
 
-        places = find_rows(self.frame(), table, ~synthetic)
+        places = find_rows(self.frame(), table, ~synthetic, self.keep)
         own = [name for name in self.names if name in table or name in self.keep]
         # New rows have nothing in the columns that are kept aside.
         fields = [self._table.schema.field(name).with_nullable(True) for name in own]
@@ -226,7 +226,7 @@ class ExcelFile:
 
     def render(self, table, synthetic):
         """Return the bytes of a file with one sheet; parameters as of a CsvFile."""
-        places = find_rows(self.frame(), table, ~synthetic)
+        places = find_rows(self.frame(), table, ~synthetic, self.keep)
         own = [name for name in self.names if name in table or name in self.keep]
         added = list(table.columns.difference(own, sort=False))
         positions = [self.names.index(name) for name in own]

@@ -309,7 +309,9 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     Notes
     -----
     The DataFrame of `load_table` remembers its file in ``attrs``, which `fit_resample` and pandas
-    hand on; without it, a csv file has commas and UTF-8. Numbers and strings are read back from
+    hand on; without it, a csv file has commas and UTF-8. Columns that were kept aside are empty in
+    rows that are none of the file's, and in equal rows of which some were removed from `X`, as
+    nothing tells which are left. Numbers and strings are read back from
     csv exactly, but csv does not keep an index, categories or dates. Parquet keeps categories and
     dates, but not an index.
 
@@ -472,7 +474,7 @@ def _to_frame(X, y, synthetic_mask, target, kind):
 def _with_kept(frame, origin, synthetic):
     """Return a frame with the columns that were kept aside, empty in new rows."""
     whole = origin.frame(everything=True).reset_index(drop=True)
-    places = find_rows(whole, frame, ~synthetic)
+    places = find_rows(whole, frame, ~synthetic, origin.keep)
     # As objects, integers and truth values stay so beside missing ones.
     kept = {
         name: (whole[name].astype(object) if whole[name].dtype.kind in "biu" else whole[name])

@@ -202,6 +202,21 @@ def test_other_kinds_of_files_keep_kept_columns(suffix, tmp_path):
         assert (tmp_path / "one.tsv").read_text().startswith("id\ta\ty\t")
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".xlsx"])
+def test_equal_rows_do_not_get_each_others_kept_values(suffix, read, tmp_path):
+    """Of two equal rows, that which was left got the id of the one that was removed."""
+    if suffix in (".parquet", ".xlsx"):
+        pytest.importorskip({".parquet": "pyarrow", ".xlsx": "openpyxl"}[suffix])
+    X, y = read("id,a,y\nr,1,p\ns,1,p\nt,2,q\n", "y", keep=["id"])
+    path = tmp_path / f"out{suffix}"
+    save_table(path, X[1:], y[1:], target="y")
+    ids = load_table(path, "y")[0]["id"]
+    assert ids.isna().tolist() == [True, False]
+    assert ids.iloc[1] == "t"
+    save_table(path, X[::-1], y[::-1], target="y", overwrite=True)
+    assert sorted(load_table(path, "y")[0]["id"]) == ["r", "s", "t"]
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".xlsx"])
 def test_kept_values_of_any_type_stay_as_they_are(suffix, tmp_path):
     """Beside the empty cells of new rows, integers became floats, and dates were an error."""
