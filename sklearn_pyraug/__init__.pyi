@@ -23,7 +23,7 @@ from ._components import (
 from ._embedder import RHVAEEmbedder
 from ._evaluation.compare import compare
 from ._evaluation.gain import augmentation_gain
-from ._evaluation.gain_result import AugmentationGain
+from ._evaluation.gain_result import AugmentationGain, GainRow
 from ._evaluation.report import augmentation_report
 from ._evaluation.results import AugmentationReport, ReportLine
 from ._latent_tools import Interpolation
@@ -40,6 +40,7 @@ __all__ = [
     "Checkpoint",
     "Columns",
     "Deformation",
+    "GainRow",
     "ImageShape",
     "IndependentMH",
     "Interpolation",

@@ -32,7 +32,7 @@ from ._preprocessing.row_encoder import RowEncoder, read_rows
 from ._preprocessing.table_codec import TableCodec
 from ._random import root_seed
 from ._sklearn_compat import CallbackSupportMixin, _fit_context, fit_task, with_callbacks
-from ._strategy import factor_for, n_new_rows, requested_rows
+from ._strategy import check_room, factor_for, n_new_rows, requested_rows
 from ._validation import (
     as_it_was,
     available_device,
@@ -545,6 +545,8 @@ class RHVAEAugmenter(
         labels, n = classes.tolist(), len(y_index)
         factor = factor_for(self.augmentation_factor, rows.values.shape[1], y_index)
         n_new = n_new_rows(self.sampling_strategy, factor, classes, y_index)
+        n_new = dict(zip(labels, n_new.values(), strict=True))
+        check_room(n_new, rows.values.shape[1:], rows.values.dtype)
         grown = [k for k, n in enumerate(n_new.values()) if every_class or n]
         check_weighted_classes(metadata.sample_weight, y_index, classes, grown)
         device = check_device(self.device)
@@ -580,7 +582,7 @@ class RHVAEAugmenter(
         self.classes_, self.device_, self.decoder_ = classes, device, settings.decoder
         self.sample_shape_ = shape
         self.channels_ = None if layout is None else layout.channels
-        self.sampling_strategy_ = dict(zip(labels, n_new.values(), strict=True))
+        self.sampling_strategy_ = n_new
         projected = self._generators.projection is not None
         self.likelihood_ = "gaussian" if projected else settings.fit.architecture.likelihood
         history = self._generators.history

@@ -48,7 +48,7 @@ def root_seed(random_state):
     if isinstance(random_state, Integral) and 0 <= random_state < _N_SEEDS:
         return int(random_state)
     raise ValueError(
-        f"random_state={random_state!r} cannot seed the augmenter. "
+        f"random_state={random_state!r} cannot seed a generator of random numbers. "
         "Pass an int in [0, 2**63), a numpy.random.RandomState instance or None."
     )
 

@@ -101,6 +101,26 @@ def n_new_rows(sampling_strategy, augmentation_factor, classes, y_index):
     return dict(zip(classes, new, strict=True))
 
 
+def check_room(n_new, shape, dtype):
+    """Raise ValueError if the new rows of a class cannot fit into memory.
+
+    Parameters
+    ----------
+    n_new : dict
+        What :func:`n_new_rows` returned.
+    shape, dtype : tuple of int, numpy.dtype
+        Of a row.
+    """
+    for label, n in n_new.items():
+        try:
+            np.empty((n, *shape), dtype)
+        except (MemoryError, ValueError):  # the latter of more bytes than numpy can count
+            raise ValueError(
+                f"sampling_strategy and augmentation_factor ask for {n} new rows of class "
+                f"{label!r}, which do not fit into memory. Ask for fewer."
+            ) from None
+
+
 def _extra_rows_of_rule(rule, codes):
     """Apply imbalanced-learn's named rule or its ratio.
 

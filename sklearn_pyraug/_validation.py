@@ -196,15 +196,8 @@ def check_finite(X, feature_names=None, missing="error", empty=(), is_image=Fals
     kept = missing == "keep"
     n_nan, n_inf = _count_per_column(X, np.isnan), _count_per_column(X, np.isinf)
     n_nan[list(empty) if not kept else slice(None)] = 0
-    bad = np.flatnonzero(n_nan + n_inf)
-    if not len(bad):
+    if not (n_nan.any() or n_inf.any()):
         return
-    named = [
-        f"{column_name(j, feature_names)} ({_tally(n_nan[j], n_inf[j])})"
-        for j in bad[:_MAX_NAMED_COLUMNS]
-    ]
-    if bad.size > _MAX_NAMED_COLUMNS:
-        named.append(f"and {bad.size - _MAX_NAMED_COLUMNS} more")
     remedy = "Put an imputer, such as sklearn.impute.SimpleImputer, before the augmenter in the "
     remedy += "pipeline, or set missing='keep' to have missing values generated, too."
     if is_image:
@@ -216,9 +209,21 @@ def check_finite(X, feature_names=None, missing="error", empty=(), is_image=Fals
         remedy = "Replace infinite values by NaN, which missing='keep' accepts."
     raise ValueError(
         f"Input X contains {'NaN' if n_nan.any() else 'infinity'}. "
-        f"Found {_tally(n_nan.sum(), n_inf.sum())} in {bad.size} of {X.shape[1]} columns: "
-        f"{', '.join(named)}. {remedy}"
+        f"Found {_tallies(n_nan, n_inf, feature_names)}. {remedy}"
     )
+
+
+def _tallies(n_nan, n_inf, feature_names):
+    """Return how many values cannot be used, of all columns and of each."""
+    bad = np.flatnonzero(n_nan + n_inf)
+    named = [
+        f"{column_name(j, feature_names)} ({_tally(n_nan[j], n_inf[j])})"
+        for j in bad[:_MAX_NAMED_COLUMNS]
+    ]
+    if bad.size > _MAX_NAMED_COLUMNS:
+        named.append(f"and {bad.size - _MAX_NAMED_COLUMNS} more")
+    found = _tally(n_nan.sum(), n_inf.sum())
+    return f"{found} in {bad.size} of {len(n_inf)} columns: {', '.join(named)}"
 
 
 def _count_per_column(X, test):
@@ -520,8 +525,8 @@ def text_error(columns, categories=True, classifier=False):
 
 
 @contextmanager
-def text_is_named(X, categories=True, classifier=False):
-    """Say in which columns of `X` the text stands that scikit-learn refuses.
+def columns_are_named(X, categories=True, classifier=False):
+    """Say in which columns of `X` the text or the infinite values stand that scikit-learn refuses.
 
     Parameters
     ----------
@@ -532,7 +537,8 @@ def text_is_named(X, categories=True, classifier=False):
     Raises
     ------
     ValueError
-        That of :func:`text_error`, in place of scikit-learn's, whose message may hold the text.
+        That of :func:`text_error`, in place of scikit-learn's, whose message may hold the text;
+        of infinite values scikit-learn's, with the columns.
     """
     try:
         yield
@@ -543,12 +549,23 @@ def text_is_named(X, categories=True, classifier=False):
     except ValueError as error:
         # scikit-learn's and pandas' ways of saying that X holds text.
         says = ("could not convert", "bytes/strings", "Cannot cast")
-        of_text = any(words in str(error) for words in says)
-        if not of_text or (columns := np.asarray(X, dtype=object).T).ndim != 2:
+        message = str(error)
+        of_text = any(words in message for words in says)
+        known = of_text or "contains infinity or" in message
+        if not known or (columns := np.asarray(X, dtype=object).T).ndim != 2:
             raise
         names = getattr(X, "column_names", getattr(X, "columns", None))
-        text = [column_name(j, names) for j, v in enumerate(columns) if not _is_numeric(v)]
-        raise text_error(text, categories, classifier) from None
+        numeric = [_is_numeric(v) for v in columns]
+        if of_text:
+            text = [column_name(j, names) for j, yes in enumerate(numeric) if not yes]
+            raise text_error(text, categories, classifier) from None
+        pairs = zip(columns, numeric, strict=True)
+        n_inf = np.array([np.isinf(v.astype(float)).sum() if yes else 0 for v, yes in pairs])
+        if not n_inf.any():  # they were made of X on the way
+            raise
+        remedy = "Replace these values, or leave their rows out."
+        found = _tallies(np.zeros_like(n_inf), n_inf, names)
+        raise ValueError(f"{message.rstrip()} Found {found}. {remedy}") from None
 
 
 def _is_numeric(values):

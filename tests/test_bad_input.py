@@ -95,6 +95,20 @@ def test_missing_values_in_a_frame_are_named(untrained):
     refused(quick(), X, y, r"'height' \(1 NaN\)", r"'dose' \(1 infinite\)")
 
 
+def test_a_column_of_text_without_any_is_missing(untrained):
+    X, y = table()
+    X = pd.DataFrame(X).add_prefix("c").assign(text=pd.Series([None] * len(X), dtype=object))
+    refused(quick(), X, y, rf"'text' \({len(X)} NaN\)", "missing='keep'")
+
+
+def test_more_rows_than_memory_holds(untrained):
+    X, y = table()
+    refused(
+        quick(sampling_strategy={y[0]: 10**12}), X, y,
+        rf"sampling_strategy .* ask for \d+ new rows of class {y.tolist()[0]!r}", "Ask for fewer",
+    )  # fmt: skip
+
+
 def test_missing_value_in_a_nullable_column(untrained):
     X, y = table()
     X = pd.DataFrame(np.round(X)).astype("Int64").add_prefix("c")

@@ -27,6 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_pyraug import AugmentedClassifier, AugmentedClassifierCV, RHVAEAugmenter
 from sklearn_pyraug._classifier import choice
 from sklearn_pyraug._classifier.paired import Run
+from sklearn_pyraug._classifier.samplers import Smote
 
 FREE = ["nothing", "class weights", "moved threshold"]
 ESTIMATORS = [
@@ -253,6 +254,21 @@ def test_candidates_that_cannot_be_used_are_left_out(data):
     assert model.left_out_ == {"moved threshold": "the classifier has no predict_proba"}
     assert not hasattr(model, "predict_proba")
     assert hasattr(model, "decision_function")
+
+
+def test_booleans_have_a_smote_of_their_own(data):
+    """SMOTE was left out: numpy subtracts no booleans."""
+    X, y = data
+    X_res, _ = Smote(random_state=0).fit_resample(X > 0, y)
+    assert len(X_res) > len(X)
+    assert X_res.dtype == bool
+
+
+def test_infinite_values_are_named(data):
+    X, y = data
+    X = np.where(X == X[0, 1], np.inf, X)
+    with pytest.raises(ValueError, match=r"column 1 \(1 infinite\). Replace these values"):
+        AugmentedClassifierCV(LogisticRegression(), None).fit(X, y)
 
 
 def test_raw_tables(data):

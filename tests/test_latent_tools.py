@@ -445,6 +445,14 @@ def test_columns_that_are_not_those_of_the_fit(either_decoder):
     np.testing.assert_allclose(polars.encode(FRAME, Y), polars.encode(pl.from_pandas(FRAME), Y))
 
 
+def test_a_third_value_of_a_two_valued_column_is_named():
+    frame = FRAME.assign(two=np.arange(len(FRAME)) % 2)
+    model = quick().fit(frame, Y)
+    frame.loc[3, "two"] = 2
+    with pytest.raises(ValueError, match=r"1 value\(s\) in 'two' that the training rows lack"):
+        model.encode(frame, Y)
+
+
 def test_nothing_is_changed_by_looking(fitted):
     before = fitted.sample(3)[0]
     fitted.encode(X, Y)

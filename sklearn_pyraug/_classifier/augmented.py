@@ -34,7 +34,7 @@ from .._sklearn_compat import (
     sub_task,
     with_callbacks,
 )
-from .._validation import as_it_was, named, no_data_in_errors, text_is_named
+from .._validation import as_it_was, columns_are_named, named, no_data_in_errors
 
 
 def _classifier_has(name):
@@ -483,7 +483,7 @@ class AugmentedClassifier(
         weight_out = _augmented_weight(sample_weight, y, y_out, mask, self.synthetic_weight)
         weights = {weight_parameter(classifier): weight_out} if weighted else {}
         with sub_task(context, self, "classify", classifier, X_out, y_out):
-            with text_is_named(X_out, classifier=True):
+            with columns_are_named(X_out, classifier=True):
                 classifier.fit(X_out, y_out, **weights)
 
         self.classifier_ = classifier

@@ -29,7 +29,7 @@ from .._sklearn_compat import (
     sub_task,
     with_callbacks,
 )
-from .._validation import as_it_was, no_data_in_errors, text_is_named
+from .._validation import as_it_was, columns_are_named, no_data_in_errors
 from .augmented import (
     AugmentedClassifier,
     PredictionsMixin,
@@ -313,7 +313,7 @@ class AugmentedClassifierCV(
         self._choose(runs)
         model = self._candidates(prepared, seed, self.memory)[self.best_augmenter_].model
         model = clone(model)
-        with sub_task(context, self, "refit", model, X, y), text_is_named(X, classifier=True):
+        with sub_task(context, self, "refit", model, X, y), columns_are_named(X, classifier=True):
             self.best_estimator_ = model.fit(X, y, **weights_for(model, sample_weight))
         self._take_over(model)
 

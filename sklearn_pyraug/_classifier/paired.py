@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from .._preprocessing.containers import take
 from .._preprocessing.label_encoder import distinct_labels
-from .._validation import add_note, named, text_is_named
+from .._validation import add_note, columns_are_named, named
 from .augmented import weight_parameter
 
 # What the method without augmentation is called.
@@ -101,11 +101,11 @@ def _score(title, name, method, X, y, sample_weight, split, scorer):
     model, stage = clone(method.model), "fit"
     start = time.perf_counter()
     try:
-        with text_is_named(X, classifier=True):
+        with columns_are_named(X, classifier=True):
             model.fit(take(X, train), y[train], **weights_for(model, sample_weight, train))
-        seconds, stage = time.perf_counter() - start, "score"
-        weights = weights_for(scorer, sample_weight, test)
-        return scorer(model, take(X, test), y[test], **weights), seconds
+            seconds, stage = time.perf_counter() - start, "score"
+            weights = weights_for(scorer, sample_weight, test)
+            return scorer(model, take(X, test), y[test], **weights), seconds
     except Exception as error:
         if method.optional:
             return f"{type(error).__name__} in a {stage}"

@@ -89,7 +89,9 @@ class Smote(BaseEstimator):
         if n_neighbors < 1:
             return Repeat(**keywords).fit_resample(X, y)
         keywords["k_neighbors"] = n_neighbors
-        if self.all_categories:
+        # SMOTE subtracts rows, which numpy refuses of booleans.
+        is_boolean = isinstance(X, np.ndarray) and X.dtype.kind == "b"
+        if self.all_categories or is_boolean:
             sampler = SMOTEN(**keywords)
         elif self.categories:
             sampler = SMOTENC(list(self.categories), **keywords)

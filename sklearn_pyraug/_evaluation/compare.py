@@ -160,6 +160,10 @@ def compare(
         given["X_holdout"] = X_holdout, y_holdout
     sets = {name: read_rows(*pair, name) for name, pair in given.items()}
     labels = np.unique(sets["X"].y).tolist()
+    if ALL in labels:
+        raise ValueError(
+            f"`y` has the label {ALL!r}, which stands for all rows in the report; rename it."
+        )
     for name, rows in sets.items():
         check_labels(rows.y, labels, name.replace("X", "y", 1), "y")
     shape, layout = _pictures(X, sets["X"].X.shape[1], sample_shape)

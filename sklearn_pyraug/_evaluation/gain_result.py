@@ -31,6 +31,16 @@ class GainRow(NamedTuple):
     helps : {"yes", "no", "unclear"} or None
     seconds : float
         Mean of a fit.
+
+    See Also
+    --------
+    AugmentationGain : Holds them.
+
+    Examples
+    --------
+    >>> from sklearn_pyraug import GainRow
+    >>> GainRow("SMOTE", 0.82, 0.03, 0.01, 0.05, "yes", 0.1).helps
+    'yes'
     """
 
     method: str

@@ -53,8 +53,14 @@ class Levels(NamedTuple):
         if not sound:
             raise ValueError("the levels of a column do not fit together")
 
-    def encode(self, x):
+    def encode(self, x, where="the column"):
         """Return the codes of values, of shape (n_rows, width).
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_rows,)
+        where : str, default="the column"
+            How messages call the column.
 
         Raises
         ------
@@ -66,8 +72,8 @@ class Levels(NamedTuple):
         known = (self.values[position] == x) | (np.isnan(self.values[position]) & np.isnan(x))
         if not known.all():
             raise ValueError(
-                f"{np.count_nonzero(~known)} values are none of the {len(self.values)} levels of "
-                "their column. Pass rows whose levels occur in the training rows."
+                f"X has {np.count_nonzero(~known)} value(s) in {where} that the training rows "
+                "lack. Leave these rows out, or replace the values."
             )
         group = self.group[position]
         return group[:, None] if self.width == 1 else group[:, None] == np.arange(self.n_groups)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._validation import column_name
 from ..rhvae.likelihoods.mixed import Block, CodeLayout
 from .categorical import Levels, learn_levels
 from .column_stats import MAX_TABLE_COLUMNS, MIN_AGREEING_ROWS, find_atom
@@ -230,13 +231,15 @@ class MixedCodec:
                 agreed &= ~is_level
             self._held[k, agreed] = rows[0, agreed]
 
-    def encode(self, X):
+    def encode(self, X, names=None):
         """Code rows.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
             Of a dtype that :func:`.as_numbers` returns.
+        names : sequence of str of length n_features, default=None
+            How messages call the columns.
 
         Returns
         -------
@@ -260,7 +263,8 @@ class MixedCodec:
             if m.second >= 0:
                 T[:, m.second] = np.isnan(x)
         for j, start, levels in self._levels:
-            T[:, start : start + levels.width] = levels.encode(X[:, j])
+            where = column_name(j) if names is None else names[j]
+            T[:, start : start + levels.width] = levels.encode(X[:, j], where)
         return T
 
     def decode(self, T, class_index=None):

@@ -13,7 +13,7 @@ from .._validation import (
     check_sample_shape,
     check_unique_names,
     column_name,
-    text_is_named,
+    columns_are_named,
 )
 from .containers import check_container, column_names, library_of, stack
 from .images import (
@@ -139,7 +139,7 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
         checks |= {"accept_sparse": ("csr", "csc"), "ensure_all_finite": False}
     elif (columns := column_names(X)) is not None:
         check_unique_names(columns)
-    with text_is_named(X, categories=categories):
+    with columns_are_named(X, categories=categories):
         if table.view is X:
             values = validate_data(estimator, X, reset=reset, **checks)
         else:
@@ -147,26 +147,34 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
             validate_data(estimator, X, reset=reset, skip_check_array=True)
     if categories:
         names = getattr(estimator, "feature_names_in_", None)
+        empty = _dropped(table.schema)
         if reset and table.schema is not None:
-            values, table = _without_identifiers(values, table, estimator)
+            values, table, empty = _without_identifiers(values, table, estimator)
         asked = component("sample_shape", estimator.sample_shape)
         is_image = shape is not None or (asked is not None and not isinstance(asked.shape, str))
-        check_finite(values, names, estimator.missing, _dropped(table.schema), is_image)
+        check_finite(values, names, estimator.missing, empty, is_image)
     values = values.toarray() if sparse.issparse(values) else values
     return Rows(values, table, template, shape)
 
 
 def _without_identifiers(values, table, estimator):
-    """Return rows and their table with identifiers left out, or raise where there are any."""
+    """Leave identifiers out of rows and their table, or raise where there are any.
+
+    Returns
+    -------
+    values, table
+    dropped : list of int
+        Positions of the identifiers.
+    """
     named = categorical_mask(estimator.categorical_features, values.shape[1], table.names)
     identifiers = component("columns", estimator.columns).identifiers
     columns = table.schema.columns
     dropped = find_identifiers(columns, values, named, table.names, identifiers)
     if not dropped:
-        return values, table
+        return values, table, []
     values = np.array(values)
     values[:, dropped] = np.nan
-    return values, table._replace(schema=without_columns(table.schema, dropped))
+    return values, table._replace(schema=without_columns(table.schema, dropped)), dropped
 
 
 def _dropped(schema):
@@ -250,7 +258,7 @@ class RowEncoder(NamedTuple):
         """Do what :meth:`encode` does with rows that were read (:class:`Rows`)."""
         names = getattr(estimator, "feature_names_in_", None)
         numbers = _in_training_levels(rows.values, rows.table.schema, self.schema, names)
-        T = self.codec.encode(network_columns(numbers, self.layout))
+        T = self.codec.encode(network_columns(numbers, self.layout), names)
         if not np.isfinite(T).all():
             n_bad = int((~np.isfinite(T)).any(axis=1).sum())
             raise ValueError(

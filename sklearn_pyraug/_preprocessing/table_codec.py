@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._validation import column_name
 from ..rhvae.likelihoods.mixed import Block
 from .arithmetic import as_numbers, column_blocks
 from .column_stats import MAX_TABLE_COLUMNS, MIN_AGREEING_ROWS, summarise
@@ -303,13 +304,15 @@ class TableCodec:
             if self.likelihood_ == "mixed":
                 self._code.hold_indicators(X, y_index, n_classes)
 
-    def encode(self, X):
+    def encode(self, X, names=None):
         """Code rows.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
             Rows in the units of the training rows.
+        names : sequence of str of length n_features, default=None
+            Of the columns, for messages.
 
         Returns
         -------
@@ -323,6 +326,10 @@ class TableCodec:
             If X has a level that the training rows lack.
         """
         X = as_numbers(X)
+        if isinstance(self._code, MixedCodec):
+            where = np.array([column_name(j, names) for j in range(X.shape[1])], dtype=object)
+            where = self._merged(where, "columns that exclude each other")
+            return self._code.encode(merge(X, self._sets), where)
         if self._fill is None:
             return self._code.encode(merge(X, self._sets))
         lacking = np.isnan(X)

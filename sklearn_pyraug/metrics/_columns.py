@@ -8,7 +8,7 @@ from sklearn.utils import check_array
 
 from .._preprocessing.containers import check_container
 from .._preprocessing.schema import read_table
-from .._validation import add_note, column_name, no_data_in_errors, text_is_named
+from .._validation import add_note, column_name, columns_are_named, no_data_in_errors
 from ._pairs import check_same_columns, near_one
 
 # The matrix of correlations grows with the square of the number of columns.
@@ -185,7 +185,7 @@ def _read(where, X, categorical_features):
     except ValueError as error:
         add_note(error, f"X is `{where}`.")
         raise
-    with np.errstate(invalid="ignore"), text_is_named(X):
+    with np.errstate(invalid="ignore"), columns_are_named(X):
         values = check_array(
             table.view, dtype=np.float64, ensure_all_finite="allow-nan", input_name=where
         )

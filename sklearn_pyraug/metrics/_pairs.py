@@ -8,7 +8,7 @@ from sklearn.utils import check_array
 from .._preprocessing.arithmetic import exponents, times_power
 from .._preprocessing.containers import check_container, column_names
 from .._preprocessing.masked import unmasked
-from .._validation import no_data_in_errors, text_is_named
+from .._validation import columns_are_named, no_data_in_errors
 
 # Standardised values are clipped here: beyond, the sum of their squares would overflow.
 _LARGEST_SCORE = 2.0**500
@@ -39,7 +39,7 @@ def check_sets(**sets):
     with no_data_in_errors(), np.errstate(invalid="ignore"):
         for name, X in sets.items():
             check_container(X, "X")
-            with text_is_named(X, categories=False):
+            with columns_are_named(X, categories=False):
                 checked[name] = check_array(unmasked(X), dtype=np.float64, input_name=name)
     first, *others = [(name, X.shape[1], column_names(sets[name])) for name, X in checked.items()]
     for other in others:

@@ -837,7 +837,7 @@ def test_confidence_level_widens_the_interval(data):
             "scoring='score' gave nan on split 0 with 'nothing': choose",
         ),
         (Recorder(), {"scoring": lambda m, X, y: {"a": 1}}, ValueError, "number, got {'a': 1}"),
-        (Recorder(), {"random_state": -1}, ValueError, "random_state=-1"),
+        (Recorder(), {"random_state": -1}, ValueError, "random_state=-1 cannot seed a generator"),
     ],
 )
 def test_errors(estimator, arguments, error, message, data, recorded):

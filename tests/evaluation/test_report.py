@@ -443,6 +443,11 @@ def test_seeds():
             ValueError,
             "`X` holds images with 160 missing pixels, .* Fill them in all sets",
         ),
+        (
+            {"X": np.full((40, 2), np.inf)},
+            ValueError,
+            r"Input X contains infinity .* column 0 \(40 infinite\), .* Replace these values",
+        ),
     ],
 )
 def test_errors(change, error, message):
@@ -593,6 +598,14 @@ def test_no_rare_category_and_no_number_of_a_row_is_told():
     for text in (html, str(report), str(report.to_frame()), str(names)):
         assert "Quillfeather" not in text
         assert "31337" not in text
+
+
+def test_no_class_has_the_name_of_all_rows():
+    """Its lines stood for those of all rows."""
+    X, y = table((20, 20))
+    labels = np.where(y == 0, "(all)", "ill")
+    with pytest.raises(ValueError, match=r"`y` has the label '\(all\)', which stands for all rows"):
+        compare(X, labels, X + 0.1, labels)
 
 
 @pytest.mark.parametrize("where", ["X", "X_holdout"])
