@@ -552,7 +552,12 @@ def columns_are_named(X, categories=True, classifier=False):
         message = str(error)
         of_text = any(words in message for words in says)
         known = of_text or "contains infinity or" in message
-        if not known or (columns := np.asarray(X, dtype=object).T).ndim != 2:
+        columns = np.asarray(X, dtype=object).T
+        if of_text and columns.ndim == 1:
+            raise ValueError(
+                "X is a single column of text. Pass rows of several columns first, labels second."
+            ) from None
+        if not known or columns.ndim != 2:
             raise
         names = getattr(X, "column_names", getattr(X, "columns", None))
         numeric = [_is_numeric(v) for v in columns]

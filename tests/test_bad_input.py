@@ -202,8 +202,9 @@ def test_complex(untrained):
         (np.arange(20.0), np.repeat([0, 1], 10), ["2D", "1D", r"[Rr]eshape"]),
         (np.zeros((20, 4, 4, 4, 4, 4)), np.repeat([0, 1], 10), ["channels", "5 axes"]),
         (np.array(5.0), np.repeat([0, 1], 10), ["2D", "scalar"]),
+        (pd.Series([*"ab"] * 10), np.zeros((20, 2)), ["single column of text", "labels second"]),
     ],
-    ids=["no rows", "no columns", "frame without columns", "one axis", "six axes", "scalar"],
+    ids=["no rows", "no columns", "no column of a frame", "one axis", "six axes", "scalar", "text"],
 )
 def test_shape_of_rows(untrained, X, y, fragments):
     refused(quick(), X, y, *fragments)

@@ -209,7 +209,12 @@ def _reason(error):
         name = "" if error.filename is None else f"'{error.filename}': "
         return f"{name}{error.strerror}"
     if isinstance(error, _EXPECTED):
-        return str(error) or type(error).__name__
+        text = str(error) or type(error).__name__
+        # Identifiers.
+        return text.replace(
+            "Leave such columns out, or set columns=Columns(identifiers='drop') to",
+            "Leave such columns out by --keep or --drop, or --set columns__identifiers=drop to",
+        )
     # Its text is not the program's own, and may show data.
     return (
         f"unexpected {type(error).__name__}; this is a bug of the program; --debug shows "

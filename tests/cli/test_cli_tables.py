@@ -174,6 +174,7 @@ def test_columns_are_dropped(patients, folder, capsys):
     patients.assign(id=[f"p{i}" for i in range(30)]).to_csv("patients.csv", index=False)
     line = failure(capsys, 1, "augment", "patients.csv", "--target", "diagnosis", "-o", "with.csv")
     assert "text that tells single rows apart in 'id' (30 different values in 30 rows)" in line
+    assert "by --keep or --drop" in line
     augment("-o", "without.csv", "--drop", "id", "--drop", "bmi")
     assert "different texts" not in capsys.readouterr().err
     X, _ = load_table("without.csv", "diagnosis")
