@@ -20,6 +20,12 @@ from scipy.sparse import issparse
 # A process of another number was forked from the one that has imported this.
 _PROCESS = os.getpid()
 _MAX_NAMED_COLUMNS = 5
+# What is to be done about text, by what refuses it.
+_OF_TEXT = {
+    "categories": "Name such columns in categorical_features, or encode them first",
+    "numbers": "Encode them first",
+    "classifier": "Encode them between augmenter and classifier: pass a pipeline as the classifier",
+}
 _DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]+)?")
 # How numpy's and scikit-learn's messages show what stands in a table: a cell's text, the start of
 # an array of one axis, an array of complex numbers, or a single number.
@@ -492,7 +498,7 @@ def check_unique_names(names, where="X"):
         )
 
 
-def text_error(columns, categories=True, classifier=False):
+def text_error(columns, taker="categories"):
     """Make the error for an `X` that holds text.
 
     Parameters
@@ -500,10 +506,9 @@ def text_error(columns, categories=True, classifier=False):
     columns : list of str
         The names of the columns with text, see :func:`column_name`; empty where it is numbers
         that are stored as text.
-    categories : bool, default=True
-        Whether the estimator takes `categorical_features`.
-    classifier : bool, default=False
-        Whether it is a classifier that refuses the text, behind an augmenter that took it.
+    taker : {"categories", "numbers", "classifier"}, default="categories"
+        What refuses the text: an estimator with `categorical_features`, one that takes numbers
+        alone, or a classifier behind an augmenter that took it.
 
     Returns
     -------
@@ -512,26 +517,20 @@ def text_error(columns, categories=True, classifier=False):
     """
     more = f", and {len(columns) - _MAX_NAMED_COLUMNS} more" * (len(columns) > _MAX_NAMED_COLUMNS)
     where = ", ".join(columns[:_MAX_NAMED_COLUMNS]) + more if columns else "numbers stored as text"
-    if classifier:
-        remedy = "Encode them between augmenter and classifier: pass a pipeline as the classifier"
-    elif categories:
-        remedy = "Name such columns in categorical_features, or encode them first"
-    else:
-        remedy = "Encode them first"
     return ValueError(
-        f"X holds text where numbers are needed: {where}. {remedy}, for example with "
+        f"X holds text where numbers are needed: {where}. {_OF_TEXT[taker]}, for example with "
         "sklearn.preprocessing.OrdinalEncoder or OneHotEncoder."
     )
 
 
 @contextmanager
-def columns_are_named(X, categories=True, classifier=False):
+def columns_are_named(X, taker="categories"):
     """Say in which columns of `X` the text or the infinite values stand that scikit-learn refuses.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-    categories, classifier : bool
+    taker : {"categories", "numbers", "classifier"}, default="categories"
         As for :func:`text_error`.
 
     Raises
@@ -563,7 +562,7 @@ def columns_are_named(X, categories=True, classifier=False):
         numeric = [_is_numeric(v) for v in columns]
         if of_text:
             text = [column_name(j, names) for j, yes in enumerate(numeric) if not yes]
-            raise text_error(text, categories, classifier) from None
+            raise text_error(text, taker) from None
         pairs = zip(columns, numeric, strict=True)
         n_inf = np.array([np.isinf(v.astype(float)).sum() if yes else 0 for v, yes in pairs])
         if not n_inf.any():  # they were made of X on the way

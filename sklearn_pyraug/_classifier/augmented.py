@@ -483,7 +483,7 @@ class AugmentedClassifier(
         weight_out = _augmented_weight(sample_weight, y, y_out, mask, self.synthetic_weight)
         weights = {weight_parameter(classifier): weight_out} if weighted else {}
         with sub_task(context, self, "classify", classifier, X_out, y_out):
-            with columns_are_named(X_out, classifier=True):
+            with columns_are_named(X_out, "classifier"):
                 classifier.fit(X_out, y_out, **weights)
 
         self.classifier_ = classifier

@@ -313,7 +313,7 @@ class AugmentedClassifierCV(
         self._choose(runs)
         model = self._candidates(prepared, seed, self.memory)[self.best_augmenter_].model
         model = clone(model)
-        with sub_task(context, self, "refit", model, X, y), columns_are_named(X, classifier=True):
+        with sub_task(context, self, "refit", model, X, y), columns_are_named(X, "classifier"):
             self.best_estimator_ = model.fit(X, y, **weights_for(model, sample_weight))
         self._take_over(model)
 

@@ -101,7 +101,7 @@ def _score(title, name, method, X, y, sample_weight, split, scorer):
     model, stage = clone(method.model), "fit"
     start = time.perf_counter()
     try:
-        with columns_are_named(X, classifier=True):
+        with columns_are_named(X, "classifier"):
             model.fit(take(X, train), y[train], **weights_for(model, sample_weight, train))
             seconds, stage = time.perf_counter() - start, "score"
             weights = weights_for(scorer, sample_weight, test)

@@ -15,6 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import pairwise_distances
 
 from .._components import ImageShape, component
+from .._preprocessing.arithmetic import row_keys
 from .._preprocessing.images import ImageLayout, image_layout
 from .._random import root_seed
 from .._validation import check_count, check_sample_shape, no_data_in_errors
@@ -198,7 +199,7 @@ def _alerts(real, synthetic, holdout):
     few categories may agree by chance.
     """
     keys = [
-        [row.tobytes() for row in rows.coded + 0.0] if rows is not None else []
+        list(row_keys(rows.coded)) if rows is not None else []
         for rows in (real, synthetic, holdout)
     ]
     counts = Counter(keys[0])

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from .._metadata import class_weights
+from .._preprocessing.arithmetic import row_keys
 from .._preprocessing.projection import fit_projection
 from .._random import class_generator
 from ..rhvae import (
@@ -438,9 +439,7 @@ def _fitted(request, trained, projection, weights, settings):
 
 def _unique_codes(T):
     """Return coded rows, with NaN for those that occur more than once."""
-    # By their bytes, as sorting rows of a million pixels takes longer than training on them. -0.0
-    # equals 0.0.
-    keys = [(row + 0.0).tobytes() for row in T]
+    keys = list(row_keys(T))
     counts = Counter(keys)
     references = T.copy()
     references[[counts[key] > 1 for key in keys]] = np.nan

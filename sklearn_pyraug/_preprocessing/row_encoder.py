@@ -139,7 +139,7 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
         checks |= {"accept_sparse": ("csr", "csc"), "ensure_all_finite": False}
     elif (columns := column_names(X)) is not None:
         check_unique_names(columns)
-    with columns_are_named(X, categories=categories):
+    with columns_are_named(X, "categories" if categories else "numbers"):
         if table.view is X:
             values = validate_data(estimator, X, reset=reset, **checks)
         else:

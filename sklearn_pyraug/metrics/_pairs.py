@@ -39,7 +39,7 @@ def check_sets(**sets):
     with no_data_in_errors(), np.errstate(invalid="ignore"):
         for name, X in sets.items():
             check_container(X, "X")
-            with columns_are_named(X, categories=False):
+            with columns_are_named(X, "numbers"):
                 checked[name] = check_array(unmasked(X), dtype=np.float64, input_name=name)
     first, *others = [(name, X.shape[1], column_names(sets[name])) for name, X in checked.items()]
     for other in others:

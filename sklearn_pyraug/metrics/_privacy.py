@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._preprocessing.arithmetic import row_keys
 from ._neighbors import (
     QUANTILE,
     STRAY,
@@ -181,8 +182,8 @@ def privacy_report(T_new, T_real, y_index, labels, spacing=None):
     """
     n, n_new = len(T_real), len(T_new)
     spacing = find_spacing(T_real) if spacing is None else spacing
-    real = Counter(_bytes(T_real))
-    copies = np.fromiter((row in real for row in _bytes(T_new)), bool, n_new)
+    real = Counter(row_keys(T_real))
+    copies = np.fromiter((row in real for row in row_keys(T_new)), bool, n_new)
     measured = chosen_rows(n_new)
     distances = closest(T_new[measured], T_real) / np.sqrt(T_real.shape[1])
     close, near = is_below(distances, spacing.threshold), is_near(distances, spacing.median)
@@ -219,10 +220,3 @@ def warn_of_near_copies(report):
 
 def _percent(share):
     return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
-
-
-def _bytes(T):
-    """Yield each row as bytes that are equal where the rows are."""
-    for row in np.ascontiguousarray(T):
-        # Minus zero is zero.
-        yield (row + 0.0).tobytes()
