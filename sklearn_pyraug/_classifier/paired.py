@@ -7,13 +7,13 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.model_selection import RepeatedStratifiedKFold, check_cv
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
+from .._generation.jobs import results_as
 from .._preprocessing.containers import take
 from .._preprocessing.label_encoder import distinct_labels
 from .._validation import add_note, columns_are_named, named
@@ -75,9 +75,7 @@ def run_all(title, models, X, y, sample_weight, splits, scorer, scoring, n_jobs,
     """
     # Without augmentation first, as an error that has nothing to do with it shows up sooner there.
     tasks = [(name, i) for name in models for i in range(len(splits))]
-    # As soon as they are there, if joblib's backend can: multiprocessing and ray cannot.
-    can_yield = get_active_backend()[0].supports_return_generator
-    fits = Parallel(n_jobs=n_jobs, return_as="generator" if can_yield else "list")(
+    fits = Parallel(n_jobs=n_jobs, return_as=results_as())(
         delayed(_score)(title, name, models[name], X, y, sample_weight, splits[i], scorer)
         for name, i in tasks
     )

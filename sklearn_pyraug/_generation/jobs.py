@@ -37,6 +37,12 @@ class Execution(NamedTuple):
     n_jobs: int | None = None
 
 
+def results_as():
+    """Return joblib's `return_as`: a generator where the active backend has one, else a list."""
+    # Neither multiprocessing nor ray has.
+    return "generator" if get_active_backend()[0].supports_return_generator else "list"
+
+
 def run_jobs(function, tasks, execution, *, work):
     """Call a function once for each task, several at once.
 
@@ -63,8 +69,7 @@ def run_jobs(function, tasks, execution, *, work):
     n_threads = _n_threads(work, local, effective_n_jobs(n_jobs))
     parallel = Parallel(
         n_jobs=n_jobs,
-        # Neither multiprocessing nor ray can.
-        return_as="generator" if backend.supports_return_generator else "list",
+        return_as=results_as(),
     )
     results = parallel(delayed(_call)(n_threads, function, task) for task in tasks)
     if isinstance(results, list):
