@@ -108,6 +108,12 @@ def _score(title, name, method, X, y, sample_weight, split, scorer):
         if method.optional:
             return f"{type(error).__name__} in a {stage}"
         add_note(error, f"{title}: in a {stage} with {name!r}.")
+        if "pos_label" in str(error):
+            add_note(
+                error,
+                "The score is one of a positive class: pass labels that are True for it, such as "
+                "y == 'ill', or the score of all classes, such as scoring='f1_macro'.",
+            )
         raise
 
 

@@ -875,6 +875,16 @@ def test_a_score_that_fails_raises(data):
         augmentation_gain(Recorder(), *data, augmenter=Doubler(), scoring=get_scorer("roc_auc"))
 
 
+def test_a_score_of_a_positive_class_says_how_to_name_it(data):
+    """scikit-learn's error alone names no way to say which label is the positive one."""
+    X, y = data
+    with pytest.raises(ValueError, match="pos_label") as error:
+        augmentation_gain(
+            GaussianNB(), X, np.array(["well", "ill"])[y], augmenter=Doubler(), scoring="f1"
+        )
+    assert "True for it, such as y == 'ill'" in error.value.__notes__[1]
+
+
 def test_a_training_part_of_one_class_raises():
     X, y = np.arange(20.0)[:, None], np.repeat([0, 1], 10)
     with pytest.raises(ValueError, match="class"):
