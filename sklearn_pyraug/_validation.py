@@ -530,8 +530,8 @@ def columns_are_named(X, taker="categories"):
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-    taker : {"categories", "numbers", "classifier"}, default="categories"
-        As for :func:`text_error`.
+    taker : {"categories", "numbers", "classifier"} or None, default="categories"
+        As for :func:`text_error`. None looks for infinite values alone.
 
     Raises
     ------
@@ -549,7 +549,7 @@ def columns_are_named(X, taker="categories"):
         # scikit-learn's and pandas' ways of saying that X holds text.
         says = ("could not convert", "bytes/strings", "Cannot cast")
         message = str(error)
-        of_text = any(words in message for words in says)
+        of_text = taker is not None and any(words in message for words in says)
         known = of_text or "contains infinity or" in message
         columns = np.asarray(X, dtype=object).T
         if of_text and columns.ndim == 1:

@@ -101,8 +101,9 @@ def _score(title, name, method, X, y, sample_weight, split, scorer):
     try:
         with columns_are_named(X, "classifier"):
             model.fit(take(X, train), y[train], **weights_for(model, sample_weight, train))
-            seconds, stage = time.perf_counter() - start, "score"
-            weights = weights_for(scorer, sample_weight, test)
+        seconds, stage = time.perf_counter() - start, "score"
+        weights = weights_for(scorer, sample_weight, test)
+        with columns_are_named(X, None):  # a scorer may refuse the text of labels
             return scorer(model, take(X, test), y[test], **weights), seconds
     except Exception as error:
         if method.optional:
