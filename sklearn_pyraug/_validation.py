@@ -548,33 +548,33 @@ def columns_are_named(X, taker="categories"):
     except ValueError as error:
         # scikit-learn's and pandas' ways of saying that X holds text.
         says = ("could not convert", "bytes/strings", "Cannot cast")
-        message = str(error)
-        of_text = taker is not None and any(words in message for words in says)
-        known = of_text or "contains infinity or" in message
+        of_text = taker is not None and any(words in str(error) for words in says)
+        if not of_text and "contains infinity or" not in str(error):
+            raise
         columns = np.asarray(X, dtype=object).T
         if of_text and columns.ndim == 1:
             raise ValueError(
                 "X is a single column of text. Pass rows of several columns first, labels second."
             ) from None
-        if not known or columns.ndim != 2:
+        if columns.ndim != 2:
             raise
         names = getattr(X, "column_names", getattr(X, "columns", None))
-        numeric = [_is_numeric(v) for v in columns]
+        numbers = list(map(_numbers_of, columns))
         if of_text:
-            text = [column_name(j, names) for j, yes in enumerate(numeric) if not yes]
+            text = [column_name(j, names) for j, x in enumerate(numbers) if x is None]
             raise text_error(text, taker) from None
-        pairs = zip(columns, numeric, strict=True)
-        n_inf = np.array([np.isinf(v.astype(float)).sum() if yes else 0 for v, yes in pairs])
+        n_inf = np.array([0 if x is None else np.isinf(x).sum() for x in numbers])
         if not n_inf.any():  # they were made of X on the way
             raise
-        remedy = "Replace these values, or leave their rows out."
-        found = _tallies(np.zeros_like(n_inf), n_inf, names)
-        raise ValueError(f"{message.rstrip()} Found {found}. {remedy}") from None
+        raise ValueError(
+            f"{str(error).rstrip()} Found {_tallies(np.zeros_like(n_inf), n_inf, names)}. Replace "
+            "these values, or leave their rows out."
+        ) from None
 
 
-def _is_numeric(values):
+def _numbers_of(values):
+    """Return a column as floats, None if it holds something else."""
     try:
-        values.astype(float)
+        return values.astype(float)
     except (TypeError, ValueError):
-        return False
-    return True
+        return None
