@@ -91,13 +91,15 @@ def _is_named_alike(run, names):
     return bool(prefix) and sum(str(name).startswith(prefix) for name in names) == len(run)
 
 
-def merge(X, sets):
+def merge(X, sets, names=None):
     """Return rows with a last column for each set in place of its columns.
 
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_features)
     sets : list of ndarray of int
+    names : sequence of str of length n_features, default=None
+        How messages call the columns; None where X is known to fit.
 
     Returns
     -------
@@ -117,9 +119,9 @@ def merge(X, sets):
         n_bad = int((is_one.sum(axis=1) > 1).sum() + ((X[:, columns] != is_one).any(axis=1)).sum())
         if n_bad:
             raise ValueError(
-                f"{n_bad} row(s) of X hold another value than a single 1 in the columns "
-                f"{columns.min()} to {columns.max()}, which exclude each other in the training "
-                "rows. Leave these rows out, or correct them."
+                f"{n_bad} row(s) of X hold another value than a single 1 in {names[columns[0]]} to "
+                f"{names[columns[-1]]}, which exclude each other in the training rows. Leave these "
+                "rows out, or correct them."
             )
         levels.append(np.where(is_one.any(axis=1), is_one.argmax(axis=1) + 1, 0))
     # Room for the number of columns.

@@ -328,10 +328,10 @@ class TableCodec:
         X = as_numbers(X)
         if isinstance(self._code, MixedCodec):
             where = np.array([column_name(j, names) for j in range(X.shape[1])], dtype=object)
-            where = self._merged(where, "columns that exclude each other")
-            return self._code.encode(merge(X, self._sets), where)
+            X = merge(X, self._sets, where)
+            return self._code.encode(X, self._merged(where, "columns that exclude each other"))
         if self._fill is None:
-            return self._code.encode(merge(X, self._sets))
+            return self._code.encode(X)
         lacking = np.isnan(X)
         T = self._code.encode(np.where(lacking, X.dtype.type(self._fill), X))
         return np.hstack([T, lacking.astype(np.float32)])

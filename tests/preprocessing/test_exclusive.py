@@ -129,7 +129,12 @@ def test_rows_that_break_a_set_are_refused():
     codec = TableCodec().fit(FULL.to_numpy())
     rows = FULL.to_numpy()[:3]
     rows[0, 1:3] = 1
-    with pytest.raises(ValueError, match=r"1 row\(s\) of X hold .* single 1 in the columns 1 to 5"):
+    with pytest.raises(ValueError, match=r"1 row\(s\) of X .* a single 1 in column 1 to column 5"):
+        codec.encode(rows)
+    with pytest.raises(ValueError, match="single 1 in 'site_A' to 'site_E', which exclude each"):
+        codec.encode(rows, FULL.columns)
+    rows[0, 1:6] = 0
+    with pytest.raises(ValueError, match=r"1 value\(s\) in columns that exclude each other that"):
         codec.encode(rows)
 
 
