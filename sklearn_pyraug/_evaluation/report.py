@@ -195,13 +195,15 @@ def _untouched(augmenter):
     defaults = signature(type(augmenter)).parameters
     names = [
         name
-        for name in ("min_distance", "output", "decoder")
+        for name in ("min_distance", "output", "decoder", "columns")
         if name in defaults and getattr(augmenter, name, None) == defaults[name].default
     ]
     is_image = getattr(augmenter, "sample_shape_", None) is not None
     if "output" in names and (is_image or "decoder" not in names):
         # It is about the reference rows of tables.
         names.remove("output")
+    if "columns" in names and is_image:
+        names.remove("columns")
     return (*(["max_epochs"] if "max_epochs" in defaults else []), *names)
 
 

@@ -235,7 +235,9 @@ def _private(report):
     close = [x for x in report.lines if x.measure in CLOSENESS and x.marked]
     overall = [x.measure for x in close if x.is_overall]
     found = [x for x in map(report.overall, ATTACKS) if x and x.marked]
-    remedy = _remedy_of_privacy(report)
+    singled = any(x.measure == "singling out" for x in found)
+    is_near = bool(report.n_copies or close or len(found) > singled)
+    remedy = _remedy_of_privacy(report, singled, is_near)
     told = ""
     if report.n_copies:
         n_new = sum(report.n_synthetic.values())
@@ -278,13 +280,17 @@ def _private(report):
     )
 
 
-def _remedy_of_privacy(report):
-    """Return what to change for rows that give less away."""
+def _remedy_of_privacy(report, singled, is_near):
+    """Return what to change for rows that single somebody out, are near to real ones, or both."""
     ours = {
         "min_distance": "min_distance='auto' draws rows that are too close again",
         "output": "output=Transfer(scale=(0.5, 1.0)) moves rows further from their origins",
         "decoder": "decoder='direct' starts from no real row and is the safest",
     }
+    if singled:
+        # Single values do it, however far the rows are.
+        values = "columns=Columns(value_mapping=None) moves no value to one that a real row has"
+        ours = {"columns": values} | (ours if is_near else {})
     changes = [text for name, text in ours.items() if name in report.remedies]
     if changes:
         return f"What helps: {'; '.join(changes)}. Publish few rows."

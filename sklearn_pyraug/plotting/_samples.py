@@ -151,14 +151,14 @@ class SyntheticSamplesDisplay(Display):
             True where the row is synthetic: an augmenter's ``synthetic_mask_``.
         sample_shape : tuple of int, default=None
             Shape of one row as an image or volume: (height, width) or (depth, height, width),
-            either with an axis of channels.
+            either with an axis of channels. None takes that of X where it has more than two axes.
         channels : {"auto", "first", "last", "none"}, default="auto"
             Which axis of these holds channels. ``"auto"``: as for :class:`.RHVAEAugmenter`.
         origins : array-like of int of shape (n_samples,), default=None
             For images, the row of `X` that each row comes from: an augmenter's
             ``origin_indices_``.
         kind : {"auto", "images", "marginals", "scatter"}, default="auto"
-            What is drawn; ``"auto"``: images where `sample_shape` is given, else marginals.
+            What is drawn; ``"auto"``: images where rows have such a shape, else marginals.
         n_real, n_synthetic : int or None, default=None
             Largest numbers of rows a class. None draws 5 and 10 images, with `origins` 5 of both,
             and all rows of a table. A class with fewer images leaves blanks.
@@ -185,6 +185,8 @@ class SyntheticSamplesDisplay(Display):
         """
         # Before any work, so that a missing library is not found out at the end of it.
         cls._pyplot()
+        if sample_shape is None and getattr(X, "ndim", 2) > 2:
+            sample_shape = X.shape[1:]
         kind = _check_kind(kind, sample_shape)
         _check_counts(n_real, n_synthetic, max_columns)
         if kind == "images":

@@ -146,6 +146,20 @@ def test_the_advice_fits_the_augmenter(sets, parameters, told, not_told):
     assert "min_distance" not in general
 
 
+def test_single_values_have_a_remedy_of_their_own(sets):
+    """The advice was min_distance, which leaves each value as it is."""
+    X, y, _, _, *holdout = sets
+    augmenter = quick().fit(X, y)
+    # Within a class, each column in an order of its own.
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.permuted(X[y == k], axis=0) for k in (0, 1)])
+    augmenter.sample = lambda n_samples: (rows, y)
+    report = augmentation_report(augmenter, X, y, *holdout, n_permutations=0, random_state=0)
+    text = sentence(report, "private")
+    assert "singling out" in text
+    assert "Columns(value_mapping=None)" in text
+
+
 def test_the_printed_report_begins_with_the_verdict(sets):
     text = str(compare(*sets[:4], n_permutations=0, random_state=0))
     lines = text.splitlines()

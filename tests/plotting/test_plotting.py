@@ -87,7 +87,7 @@ def test_a_class_without_synthetic_rows_leaves_a_blank():
     X = np.arange(36.0).reshape(6, 2, 3)
     y = ["big", "big", "big", "small", "small", "small"]
     mask = np.array([False, False, False, False, True, True])
-    display = SyntheticSamplesDisplay.from_predictions(X, y, mask, sample_shape=(2, 3))
+    display = SyntheticSamplesDisplay.from_predictions(X, y, mask)  # the shape is that of X
     real_ax, synthetic_ax = display.axes_
     assert np.isnan(cell(synthetic_ax, 0, 0, (2, 3))).all()
     assert_array_equal(cell(synthetic_ax, 1, 1, (2, 3)), X[5])
