@@ -358,8 +358,9 @@ class AugmentedClassifier(
     To decide by the corrected probabilities, use
     :class:`~sklearn.model_selection.FixedThresholdClassifier` or
     :class:`~sklearn.model_selection.TunedThresholdClassifierCV` around the AugmentedClassifier,
-    with ``response_method="predict_proba"``. The `decision_function` is the classifier's own. What
-    a classifier does to the shares by itself, such as by ``class_weight``, is not known here: use
+    with ``response_method="predict_proba"``. A fixed threshold is about the last of `classes_`
+    unless it is given a `pos_label`. The `decision_function` is the classifier's own. What a
+    classifier does to the shares by itself, such as by ``class_weight``, is not known here: use
     ``synthetic_weight="balanced"`` in its place.
 
     Which rows are new is read from the attribute ``synthetic_mask_`` of the fitted augmenter. An
