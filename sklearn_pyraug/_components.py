@@ -545,11 +545,6 @@ def component(name, value):
     -------
     value : object
         Validated, if it is a component.
-
-    Raises
-    ------
-    ValueError
-        If a parameter of the component is invalid, or the value is its class.
     """
     if isinstance(value, str) and value in COMPONENTS.get(name, ()):
         return COMPONENTS[name][value]()

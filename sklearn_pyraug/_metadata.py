@@ -75,11 +75,6 @@ def check_sample_weight(sample_weight, X=None):
     Returns
     -------
     sample_weight : ndarray of shape (n_samples,), of float64 or float32
-
-    Raises
-    ------
-    ValueError
-        If they are not one finite number for each row, or negative, or all zero.
     """
     if isinstance(sample_weight, np.ma.MaskedArray):
         sample_weight = sample_weight.astype(np.float64).filled(np.nan)
@@ -155,11 +150,6 @@ def check_weighted_classes(sample_weight, y_index, classes, wanted):
         Labels.
     wanted : list of int
         Indices of the classes that are to have a generator.
-
-    Raises
-    ------
-    ValueError
-        If the weights of one of these classes are all zero.
     """
     if sample_weight is None:
         return

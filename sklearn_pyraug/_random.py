@@ -31,11 +31,6 @@ def root_seed(random_state):
     root : int
         In [0, 2**63).
 
-    Raises
-    ------
-    ValueError
-        If `random_state` is none of these.
-
     Notes
     -----
     Unlike :func:`sklearn.utils.check_random_state`, `None` does not stand for numpy's global

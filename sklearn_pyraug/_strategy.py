@@ -232,11 +232,6 @@ def requested_rows(n_samples, labels, available):
     -------
     n_new : dict of int to int
         Number of rows by class index.
-
-    Raises
-    ------
-    ValueError
-        For a wrong type, a negative number, an unknown label or a class without a generator.
     """
     labels = labels.tolist()
     if isinstance(n_samples, Integral):

@@ -275,11 +275,6 @@ def check_device(device):
     -------
     device : str
         The name of a device on which tensors can be made.
-
-    Raises
-    ------
-    ValueError
-        If the device is unknown, or not present on this machine.
     """
     found, name = ["cpu"], str(device)
     if torch.backends.mps.is_available():
@@ -340,11 +335,6 @@ def check_n_classes(classes):
     ----------
     classes : ndarray of shape (n_classes,)
         The distinct labels.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two.
     """
     if classes.size < 2:
         found = f"1 class (label {classes.tolist()[0]!r})" if classes.size else "0 classes"
@@ -371,12 +361,6 @@ def check_sample_shape(sample_shape, n_features, row_shape=None):
     Returns
     -------
     sample_shape : tuple of int or None
-
-    Raises
-    ------
-    ValueError
-        If an entry is not a positive integer, if the product is not `n_features`, or if the rows
-        have another shape.
     """
     if sample_shape is None:
         return None
@@ -411,11 +395,6 @@ def check_transfer_scale(scale):
     Returns
     -------
     low, high : float
-
-    Raises
-    ------
-    ValueError
-        If it is not one number, or two in order, all finite and not negative.
     """
     ends = (scale,) * 2 if isinstance(scale, Real) else tuple(scale)
     good = len(ends) == 2 and all(isinstance(v, Real) and 0 <= v < np.inf for v in ends)
@@ -438,11 +417,6 @@ def check_hidden_layer_sizes(hidden_layer_sizes):
     Returns
     -------
     hidden_layer_sizes : tuple of int
-
-    Raises
-    ------
-    ValueError
-        If there is no layer, or if a width is not a positive integer.
     """
     given = hidden_layer_sizes
     sizes = positive_integers((given,) if isinstance(given, Integral) else given)

@@ -85,12 +85,6 @@ def code_rows(sets, categorical_features, is_image):
         With `coded` and `sources`.
     categorical : ndarray of bool of shape (n_features,)
         Which columns hold categories.
-
-    Raises
-    ------
-    ValueError
-        If columns differ, if images have missing pixels, and as
-        :func:`~sklearn_pyraug.metrics.column_differences`.
     """
     (name, rows), *others = sets.items()
     first = _read(name, rows.X, categorical_features)

@@ -135,13 +135,7 @@ def with_keys(tasks, settings, execution, store):
 
 
 def _training_parts(settings, device):
-    """Return by name digests of all that the weights depend on, apart from rows and seed.
-
-    Raises
-    ------
-    ValueError
-        If a part is an object that cannot be recognised: it names the parameter.
-    """
+    """Return by name digests of all that the weights depend on, apart from rows and seed."""
     parts = settings._asdict() | {"device": device, "versions": library_versions()}
     for name in _SETTINGS:
         parts |= parts.pop(name)._asdict()

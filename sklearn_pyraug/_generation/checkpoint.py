@@ -83,11 +83,6 @@ class CheckpointFolder:
             Root seed.
         parts : dict of str to str
             By name, digests of what the weights depend on.
-
-        Raises
-        ------
-        ValueError
-            If the folder is another training's: the message names what differs.
         """
         run = _Run(root, parts)
         if self._run is None:

@@ -121,11 +121,6 @@ def check_codes(z, latent_dim, name="z"):
     latent_dim : int
     name : str, default="z"
         Of the argument, for messages.
-
-    Raises
-    ------
-    ValueError
-        If there is no code, or the codes have another shape or are not finite.
     """
     z = z.detach().cpu().numpy() if torch.is_tensor(z) else z
     z = np.asarray(z, dtype=np.float64)
@@ -164,11 +159,6 @@ def class_index(generators, labels, label, name="label"):
     label : object
     name : str, default="label"
         Of the argument, for messages.
-
-    Raises
-    ------
-    ValueError
-        If the label is unknown, or its class has no generator.
     """
     if isinstance(label, np.generic) and label.dtype.kind in "biufU":
         label = label.item()

@@ -109,11 +109,6 @@ def limited(guard, min_distance):
     -------
     guard : Guard or None
         None where there is no limit, or it is 0 because training rows have twins.
-
-    Raises
-    ------
-    ValueError
-        If there is one, but was none at the time of the training.
     """
     if min_distance is None:
         return None

@@ -61,11 +61,6 @@ class Levels(NamedTuple):
         x : ndarray of shape (n_rows,)
         where : str, default="the column"
             How messages call the column.
-
-        Raises
-        ------
-        ValueError
-            If a value is no known level.
         """
         # NaN is sorted to the end, here as in `values`.
         position = np.minimum(self.values.searchsorted(x), len(self.values) - 1)

@@ -51,12 +51,6 @@ def check_container(value, where):
     value : object
     where : str
         Its name. A single column is no table, and may be labels where the name is not "X".
-
-    Raises
-    ------
-    ValueError
-        With the way to such a table. Frames that are computed elsewhere, as those of dask, are
-        refused, too.
     """
     library, name = library_of(value), type(value).__name__
     if library == "pandas":
@@ -131,11 +125,6 @@ def column_kind(column, name="y", where="y"):
     -------
     kind : str
         Dates, times and durations are "M", and what is no number "O".
-
-    Raises
-    ------
-    ValueError
-        If a column of polars or pyarrow has a dtype of which no new values can be made.
     """
     if library_of(column) == "pandas":
         if type(column.dtype).__name__ == "PeriodDtype":
@@ -232,11 +221,6 @@ def as_labels(y, name="y"):
     -------
     labels : ndarray of shape (n_samples,) or (n_samples, n_columns)
         Booleans, numbers or text, or the container's own values as objects.
-
-    Raises
-    ------
-    ValueError
-        If there are none, or one is missing or infinite; the message counts them.
     """
     if y is None:
         raise ValueError(

@@ -90,11 +90,6 @@ def make_dtype(state, library, levels=None):
     library : {"pandas", "polars", "pyarrow"}
     levels : ndarray of object, default=None
         The categories of a dtype of pandas.
-
-    Raises
-    ------
-    ValueError
-        If the state names no dtype that is known.
     """
     name, *arguments = state
     if library in _KNOWN:

@@ -105,11 +105,6 @@ def merge(X, sets, names=None):
     -------
     merged : ndarray of shape (n_rows, n_features - n_columns_in_sets + n_sets)
         In a set's column, i + 1 where the i-th of its columns is 1, and 0 where none is.
-
-    Raises
-    ------
-    ValueError
-        If a row has several ones in a set.
     """
     if not sets:
         return X

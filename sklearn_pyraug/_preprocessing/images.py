@@ -94,11 +94,6 @@ def image_layout(shape, channels="auto"):
     Returns
     -------
     layout : ImageLayout
-
-    Raises
-    ------
-    ValueError
-        If the axes are too few or too many, or four axes leave open where the channels are.
     """
     n = len(shape)
     if channels == "auto":
@@ -123,13 +118,7 @@ def image_layout(shape, channels="auto"):
 
 
 def stack_rows(X):
-    """Return a list of images as one array, and anything else as it is.
-
-    Raises
-    ------
-    ValueError
-        If the images differ in shape.
-    """
+    """Return a list of images as one array, and anything else as it is."""
     if not isinstance(X, (list, tuple)) or not len(X):
         return X
     if getattr(X[0], "ndim", None) is None and not _is_nested(X[0]):
@@ -165,11 +154,6 @@ def flat_rows(X):
         Of shape (n, n_features).
     shape : tuple of int or None
         That of a row; None where X was no such array.
-
-    Raises
-    ------
-    ValueError
-        If the rows hold no values.
     """
     # A dataframe or a sparse matrix has two axes; what has no axes is left to scikit-learn.
     if getattr(X, "ndim", 0) <= 2:

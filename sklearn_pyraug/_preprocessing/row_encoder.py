@@ -110,11 +110,6 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
     Returns
     -------
     rows : Rows
-
-    Raises
-    ------
-    ValueError
-        If the rows cannot be used, or their columns are not those of the training rows.
     """
     check_container(X, "X")
     X = stack_rows(X)
@@ -312,13 +307,7 @@ def as_rows(x, estimator):
 
 
 def one_row(x, estimator, name):
-    """Return a single row as rows, as :func:`as_rows` does.
-
-    Raises
-    ------
-    ValueError
-        If there is not one row; it names the argument `name`.
-    """
+    """Return a single row as rows, as :func:`as_rows` does."""
     x = as_rows(x, estimator)
     shape = np.shape(x)
     if not shape or shape[0] != 1:

@@ -172,12 +172,6 @@ def read_table(X, categorical_features=None):
     Returns
     -------
     table : Table
-
-    Raises
-    ------
-    ValueError
-        If `categorical_features` does not fit X, or a column holds dates or what is neither
-        numbers nor text nor booleans alone.
     """
     X, names = unmasked(X), column_names(X)
     if names is not None and len(X.shape) == 2:

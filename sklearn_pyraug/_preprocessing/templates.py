@@ -207,13 +207,7 @@ class TemplateState(NamedTuple):
 
 
 def template_state(template):
-    """Return a :class:`Template` as plain data.
-
-    Raises
-    ------
-    ValueError
-        If a column has a dtype that cannot be made from its name.
-    """
+    """Return a :class:`Template` as plain data."""
     empty, names = template._container, None
     library = library_of(empty)
     if isinstance(empty, TemplateState):

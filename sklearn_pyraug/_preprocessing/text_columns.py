@@ -31,11 +31,6 @@ def find_identifiers(columns, values, named, names, identifiers):
     Returns
     -------
     dropped : list of int
-
-    Raises
-    ------
-    ValueError
-        If there is an identifier and `identifiers` is "error", or a column is one of numbers.
     """
     found = []
     for j, column in enumerate(columns):

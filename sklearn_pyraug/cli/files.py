@@ -354,11 +354,6 @@ def match_labels(wanted, labels, where, spellings=None):
         What the user gave, for the message.
     spellings : dict of str to object or None
         The label that each text in a file stands for.
-
-    Raises
-    ------
-    click.ClickException
-        If a label is unknown, or named twice.
     """
     by_text = {str(label): label for label in labels}
     known = {text: label for text, label in (spellings or {}).items() if label in labels}

@@ -344,11 +344,6 @@ def parse_value(text):
     -------
     value : object
 
-    Raises
-    ------
-    ValueError
-        If the text begins like a literal of several parts and is none.
-
     Examples
     --------
     >>> from sklearn_pyraug.cli.options import parse_value
@@ -388,11 +383,6 @@ def load_config(path, names):
         Values as if typed.
     parameters : dict
         Parameters of RHVAEAugmenter.
-
-    Raises
-    ------
-    click.ClickException
-        If the file cannot be read, or has an unknown key.
     """
     path = Path(path)
     try:

@@ -115,11 +115,6 @@ def read_text(data, *, sep=None, encoding=None):
     Returns
     -------
     text : CsvText
-
-    Raises
-    ------
-    ValueError
-        If a row has another number of cells than the header, or the text is not one of a table.
     """
     text, mark, encoding, notes = _decode(data, encoding)
     if "\0" in text:

@@ -91,11 +91,6 @@ def rescale(scale, reference, *sets):
     *sets : ndarray of shape (n, n_features)
     exponent : ndarray of int of shape ()
         Lengths are in units of 2**exponent.
-
-    Raises
-    ------
-    ValueError
-        If `scale` is unknown.
     """
     if scale not in ("standard", None):
         raise ValueError(f"`scale` is {scale!r}; use 'standard' or None.")

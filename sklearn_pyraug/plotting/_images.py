@@ -18,11 +18,6 @@ def picture_layout(sample_shape, channels="auto"):
     Returns
     -------
     layout : ImageLayout
-
-    Raises
-    ------
-    ValueError
-        If a row of that shape is no picture.
     """
     shape = positive_integers(sample_shape)
     layout = image_layout(shape, channels) if shape else None
@@ -65,11 +60,6 @@ def as_images(X, layout):
         In colour where there are three channels; of another number the first is taken. Of a
         volume of shape (D, H, W) it is of shape (H + 1 + D, W + 1 + D) and holds the three middle
         slices: (H, W), below it (D, W), and on its right (H, D); NaN, drawn blank, elsewhere.
-
-    Raises
-    ------
-    ValueError
-        If the rows have another number of values.
     """
     X = np.asarray(X)
     n_features, n_values = int(np.prod(X.shape[1:])), int(np.prod(layout.shape))
