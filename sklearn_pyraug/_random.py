@@ -55,10 +55,8 @@ def class_seed(root, class_index, purpose):
     ----------
     root : int
         What :func:`root_seed` returned.
-
     class_index : int
         Position of the class in the sorted labels, from 0.
-
     purpose : str
         What the stream is used for, one of ``PURPOSES``.
 
@@ -101,10 +99,8 @@ def class_generator(root, class_index, purpose):
     ----------
     root : int
         What :func:`root_seed` returned.
-
     class_index : int
         Position of the class in the sorted labels, from 0.
-
     purpose : str
         What the stream is used for, one of ``PURPOSES``.
 

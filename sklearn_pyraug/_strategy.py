@@ -45,16 +45,13 @@ def n_new_rows(sampling_strategy, augmentation_factor, classes, y_index):
     sampling_strategy : str, float, dict or callable
         With the meaning that it has for imbalanced-learn's over-samplers. A dict, or the dict that
         a callable makes of `y`, maps labels to the number of rows wanted, originals included.
-
     augmentation_factor : float
         At least 1. For a str or a float, every class grows to `augmentation_factor` times the size
         that the strategy alone would give it, a class that the strategy leaves alone included;
         1 is plain imbalanced-learn. The numbers of a dict or a callable are exact, and the factor
         is ignored.
-
     classes : ndarray of shape (n_classes,)
         The distinct labels.
-
     y_index : ndarray of int of shape (n_samples,)
         For each row, the position of its label.
 

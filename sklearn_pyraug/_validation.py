@@ -168,16 +168,12 @@ def check_finite(X, feature_names=None, missing="error", empty=(), is_image=Fals
     ----------
     X : {ndarray, sparse matrix, sparse array} of shape (n_samples, n_features)
         Numeric rows.
-
     feature_names : array-like of str of shape (n_features,), default=None
         The names of the columns for the message. If `None`, columns are named by their position.
-
     missing : {"error", "keep"}, default="error"
         Whether NaN is refused.
-
     empty : list of int, default=()
         Columns that may be empty.
-
     is_image : bool, default=False
         Whether rows are images, to which an imputer does not suit.
 
@@ -351,10 +347,8 @@ def check_sample_shape(sample_shape, n_features, row_shape=None):
     ----------
     sample_shape : sequence of int or None
         The shape whose product is the number of columns, or `None` for a table.
-
     n_features : int
         Number of columns of X.
-
     row_shape : tuple of int or None, default=None
         The shape that the rows of X have themselves.
 
@@ -460,7 +454,6 @@ def check_unique_names(names, where="X"):
     Parameters
     ----------
     names : sequence of hashable
-
     where : str, default="X"
         The table's name for the message.
     """

@@ -29,7 +29,6 @@ class OriginSplit(BaseCrossValidator):
         of folds, stratified by the labels, a splitter such as
         :class:`~sklearn.model_selection.GroupKFold`, or a list of pairs of positions, counted among
         the real rows.
-
     origin_indices : array-like of int of shape (n_samples,), default=None
         For each row of the augmented data the position of its origin in them; that of a real row
         is its own. This is the attribute ``origin_indices_`` of

@@ -297,10 +297,8 @@ class AugmentedClassifier(
         Any object with ``fit_resample(X, y)`` that returns the rows it was given followed by new
         ones: :class:`~sklearn_pyraug.RHVAEAugmenter`, or an over-sampler of imbalanced-learn. It
         is cloned.
-
     classifier : classifier
         Classifier to be fitted on the augmented rows. It is cloned.
-
     synthetic_weight : float, "prevalence" or "balanced", default=1.0
         Weight of a new row in the fit of the classifier, relative to the mean weight of the real
         rows of its class. A value below 1 trusts new rows less than real ones. With
@@ -309,7 +307,6 @@ class AugmentedClassifier(
         the class shares that are there, and its decisions are not balanced. With ``"balanced"``
         they are scaled so that all classes weigh the same. Anything but 1 needs a classifier, or
         a last step of a pipeline, whose ``fit`` takes `sample_weight`.
-
     prior_correction : bool, default=True
         Whether :meth:`predict_proba` and :meth:`predict_log_proba` are corrected to the class
         shares of the real training rows; :meth:`predict` never is. False gives the classifier's
@@ -319,22 +316,16 @@ class AugmentedClassifier(
     ----------
     augmenter_ : sampler
         The augmenter, fitted. It is not fitted where the training rows have a single class.
-
     classifier_ : classifier
         The classifier, fitted on the augmented rows.
-
     classes_ : ndarray of shape (n_classes,)
         Labels known to `classifier_`.
-
     class_prior_ : ndarray of shape (n_classes,)
         Share of each class among the real training rows, in weight where weights are used.
-
     augmented_prior_ : ndarray of shape (n_classes,)
         The same among the rows that `classifier_` was fitted on.
-
     n_features_in_ : int
         Number of features seen during :meth:`fit`. Defined only if `classifier_` defines it.
-
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features seen during :meth:`fit`. Defined only if `classifier_` defines them.
 
@@ -433,10 +424,8 @@ class AugmentedClassifier(
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Training rows, of any kind that the augmenter and the classifier both accept.
-
         y : array-like of shape (n_samples,)
             Class labels.
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. A new row gets the mean weight of the real rows of its class, and
             `synthetic_weight` says how it is scaled. Rows of weight zero are left out. They are
@@ -514,10 +503,8 @@ class AugmentedClassifier(
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-
         y : array-like of shape (n_samples,)
             True labels.
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 

@@ -86,44 +86,35 @@ class AugmentedClassifierCV(
     classifier : classifier
         Classifier to be augmented. A pipeline may prepare the rows: :class:`RHVAEAugmenter` then
         sees raw rows, SMOTE what the last step sees. It is cloned.
-
     augmenters : "auto", dict of str to sampler, or None, default="auto"
         What is tried beside nothing, class weights and a moved threshold, which add no row.
         ``"auto"`` is random over-sampling, SMOTE (SMOTENC where there are categories), and
         :class:`RHVAEAugmenter` with ``augmentation_factor`` of 1, 2 and 4. A dict takes their
         place, None leaves them out.
-
     cv : int, splitter or iterable, default=5
         An int is the number of folds of a
         :class:`~sklearn.model_selection.RepeatedStratifiedKFold`; there are fewer, with a
         warning, where a class has fewer rows. A splitter, or an iterable of pairs of training and
         test indices, is used as it is.
-
     n_repeats : int, default=2
         How many times the folds are drawn where `cv` is an int.
-
     scoring : str or callable, default="balanced_accuracy"
         Name of one of scikit-learn's scorers, or a callable ``scorer(estimator, X, y)`` that
         returns one number, greater being better.
-
     preprocessor : "auto", transformer or None, default="auto"
         What stands between samplers and classifier, as in :func:`augmentation_gain`. ``"auto"``
         prepares dataframes and arrays with text or gaps, and flattens images, unless the
         classifier is a pipeline that takes them.
-
     memory : str, path-like, joblib.Memory or None, default=None
         Cache of the trainings of :class:`RHVAEAugmenter`, of use where :meth:`fit` is called
         again on the same rows with the same `random_state`. None keeps them within one
         :meth:`fit`, so that factors share one training for each split.
-
     n_jobs : int or None, default=None
         Number of fits at once, by joblib. At a given number of BLAS threads the result does not
         depend on it.
-
     random_state : int, RandomState instance or None, default=None
         Seed of the folds where `cv` is an int, and of the samplers of ``"auto"``. All else has a
         seed of its own. None takes fresh entropy.
-
     verbose : int, default=0
         Whether to show a progress bar over the fits.
 
@@ -133,35 +124,26 @@ class AugmentedClassifierCV(
         Name of the candidate that was chosen: ``"nothing"``, ``"class weights"``,
         ``"moved threshold"``, ``"random over-sampling"``, ``"SMOTE"``,
         ``"RHVAEAugmenter(augmentation_factor=2)"`` and so on, or a name in `augmenters`.
-
     best_index_ : int
         Its position in the arrays of `cv_results_`.
-
     best_score_ : float
         Its mean score over the splits. As that of the best of several it is too good by a little:
         score the whole choice by an outer cross-validation.
-
     best_estimator_ : classifier
         The classifier with it, fitted on all training rows. Where it adds rows, it is an
         :class:`AugmentedClassifier`, or a pipeline that ends in one.
-
     cv_results_ : dict of str to ndarray
         By candidate: ``candidate`` (names), ``split0_test_score`` and so on,
         ``mean_test_score``, ``std_test_score``, ``rank_test_score``, ``mean_difference`` to
         nothing and its ``standard_error``, ``mean_fit_time``.
-
     left_out_ : dict of str to str
         Candidates that cannot be used with the classifier or the rows, and why.
-
     advice_ : str
         What was chosen and why, in a sentence.
-
     classes_ : ndarray of shape (n_classes,)
         Labels.
-
     n_features_in_ : int
         Number of features seen during :meth:`fit`. Defined only if `best_estimator_` defines it.
-
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features seen during :meth:`fit`. Defined only if `best_estimator_` defines
         them.
@@ -262,14 +244,11 @@ class AugmentedClassifierCV(
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features) or \
                 (n_samples, *sample_shape)
             Training rows.
-
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, for all fits and, where the scorer takes them, for the scores. The
             classifier, or the last step of a pipeline, has to take `sample_weight`.
-
         groups : array-like of shape (n_samples,), default=None
             Groups of rows, such as the patient, passed to a splitter `cv`.
 
@@ -453,10 +432,8 @@ class AugmentedClassifierCV(
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-
         y : array-like of shape (n_samples,)
             True labels.
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, ignored by a scorer that takes none.
 

@@ -75,39 +75,29 @@ def compare(
     X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features) or \
             (n_samples, *sample_shape)
         Real rows, those that the synthetic ones were made from.
-
     y : array-like of shape (n_samples,)
         Their class labels.
-
     X_new : like X, of shape (n_new, n_features) or (n_new, *sample_shape)
         Synthetic rows.
-
     y_new : array-like of shape (n_new,)
         Their class labels, of classes that y has.
-
     X_holdout : like X, of shape (n_holdout, n_features) or (n_holdout, *sample_shape), default=None
         Real rows of the same source that the generator has not seen. Without them fidelity is
         measured against the training rows, which a copier matches best, and the measures that need
         them, utility among them, are left blank.
-
     y_holdout : array-like of shape (n_holdout,), default=None
         Their class labels, of classes that y has.
-
     classifier : classifier, default=None
         For training on synthetic and testing on real rows, which needs a hold-out. It gets the rows
         as they come, images flattened. None is a
         :class:`~sklearn.ensemble.RandomForestClassifier` on coded rows.
-
     categorical_features : array-like of bool, int or str, default=None
         A mask, positions or names of columns that hold categories, beside those of text.
-
     sample_shape : tuple of int or ImageShape, default=None
         Shape of an image or a volume where rows of shape (n_features,) are such; rows with more
         axes always are. An :class:`~sklearn_pyraug.ImageShape` says where the channels are.
-
     n_permutations : int, default=99
         Random divisions of the rows for the p-values, which 0 leaves out.
-
     random_state : int, RandomState instance or None, default=None
         Seed of the measures and of the default classifier. None takes fresh entropy.
 

@@ -57,58 +57,45 @@ def augmentation_gain(
         compared to ``AugmentedClassifier(augmenter, estimator)``; where it is a pipeline, the rows
         are augmented before its first step. A grid search is a classifier as any other. It is
         cloned.
-
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features) or \
             (n_samples, *sample_shape)
         Rows, without synthetic ones.
-
     y : array-like of shape (n_samples,)
         Class labels.
-
     augmenter : sampler, default=None
         Any object with ``fit_resample(X, y)``, for a plain classifier only. None is
         ``RHVAEAugmenter(random_state=random_state)``, with ``missing="keep"`` where values are
         missing. It is cloned.
-
     samplers : "auto", dict of str to sampler, or None, default="auto"
         What is measured beside the augmenter. ``"auto"`` is random over-sampling and SMOTE
         (SMOTENC where there are categories), by which classes grow as by an
         :class:`~sklearn_pyraug.RHVAEAugmenter`; one that cannot be fitted is left out and named
         in the result. The samplers of a dict come beside these two, None leaves out all.
-
     preprocessor : "auto", transformer or None, default="auto"
         What stands between samplers and a plain classifier, fitted within every split. ``"auto"``
         fills and standardises columns of numbers, makes one column a category (of 100 at most), and
         flattens images. It is used for dataframes, and for arrays of text, missing values or
         images, unless the classifier is, or searches, a pipeline that takes them.
-
     cv : int, splitter or iterable, default=5
         An int is the number of folds of a
         :class:`~sklearn.model_selection.RepeatedStratifiedKFold`. A splitter, or an iterable of
         pairs of training and test indices, is used as it is.
-
     n_repeats : int, default=2
         How many times the folds are drawn where `cv` is an int. More of them cost time in
         proportion and narrow the interval little: its width has a floor, see the notes.
-
     scoring : str or callable, default="balanced_accuracy"
         Name of one of scikit-learn's scorers, or a callable ``scorer(estimator, X, y)`` that
         returns one number, greater being better.
-
     confidence_level : float, default=0.95
         Confidence level of the interval, in (0, 1).
-
     n_jobs : int or None, default=None
         Number of fits at once, by joblib. At a given number of BLAS threads the result does not
         depend on it.
-
     random_state : int, RandomState instance or None, default=None
         Seed of the folds where `cv` is an int, of the default augmenter, and of the samplers of
         ``"auto"``. All else has a seed of its own. None takes fresh entropy.
-
     groups : array-like of shape (n_samples,), default=None
         Groups of rows, passed to the splitter.
-
     verbose : int, default=0
         Whether to show a progress bar over the fits.
 

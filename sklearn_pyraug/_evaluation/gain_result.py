@@ -62,56 +62,39 @@ class AugmentationGain(Page):
     ----------
     gain : float
         Mean of `differences`; above zero where augmentation is better.
-
     interval : tuple of float
         Lower and upper end of the interval of the gain.
-
     scores_with : ndarray of shape (n_splits,)
         Score on the test part of each split, of the estimator fitted with augmentation. Greater
         is better, as for every scorer of scikit-learn.
-
     scores_without : ndarray of shape (n_splits,)
         The same without augmentation, on the same splits.
-
     differences : ndarray of shape (n_splits,)
         ``scores_with - scores_without``.
-
     n_train : ndarray of int of shape (n_splits,)
         Real rows in the training part of each split.
-
     n_test : ndarray of int of shape (n_splits,)
         Rows in the test part of each split.
-
     scoring : str
         Name of the score; ``"score"`` for a callable without a name.
-
     confidence_level : float
         Confidence level of `interval`.
-
     seconds_with : float
         Mean seconds of a fit with augmentation, on the wall clock.
-
     seconds_without : float
         Mean seconds of a fit without.
-
     name : str
         What augments: the class of the augmenter, or a name of `samplers`.
-
     others : dict of str to AugmentationGain
         The same of each sampler that was measured for comparison.
-
     left_out : dict of str to str
         Why a sampler for comparison was not measured, by its name.
-
     preprocessor : transformer or None
         What was put in front of the classifier, unfitted.
-
     preparation : str
         That in words; empty without.
-
     settings : dict of str to str
         When, with what and by which versions it was measured.
-
     helps : {"yes", "no", "unclear"}
         ``"yes"`` where the interval lies above zero, ``"no"`` where it lies below, that is, where
         augmentation hurts, and ``"unclear"`` where it contains zero.

@@ -37,33 +37,26 @@ def augmentation_report(
         An :class:`~sklearn_pyraug.RHVAEAugmenter`, or another one whose ``sample`` takes a dict of
         label to number of rows and returns rows and labels. Fitted to X and y, by ``fit`` or
         ``fit_resample``; or not fitted (it has no ``classes_``), and a clone is.
-
     X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features) or \
             (n_samples, *sample_shape)
         Real rows that the augmenter is trained on.
-
     y : array-like of shape (n_samples,)
         Their class labels.
-
     X_holdout : like X, of shape (n_holdout, n_features) or (n_holdout, *sample_shape), default=None
         Real rows of the same source, with about the same shares of classes, that the augmenter has
         not seen. Without them fidelity is measured against the training rows, which a copier
         matches best, and the measures that need them are left blank.
-
     y_holdout : array-like of shape (n_holdout,), default=None
         Their class labels, of classes that y has.
-
     classifier : classifier, default=None
         For training on synthetic and testing on real rows, which needs a hold-out. It gets the rows
         as they come, images flattened. None is a
         :class:`~sklearn.ensemble.RandomForestClassifier` on coded rows, see the notes.
-
     n_permutations : int, default=99
         Random divisions of the rows for the p-values of the two-sample AUC and of the mean
         discrepancy, see :func:`~sklearn_pyraug.metrics.classifier_two_sample_test` and
         :func:`~sklearn_pyraug.metrics.maximum_mean_discrepancy`. The least p-value is
         1 / (1 + n_permutations); 0 leaves them out.
-
     random_state : int, RandomState instance or None, default=None
         Seed of the measures and of the default classifier. The augmenter has a seed of its own.
         None takes fresh entropy.

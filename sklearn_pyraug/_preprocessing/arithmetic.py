@@ -82,7 +82,6 @@ def integers_at(offsets, anchor, low, high):
     ----------
     offsets : ndarray of shape (n_rows, n_features), dtype=float64
         Whole numbers, infinity allowed.
-
     anchor, low, high : ndarray of shape (n_features,), of one integer dtype
         With anchor <= low.
 

@@ -28,13 +28,10 @@ class TableCodec:
         The kind of code. `"gaussian"` standardises each column. `"bernoulli"` and `"binomial"`
         map the whole table onto [0, 1] with one center and one scale, as suits an image. See
         Notes for the rule behind `"auto"`.
-
     sample_shape : tuple of int or None, default=None
         The shape of one row seen as an image or a volume. `"auto"` takes it for an image.
-
     value_mapping : {"auto", "nearest", "quantile", None}, default="auto"
         How decoded numbers are moved to values that their column can take; see Notes.
-
     scaling : {"auto", "standard", "quantile"}, default="auto"
         The code of continuous columns: standard scores, normal scores of the ranks, or the
         latter where a column is heavy-tailed.
@@ -43,38 +40,28 @@ class TableCodec:
     ----------
     likelihood_ : {"gaussian", "bernoulli", "binomial", "mixed"}
         The kind of code in use; `"mixed"` where columns are of several kinds.
-
     layout_ : CodeLayout or None
         The code columns of a mixed table. In any other, each column has the code column of its
         own position.
-
     blocks_ : tuple of Block
         Neighbouring code columns of one kind.
-
     n_codes_ : int
         Number of code columns.
-
     has_mask_ : bool
         Whether the second half of the code columns tells which pixels of an image are missing.
-
     center_ : ndarray of shape (n_codes_,), dtype=float64
         What codes to 0: the mean of each column, or the smallest value of the table. NaN for
         code columns that stand for levels.
-
     scale_ : ndarray of shape (n_codes_,), dtype=float64
         The length of one unit of code: the standard deviation of each column (1 for a constant
         column), or the range of the table (1 if there is none). NaN for code columns that stand
         for levels.
-
     constant_ : ndarray of shape (n_features,), dtype=bool
         Whether a column holds one single value.
-
     binary_ : bool
         Whether the table holds nothing but zeros and ones.
-
     two_valued_ : bool
         Whether images hold nothing but black and white, whatever the numbers are.
-
     dtype_ : numpy.dtype
         The dtype of the training rows and of the decoded ones.
 
