@@ -13,13 +13,6 @@ _LABELS = {
     "divergence": "divergence (nats per row)",
 }
 
-# What is drawn, by quantity: the loss, and the two terms that it is the sum of.
-_LABELS = {
-    "loss": "negative ELBO (nats per row)",
-    "reconstruction": "reconstruction (nats per row)",
-    "divergence": "divergence (nats per row)",
-}
-
 
 class TrainingCurvesDisplay(Display):
     """Loss by epoch and the two terms that it is the sum of, one curve or pair a generator.
@@ -220,18 +213,9 @@ def _values(histories, quantity):
     """Return by name the arrays of a quantity: of training and held-out rows, where known."""
     values = {}
     for name, history in histories.items():
-        rows = {"train": True, "valid": np.isfinite(history.valid_loss).any()}
-        kinds = [kind for kind, known in rows.items() if known]
-        arrays = [getattr(history, f"{kind}_loss") for kind in kinds]
-        if quantity != "loss":
-            terms = [getattr(history, f"{kind}_reconstruction", None) for kind in kinds]
-            if any(term is None for term in terms):
-                arrays = []
-            elif quantity == "reconstruction":
-                arrays = terms
-            else:
-                arrays = [loss - term for loss, term in zip(arrays, terms, strict=True)]
-        values[name] = arrays
+        kinds = ["train"] + ["valid"] * bool(np.isfinite(history.valid_loss).any())
+        arrays = [getattr(history, f"{kind}_{quantity}", None) for kind in kinds]
+        values[name] = [] if any(array is None for array in arrays) else arrays
     return values
 
 

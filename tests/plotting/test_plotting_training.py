@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
 from sklearn_pyraug.plotting import SyntheticSamplesDisplay, TrainingCurvesDisplay
+from sklearn_pyraug.rhvae import ClassHistory
 
 pytest.importorskip("matplotlib")
 
@@ -18,16 +19,14 @@ pytest.importorskip("matplotlib")
 def record(n_epochs, best_epoch, held_out=True, level=0.0):
     train = level + 10.0 / np.arange(1, n_epochs + 1)
     valid = train + 1 if held_out else np.full(n_epochs, np.nan)
-    return SimpleNamespace(train_loss=train, valid_loss=valid, best_epoch=best_epoch)
+    return ClassHistory(train, valid, best_epoch, n_rollbacks=0)
 
 
 def record_with_terms(n_epochs, best_epoch, **options):
     kept = record(n_epochs, best_epoch, **options)
-    terms = {
-        f"{kind}_reconstruction": 0.75 * getattr(kept, f"{kind}_loss")
-        for kind in ("train", "valid")
-    }
-    return SimpleNamespace(**vars(kept), **terms)
+    return kept._replace(
+        train_reconstruction=0.75 * kept.train_loss, valid_reconstruction=0.75 * kept.valid_loss
+    )
 
 
 def fitted(history):
