@@ -23,12 +23,7 @@ from sklearn_pyraug.rhvae.likelihoods.mixed import Block, CodeLayout
 from sklearn_pyraug.rhvae.reference_generator import _make_pairs
 from sklearn_pyraug.rhvae.training.data import ClassRows, StackLoader, fixed_batch, split_rows
 from sklearn_pyraug.rhvae.training.net import _mean_loss
-from sklearn_pyraug.rhvae.training.pairs import (
-    draw_partners,
-    find_partners,
-    partner_weight,
-    scaled_for_pairs,
-)
+from sklearn_pyraug.rhvae.training.pairs import find_partners, partner_weight, scaled_for_pairs
 from sklearn_pyraug.rhvae.weighting import in_rounds, systematic
 
 # Every kind of decoder and of sharing, and all else that is decided by rows.
@@ -132,18 +127,6 @@ def test_products_have_a_mean_of_one_in_each_class(partners):
         assert_allclose(ratio, ratio[0], rtol=1e-12)
 
 
-def test_partners_are_drawn_in_proportion(partners):
-    found, _, weights = partners
-    n = 20_000
-    for i in range(9):
-        drawn = draw_partners(found, torch.full((n,), i), stream(i), weights)
-        possible = partners_of(found, i)
-        share = np.zeros(9)
-        share[possible] = weights[possible] / weights[possible].sum()
-        # Five standard deviations of a share of n draws, which is at most 1 / (2 √n).
-        assert_allclose(np.bincount(drawn, minlength=9) / n, share, atol=2.5 / np.sqrt(n))
-
-
 def test_pairs_of_a_class_are_drawn_by_the_product_of_their_weights():
     """Each pair is there once, and counts by the product."""
     weights = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0], dtype=torch.float64)
@@ -160,8 +143,6 @@ def test_one_row_may_have_all_of_the_weight():
     labels = torch.zeros(3, dtype=torch.int64)
     found = find_partners(torch.randn(3, 2, generator=stream()), labels)
     assert bool(scaled_for_pairs(found, labels, weights).isfinite().all())
-    assert_array_equal(draw_partners(found, torch.tensor([0, 2]), stream(), weights), [1, 1])
-    assert set(draw_partners(found, torch.tensor([1] * 9), stream(), weights).tolist()) <= {0, 2}
 
 
 # --- the loss ----------------------------------------------------------------------------------

@@ -25,14 +25,11 @@ class Partners(NamedTuple):
         Row indices, run after run.
     start, count : Tensor of int64, shape (n,)
         Row i's partners are ``order[start[i] : start[i] + count[i]]`` without i itself.
-    own : Tensor of int64, shape (n,)
-        Where i itself stands in its run: ``order[own[i]] == i``.
     """
 
     order: torch.Tensor
     start: torch.Tensor
     count: torch.Tensor
-    own: torch.Tensor
 
 
 def find_partners(rows, labels, n_neighbors=None, of=None):
@@ -55,7 +52,7 @@ def find_partners(rows, labels, n_neighbors=None, of=None):
         said of rows that are not in `of` has no meaning.
     """
     n = len(rows)
-    start, count, own = torch.zeros(3, n, dtype=torch.int64)
+    start, count = torch.zeros(2, n, dtype=torch.int64)
     asked = torch.full((n,), of is None)
     if of is not None:
         asked[of] = True
@@ -67,17 +64,15 @@ def find_partners(rows, labels, n_neighbors=None, of=None):
             # The class's members, once: every row shares the run and passes over itself.
             parts.append(members)
             start[members], count[members] = size, m
-            own[members] = size + torch.arange(m)
             size += m
         else:
             asking = asked[members].nonzero().flatten()
             nearest = _nearest(rows[members], n_neighbors, asking)
             parts.append(members[torch.cat([asking.unsqueeze(1), nearest], 1)].flatten())
             start[members[asking]] = size + torch.arange(len(asking)) * (n_neighbors + 1)
-            own[members[asking]] = start[members[asking]]
             count[members[asking]] = n_neighbors + 1
             size += len(asking) * (n_neighbors + 1)
-    return Partners(torch.cat(parts), start, count, own)
+    return Partners(torch.cat(parts), start, count)
 
 
 def n_partners(labels, n_neighbors=None):
@@ -112,7 +107,7 @@ def partner_weight(partners, weight):
     partners : Partners
     weight : Tensor of float64, shape (n,)
     """
-    ends = _cumulative(partners, weight)
+    ends = torch.cat([weight.new_zeros(1), weight[partners.order].cumsum(0)])
     runs = ends[partners.start + partners.count] - ends[partners.start]
     # A difference of sums: where all of the weight is the row's own, rounding may leave less.
     return (runs - weight).clamp_min(0.0)
@@ -141,12 +136,7 @@ def scaled_for_pairs(partners, labels, weight):
     return scaled
 
 
-def _cumulative(partners, weight):
-    """Return the sums of weights up to every entry of the runs, from 0 on."""
-    return torch.cat([weight.new_zeros(1), weight[partners.order].cumsum(0)])
-
-
-def draw_partners(partners, rows, generator, weight=None):
+def draw_partners(partners, rows, generator):
     """Draw one reference for each of some rows.
 
     Parameters
@@ -155,32 +145,14 @@ def draw_partners(partners, rows, generator, weight=None):
     rows : Tensor of int64, shape (n_rows,)
         Indices of rows that have a partner.
     generator : torch.Generator
-    weight : Tensor of float64, shape (n,), or None, default=None
-        In proportion to which a row is drawn; None for equal weights.
 
     Returns
     -------
     references : Tensor of int64, shape (n_rows,)
     """
-    if weight is not None:
-        return _draw_weighted(partners, rows, generator, weight)
     start, others = partners.start[rows], partners.count[rows] - 1
     u = torch.rand(len(rows), generator=generator, dtype=torch.float64)
     pick = torch.minimum((u * others).long(), others - 1)
     chosen = partners.order[start + pick]
     # The run holds the row itself: whoever meets it takes the run's last entry instead.
     return torch.where(chosen == rows, partners.order[start + others], chosen)
-
-
-def _draw_weighted(partners, rows, generator, weight):
-    ends = _cumulative(partners, weight)
-    start, count, own = (v[rows] for v in (partners.start, partners.count, partners.own))
-    u = torch.rand(len(rows), generator=generator, dtype=torch.float64)
-    # A point on the run's length without the row's own part, which is jumped over.
-    point = ends[start] + u * partner_weight(partners, weight)[rows]
-    point = torch.where(point >= ends[own], point + weight[rows], point)
-    pick = torch.searchsorted(ends[1:], point, right=True)
-    pick = torch.minimum(torch.maximum(pick, start), start + count - 1)
-    # Rounding may end at the row itself: its neighbour in the run is the nearest point.
-    pick = torch.where(pick == own, torch.where(own == start, own + 1, own - 1), pick)
-    return partners.order[pick]
