@@ -89,8 +89,8 @@ def n_new_rows(sampling_strategy, augmentation_factor, classes, y_index):
     # imbalanced-learn sees class indices, not labels, whose types it might not know.
     if isinstance(sampling_strategy, (str, Real)):
         extra = _extra_rows_of_rule(sampling_strategy, y_index)
-        targets = _grow(counts + extra, augmentation_factor)
-        new = [target - int(n) for target, n in zip(targets, counts, strict=True)]
+        factor = _check_factor(augmentation_factor)
+        new = [round(factor * (n + extra.get(k, 0))) - n for k, n in enumerate(counts.tolist())]
     else:
         wanted = _wanted_rows(sampling_strategy, classes[y_index], classes, counts)
         extra = check_sampling_strategy(wanted, y_index, "over-sampling")
@@ -119,51 +119,26 @@ def check_room(n_new, shape, dtype):
 
 
 def _extra_rows_of_rule(rule, codes):
-    """Apply imbalanced-learn's named rule or its ratio.
-
-    Parameters
-    ----------
-    rule : str or float
-    codes : ndarray of shape (n_samples,)
-        Class indices.
-
-    Returns
-    -------
-    extra : ndarray of shape (n_classes,), dtype=int64
-    """
+    """Return the new rows of classes, by index, by imbalanced-learn's named rule or its ratio."""
     if isinstance(rule, str) and rule not in _STRATEGIES:
         raise ValueError(
             f"sampling_strategy={rule!r} is not a rule of an over-sampler. "
             f"Use one of {_STRATEGIES}, a float, a dict or a callable."
         )
     try:
-        by_class = check_sampling_strategy(rule, codes, "over-sampling")
+        return check_sampling_strategy(rule, codes, "over-sampling")
     except ValueError as error:
         raise ValueError(f"sampling_strategy={rule!r} cannot be met: {error}") from None
-    extra = np.zeros(codes.max() + 1, dtype=np.int64)
-    for k, n in by_class.items():
-        extra[k] = n
-    return extra
 
 
-def _grow(sizes, factor):
-    """Multiply class sizes by the augmentation factor.
-
-    Parameters
-    ----------
-    sizes : ndarray of shape (n_classes,)
-    factor : float
-
-    Returns
-    -------
-    targets : list of int of length n_classes
-    """
+def _check_factor(factor):
+    """Return the augmentation factor as a float; raise if it is none."""
     if not (isinstance(factor, Real) and 1 <= factor < np.inf):
         raise ValueError(
             f"augmentation_factor={factor!r} would remove rows or has no meaning. "
             "Pass a finite number that is at least 1."
         )
-    return [round(float(factor) * int(size)) for size in sizes]
+    return float(factor)
 
 
 def _wanted_rows(strategy, y, classes, counts):
