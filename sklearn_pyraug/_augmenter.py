@@ -7,11 +7,10 @@ import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ._components import HMC, ComponentParametersMixin, LearnedMetric
+from ._components import HMC, ComponentParametersMixin, LearnedMetric, component
 from ._config import (
     PARAMETER_CONSTRAINTS,
     Settings,
-    checkpoint_folder,
     columns_of,
     decoder_kind,
     image_shape_of,
@@ -565,7 +564,7 @@ class RHVAEAugmenter(
         if self.device == "auto":
             device = training_device(device, settings, len(T), len(grown))
         root = root_seed(self.random_state)
-        checkpoint, folder = checkpoint_folder(self), None
+        checkpoint, folder = component("checkpoint", self.checkpoint), None
         if checkpoint is not None:
             folder = CheckpointFolder(checkpoint.folder, checkpoint.interval)
             root = folder.root(self.random_state, root)

@@ -153,11 +153,6 @@ def columns_of(estimator, kind):
     return columns
 
 
-def checkpoint_folder(estimator):
-    """Return the :class:`Checkpoint` of an estimator, or None."""
-    return component("checkpoint", estimator.checkpoint)
-
-
 def decoder_kind(estimator, layout):
     """Return which decoder is meant: "direct", "residual", "deformation" or "custom".
 

@@ -51,16 +51,12 @@ def read_metadata(X, sample_weight, groups):
     Returns
     -------
     metadata : Metadata
-
-    Raises
-    ------
-    ValueError
-        See :func:`check_sample_weight` and :func:`check_groups`.
     """
-    return Metadata(
-        None if sample_weight is None else check_sample_weight(sample_weight, X),
-        None if groups is None else check_groups(groups, X),
-    )
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(sample_weight, X)
+    if groups is not None:
+        _check_shape("groups", groups, X)
+    return Metadata(sample_weight, groups)
 
 
 def check_sample_weight(sample_weight, X=None):
@@ -115,28 +111,6 @@ def _check_shape(name, values, X):
             f"{name} has the shape {values.shape}: pass one value for each of the {counted}rows "
             "of X."
         )
-
-
-def check_groups(groups, X):
-    """Return the groups of rows; raise unless there is one label for each row.
-
-    Parameters
-    ----------
-    groups : ndarray of shape (n_samples,)
-    X : object
-        Rows, of which there must be as many.
-
-    Returns
-    -------
-    groups : ndarray of shape (n_samples,)
-
-    Raises
-    ------
-    ValueError
-        If they are not one label for each row.
-    """
-    _check_shape("groups", groups, X)
-    return groups
 
 
 def check_weighted_classes(sample_weight, y_index, classes, wanted):

@@ -64,50 +64,20 @@ def class_seed(root, class_index, purpose):
     -------
     seed : int
         In [0, 2**63).
-
-    Raises
-    ------
-    ValueError
-        If the purpose is unknown.
     """
     spawn_key = (PURPOSES.index(purpose), int(class_index))
     return _first_63_bits(np.random.SeedSequence(entropy=root, spawn_key=spawn_key))
 
 
 def attempt_seed(root, attempt):
-    """Return the root seed with which something is drawn once more.
-
-    Parameters
-    ----------
-    root : int
-        What :func:`root_seed` returned.
-    attempt : int
-        From 1.
-
-    Returns
-    -------
-    root : int
-        In [0, 2**63).
-    """
+    """Return the root seed with which something is drawn once more; attempts count from 1."""
     return _first_63_bits(np.random.SeedSequence(entropy=root, spawn_key=(len(PURPOSES), attempt)))
 
 
 def class_generator(root, class_index, purpose):
-    """Return a new generator at the start of one stream of one class.
+    """Return a new generator, on the CPU, at the start of the stream of :func:`class_seed`.
 
-    Parameters
-    ----------
-    root : int
-        What :func:`root_seed` returned.
-    class_index : int
-        Position of the class in the sorted labels, from 0.
-    purpose : str
-        What the stream is used for, one of ``PURPOSES``.
-
-    Returns
-    -------
-    generator : torch.Generator
-        On the CPU. A stream is the same whatever device the draws are moved to afterwards.
+    A stream is the same whatever device the draws are moved to afterwards.
 
     Notes
     -----
