@@ -448,20 +448,13 @@ def check_has_columns(X):
         )
 
 
-def check_unique_names(names, where="X"):
-    """Raise if two columns of a table have one name.
-
-    Parameters
-    ----------
-    names : sequence of hashable
-    where : str, default="X"
-        The table's name for the message.
-    """
+def check_unique_names(names):
+    """Raise if two columns of X have one name."""
     if len(set(names)) < len(names):
         name = next(name for i, name in enumerate(names) if name in names[:i])
         raise ValueError(
-            f"{where} has several columns of the name {name!r}. Rename them, as columns are told "
-            "apart by their names."
+            f"X has several columns of the name {name!r}. Rename them, as columns are told apart "
+            "by their names."
         )
 
 

@@ -25,15 +25,13 @@ from .templates import Template
 _MANY_LABELS, _FEW_ROWS, _SHARE_OF_SINGLE_ROWS = 20, 10, 0.2
 
 
-def read_labels(y, name="y"):
+def read_labels(y):
     """Return labels as an array of shape (n_samples,).
 
     Parameters
     ----------
     y : object
         Labels in any container; of shape (n_samples, n_classes) where they are one-hot.
-    name : str, default="y"
-        For messages.
 
     Returns
     -------
@@ -46,40 +44,30 @@ def read_labels(y, name="y"):
     ValueError
         If there is no label for each row, if one is missing, or if they are not those of classes.
     """
-    labels = as_labels(y, name)
+    labels = as_labels(y)
     if labels.ndim == 2 and labels.shape[1] > 1:
-        return _of_one_hot(labels, column_names(y), name)
+        return _of_one_hot(labels, column_names(y))
     return column_or_1d(labels)
 
 
-def classifier_labels(y, name="y"):
+def classifier_labels(y):
     """Return labels as :func:`read_labels` does, as text where classifiers would refuse them.
 
     scikit-learn's take numbers, booleans and text.
-
-    Parameters
-    ----------
-    y : object
-    name : str, default="y"
-
-    Returns
-    -------
-    labels : ndarray of shape (n_samples,)
     """
-    labels = read_labels(y, name)
+    labels = read_labels(y)
     if labels.dtype != object or all(type(v) in (str, np.str_) for v in labels):
         return labels
     classes, _, y_index = distinct_labels(labels)
     return np.array([str(v) for v in classes])[y_index]
 
 
-def _of_one_hot(Y, names, name):
+def _of_one_hot(Y, names):
     is_one_hot = np.isin(Y, (0, 1)).all() and (np.sum(Y == 1, axis=1) == 1).all()
     if not is_one_hot:
         raise ValueError(
-            f"Multilabel and multioutput targets are not supported. {name} has {Y.shape[1]} "
-            "columns. Pass one column of class labels, or one-hot labels, with a single 1 in each "
-            "row."
+            f"Multilabel and multioutput targets are not supported. y has {Y.shape[1]} columns. "
+            "Pass one column of class labels, or one-hot labels, with a single 1 in each row."
         )
     position = np.argmax(Y == 1, axis=1)
     return position if names is None else object_array(names)[position]

@@ -152,7 +152,7 @@ def read_column(cells, na=frozenset(), points=".,", as_text=False):
     return [by_cell.get(cell, cell) for cell in cells], format
 
 
-def likely_points(rows, sep):
+def likely_points(rows):
     """Return both decimal points, the one that more numbers of a file have first."""
     counts = {".": 0, ",": 0}
     for row in rows[:_SAMPLE]:

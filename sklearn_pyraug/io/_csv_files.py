@@ -39,7 +39,7 @@ class CsvFile:
 
     def __init__(self, data, *, sep=None, decimal=None, encoding=None, na=(), keep=(), as_text=()):
         text = read_text(data, sep=sep, encoding=encoding)
-        self._points = decimal or likely_points(text.rows, text.dialect.sep)
+        self._points = decimal or likely_points(text.rows)
         self._missing = frozenset(word.strip() for word in na) | {""}
         self.as_text = set(as_text)
         self.names, self.notes = text.names, text.notes

@@ -15,6 +15,7 @@ from shared import quick, table
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_pyraug import AugmentedClassifier, RHVAEAugmenter, augmentation_report
+from sklearn_pyraug._preprocessing.containers import as_labels
 from sklearn_pyraug._preprocessing.label_encoder import LabelEncoder, read_labels
 
 Y = np.repeat([0, 1], [24, 16])
@@ -149,14 +150,14 @@ def test_labels_without_order_are_sorted_by_what_they_print():
 @pytest.mark.parametrize("name", ["y", "groups"])
 def test_missing_labels_are_counted(labels, name):
     with pytest.raises(ValueError, match=rf"{name} holds [12] missing label\(s\). Leave out"):
-        read_labels(labels, name)
+        as_labels(labels, name)
 
 
 def test_labels_of_several_lengths_are_refused():
     with pytest.raises(
         ValueError, match="y holds lists of different lengths: pass one label for each"
     ):
-        read_labels([[1, 0], [1]], "y")
+        read_labels([[1, 0], [1]])
 
 
 @pytest.mark.parametrize(
