@@ -212,6 +212,12 @@ class LatentToolsMixin:
         standardised, the density in X's own units is lower by the sum of the logarithms of the
         columns' standard deviations. Rows of one model compare; models with other codes do not.
 
+        A reference decoder scores what its networks see: of a table with more columns than rows
+        the principal components of the training rows, and of large images smaller ones. What else
+        a row holds does not count, however far from the training rows. A ``"binomial"`` likelihood
+        of grey pixels lacks its coefficients, which differ from row to row: compare classes rather
+        than rows.
+
         Parameters
         ----------
         X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features), \

@@ -258,6 +258,16 @@ def test_networks_start_at_weighted_means(kind):
         assert_allclose(one.detach(), other.detach(), rtol=1e-4, atol=1e-5)
 
 
+def test_a_column_of_which_light_rows_alone_have_a_value_starts_at_their_moments():
+    """Below a sum of weights of 1 they were drawn to 0."""
+    x = torch.zeros(4, 6)
+    x[:, 1], x[:, 2] = torch.tensor([0.0, 0.0, 3.0, 5.0]), torch.tensor([1.0, 1.0, 0.0, 0.0])
+    likelihood = MixedLikelihood(1, 6, LAYOUT)
+    theta = likelihood.start_at([x], [torch.tensor([1.0, 1.0, 0.01, 0.01]).double()])
+    deviation = likelihood.gaussian.raw_scale.detach().exp()
+    assert_allclose([theta[0, 1], deviation[0, 0, 1]], [4.0, 1.0], rtol=1e-6)
+
+
 # --- weights of a class ------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ or, where rows have weights, in proportion to these.
 
 Of this sum the m rows nearest to x are taken; the others add little, as far as p(x | r) falls off
 with the distance, and leaving them out can only lower the estimate. All integrals are estimated
-by importance sampling, see :func:`.objective.importance_log_likelihood`: with S draws the
+by importance sampling, see :func:`.elbo.importance_log_likelihood`: with S draws the
 logarithm is too low by half the relative variance of the mean of S weights, in every class alike
 as far as the encoders are equally good.
 

@@ -141,7 +141,7 @@ class MixedLikelihood(nn.Module):
                 v = (row_weight / row_weight.mean()).to(x).unsqueeze(1)
                 w, m, c = v * w, v * m, v * c
             w = w.expand_as(g)
-            n = w.sum(0).clamp_min(1.0)
+            n = w.sum(0).clamp_min(torch.finfo(w.dtype).tiny)
             mean = (w * g).sum(0) / n
             var = (w * (g - mean).square()).sum(0) / n
             # A class in which no row has a value learns nothing: it keeps the column's scale.

@@ -92,3 +92,21 @@ def test_neither_narrow_nor_wide_posteriors_overflow(log_scale):
     (z,), _, info = sample_independent_mh(metric, start, [stream(1)])
     assert torch.isfinite(z).all()
     assert 0.1 < info["acceptance_rate"].item() < 1.0
+
+
+class WithoutFloat64(torch.Tensor):
+    """Stands for a tensor on one of Apple's GPUs."""
+
+    def double(self):
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+def test_shares_on_a_device_without_float64():
+    """Apple's GPUs could not draw by default."""
+    metric, _ = some_metric(0, dtype=torch.float32)
+    start, streams = starts(metric, (9, 5), 0), [stream(1), stream(2)]
+    metric = metric._replace(share=metric.share.as_subclass(WithoutFloat64))
+    assert [len(z) for z in sample_independent_mh(metric, start, streams)[0]] == [9, 5]
