@@ -235,21 +235,7 @@ class StateReader:
         self._text_bytes = 0
 
     def value(self, state, hint, where):
-        """Return the value of a state.
-
-        Parameters
-        ----------
-        state : object
-            Plain JSON.
-        hint : type or None
-            The annotation.
-        where : str
-            The path.
-
-        Returns
-        -------
-        value : object
-        """
+        """Return the value of a state; annotation and path as of :meth:`StateWriter.state`."""
         if hint is object:
             return self._plain.value(state, where)
         options = _options(hint)

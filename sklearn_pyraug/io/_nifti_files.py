@@ -25,25 +25,8 @@ def read_nifti(handle, n_bytes, max_pixels, packed):
     """Read a volume, or an image where all axes after the second have length 1.
 
     The axes stay in nibabel's order, i, j, k, so that the affine fits them. Values are as
-    stored where they are not scaled (slope 1, intercept 0) and float32 otherwise.
-
-    Parameters
-    ----------
-    handle : binary file object
-    n_bytes : int
-        Size of the file.
-    max_pixels : int
-    packed : bool
-        Whether the file is gzipped.
-
-    Returns
-    -------
-    picture : Picture
-
-    Raises
-    ------
-    BadFile
-        If the file is not what its suffix says, or larger than allowed.
+    stored where they are not scaled (slope 1, intercept 0) and float32 otherwise. Parameters are
+    those of :func:`.read_npy`, and whether the file is gzipped.
     """
     try:
         stream = gzip.GzipFile(fileobj=handle, mode="rb") if packed else handle

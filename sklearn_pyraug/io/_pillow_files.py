@@ -23,25 +23,7 @@ def read_pillow(handle, n_bytes, max_pixels, format):
     """Read an image, or a tif file's pages as a volume.
 
     The palette is applied, alpha is dropped, 1 bit becomes 0 and 255, and the EXIF orientation
-    is applied.
-
-    Parameters
-    ----------
-    handle : binary file object
-    n_bytes : int
-        Size of the file.
-    max_pixels : int
-    format : {"png", "jpg", "bmp", "tif"}
-        No other format is tried.
-
-    Returns
-    -------
-    picture : Picture
-
-    Raises
-    ------
-    BadFile
-        If the file is not what its suffix says, or larger than allowed.
+    is applied. Parameters are those of :func:`.read_npy`, and the only format that is tried.
     """
     from PIL import Image, UnidentifiedImageError
 

@@ -111,16 +111,7 @@ class IsotropicLikelihood(GaussianLikelihood):
     def start_at(self, rows, weights=None):
         """Start from the root mean square of each class's deviations from its mean row.
 
-        Parameters
-        ----------
-        rows : list of Tensor, each of shape (n_k, n_features)
-        weights : list of Tensor, each of shape (n_k,), or None, default=None
-            Weights of the rows; None for equal ones.
-
-        Returns
-        -------
-        theta : Tensor of shape (n_classes, n_features)
-            The parameters of the best constant prediction.
+        Rows, weights and theta are those of :meth:`GaussianLikelihood.start_at`.
         """
         if weights is None:
             moments = [(x.mean(0), x.var(0, correction=0)) for x in rows]
@@ -151,16 +142,7 @@ class BernoulliLikelihood(nn.Module):
     def start_at(self, rows, weights=None):
         """Start from each class's mean, shrunk away from 0 and 1 (Laplace's rule).
 
-        Parameters
-        ----------
-        rows : list of Tensor, each of shape (n_k, n_features)
-        weights : list of Tensor, each of shape (n_k,), or None, default=None
-            Weights of the rows; None for equal ones.
-
-        Returns
-        -------
-        theta : Tensor of shape (n_classes, n_features)
-            The parameters of the best constant prediction.
+        Rows, weights and theta are those of :meth:`GaussianLikelihood.start_at`.
         """
         if weights is None:
             totals = [x.sum(0) for x in rows]

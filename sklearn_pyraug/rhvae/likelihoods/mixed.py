@@ -118,18 +118,8 @@ class MixedLikelihood(nn.Module):
         """Start from each class's means, standard deviations and shares of the levels.
 
         Shares are shrunk towards equal ones, as if one more row had been seen; means and
-        deviations are those of the rows that have a value.
-
-        Parameters
-        ----------
-        rows : list of Tensor, each of shape (n_k, n_features)
-        weights : list of Tensor, each of shape (n_k,), or None, default=None
-            Weights of the rows; None for equal ones.
-
-        Returns
-        -------
-        theta : Tensor of shape (n_classes, n_features)
-            The parameters of the best constant prediction.
+        deviations are those of the rows that have a value. Rows, weights and theta are those of
+        :meth:`.GaussianLikelihood.start_at`.
         """
         n_levels = self._n_levels()
         thetas, deviations = [], []
