@@ -45,6 +45,7 @@ from .paired import (
     is_proportion,
     make_splits,
     run_all,
+    score_name,
     weights_for,
 )
 from .preparation import prepare
@@ -284,7 +285,7 @@ class AugmentedClassifierCV(
                 sample_weight,
                 splits,
                 scorer,
-                self._score_name(),
+                score_name(self.scoring),
                 self.n_jobs,
                 self.verbose,
             )
@@ -392,7 +393,7 @@ class AugmentedClassifierCV(
         n_others = len(names) - 1
         if not n_others:
             return "Used: nothing. No other candidate can be used here."
-        scoring = self._score_name()
+        scoring = score_name(self.scoring)
         scale, decimals, unit = (100, 1, "points of") if is_proportion(scoring) else (1, 3, "in")
 
         def gain(i):
@@ -414,12 +415,6 @@ class AugmentedClassifierCV(
         return (
             f"{text}and is the simplest {of} within one standard error of the best, {names[best]}."
         )
-
-    def _score_name(self):
-        if isinstance(self.scoring, str):
-            return self.scoring
-        name = getattr(self.scoring, "__name__", "score")
-        return "score" if name == "<lambda>" else name
 
     @property
     def _inner(self):

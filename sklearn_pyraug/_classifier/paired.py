@@ -225,6 +225,12 @@ def standard_error(differences, n_train, n_test):
     return float(np.sqrt(share * differences.var(ddof=1)))
 
 
+def score_name(scoring):
+    """Return the name of a score, given by name or as a function: "score" where it has none."""
+    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
+    return "score" if name == "<lambda>" else name
+
+
 def is_proportion(scoring):
     """Return True for a score between 0 and 1, whose differences read best in hundredths."""
     return _PROPORTION.fullmatch(scoring) is not None

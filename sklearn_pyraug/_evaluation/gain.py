@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import indexable
 
 from .._classifier.augmented import AugmentedClassifier, tags_or_none
-from .._classifier.paired import NOTHING, Method, make_splits, run_all
+from .._classifier.paired import NOTHING, Method, make_splits, run_all, score_name
 from .._classifier.preparation import prepare
 from .._classifier.samplers import Repeat, check_samplers, holds_sampler, sizes_of
 from .._preprocessing.label_encoder import classifier_labels
@@ -193,8 +193,7 @@ def augmentation_gain(
         preprocessor=preprocessor,
         seed=seed,
     )
-    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
-    name = "score" if name == "<lambda>" else name
+    name = score_name(scoring)
     runs, left_out = run_all(
         "augmentation_gain", models, X, y, None, splits, scorer, name, n_jobs, verbose
     )
