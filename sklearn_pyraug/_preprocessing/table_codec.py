@@ -3,7 +3,6 @@
 import numpy as np
 
 from .._validation import column_name
-from ..rhvae.likelihoods.mixed import Block
 from .arithmetic import as_numbers, column_blocks
 from .column_stats import MAX_TABLE_COLUMNS, MIN_AGREEING_ROWS, summarise
 from .exclusive import find_sets, merge, part
@@ -43,8 +42,6 @@ class TableCodec:
     layout_ : CodeLayout or None
         The code columns of a mixed table. In any other, each column has the code column of its
         own position.
-    blocks_ : tuple of Block
-        Neighbouring code columns of one kind.
     n_codes_ : int
         Number of code columns.
     has_mask_ : bool
@@ -222,9 +219,6 @@ class TableCodec:
         self.constant_[in_sets.astype(np.intp)] = False
         self.n_codes_, self.has_mask_ = len(self.center_), self._fill is not None
         self.layout_ = getattr(self._code, "layout", None)
-        self.blocks_ = (Block(self.likelihood_, 0, self.n_codes_),)
-        if self.layout_ is not None:
-            self.blocks_ = self.layout_.blocks
         constants = self._constants or ()
         sound = (
             self.dtype_.kind in "biuf"

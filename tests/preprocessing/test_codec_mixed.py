@@ -53,7 +53,6 @@ def test_layout(table):
     # Complete numbers, then those with an indicator; the indicators, in the same order, that of
     # missing values beside an atom, and the columns of two levels; the categories.
     blocks = Block("gaussian", 0, 5), Block("bernoulli", 5, 11), Block("categorical", 11, 15)
-    assert codec.blocks_ == blocks
     assert codec.layout_ == CodeLayout(blocks, (-1, -1, 5, 6, 7))
     assert codec.n_codes_ == 15
     assert codec.constant_.tolist() == [False] * 7 + [True]
@@ -135,7 +134,7 @@ def test_non_finite_codes_mean_the_most_frequent_level(rng):
 def test_gaussian_knows_neither_atoms_nor_numeric_levels(table):
     X, categorical = table
     codec = TableCodec("gaussian").fit(X, categorical=categorical)
-    assert codec.blocks_[0] == Block("gaussian", 0, 7)
+    assert codec.layout_.blocks[0] == Block("gaussian", 0, 7)
     assert codec.layout_.indicators.count(-1) == 4
 
 
@@ -181,20 +180,19 @@ def test_tables_of_one_kind_have_no_mixed_code(columns, likelihood):
     assert codec.likelihood_ == likelihood
     if likelihood != "mixed":
         assert codec.layout_ is None
-        assert codec.blocks_ == (Block(likelihood, 0, X.shape[1]),)
 
 
 def test_categories_alone(rng):
     X = rng.integers(0, 3, (40, 2))
     codec = TableCodec().fit(X, categorical=np.ones(2, bool))
-    assert codec.blocks_ == (Block("categorical", 0, 3), Block("categorical", 3, 6))
+    assert codec.layout_.blocks == (Block("categorical", 0, 3), Block("categorical", 3, 6))
     np.testing.assert_array_equal(codec.decode(codec.encode(X)), X)
 
 
 def test_a_single_level_and_nothing_at_all():
     X = np.column_stack([np.full(10, 4.0), np.full(10, np.nan), np.arange(10.0)])
     codec = TableCodec().fit(X, categorical=np.array([True, False, False]))
-    assert codec.blocks_ == (Block("gaussian", 0, 1), Block("bernoulli", 1, 3))
+    assert codec.layout_.blocks == (Block("gaussian", 0, 1), Block("bernoulli", 1, 3))
     np.testing.assert_array_equal(codec.decode(codec.encode(X)), X)
     decoded = codec.decode(wild_codes(20, 3))
     assert (decoded[:, 0] == 4.0).all()
