@@ -9,13 +9,12 @@ Shapes: K classes, C points per class, N centroids per class, d latent dimension
 """
 
 import functools
-import math
 from typing import NamedTuple
 
 import torch
 from torch.nn.functional import threshold
 
-from .scales import inside_support
+from .scales import MIN_LOG_WEIGHT, MIN_WEIGHT, inside_support
 
 __all__ = [
     "LearnedPoint",
@@ -28,12 +27,6 @@ __all__ = [
     "pull",
     "with_square",
 ]
-
-
-# Weights of e^-60 and less are set to 0: beside λ they are nothing, but products with them
-# underflow to subnormal numbers, which processors multiply many times more slowly.
-_MIN_LOG_WEIGHT = -60.0
-_MIN_WEIGHT = 1.001 * math.exp(_MIN_LOG_WEIGHT)
 
 
 @functools.cache
@@ -197,7 +190,7 @@ def centroid_weights(z, metric):
     """Return wᵢ(z) = exp(−‖z − cᵢ‖²/T²), shape (n_classes, n_points, n_centroids)."""
     log_w = torch.baddbmm(metric.offset, with_square(z), metric.slope.mT)
     # Clamped first: an exponential that underflows is slow too. A NaN passes both bounds.
-    return threshold(log_w.clamp_min(_MIN_LOG_WEIGHT).exp(), _MIN_WEIGHT, 0.0)
+    return threshold(log_w.clamp_min(MIN_LOG_WEIGHT).exp(), MIN_WEIGHT, 0.0)
 
 
 def inverse_metric(z, metric, w=None):

@@ -24,13 +24,9 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import threshold
 
-from .scales import inside_support
+from .scales import MIN_LOG_WEIGHT, MIN_WEIGHT, inside_support
 
 __all__ = ["PosteriorMetric", "PosteriorPoint", "make_posterior_metric"]
-
-# As in the learned metric: smaller weights are set to 0, because subnormal numbers are slow.
-_MIN_LOG_WEIGHT = -60.0
-_MIN_WEIGHT = 1.001 * math.exp(_MIN_LOG_WEIGHT)
 
 
 class PosteriorMetric(NamedTuple):
@@ -80,7 +76,7 @@ class PosteriorMetric(NamedTuple):
         """Return the :class:`PosteriorPoint` of z of shape (n_classes, n_points, latent_dim)."""
         log_w = torch.baddbmm(self.offset, torch.cat([2.0 * z, z.square()], -1), self.slope.mT)
         # Rounding may lift a weight beside its centroid above 1 where the precision is high.
-        w = threshold(log_w.clamp(_MIN_LOG_WEIGHT, 0.0).exp(), _MIN_WEIGHT, 0.0)
+        w = threshold(log_w.clamp(MIN_LOG_WEIGHT, 0.0).exp(), MIN_WEIGHT, 0.0)
         return PosteriorPoint(self, z, w, torch.bmm(w, self.M) + self.lam)
 
     def velocity(self, z, rho):

@@ -21,6 +21,10 @@ REACH = 4.0
 # Codes nearer to each other than this share of the class's diameter are one code: two equal
 # rows may differ in the last bits of their codes.
 _COINCIDENT = 1e-5
+# Weights of e^-60 and less are set to 0: beside λ they are nothing, but products with them
+# underflow to subnormal numbers, which processors multiply many times more slowly.
+MIN_LOG_WEIGHT = -60.0
+MIN_WEIGHT = 1.001 * math.exp(MIN_LOG_WEIGHT)
 
 
 def inside_support(w):
