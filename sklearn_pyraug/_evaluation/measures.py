@@ -28,12 +28,8 @@ class Measure(NamedTuple):
     is_poor: Callable = lambda value, baseline: False
 
 
-def _below(share):
-    return lambda value, baseline: value < share * baseline
-
-
-def _above(multiple):
-    return lambda value, baseline: value > multiple * baseline
+def _is_below_half(value, baseline):
+    return value < 0.5 * baseline
 
 
 def _exceeds(value, baseline):
@@ -48,22 +44,22 @@ def _is_poor_column(value, baseline):
 
 MEASURES = {
     "precision": Measure(
-        "fidelity", _HIGHER, "Share of synthetic rows that lie where real rows lie.", _below(0.5)
+        "fidelity", _HIGHER, "Share of synthetic rows that lie where real rows lie.", _is_below_half
     ),
     "recall": Measure(
-        "fidelity", _HIGHER, "Share of real rows that lie where synthetic rows lie.", _below(0.5)
+        "fidelity", _HIGHER, "Share of real rows that lie where synthetic rows lie.", _is_below_half
     ),
     "density": Measure(
         "fidelity",
         "1 is ideal",
         "How densely real rows surround a synthetic one, in units of what is usual.",
-        _below(0.5),
+        _is_below_half,
     ),
     "coverage": Measure(
         "fidelity",
         _HIGHER,
         "Share of real rows with a synthetic one among their closest neighbours.",
-        _below(0.5),
+        _is_below_half,
     ),
     "two-sample AUC": Measure(
         "fidelity",
@@ -85,7 +81,7 @@ MEASURES = {
         "fidelity",
         _LOWER,
         "How far rows would have to be moved to be distributed as the real ones are.",
-        _above(3),
+        lambda v, baseline: v > 3 * baseline,
     ),
     "mean column difference": Measure(
         "fidelity",
@@ -116,20 +112,20 @@ MEASURES = {
         "privacy",
         _NEAR,
         "Distance of a synthetic row to its closest training row, the median.",
-        _below(0.5),
+        _is_below_half,
     ),
     "distance ratio": Measure(
         "privacy",
         _NEAR,
         "That distance over the one to the second closest, the median; 0 for copies.",
-        _below(0.5),
+        _is_below_half,
     ),
     "authenticity": Measure(
         "privacy",
         _NEAR,
         "Share of synthetic rows that are further from their closest training row than this is "
         "from its own neighbour.",
-        _below(0.5),
+        _is_below_half,
     ),
     "memorization share": Measure(
         "privacy",

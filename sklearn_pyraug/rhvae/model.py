@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from .elbo import elbo_terms
 from .images.resolution import Resolution
 from .likelihoods import (
     BernoulliLikelihood,
@@ -251,8 +252,6 @@ class RHVAEStack(nn.Module):
 
     def forward(self, batch):
         """Return the ELBO terms of a batch; see :func:`.elbo.elbo_terms`."""
-        from .elbo import elbo_terms
-
         return elbo_terms(self, batch)
 
     @torch.no_grad()

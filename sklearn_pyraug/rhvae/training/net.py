@@ -17,7 +17,6 @@ from torch import nn
 
 from ..elbo import Batch
 from ..flow.errors import flow_errors
-from ..model import RHVAEStack
 from .data import StackLoader, fixed_batch, metric_rows
 from .progress import ProgressBar, nanmean
 from .records import BY_EPOCH, ClassHistory
@@ -459,7 +458,7 @@ def _keep_freed_memory():
     torch.empty(2**23 - 2**14)
 
 
-def _restore(stack: RHVAEStack, state, T, eps):
+def _restore(stack, state, T, eps):
     """Put the best weights of all classes back, also of those that left the stack."""
     for name, value in trained_tensors(stack).items():
         value.data = state[name].cpu()

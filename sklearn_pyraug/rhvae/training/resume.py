@@ -174,16 +174,15 @@ def load_training_state(net, settings, state):
 
 
 def _put(net, meta, tensors):
-    parts = _Parts(tensors)
     device = net.module_.eps.device
-    records, K = parts.under("records."), net.module_.n_classes
+    records, K = _under(tensors, "records."), net.module_.n_classes
     _check_records(records, net)
     active = records["active"]
     trained = trained_tensors(net.module_)
-    weights, best = parts.under("weights."), parts.under("best.")
+    weights, best = _under(tensors, "weights."), _under(tensors, "best.")
     _check_like(weights, {n: v[active] for n, v in trained.items()}, "weights")
     _check_like(best, trained, "best weights")
-    moments = {key: parts.under("moments.", f".{key}") for key in meta["moments"]}
+    moments = {key: _under(tensors, "moments.", f".{key}") for key in meta["moments"]}
     for values in moments.values():
         for name, value in values.items():
             if value.dim() and value.shape != weights[name].shape:
@@ -234,18 +233,13 @@ def _put(net, meta, tensors):
         net.record_epoch(train_loss, valid_loss, int(n_active_classes))
 
 
-class _Parts:
-    """Tensors by the beginning, and the end, of their names."""
-
-    def __init__(self, tensors):
-        self.tensors = tensors
-
-    def under(self, prefix, suffix=""):
-        return {
-            n[len(prefix) : len(n) - len(suffix)]: v
-            for n, v in self.tensors.items()
-            if n.startswith(prefix) and n.endswith(suffix)
-        }
+def _under(tensors, prefix, suffix=""):
+    """Return tensors whose names begin and end so, by what is between."""
+    return {
+        n[len(prefix) : len(n) - len(suffix)]: v
+        for n, v in tensors.items()
+        if n.startswith(prefix) and n.endswith(suffix)
+    }
 
 
 def _check_like(found, expected, what):
