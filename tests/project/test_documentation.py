@@ -17,6 +17,9 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 SOURCES = sorted(Path(next(iter(sklearn_pyraug.__path__))).rglob("*.py"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+# Pages whose blocks of Python run in the order in which they are printed.
+RUNNABLE = ["quickstart", "tables", "images", "judging", "leakage", "choosing", "from_smote"]
+RUNNABLE += ["probabilities"]
 # What can be imported and is no part of the Python interface.
 PROGRAMS = {"cli"}
 
@@ -229,11 +232,7 @@ def test_examples_begin_with_a_title(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    ["quickstart", "tables", "images", "judging"]
-    + ["leakage", "choosing", "from_smote", "probabilities"],
-)
+@pytest.mark.parametrize("name", RUNNABLE)
 def test_pages_run_as_they_stand(name, capsys, tmp_path, monkeypatch):
     pytest.importorskip("pandas")
     pytest.importorskip("PIL")
