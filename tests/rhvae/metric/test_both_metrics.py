@@ -1,4 +1,4 @@
-"""What every metric promises to samplers and curves: one battery, run over both."""
+"""What every metric promises to samplers, curves and flows: one battery, run over both."""
 
 import math
 
@@ -103,6 +103,12 @@ def test_values_are_those_of_the_definition(kind, d, random_seed):
     close(L @ L.mT, torch.linalg.inv(G))
     close(log_det, -0.5 * torch.logdet(G))
     assert torch.equal(L, L.tril())
+    close(local.log_det_inv(), 2.0 * log_det)
+    close(local.velocity(v), (L @ L.mT @ v.unsqueeze(-1)).squeeze(-1))
+    close(local.velocity(v), setting.make().velocity(z, v))
+    # The momentum ρ of γ has ρᵀ G⁻¹ ρ = γᵀ γ.
+    rho = local.momentum(v)
+    close((rho * local.velocity(rho)).sum(-1), v.square().sum(-1))
 
 
 @both
@@ -124,11 +130,34 @@ def test_gradients_against_autograd(kind, d, random_seed):
     truth = derivative(form, z)
     assert (local.form_gradient(u) - truth).norm() < 1e-6 * truth.norm()
 
+    def energy(z):
+        G = at_each(lambda z, k: setting.definition(z, k)[0], z)
+        return 0.5 * torch.logdet(G) + 0.5 * (u * torch.linalg.solve(G, u)).sum(-1)
+
+    truth = derivative(energy, z)
+    got = local.energy_gradient(u, local.covariance())
+    assert (got - truth).norm() < 1e-6 * truth.norm()
+
+
+def test_the_learned_metric_can_be_learned(random_seed):
+    """The gradient of the flow's energy is differentiable by z, by the codes and by L."""
+    setting, rho = Learned(random_seed, 3), draw(random_seed + 2, K, C, 3)
+
+    def gradient(z, c, L):
+        local = make_metric(c, L, setting.mask, setting.T, LAM).at(z)
+        return local.energy_gradient(rho, local.covariance())
+
+    inputs = draw(random_seed + 1, K, C, 3), setting.c, setting.L
+    assert torch.autograd.gradcheck(gradient, tuple(t.clone().requires_grad_() for t in inputs))
+
 
 def everything(metric, z):
     local = metric.at(z)
     values = local.log_density(), local.log_target(), local.gradient(), local.inverse()
-    return [*values, *local.factor(), local.lower(z), local.form_gradient(z)]
+    curves = local.lower(z), local.form_gradient(z)
+    energy_gradient = local.energy_gradient(z, local.covariance())
+    flow = local.log_det_inv(), local.velocity(z), local.momentum(z), energy_gradient
+    return [*values, *local.factor(), *curves, *flow]
 
 
 @both
@@ -161,6 +190,7 @@ def test_a_point_that_is_not_finite_has_no_density_and_hurts_no_other(kind, bad)
     z[0, 1, 2] = bad
     got = metric.at(z).log_target()
     assert got[0, 1] == -torch.inf
+    assert not metric.at(z).log_det_inv()[0, 1].isfinite()
     curves = z.unsqueeze(2).repeat(1, 1, 2, 1)
     lost = curve_lengths(curves, metric)[..., 0]
     assert lost[0, 1].isnan()
