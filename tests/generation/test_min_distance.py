@@ -9,7 +9,7 @@ from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from shared import dense, kinds, numbers, quick, root_mean_square, table
 
-from sklearn_pyraug import Columns, LearnedMetric, Residual, RHVAEAugmenter, Transfer
+from sklearn_pyraug import Columns, Residual, RHVAEAugmenter, Transfer
 from sklearn_pyraug._generation import sample as _sampling
 from sklearn_pyraug._generation.fitted import FittedGenerators
 from sklearn_pyraug._generation.jobs import Execution
@@ -17,9 +17,6 @@ from sklearn_pyraug._generation.min_distance import Guard, make_guard
 from sklearn_pyraug._generation.sample import DrawSettings, draw
 from sklearn_pyraug.metrics._neighbors import Spacing, find_spacing
 from sklearn_pyraug.rhvae import Output, SamplerSettings
-
-# Draws that stay where they start: the codes move little, and little of a difference is taken.
-NEAR = {"metric": LearnedMetric(temperature=1e-3), "output": Transfer(scale=1e-4)}
 
 
 def spread(n, n_columns=3, seed=0):

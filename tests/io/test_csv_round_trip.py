@@ -10,7 +10,7 @@ from sklearn_pyraug import MLP, RHVAEAugmenter
 from sklearn_pyraug.cli import main
 from sklearn_pyraug.io import load_table, save_table
 
-pd = pytest.importorskip("pandas")
+pytest.importorskip("pandas")
 
 N = 24
 RNG = np.random.default_rng(0)

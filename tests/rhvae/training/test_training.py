@@ -169,10 +169,6 @@ def test_split_keeps_two_rows_on_either_side(n, fraction, n_valid):
     assert torch.cat([split.train, split.valid]).flatten().sort().values.tolist() == list(range(n))
 
 
-def states(generators):
-    return [g.get_state().tolist() for g in generators]
-
-
 def reference_loader(sizes, batch_size, n_neighbors=None):
     rows = []
     for k, n in enumerate(sizes):
