@@ -190,6 +190,21 @@ def test_draws_belong_to_their_codes(sampler, metric):
             assert z[k].norm(dim=1).max() < 8.0
 
 
+@pytest.mark.parametrize(("sampler", "metric"), WAYS)
+def test_draws_of_a_class_do_not_depend_on_the_others(sampler, metric):
+    """Neither on the number of their chains nor on their being there."""
+    latent, start = some_latent(metric).map(lambda t: t.double()), torch.arange(40) % N
+    alone = latent.map(lambda t: t[:1])
+    results = [
+        draws(latent, [start, torch.arange(n) % SIZES[1]], sampler=sampler) for n in (0, 5, 300)
+    ]
+    results.append(draws(alone, [start], sampler=sampler))
+    for z, own, info in results[:-1]:
+        torch.testing.assert_close(z[0], results[-1][0][0])
+        assert torch.equal(own[0], results[-1][1][0])
+        torch.testing.assert_close({k: v[:1] for k, v in info.items()}, results[-1][2])
+
+
 def test_step_sizes_and_steps_reach_the_chains():
     latent, start = some_latent(), [torch.arange(7), torch.arange(4)]
     for sampler in ("hmc", "random_walk"):

@@ -117,14 +117,6 @@ def test_a_chain_that_hardly_moves_remembers_all():
     assert moving["autocorrelation"][0, 20] < 0.9
 
 
-def test_diagnostics_of_a_class_do_not_depend_on_the_others():
-    alone = hmc((60,))
-    for n_other in (0, 5, 300):
-        beside = hmc((60, n_other))
-        for name in ("energy_error", "autocorrelation"):
-            torch.testing.assert_close(beside[name][:1], alone[name])
-
-
 def test_of_chunks_the_error_is_the_mean_over_regular_proposals():
     nan = math.nan
     infos = [

@@ -74,18 +74,6 @@ def test_prior_draws_are_standard_normal(random_seed):
     check_info(info, 3)
 
 
-@pytest.mark.parametrize("n_other", [0, 3, 80])
-def test_independent_draws_of_a_class_do_not_depend_on_the_other_classes(n_other):
-    c, log_var = draw(0, 2, 6, 2), draw(1, 2, 6, 2)
-    start = [spread(20, 6), spread(n_other, 6)]
-    streams = [stream(1), stream(2)]
-    z, _ = sample_posterior(c, log_var, start, streams)
-    alone, _ = sample_posterior(c[:1], log_var[:1], start[:1], [stream(1)])
-    assert torch.equal(z[0], alone[0])
-    z, _ = sample_prior([20, n_other], 2, [stream(1), stream(2)])
-    assert torch.equal(z[0], sample_prior([20], 2, [stream(1)])[0][0])
-
-
 # --- geodesic ------------------------------------------------------------------------------
 
 
@@ -157,20 +145,3 @@ def test_neighbours_are_drawn_evenly(random_seed):
     assert share[4] == 0.0
     # 5 * std / sqrt(n) of an indicator.
     assert ((share[:4] - 0.25).abs() < 5.0 * math.sqrt(0.25 * 0.75 / n)).all()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_geodesic_draws_of_a_class_do_not_depend_on_the_other_classes(dtype, random_seed):
-    c = draw(random_seed, 2, 8, 3).to(dtype)
-    metric = some_metric(c)
-    draws = []
-    for n_other in (0, 3, 70):
-        start = [spread(30, 8), spread(n_other, 8)]
-        z, info = sample_geodesic(metric, start, [stream(1), stream(2)], n_neighbors=3)
-        assert [len(x) for x in z] == [30, n_other]
-        assert all(x.dtype == dtype for x in z)
-        check_info(info, 2)
-        draws.append(z[0])
-    draws += sample_geodesic(some_metric(c[:1]), [start[0]], [stream(1)], n_neighbors=3)[0]
-    for other in draws[1:]:
-        torch.testing.assert_close(other, draws[0])

@@ -63,23 +63,6 @@ def test_the_code_is_that_of_the_last_state_that_was_accepted(random_seed):
         assert 0.0 < kept.double().mean() < 1.0
 
 
-def test_draws_of_a_class_do_not_depend_on_the_other_classes(random_seed):
-    metric, _ = some_metric(random_seed)
-    alone = metric._replace(**{n: v[:1] for n, v in metric._asdict().items() if torch.is_tensor(v)})
-    start = starts(metric, (40, 90), random_seed)
-    results = [
-        sample_independent_mh(metric, [start[0], s], [stream(1), stream(2)])
-        for s in (start[1], start[1][:5], start[1][:0])
-    ]
-    results.append(sample_independent_mh(alone, start[:1], [stream(1)]))
-    for z, own, info in results:
-        torch.testing.assert_close(z[0], results[0][0][0])
-        assert torch.equal(own[0], results[0][1][0])
-        assert info["acceptance_rate"][0] == pytest.approx(
-            float(results[0][2]["acceptance_rate"][0])
-        )
-
-
 @pytest.mark.parametrize("log_scale", [-7.0, 0.0, 7.0])
 def test_neither_narrow_nor_wide_posteriors_overflow(log_scale):
     """√det G of ten dimensions is beyond float32 from a scale of 1e-4 on: logarithms are not."""

@@ -209,32 +209,3 @@ def test_step_size_is_adapted(make, random_seed):
     assert ((info["acceptance_rate"] - 0.3).abs() < 0.07).all()
     assert (info["divergence_rate"] == 0.0).all()
     assert (info["step_size"] > 0.0).all()
-
-
-@both_metrics
-def test_draws_of_a_class_do_not_depend_on_the_other_classes(make, random_seed):
-    metric = make(random_seed)
-    draws = []
-    for n_other in (0, 5, 90):
-        z, info = sample_random_walk(
-            metric, [spread(40, 6), spread(n_other, 6)], [stream(1), stream(2)], n_steps=20
-        )
-        assert [len(x) for x in z] == [40, n_other]
-        assert all(torch.isfinite(value[: 1 + (n_other > 0)]).all() for value in info.values())
-        draws.append((z[0], info["step_size"][0], info["acceptance_rate"][0]))
-    alone = metric._replace(**{n: v[:1] for n, v in metric._asdict().items() if torch.is_tensor(v)})
-    z, info = sample_random_walk(alone, [spread(40, 6)], [stream(1)], n_steps=20)
-    draws.append((z[0], info["step_size"][0], info["acceptance_rate"][0]))
-    for other in draws[1:]:
-        torch.testing.assert_close(other, draws[0])
-
-
-@both_metrics
-def test_start_and_fixed_step_size_are_honoured(make):
-    metric = make(0)
-    start = [torch.tensor([3, 0, 3, 5]), torch.tensor([1])]
-    z, info = sample_random_walk(metric, start, [stream(1), stream(2)], n_steps=3, step_size=1e-9)
-    for k in range(2):
-        torch.testing.assert_close(z[k], metric.c[k, start[k]], rtol=0.0, atol=1e-6)
-    torch.testing.assert_close(info["acceptance_rate"], torch.ones(2, dtype=torch.float64))
-    assert (info["step_size"] == 1e-9).all()
