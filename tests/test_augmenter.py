@@ -66,15 +66,6 @@ def test_rule_then_factor(rule, factor):
     assert augmenter.sampling_strategy_ == {k: wanted[k] - n for k, n in Counter(y).items()}
 
 
-@pytest.mark.parametrize("factor", [1.0, 2.0])
-def test_ratio_then_factor(factor):
-    X, y = table((20, 8))
-    plain = Counter(SMOTE(sampling_strategy=0.7, k_neighbors=3).fit_resample(X, y)[1])
-    augmenter = quick(sampling_strategy=0.7, augmentation_factor=factor)
-    _, y_res = augmenter.fit_resample(X, y)
-    assert Counter(y_res) == {k: round(factor * n) for k, n in plain.items()}
-
-
 @pytest.mark.parametrize("as_callable", [False, True])
 def test_dict_and_callable_are_exact(as_callable):
     X, y = table()
@@ -84,17 +75,6 @@ def test_dict_and_callable_are_exact(as_callable):
     _, y_res = augmenter.fit_resample(X, y)
     assert Counter(y_res) == {0: 20, 1: 15, 2: 9}
     assert augmenter.sampling_strategy_ == {0: 0, 1: 3, 2: 1}
-
-
-def test_callable_sees_the_labels():
-    X, y = table((10, 6))
-    labels = np.array(["many", "few"])[y]
-
-    def double_the_few(y):
-        return {"few": 2 * list(y).count("few")}
-
-    _, y_res = quick(sampling_strategy=double_the_few).fit_resample(X, labels)
-    assert Counter(y_res.tolist()) == {"many": 10, "few": 12}
 
 
 def test_balanced_data_grow():
@@ -525,11 +505,6 @@ def test_sample_of_nothing(container):
         assert y_new.dtype == y.dtype
 
 
-def test_sample_repeats_with_a_seed(fitted):
-    one, two = fitted.sample(3)[0], fitted.sample(3)[0]
-    assert_array_equal(one, two)
-
-
 @pytest.mark.usefixtures("either_decoder")
 def test_sample_differs_without_a_seed():
     X, y = table()
@@ -537,14 +512,6 @@ def test_sample_differs_without_a_seed():
     one, two = augmenter.sample(3)[0], augmenter.sample(3)[0]
     # Barely trained, a row may be clipped to the ends of all columns in both.
     assert np.mean(np.all(one == two, axis=1)) < 0.5
-
-
-@pytest.mark.usefixtures("either_decoder")
-def test_sample_of_a_class_does_not_depend_on_the_others():
-    X, y = table()
-    augmenter = quick(sampler=HMC(step_size=0.1)).fit(X, y)
-    together, alone = augmenter.sample({0: 2, 1: 5, 2: 3}), augmenter.sample({1: 5})
-    np.testing.assert_allclose(together[0][together[1] == 1], alone[0], rtol=1e-4, atol=1e-5)
 
 
 def test_fit_leaves_the_data_alone():
@@ -679,43 +646,10 @@ def test_grid_search_over_a_pipeline():
     assert search.best_estimator_["aug"].latent_dim in (1, 3)
 
 
-def test_cross_validation_of_a_pipeline():
-    X, y = table((20, 14))
-    pipeline = Pipeline([("aug", quick()), ("clf", LogisticRegression())])
-    scores = cross_val_score(pipeline, X, y, cv=3, error_score="raise")
-    assert scores.shape == (3,)
-    assert scores.mean() > 0.7
-
-
-def test_augmented_classifier_in_a_grid_search():
-    X, y = table((20, 14))
-    model = SklearnPipeline(
-        [("scale", StandardScaler()), ("clf", AugmentedClassifier(quick(), LogisticRegression()))]
-    )
-    grid = {"clf__augmenter__metric__temperature": [0.5, 2.0], "clf__synthetic_weight": [0.5, 1.0]}
-    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
-    assert search.score(X, y) > 0.7
-    assert search.best_estimator_["clf"].augmenter_.synthetic_mask_.sum() > 0
-
-
-def test_augmented_classifier_weighs_what_is_synthetic():
-    X, y = table((20, 14))
-    model = AugmentedClassifier(quick(), LogisticRegression(), synthetic_weight=1e-6).fit(X, y)
-    plain = LogisticRegression().fit(X, y)
-    np.testing.assert_allclose(model.predict_proba(X), plain.predict_proba(X), atol=1e-2)
-
-
 def test_frame_goes_through_a_pipeline_as_one(recorder):
     X, y = mixed_frame()
     model = Pipeline([("aug", quick()), ("clf", recorder)]).fit(X, y)
     assert_series_equal(model["clf"].X_.dtypes, X.dtypes)
-
-
-def test_plain_pipeline_refuses_a_sampler_in_the_middle():
-    """It could not change the number of rows: its own TypeError is the honest answer."""
-    pipeline = SklearnPipeline([("aug", quick()), ("clf", LogisticRegression())])
-    with pytest.raises(TypeError, match="transform"):
-        pipeline.fit(*table())
 
 
 # --- the user's own networks and callbacks --------------------------------------------------
@@ -766,20 +700,15 @@ def flat_metric(n_features, latent_dim):
     "networks",
     [
         {"encoder": ConvEncoder},
-        {"encoder": ConvEncoder, "decoder": "direct"},
-        {"encoder": ConvEncoder(64, 2)},
-        {"decoder": ImageDecoder},
+        {"encoder": ConvEncoder(64, 2), "decoder": "direct"},
         {"decoder": ImageDecoder(2, 64)},
         {"metric": LearnedMetric(network=MatrixMetric)},
-        {"metric": LearnedMetric(network=MatrixMetric(64, 2))},
-        {"metric": LearnedMetric(network=flat_metric)},
         {"metric": LearnedMetric(network=flat_metric), "decoder": "direct"},
         {
             "encoder": ConvEncoder,
             "decoder": ImageDecoder,
             "metric": LearnedMetric(network=flat_metric),
         },
-        {"decoder": lambda latent_dim, n_features: nn.Linear(latent_dim, n_features)},
     ],
     ids=lambda networks: "-".join(f"{k}_{type(v).__name__}" for k, v in networks.items()),
 )
@@ -892,20 +821,14 @@ def test_silence(capsys, verbose):
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"metric": "posterior"},
         {"metric": LearnedMetric(n_leapfrog=5, leapfrog_step=0.1)},
         {"metric": LearnedMetric(beta_zero=1.0)},
         {"latent_dim": 1},
         {"latent_dim": 12},
-        {"encoder": MLP(5)},
         {"encoder": MLP((6, 5, 4))},
-        {"encoder": MLP([6])},
-        {"encoder": MLP(np.array([6, 3]))},
         {"batch_size": 1},
-        {"batch_size": 3},
         {"batch_size": 10_000},
         {"metric": LearnedMetric(max_centroids=1)},
-        {"metric": LearnedMetric(max_centroids=5)},
         {"metric": LearnedMetric(max_centroids=None)},
         {"sampler": HMC(step_size=0.05)},
         {"sampler": HMC(n_steps=1, n_leapfrog=1)},
