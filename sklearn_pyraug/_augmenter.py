@@ -645,14 +645,6 @@ def fitted_html(augmenter):
     """Return a table of the classes of a fitted augmenter, or nothing before `fit`.
 
     It has no colours of its own, so that it suits light and dark pages.
-
-    Parameters
-    ----------
-    augmenter : RHVAEAugmenter
-
-    Returns
-    -------
-    html : str
     """
     if not hasattr(augmenter, "classes_"):
         return ""

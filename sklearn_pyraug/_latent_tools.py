@@ -448,24 +448,7 @@ class LatentToolsMixin:
 @no_data_in_errors()
 @torch_defaults()
 def find_warp(augmenter, x0, x1, label):
-    """Return how an augmenter warps image x0 towards x1, another of its class.
-
-    Parameters
-    ----------
-    augmenter : fitted RHVAEAugmenter
-    x0, x1 : images, or containers of one image
-    label : object
-
-    Returns
-    -------
-    warp : Warp
-
-    Raises
-    ------
-    ValueError
-        If its decoder warps nothing, an image is not like those of `fit`, or the class is unknown
-        or has no generator.
-    """
+    """Return how an augmenter warps image x0 towards x1, another of its class."""
     if augmenter.decoder_ != "deformation":
         raise ValueError(
             f"decoder={augmenter.decoder_!r} warps nothing. Fit images or volumes with "

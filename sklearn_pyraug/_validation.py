@@ -434,12 +434,7 @@ def positive_integers(values):
 
 
 def check_has_columns(X):
-    """Raise if `X` is a table without columns; scikit-learn fails on such a dataframe.
-
-    Parameters
-    ----------
-    X : object
-    """
+    """Raise if `X` is a table without columns; scikit-learn fails on such a dataframe."""
     shape = getattr(X, "shape", ())
     if len(shape) == 2 and shape[1] == 0:
         raise ValueError(

@@ -122,16 +122,6 @@ def weights_for(taker, sample_weight, rows=slice(None)):
     """Return the weights of some rows as a keyword for a model's fit, or for a scorer.
 
     A scorer whose metric takes none gets none.
-
-    Parameters
-    ----------
-    taker : classifier or callable
-    sample_weight : ndarray of shape (n_samples,) or None
-    rows : ndarray of int or slice
-
-    Returns
-    -------
-    weights : dict
     """
     if sample_weight is None:
         return {}

@@ -118,12 +118,7 @@ def made_with():
 
 
 def settings_table(settings):
-    """Return how a result was made, as parts of a page.
-
-    Parameters
-    ----------
-    settings : dict of str to str
-    """
+    """Return how a result was made, as parts of a page."""
     rows = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in settings.items()
     )

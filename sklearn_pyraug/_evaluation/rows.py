@@ -108,16 +108,7 @@ def code_rows(sets, categorical_features, is_image):
 
 
 def code_tables(tables):
-    """Code tables as :func:`code_rows` does rows.
-
-    Parameters
-    ----------
-    tables : list of _Table
-
-    Returns
-    -------
-    coded : list of ndarray of shape (n, n_coded)
-    """
+    """Code tables as :func:`code_rows` does rows."""
     return _code(tables, is_image=False)[0]
 
 

@@ -131,16 +131,7 @@ def find_scores(lines):
 
 
 def find_verdict(report):
-    """Return whether rows are realistic, useful and private.
-
-    Parameters
-    ----------
-    report : AugmentationReport
-
-    Returns
-    -------
-    verdict : tuple of Light
-    """
+    """Return whether rows are realistic, useful and private."""
     return (
         Light("realistic", *_realistic(report)),
         Light("useful", *_useful(report)),

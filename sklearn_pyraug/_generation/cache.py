@@ -181,15 +181,7 @@ def _train(train, task):
 
 
 def cached(memory, key, function, *arguments):
-    """Return ``function(*arguments)``, or what was returned before under the same key.
-
-    Parameters
-    ----------
-    memory : joblib.Memory
-    key : str
-    function : callable
-    *arguments : object
-    """
+    """Return ``function(*arguments)``, or what was returned before under the same key."""
     call = _Call(function, arguments)
     try:
         return pickle.loads(memory.cache(_run, ignore=["call"])(key, function.__qualname__, call))

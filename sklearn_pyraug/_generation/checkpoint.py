@@ -160,17 +160,7 @@ class GroupStore:
         return GroupStore(path, self.key, self.interval)
 
     def read(self):
-        """Return the state that is there, or None.
-
-        Returns
-        -------
-        state : TrainingState or None
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged or of another training.
-        """
+        """Return the state that is there, or None."""
         self._written = time.monotonic()
         remove_leftovers(self.path)
         if not os.path.lexists(self.path):

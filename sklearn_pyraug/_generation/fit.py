@@ -361,16 +361,7 @@ def _description(i, groups):
 
 
 def _train_group(task):
-    """Train one group with as large batches as the device's memory allows.
-
-    Parameters
-    ----------
-    task : GroupTask
-
-    Returns
-    -------
-    training : Training
-    """
+    """Train one group with as large batches as the device's memory allows."""
     settings, asked = task.settings, task.settings.training
     has_reference = settings.architecture.has_reference
     train, named = train_generator, {}

@@ -112,14 +112,7 @@ def _has_diverged(record):
 
 
 def warn_of_training(history, training, device):
-    """Warn where a training diverged, or had another device or batch size than asked for.
-
-    Parameters
-    ----------
-    history : list of ClassHistory
-    training : TrainingSettings
-    device : str
-    """
+    """Warn where a training diverged, or had another device or batch size than asked for."""
     diverged = [h for h in history if _has_diverged(h)]
     if diverged:
         h = max(diverged, key=lambda h: np.isnan(h.train_loss).sum())

@@ -29,12 +29,7 @@ class Kinds(NamedTuple):
     atoms: dict
 
     def are_alike(self, constant):
-        """Say whether all columns of a table of complete numbers, but constant ones, are of a kind.
-
-        Parameters
-        ----------
-        constant : ndarray of bool of shape (n_features,)
-        """
+        """Say whether columns of a table of complete numbers, but constant ones, are of a kind."""
         only_continuous = not self.atoms and not self.levels.any()
         return only_continuous or bool((self.levels | constant).all())
 

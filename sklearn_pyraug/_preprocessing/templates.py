@@ -68,21 +68,7 @@ class Template:
         return cls([]) if isinstance(X, list) else None
 
     def new_rows(self, values):
-        """Return values in a container of the user's kind.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_rows, n_columns), or (n_rows,) for labels
-
-        Returns
-        -------
-        rows : object
-
-        Raises
-        ------
-        ImportError
-            If the library is not installed.
-        """
+        """Return values, (n_rows, n_columns) or (n_rows,), in a container of the user's kind."""
         if isinstance(self._container, TemplateState):
             self._container = _empty_container(self._container)
         empty = self._container

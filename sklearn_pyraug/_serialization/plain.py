@@ -185,13 +185,7 @@ def describe_pandas(value):
 
 
 def make_pandas(name, arguments):
-    """Return the value of a description, the inverse of :func:`describe_pandas`.
-
-    Parameters
-    ----------
-    name : str
-    arguments : list
-    """
+    """Return the value of a description, the inverse of :func:`describe_pandas`."""
     import pandas as pd
 
     if name == "Missing":

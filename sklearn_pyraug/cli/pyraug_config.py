@@ -87,21 +87,6 @@ _WORDS = {
 def read_pyraug_config(path):
     """Read one of Pyraug's JSON files.
 
-    Parameters
-    ----------
-    path : str or path-like
-
-    Returns
-    -------
-    config : dict
-
-    Raises
-    ------
-    OSError
-        If the file cannot be opened.
-    ValueError
-        If it holds no JSON object.
-
     Examples
     --------
     >>> import tempfile

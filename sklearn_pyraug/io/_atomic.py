@@ -158,10 +158,6 @@ def remove_leftovers(path):
     """Remove what killed processes have left unfinished of a file or folder, or put it back.
 
     A folder that was moved out of the way for one that did not take its place is put back.
-
-    Parameters
-    ----------
-    path : Path
     """
     names = rf"\.{re.escape(path.name[:_MAX_NAME])}\.[0-9a-f]{{8}}\.(tmp|old)"
     try:

@@ -60,17 +60,7 @@ class WalkInfo(NamedTuple):
 
 
 def walk_point(z, metric):
-    """Evaluate density and proposal at z of shape (n_classes, n_chains, latent_dim).
-
-    Parameters
-    ----------
-    z : Tensor of shape (n_classes, n_chains, latent_dim)
-    metric : Metric or PosteriorMetric
-
-    Returns
-    -------
-    state : WalkState
-    """
+    """Evaluate density and proposal at z of shape (n_classes, n_chains, latent_dim)."""
     local = metric.at(z)
     return WalkState(z, local.log_target(), *local.factor())
 
