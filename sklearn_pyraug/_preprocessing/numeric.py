@@ -39,7 +39,8 @@ class NumberCodec:
     -----
     The normal score of the i-th smallest of n values is Φ⁻¹((i − ½) / n); equal values have the
     score of their mean rank, and all scores between their first and their last rank mean them.
-    Between neighbouring values scores are interpolated linearly.
+    Between neighbouring values scores are interpolated linearly, from the last rank of the one to
+    the first of the other.
     """
 
     # What a file holds; all else follows.
@@ -157,9 +158,12 @@ class NumberCodec:
             if self._unit_interval:
                 return np.clip(T, 0.0, 1.0).astype(np.float32)
             T = np.clip(T, -_LARGEST_CODE, _LARGEST_CODE).astype(np.float32)
-        for k, (known, codes) in zip(self._columns.ranked, self._curves, strict=True):
+        curves = zip(self._columns.ranked, self._columns.knots, self._curves, strict=True)
+        for k, knots, (known, codes) in curves:
             where = slice(*selected.searchsorted([k, k + 1]))
-            between = np.interp(offsets[..., where], self._offsets_of(known, k), codes)
+            between = np.interp(
+                offsets[..., where], self._offsets_of(knots, k), self._scores, codes[0], codes[-1]
+            )
             # Values that differ may have equal offsets: look them up.
             position = np.minimum(known.searchsorted(X[..., where]), len(known) - 1)
             is_known = known[position] == X[..., where]

@@ -249,6 +249,14 @@ def test_a_repeated_value_can_be_reached(rng):
     assert (decoded == 0.3).mean() == pytest.approx(0.19, abs=0.03)
 
 
+def test_a_value_beside_a_repeated_one_comes_back(rng):
+    """It was taken for the repeated one, whose ranks were half its way."""
+    X = np.r_[lognormal(rng, 80)[:, 0], np.zeros(20)][:, None]
+    codec = TableCodec("gaussian", scaling="quantile").fit(X)
+    beside = np.array([[0.1], [0.5], [0.9]]) * X[X > 0].min()
+    np.testing.assert_allclose(codec.decode(codec.encode(beside)), beside, rtol=1e-4)
+
+
 def ranked(X):
     return TableCodec("gaussian").fit(X)._code._columns.ranked.tolist()
 
