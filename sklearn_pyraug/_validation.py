@@ -453,7 +453,7 @@ def check_unique_names(names):
         )
 
 
-def text_error(columns, taker="categories"):
+def text_error(columns, taker="categories", what="text"):
     """Make the error for an `X` that holds text.
 
     Parameters
@@ -464,6 +464,8 @@ def text_error(columns, taker="categories"):
     taker : {"categories", "numbers", "classifier"}, default="categories"
         What refuses the text: an estimator with `categorical_features`, one that takes numbers
         alone, or a classifier behind an augmenter that took it.
+    what : str, default="text"
+        What the columns hold.
 
     Returns
     -------
@@ -473,14 +475,14 @@ def text_error(columns, taker="categories"):
     more = f", and {len(columns) - _MAX_NAMED_COLUMNS} more" * (len(columns) > _MAX_NAMED_COLUMNS)
     where = ", ".join(columns[:_MAX_NAMED_COLUMNS]) + more if columns else "numbers stored as text"
     return ValueError(
-        f"X holds text where numbers are needed: {where}. {_OF_TEXT[taker]}, for example with "
+        f"X holds {what} where numbers are needed: {where}. {_OF_TEXT[taker]}, for example with "
         "sklearn.preprocessing.OrdinalEncoder or OneHotEncoder."
     )
 
 
 @contextmanager
 def columns_are_named(X, taker="categories"):
-    """Say in which columns of `X` the text or the infinite values stand that scikit-learn refuses.
+    """Say in which columns of `X` the values stand that scikit-learn refuses.
 
     Parameters
     ----------
@@ -500,11 +502,20 @@ def columns_are_named(X, taker="categories"):
         raise ValueError(
             "X holds integers beyond the range of float64. Scale them, or pass their logarithms."
         ) from None
-    except ValueError as error:
-        # scikit-learn's and pandas' ways of saying that X holds text.
-        says = ("could not convert", "bytes/strings", "Cannot cast")
-        of_text = taker is not None and any(words in str(error) for words in says)
-        if not of_text and "contains infinity or" not in str(error):
+    except (TypeError, ValueError) as error:
+        if "setting an array element with a sequence" in str(error):
+            raise ValueError(
+                "X holds sequences in the place of numbers, or rows of different lengths. Pass "
+                "rows of one length, and images as a list or in one array, such as numpy.stack(X)."
+            ) from None
+        # scikit-learn's and pandas' ways of saying that X holds text, or dates, intervals and such.
+        of_text = "could not convert", "bytes/strings", "Cannot cast"
+        of_others = "float() argument must be", "could not be promoted"
+        of_text, of_others = (
+            taker is not None and any(words in str(error) for words in says)
+            for says in (of_text, of_others)
+        )
+        if not of_text and not of_others and "contains infinity or" not in str(error):
             raise
         columns = np.asarray(X, dtype=object).T
         if of_text and columns.ndim == 1:
@@ -515,9 +526,10 @@ def columns_are_named(X, taker="categories"):
             raise
         names = getattr(X, "column_names", getattr(X, "columns", None))
         numbers = list(map(_numbers_of, columns))
-        if of_text:
-            text = [column_name(j, names) for j, x in enumerate(numbers) if x is None]
-            raise text_error(text, taker) from None
+        bad = [column_name(j, names) for j, x in enumerate(numbers) if x is None]
+        if of_text or (of_others and bad):
+            what = "text" if of_text else "values that are no numbers"
+            raise text_error(bad, taker, what) from None
         n_inf = np.array([0 if x is None else np.isinf(x).sum() for x in numbers])
         if not n_inf.any():  # they were made of X on the way
             raise

@@ -163,6 +163,11 @@ def test_missing_category(untrained):
     refused(quick(), X, y, r"'colour' \(20 NaN\)", "SimpleImputer", "missing='keep'")
 
 
+def test_rows_of_different_lengths(untrained):
+    with pytest.raises(ValueError, match="rows of different lengths. Pass rows of one length"):
+        quick().fit([[1.0, 2.0], [1.0]] * 10, [0, 1] * 10)
+
+
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, pd.DataFrame])
 def test_infinity_is_no_missing_value(untrained, container):
     X, y = table()
@@ -202,8 +207,18 @@ def test_complex(untrained):
         (np.zeros((20, 4, 4, 4, 4, 4)), np.repeat([0, 1], 10), ["channels", "5 axes"]),
         (np.array(5.0), np.repeat([0, 1], 10), ["2D", "scalar"]),
         (pd.Series([*"ab"] * 10), np.zeros((20, 2)), ["single column of text", "labels second"]),
+        (np.zeros(20, "f8, i4"), np.repeat([0, 1], 10), ["fields 'f0', 'f1'", r"DataFrame\(X\)"]),
     ],
-    ids=["no rows", "no columns", "no column of a frame", "one axis", "six axes", "scalar", "text"],
+    ids=[
+        "no rows",
+        "no columns",
+        "no column of a frame",
+        "one axis",
+        "six axes",
+        "scalar",
+        "text",
+        "fields",
+    ],
 )
 def test_shape_of_rows(untrained, X, y, fragments):
     refused(quick(), X, y, *fragments)

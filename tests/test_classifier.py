@@ -454,12 +454,12 @@ def test_refuses_an_augmenter_that_loses_the_real_rows(data, augmenter, match):
         AugmentedClassifier(augmenter, LogisticRegression()).fit(*data)
 
 
-def test_refuses_one_hot_targets(data):
+@pytest.mark.parametrize("make", [np.asarray, np.ma.array, lambda Y: pd.DataFrame(Y, dtype="Int8")])
+def test_refuses_one_hot_targets(data, make):
+    """Labels of masked and of nullable columns were called no label type."""
     X, y = data
-    with pytest.raises(
-        ValueError, match=r"not supported\. y has 2 columns\. .*\(these are multilabel-"
-    ):
-        AugmentedClassifier(SMOTE(), LogisticRegression()).fit(X, np.column_stack([y, 1 - y]))
+    with pytest.raises(ValueError, match=r"not supported\. y has 2 columns\. Pass one column"):
+        AugmentedClassifier(SMOTE(), LogisticRegression()).fit(X, make(np.column_stack([y, 1 - y])))
 
 
 def test_metadata_routing(data):

@@ -164,6 +164,10 @@ def test_refusals():
     text = pd.DataFrame(X, columns=list("abcd")).assign(site="left")
     with pytest.raises(ValueError, match=r"text where numbers are needed: 'site'\. Encode them"):
         clone(EMBEDDER).fit(text)
+    dates = text.assign(site=pd.date_range("2020", periods=40))
+    for frame in (dates, dates.assign(site=pd.cut(X[:, 0], 3))):
+        with pytest.raises(ValueError, match=r"no numbers where numbers are needed: 'site'\. Enc"):
+            clone(EMBEDDER).fit(frame)
     with pytest.raises(NotFittedError):
         clone(EMBEDDER).inverse_transform(np.zeros((1, 2)))
     with pytest.raises(ValueError, match="minimum of 4"):

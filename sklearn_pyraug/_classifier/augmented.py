@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import InputTags, get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from .._metadata import check_sample_weight
-from .._preprocessing.containers import as_labels, take
+from .._preprocessing.containers import as_labels, check_container, take
 from .._preprocessing.masked import unmasked
 from .._sklearn_compat import (
     CallbackSupportMixin,
@@ -94,18 +94,17 @@ def _augmenter_takes_sample_weight(augmenter):
 
 def check_target(y):
     """Return the target as an array of shape (n_samples,); refuse what is not a class label."""
+    if y.ndim == 2 and y.shape[1] > 1:
+        raise ValueError(
+            f"Multilabel and multioutput targets are not supported. y has {y.shape[1]} columns. "
+            "Pass one column, of one label for each row, or wrap the AugmentedClassifier in "
+            "sklearn.multioutput.MultiOutputClassifier."
+        )
     if y.dtype == object and not all(type(v) in (str, np.str_) for v in y.flat):
         kinds = ", ".join(sorted({type(v).__name__ for v in y.flat}))
         raise ValueError(
             f"Unknown label type: y holds values of the types {kinds}, and classifiers take "
             "numbers, booleans or text. Pass y as text, such as y.astype(str)."
-        )
-    target_type = type_of_target(y, input_name="y")
-    if target_type == "multilabel-indicator" or target_type.endswith("multioutput"):
-        raise ValueError(
-            f"Multilabel and multioutput targets are not supported. y has {y.shape[1]} columns. "
-            f"Pass one column, of one label for each row (these are {target_type}), or wrap the "
-            "AugmentedClassifier in sklearn.multioutput.MultiOutputClassifier."
         )
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
@@ -442,6 +441,7 @@ class AugmentedClassifier(
 
     def _fit(self, X, y, sample_weight, context):
         self._check_classifier()
+        check_container(X, "X")
         X, y = unmasked(X), check_target(as_labels(y))
         weighted = sample_weight is not None or self.synthetic_weight != 1
         if weighted and weight_parameter(self.classifier) is None:

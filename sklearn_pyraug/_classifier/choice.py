@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._augmenter import RHVAEAugmenter
 from .._metadata import check_sample_weight
-from .._preprocessing.containers import as_labels
+from .._preprocessing.containers import as_labels, check_container
 from .._preprocessing.label_encoder import distinct_labels
 from .._preprocessing.masked import unmasked
 from .._random import root_seed
@@ -264,6 +264,7 @@ class AugmentedClassifierCV(
 
     def _fit(self, X, y, sample_weight, groups, context):
         self._check_parameters()
+        check_container(X, "X")
         X, y = unmasked(X), check_target(as_labels(y))
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight)

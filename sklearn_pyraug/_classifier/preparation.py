@@ -26,8 +26,10 @@ from .._preprocessing.containers import (
     column_at,
     column_kind,
     column_names,
+    column_numbers,
     column_values,
     is_missing,
+    library_of,
     take,
 )
 from .._preprocessing.images import flat_rows, stack_rows
@@ -185,7 +187,7 @@ def read_columns(X):
         places = names if all(isinstance(v, str) for v in names) else range(len(names))
         numbers, categories = (
             [place for place, kind in zip(places, kinds, strict=True) if kind in letters]
-            for letters in ("biuf", "O")
+            for letters in ("biufc", "O")
         )
         gaps = any(is_missing(value) for column in columns for value in column_values(column))
         return Table(numbers, categories, True, False, gaps)
@@ -255,7 +257,10 @@ def _columns(table):
 
 
 def _dense(X):
-    """Return a dataframe whose sparse columns are dense."""
+    """Return a dataframe whose sparse columns are dense, and a table of pyarrow as an array."""
+    if library_of(X) == "pyarrow":
+        columns = [column_at(X, j) for j in range(X.num_columns)]
+        return np.column_stack([column_numbers(c, column_kind(c)) for c in columns])
     kinds = getattr(X, "dtypes", None)
     if not hasattr(kinds, "items"):  # no frame of pandas
         return X

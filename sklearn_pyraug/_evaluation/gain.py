@@ -14,6 +14,7 @@ from .._classifier.augmented import AugmentedClassifier, tags_or_none
 from .._classifier.paired import NOTHING, Method, make_splits, run_all, score_name
 from .._classifier.preparation import prepare
 from .._classifier.samplers import Repeat, check_samplers, holds_sampler, sizes_of
+from .._preprocessing.containers import check_container
 from .._preprocessing.label_encoder import classifier_labels
 from .._preprocessing.masked import unmasked
 from .._random import root_seed
@@ -181,6 +182,7 @@ def augmentation_gain(
     _check_settings(n_repeats, scoring, confidence_level)
     check_estimators(estimator, augmenter, samplers, preprocessor)
     scorer = check_scoring(estimator, scoring=scoring)
+    check_container(X, "X")
     X, y, groups = indexable(unmasked(X), classifier_labels(y), groups)
     splits = make_splits(X, y, groups, cv, n_repeats, seed)
     models, prepared_by, preparation = find_methods(

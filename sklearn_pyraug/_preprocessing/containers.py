@@ -53,6 +53,12 @@ def check_container(value, where):
         Its name. A single column is no table, and may be labels where the name is not "X".
     """
     library, name = library_of(value), type(value).__name__
+    fields = getattr(getattr(value, "dtype", None), "names", None)
+    if fields and where == "X":
+        raise ValueError(
+            f"X is a structured array of the fields {', '.join(map(repr, fields[:5]))}, which is "
+            "no table of rows. Pass pandas.DataFrame(X)."
+        )
     if library == "pandas":
         return
     if library is None:
@@ -340,10 +346,19 @@ def take(X, rows):
     if isinstance(X, (list, tuple)):
         return [X[i] for i in rows]
     if library == "pyarrow":
-        return X.take(rows)
+        pa, kind = sys.modules["pyarrow"], kind_of(X, library)
+        table = as_table(X, kind)
+        # pyarrow cannot take rows of views of text.
+        fields = [f.with_type(pa.string()) if _is_view(f.type) else f for f in table.schema]
+        plain = table.cast(pa.schema(fields, table.schema.metadata))
+        return unpacked(plain.take(rows).cast(table.schema), kind)
     if sparse.issparse(X):
         return X.tocsr()[rows]  # not every sparse format can be indexed by row
     return (X if hasattr(X, "shape") else np.asarray(X))[rows]
+
+
+def _is_view(dtype):
+    return str(dtype) == "string_view"
 
 
 def stack(X, new):

@@ -183,6 +183,8 @@ def _flat(y):
         return list(y)
     if sparse.issparse(y) and y.ndim == 1:
         return y.toarray()
+    if isinstance(y, np.matrix):
+        y = np.asarray(y)
     if hasattr(y, "to_flat_index"):
         return y.to_flat_index()
     return y.ravel() if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1 else y

@@ -26,7 +26,8 @@ from .containers import (
 )
 from .dtypes import dtype_state, make_dtype
 
-_SPARSE = ("csr_matrix", "csc_matrix", "csr_array", "csc_array")
+_FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
+_SPARSE = tuple(f"{form}_{kind}" for form in _FORMATS for kind in ("matrix", "array"))
 _PANDAS = ("pandas.DataFrame", "pandas.Series", "pandas.Index", "pandas.array")
 # Of a decimal of pyarrow; polars 1 has 38 where a Decimal does not say how many.
 _MAX_DIGITS = 76
@@ -201,7 +202,8 @@ def template_state(template):
     if library is None:
         kind = type(empty).__name__
         if isinstance(empty, np.ma.MaskedArray) and empty.dtype.kind in "biuf":
-            return TemplateState("MaskedArray", (ColumnState("", (empty.dtype.str,)),))
+            fill = float(empty.fill_value) if empty.dtype.kind == "f" else empty.fill_value.item()
+            return TemplateState("MaskedArray", (ColumnState("", (empty.dtype.str, fill)),))
         if kind not in (*_SPARSE, "list"):
             raise ValueError(f"A {kind} is none that a model file can hold. Pass a csr_array.")
         return TemplateState(kind)
@@ -264,10 +266,11 @@ def _empty_container(state):
     if state.kind == "list":
         return []
     if state.kind == "MaskedArray":
-        dtype = np.dtype(state.columns[0].dtype[0])
+        name, fill = state.columns[0].dtype
+        dtype = np.dtype(name)
         if dtype.kind not in "biuf":
             raise ValueError(f"a masked array of {dtype} is none that is known")
-        return np.ma.array(np.empty(0, dtype))
+        return np.ma.array(np.empty(0, dtype), fill_value=fill)
     if state.kind in _SPARSE:
         return getattr(sparse, state.kind)((0, 1))
     library, _, name = state.kind.partition(".")
@@ -285,7 +288,10 @@ def _empty_container(state):
     if library == "pandas":
         if name != "DataFrame":
             series = module.Series([], dtype=dtypes[0], name=labels[0])
-            return {"Series": series, "Index": module.Index(series), "array": series.array}[name]
+            # Not of every dtype there is an index.
+            if name == "Index":
+                return module.Index(series)
+            return series.array if name == "array" else series
         index = module.Index(
             labels, dtype=make_dtype(state.names.dtype, library), name=state.names.name
         )

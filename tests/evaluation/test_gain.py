@@ -6,6 +6,7 @@ import re
 import joblib
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from imblearn import FunctionSampler
 from imblearn.over_sampling import ADASYN, SMOTE, SMOTEN, SMOTENC, RandomOverSampler
@@ -379,6 +380,22 @@ def test_sparse_columns_of_dataframes_are_prepared(columns, data):
     scores = [
         augmentation_gain(GaussianNB(), rows, y, **settings).others["SMOTE"].scores_with
         for rows in (frame, frame.astype(dict.fromkeys(columns, pd.SparseDtype(float, 0.0))))
+    ]
+    assert_array_equal(*scores)
+
+
+def test_tables_of_pyarrow_are_prepared(clinic):
+    """An error of scikit-learn showed their first rows."""
+    pytest.importorskip("sklearn", "1.9")  # earlier ones select no columns of such tables
+    X, y = clinic
+    views = getattr(pa, "string_view", pa.string)()
+    arrow = pa.Table.from_pandas(X).append_column("view", pa.array(X["ward"], views))
+    settings = {"cv": 2, "n_repeats": 1, "random_state": 0, "samplers": None}
+    scores = [
+        augmentation_gain(
+            LogisticRegression(), rows, y, augmenter=quick(missing="keep"), **settings
+        ).scores_with
+        for rows in (X.assign(view=X["ward"].astype(object)), arrow)
     ]
     assert_array_equal(*scores)
 

@@ -54,7 +54,7 @@ def test_sparse_columns_of_a_dataframe(dtype):
 @pytest.fixture(params=["float64", "int32"])
 def masked(request):
     values = np.where(V > 2.5, -9999, 10 * V).astype(request.param)
-    return np.ma.masked_equal(values, -9999)
+    return np.ma.masked_equal(values, -9999)  # which becomes the fill value
 
 
 def test_masked_values_are_missing(masked, tmp_path):
@@ -65,6 +65,7 @@ def test_masked_values_are_missing(masked, tmp_path):
     for rows in (X_res, *drawn):
         assert isinstance(rows, np.ma.MaskedArray)
         assert rows.dtype == masked.dtype
+        assert rows.fill_value == masked.fill_value
         assert rows.compressed().min() >= masked.min()
     assert X_res[40:].mask.any()
     np.testing.assert_array_equal(X_res.data[:40], masked.data)

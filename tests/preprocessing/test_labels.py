@@ -60,13 +60,14 @@ LABELS = {
     "dates": DAYS,
     "large integers": np.array(each(10**25, 10**25 + 1), dtype=object),
     "text beside numbers": each(1, "a"),
+    "half floats": pd.Series(Y, dtype="float16"),
     "bytes": each(b"x", b"y"),
     "an enum": each(Blood.b, Blood.a),
     "an enum of text": each(Stage.first, Stage.second),
     "tensors": list(torch.tensor(Y)),
     "text like gaps": np.array(each("None", "nan")),
     "one-hot list": ONE_HOT.tolist(),
-    "one-hot sparse": sparse.csr_array(ONE_HOT),
+    "one-hot sparse": sparse.coo_array(ONE_HOT),
     "one-hot booleans": pd.get_dummies(pd.Series(list("abcd") * 10)),
     "one-hot sparse frame": pd.get_dummies(pd.Series(list("abcd") * 10), sparse=True, dtype=float),
     "one-hot polars": pl.DataFrame(ONE_HOT, schema=["a", "b", "c"]),
@@ -122,6 +123,10 @@ def test_what_a_subclass_knows_comes_back():
     y.unit = "mmol"
     encoder, y_index = LabelEncoder.fit(y)
     assert encoder.append(y, y_index).unit == encoder.decode(y_index).unit == "mmol"
+
+
+def test_a_column_of_a_matrix_is_one_of_labels():
+    assert LabelEncoder.fit(Y[:, None].view(np.matrix))[0].values.tolist() == [0, 1]
 
 
 def test_labels_without_order_are_sorted_by_what_they_print():
