@@ -214,9 +214,6 @@ def test_bad_parameters_are_refused(measure, parameters, match):
         measure(np.eye(3), np.eye(3), **parameters)
 
 
-def test_sets_that_do_not_fit_are_refused():
-    for measure in (maximum_mean_discrepancy, sliced_wasserstein_distance):
-        with pytest.raises(ValueError, match="`X_synthetic` has 3 columns and `X_real` has 2"):
-            measure(np.ones((9, 2)), np.ones((9, 3)))
+def test_a_single_row_is_refused():
     with pytest.raises(ValueError, match="`X_synthetic` has 1 row; give at least 2, the estimate"):
         maximum_mean_discrepancy(np.ones((9, 2)), np.ones((1, 2)))

@@ -184,8 +184,3 @@ def test_what_is_no_classifier_is_refused(classifier):
 def test_a_classifier_that_cannot_rank_is_refused():
     with pytest.raises(TypeError, match="neither predict_proba nor decision_function"):
         classifier_two_sample_test(np.eye(10), np.eye(10), classifier=Recorder())
-
-
-def test_sets_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="`X_synthetic` has 3 columns and `X_real` has 2"):
-        classifier_two_sample_test(np.ones((9, 2)), np.ones((9, 3)))
