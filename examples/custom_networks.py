@@ -2,7 +2,7 @@
 Networks of your own
 ====================
 
-Bring networks of your own: a convolutional encoder, decoder and metric network for digits.
+This example passes its own convolutional encoder, decoder and metric network for digits.
 """
 
 import time
@@ -67,5 +67,5 @@ SyntheticSamplesDisplay.from_predictions(
 plt.show()
 
 # %%
-# Networks of your own need no stacking code: one is made for each class, and all are trained
-# together. One split shows that they work; it does not show that they are better than the default.
+# Your own networks need no code for several classes: the augmenter makes one for each class, and
+# trains all of them together. One split shows that they work, not that they beat the default.

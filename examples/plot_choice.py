@@ -2,8 +2,8 @@
 Nothing, class weights, SMOTE or a generator?
 =============================================
 
-Which augmentation helps depends on the rows and on the classifier. `AugmentedClassifierCV` finds
-out on the training rows, and does nothing where they do not show that anything helps.
+Which augmentation helps depends on the rows and on the classifier. `AugmentedClassifierCV` chooses
+by cross-validation on the training rows, and uses no augmentation unless they show that it helps.
 """
 
 # %%
@@ -37,10 +37,10 @@ model = AugmentedClassifierCV(LogisticRegression(), augmenters, random_state=0).
 print(model.advice_)
 
 # %%
-# What it was made from
-# ---------------------
-# Each candidate was scored on the same ten splits of the training rows. The simplest one within one
-# standard error of the best is chosen, and nothing is the simplest.
+# The scores behind the choice
+# ----------------------------
+# All candidates were scored on the same ten splits of the training rows. The choice is the simplest
+# one within one standard error of the best; no augmentation is the simplest.
 
 results = model.cv_results_
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
@@ -56,10 +56,10 @@ ax.set_xlabel("gain in balanced accuracy over nothing, ± one standard error (po
 plt.show()
 
 # %%
-# Rows that nobody has seen
-# -------------------------
-# The choice predicts as any classifier, and in a cross-validation it is made anew on each training
-# part.
+# Scores on unseen rows
+# ---------------------
+# The chosen model predicts as any classifier. In an outer cross-validation, the choice is repeated
+# on each training part.
 
 plain = LogisticRegression().fit(X, y)
 for name, classifier in {"nothing": plain, model.best_augmenter_: model}.items():
@@ -67,7 +67,7 @@ for name, classifier in {"nothing": plain, model.best_augmenter_: model}.items()
     print(f"{name}: balanced accuracy {100 * score:.1f} % on {len(y_test):,} other rows")
 
 # %%
-# What came out
-# -------------
-# All candidates that know of the imbalance are far above nothing. The moved threshold gains the
-# most of them, and adds no row: none has to be made.
+# Result
+# ------
+# All candidates that deal with the imbalance gain much. The moved threshold gains the most, and it
+# adds no rows.

@@ -1,16 +1,16 @@
 """
-A clinical table with categories and gaps
-=========================================
+A clinical table with categories and missing values
+===================================================
 
-Patients with an age, a sex, a ward and two laboratory values, one of which is often missing and
-depends on the ward. This example adds rows and checks that they are valid: the same columns, levels
-and dtypes, and gaps nearly as often in each ward.
+Patients have an age, a sex, a ward and two laboratory values. One of these is often missing, which
+depends on the ward. This example adds rows and checks that they are valid: they have the same
+columns, levels and dtypes, and nearly as many missing values in each ward.
 """
 
 # %%
 # The table
 # ---------
-# Made by formulas. Kidney values rise with age, and are measured where the ward asks for them.
+# The table is simulated. Kidney values rise with age, and some wards measure them more often.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,7 +41,7 @@ print(X.head())
 # %%
 # Augment
 # -------
-# Categories are recognised by their dtype; gaps have to be allowed.
+# Categories are recognised by their dtype. Missing values need ``missing="keep"``.
 
 augmenter = RHVAEAugmenter(missing="keep", random_state=0)
 X_more, y_more = augmenter.fit_resample(X, y)
@@ -51,7 +51,7 @@ print(new.tail().to_string())
 # %%
 # Valid rows
 # ----------
-# Each line compares the real rows of the ill with their synthetic ones.
+# Each line compares real and synthetic rows of the class "ill".
 
 real, made = X[y == "ill"], new[y_more[augmenter.synthetic_mask_] == "ill"]
 print("dtypes kept:", (new.dtypes == X.dtypes).all())
@@ -68,8 +68,8 @@ for name, rows in (("real", real), ("synthetic", made)):
 # %%
 # Column by column
 # ----------------
-# Numbers and categories, those that differ most first; above each panel, how far the two
-# distributions are apart, from 0 to 1, and how many values are missing.
+# The columns that differ most come first. The title of each panel gives the difference of the two
+# distributions, from 0 to 1, and the share of missing values.
 
 SyntheticSamplesDisplay.from_predictions(
     X_more,
@@ -80,5 +80,5 @@ SyntheticSamplesDisplay.from_predictions(
 plt.show()
 
 # %%
-# That rows are valid does not say that a classifier gains by them, nor that they may be shared:
-# see ``augmentation_gain`` for the one and ``augmentation_report`` for the other.
+# Valid rows need not help a classifier, and you may not be allowed to share them:
+# ``augmentation_gain`` measures the first, and ``augmentation_report`` the second.

@@ -2,9 +2,8 @@
 More digits from a few
 ======================
 
-Ten images of each handwritten digit are few to learn from. This example trains
-`RHVAEAugmenter` on them, adds 50 synthetic ones of each digit, and looks at the images and at
-what two classifiers make of them.
+This example trains `RHVAEAugmenter` on ten images of each handwritten digit, adds 50 synthetic
+images of each, shows them, and compares two classifiers with and without them.
 """
 
 # %%
@@ -34,8 +33,8 @@ print(f"{len(X_train)} images to train on, {len(X_test)} to test on")
 # %%
 # Augment
 # -------
-# The sampling strategy says how many images each digit is to have, real ones included. Images
-# come back in the shape in which they went in, real ones first.
+# The sampling strategy gives the number of images of each digit, including the real ones. Images
+# are returned in their shape, real ones first.
 
 start = time.perf_counter()
 augmenter = RHVAEAugmenter(sampling_strategy=dict.fromkeys(range(10), 60), random_state=0)
@@ -56,9 +55,9 @@ display = SyntheticSamplesDisplay.from_predictions(
 )
 
 # %%
-# What classifiers make of them
-# -----------------------------
-# The test images are real ones that neither the augmenter nor a classifier has seen.
+# Classifiers with and without synthetic images
+# ---------------------------------------------
+# The test images are real, and neither the augmenter nor a classifier has seen them.
 
 for classifier in (SVC(), KNeighborsClassifier(3)):
     scores = []
@@ -74,5 +73,5 @@ print(f"{np.count_nonzero(copies)} of {len(copies)} synthetic images are copies 
 plt.show()
 
 # %%
-# The synthetic digits are real ones whose strokes are bent and shifted as those of others are.
-# A gain on one split is no proof: other splits are drawn by another `random_state`.
+# The synthetic digits are real ones whose strokes are bent and shifted like those of other digits.
+# A gain on one split is no proof: try other splits with another `random_state`.

@@ -2,9 +2,8 @@
 Fraud: one row in twenty-five
 =============================
 
-A table like those of payments: twelve columns of numbers, 1,500 rows, of which one in 25 is a
-fraud. This example measures what over-sampling changes in two scores, and shows that they do not
-say the same.
+The table is like one of payments: it has 1,500 rows with twelve numbers each, and one row in 25 is
+a fraud. This example measures how over-sampling changes two scores, which do not agree.
 """
 
 # %%
@@ -30,9 +29,9 @@ print(f"{np.count_nonzero(fraud)} of {len(y)} rows are frauds")
 # %%
 # Two scores
 # ----------
-# Balanced accuracy is the mean of the shares of frauds and of fair payments that are told right.
-# Average precision asks how well rows are ranked: do frauds come first, wherever the line is drawn?
-# With a factor of 1 the frauds become as many as the fair payments.
+# Balanced accuracy is the mean of the recalls of frauds and of fair payments. Average precision
+# measures the ranking only: whether frauds come first, for any threshold. With a factor of 1 there
+# are as many frauds as fair payments after augmentation.
 
 augmenter = RHVAEAugmenter(augmentation_factor=1, max_epochs=15, random_state=0)
 classifier = make_pipeline(StandardScaler(), LogisticRegression())
@@ -85,6 +84,6 @@ print(f"they are ranked better: {gains['average_precision'].helps == 'yes'}")
 plt.show()
 
 # %%
-# Where a class is rare, any over-sampling moves the line between the classes, and more frauds are
-# found at the price of more false alarms. To rank rows better takes information that was not in
-# the rows before. ``class_weight="balanced"`` moves the line, too, and costs nothing.
+# If a class is rare, any over-sampling moves the decision threshold: more frauds are found, with
+# more false alarms. A better ranking needs information that the real rows do not contain.
+# ``class_weight="balanced"`` moves the threshold, too, and costs nothing.

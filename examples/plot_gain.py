@@ -2,15 +2,15 @@
 Does it help?
 =============
 
-Handwritten digits that are not centred: a classifier that has seen few of them does not know that
-a digit may stand anywhere. This example measures what synthetic images change, beside random
-over-sampling and SMOTE, and draws the intervals.
+The data are handwritten digits that are not centred. A classifier that has seen only a few does not
+know that a digit may stand anywhere. This example measures the gain by synthetic images, by random
+over-sampling and by SMOTE, and draws the intervals.
 """
 
 # %%
 # Digits anywhere in a frame
 # --------------------------
-# Thirty images of each of five digits, put at random places of a frame of 12 x 12 pixels.
+# Thirty images of each of five digits are put at random places of a frame of 12 x 12 pixels.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -47,8 +47,8 @@ print(gain)
 # %%
 # The intervals
 # -------------
-# They take into account that the ten splits share rows. One that leaves zero out is a difference
-# that these images show.
+# They take into account that the ten splits share rows. If an interval does not contain zero, these
+# images show a difference.
 
 methods = {**gain.others, "RHVAEAugmenter": gain}
 figure, ax = plt.subplots(figsize=(7.5, 2.6), layout="constrained")
@@ -63,8 +63,8 @@ ax.set_ylim(len(methods) - 0.5, -0.5)
 ax.set(title="Gain beside no augmentation, 95 % intervals", xlabel="balanced accuracy (points)")
 
 # %%
-# What the forest was shown
-# -------------------------
+# The images that the forest was trained on
+# -----------------------------------------
 
 X_more, y_more = augmenter.fit_resample(X, y)
 SyntheticSamplesDisplay.from_predictions(
@@ -80,6 +80,6 @@ print(f"a clear gain: {gain.helps == 'yes'}")
 plt.show()
 
 # %%
-# Random over-sampling shows the same images more often, SMOTE lays one image over another. The
-# augmenter has learned from pairs that digits move, and moves others. Where digits are centred,
-# there is less to learn, and less to gain.
+# Random over-sampling repeats images, and SMOTE lays one image over another. The augmenter has
+# learned from pairs of images that digits move, and moves them. If digits are centred, there is
+# less to learn and less to gain.

@@ -2,16 +2,16 @@
 Geodesics and straight lines
 ============================
 
-Between the codes of two rows a straight line may cross a void, where the decoder makes things that
-are no digits. The learned metric makes voids long, so that its shortest path, the geodesic, keeps
-closer to codes. This example draws both, and measures which comes closer to real digits.
+A straight line between the codes of two rows may cross a void, where the decoder makes images that
+are no digits. Voids are long in the learned metric, so its shortest path, the geodesic, stays
+closer to codes. This example draws both paths and measures which is closer to real digits.
 """
 
 # %%
 # Two digits
 # ----------
-# Threes and eights, half of them to train on, the others to compare with. The decoder is the
-# papers': x from z alone. Fitted to the metric, the regularization makes voids long.
+# One half of the threes and eights is for training, the other for comparison. The decoder is that
+# of the papers, which makes x from z alone. With ``regularization="auto"`` voids are long.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,7 +37,7 @@ print(f"{len(X)} images to train on, {len(X_other)} others")
 # %%
 # Two paths between two images
 # ----------------------------
-# The two threes whose codes lie furthest apart. Lengths are those of the metric.
+# The codes of these two threes lie furthest apart. Lengths are measured in the metric.
 
 threes = X[y == 3]
 codes = augmenter.encode(threes, np.full(len(threes), 3))
@@ -51,8 +51,8 @@ display = InterpolationDisplay.from_estimator(
 # %%
 # Over many pairs
 # ---------------
-# How far are the middles of the paths from the nearest image of their digit, among those of the
-# training and among the others? Ten pairs of each digit, drawn at random.
+# For ten random pairs of each digit, this is the distance from the middle of the path to the
+# nearest image of the digit, among the training images and among the others.
 
 rng = np.random.default_rng(0)
 distances = {(kind, known): [] for kind in display.lengths for known in (True, False)}
@@ -66,9 +66,9 @@ for digit in np.unique(y):
                 distances[kind, known] += nearest.tolist()
 
 # %%
-# Which come closer
-# -----------------
-# A point below the diagonal is a pair for which the geodesic's middle is the closer one.
+# Which path is closer
+# --------------------
+# For a pair below the diagonal, the middle of the geodesic is closer.
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 4), sharex=True, sharey=True, layout="constrained")
 figure.suptitle("Distance of the middle of a path to the nearest digit (grey levels)")
@@ -94,6 +94,6 @@ axes[0].set_ylabel("geodesic")
 plt.show()
 
 # %%
-# A geodesic is never longer than the straight line, by the metric that it is made with. Whether
-# its middle is also closer to real rows is a question to the data, and the sentences above answer
-# it for these. The error is the standard error of the mean over pairs.
+# In its own metric, a geodesic is never longer than the straight line. Whether its middle is also
+# closer to real rows depends on the data; the output above answers this for these digits. The error
+# is the standard error of the mean over pairs.

@@ -1,17 +1,17 @@
 """
-A grid search that trains once a fold
-=====================================
+A grid search that trains once per fold
+=======================================
 
-How much to augment is a parameter like any other, to be chosen by cross-validation. A search over
-parameters that leave the training alone need not train again for each of them: with `memory` the
-augmenter finds what it has trained on the same rows before.
+Cross-validation can choose how much to augment. A search over parameters that do not change the
+training need not train again for each value: with `memory` the augmenter uses what it has trained
+on the same rows before.
 """
 
 # %%
 # The search
 # ----------
-# 150 digits, four factors, two values of the classifier's C and three folds make 24 fits, and one
-# more of the best on all rows.
+# Four factors, two values of the classifier's C and three folds of 150 digits make 24 fits. One
+# more fits the best parameters on all rows.
 
 import tempfile
 import time
@@ -35,7 +35,8 @@ grid = {"augment__augmentation_factor": [1.5, 2, 3, 5], "classify__C": [1, 10]}
 # %%
 # Without and with memory
 # -----------------------
-# A folder is enough; results are the same. A cache needs a seed, or nothing comes again.
+# `memory` takes a folder, and results are the same. It needs an integer `random_state`, as
+# otherwise no fit is repeated.
 
 augmenter.fit(X, y)  # the first training of a process is slow, whoever pays for it
 cache = tempfile.TemporaryDirectory()
@@ -51,10 +52,10 @@ results = [search.cv_results_["mean_test_score"] for search in searches.values()
 print("same scores:", np.array_equal(*results))
 
 # %%
-# Where the time went
-# -------------------
-# Seconds of a fit, mean of the folds, in the order of the grid. With memory the first fit of a fold
-# trains; a new factor draws more rows, and a new C does neither.
+# Time of each fit
+# ----------------
+# The plot shows seconds per fit, means over folds, in the order of the grid. With memory only the
+# first fit of a fold trains. A new factor only draws rows, and a new C does neither.
 
 figure, ax = plt.subplots(figsize=(7.5, 4), layout="constrained")
 for (name, search), marker in zip(searches.items(), "os", strict=True):
@@ -68,10 +69,10 @@ ax.set_ylim(0)
 ax.legend()
 
 # %%
-# The gain by the factor
-# ----------------------
-# The best of a grid looks better than it is. The display compares each factor to no augmentation,
-# with intervals; the augmenter remembers in these folds, too.
+# The gain of each factor
+# -----------------------
+# The best score of a grid is too optimistic. The display compares each factor with no augmentation,
+# with intervals. The cache is used in these folds, too.
 
 figure, ax = plt.subplots(figsize=(7.5, 4), layout="constrained")
 display = AugmentationGainDisplay.from_estimator(
@@ -80,9 +81,9 @@ display = AugmentationGainDisplay.from_estimator(
 cache.cleanup()
 
 # %%
-# What came of it
-# ---------------
-# The test images have had no part in the search.
+# Score on unseen images
+# ----------------------
+# The test images were not used in the search.
 
 best = searches["with"]
 factor, C = (best.best_params_[key] for key in grid)
@@ -100,5 +101,5 @@ else:
 plt.show()
 
 # %%
-# Memory pays where training is what takes the time, and where parameters of the drawing or of later
-# steps are searched; a new value of a training parameter, such as `latent_dim`, trains anew.
+# Memory saves time if training takes most of it, and if the grid has parameters of drawing or of
+# later steps. A new value of a training parameter, such as `latent_dim`, needs a new training.

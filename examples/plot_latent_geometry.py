@@ -2,16 +2,16 @@
 The geometry of a latent space
 ==============================
 
-The model of a class codes its rows as points of a latent space, and learns a metric of that space
-from them. This example draws the codes and the metric's volume element, looks at what lies where
-the volume is large and where it is small, and takes codes as features for a classifier.
+The model of a class encodes its rows as points of a latent space and learns a metric of this space.
+This example draws the codes and the metric's volume element, decodes places of large and of small
+volume, and uses codes as features for a classifier.
 """
 
 # %%
 # A latent space of two dimensions
 # --------------------------------
-# Two dimensions can be drawn as they are; beyond, the display takes the plane of the first two
-# principal components. The decoder is the papers', which makes x from z alone.
+# Two dimensions can be drawn directly. For more, the display uses the plane of the first two
+# principal components. The decoder is that of the papers, which makes x from z alone.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,17 +35,18 @@ augmenter = RHVAEAugmenter(
 # %%
 # Codes and volume
 # ----------------
-# Hamiltonian Monte Carlo draws codes in proportion to the volume element √det G⁻¹. A class has a
-# latent space of its own.
+# Hamiltonian Monte Carlo draws codes in proportion to the volume element √det G⁻¹. Each class has
+# its own latent space.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
 for ax, digit in zip(axes, (0, 1), strict=True):
     LatentSpaceDisplay.from_estimator(augmenter, X, y, digit, n_synthetic=100, ax=ax)
 
 # %%
-# What lies where
-# ---------------
-# A grid over the codes of the ones, decoded; each image has the log volume at its code above it.
+# Decoded images
+# --------------
+# A grid over the codes of the digit 1 is decoded. The number above an image is the log volume at
+# its code.
 
 ones = augmenter.encode(X[y == 1], y[y == 1])
 low, high = ones.min(axis=0), ones.max(axis=0)
@@ -67,7 +68,7 @@ if at_codes > volumes.mean():
 # %%
 # Codes as features
 # -----------------
-# `RHVAEEmbedder` trains one model on all rows, without labels, and is a transformer like PCA.
+# `RHVAEEmbedder` is a transformer like PCA. It trains one model on all rows, without labels.
 
 features = {"RHVAEEmbedder": RHVAEEmbedder(latent_dim=2, random_state=0), "PCA": PCA(2)}
 correct = {}
@@ -87,5 +88,5 @@ print(f"On this split the two features of {best} tell more of the digits.")
 plt.show()
 
 # %%
-# The map is bright where codes of training rows are and dark far from all of them. The decoder
-# makes images of dark places, too, but no training row vouches for them.
+# The map is bright near the codes of training rows and dark far from all of them. The decoder also
+# makes images from dark places, but these are not supported by any training row.

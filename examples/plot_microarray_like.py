@@ -2,16 +2,16 @@
 Few rows of a thousand columns
 ==============================
 
-Studies of gene expression have some dozens of patients and thousands of genes. This example makes
-a table like that, of 80 rows and 1,000 columns, augments it, and compares classifiers with and
-without the synthetic rows.
+Studies of gene expression have a few dozen patients and thousands of genes. This example simulates
+such a table, with 80 rows and 1,000 columns, augments it, and compares classifiers with and without
+synthetic rows.
 """
 
 # %%
 # A table wider than it is long
 # -----------------------------
-# 20 columns carry the class, 60 others are mixtures of these, and 920 are noise. Three rows in ten
-# are ill.
+# 20 columns depend on the class, 60 are mixtures of these, and 920 are noise. Three rows in ten are
+# ill.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,9 +39,9 @@ print(f"{X.shape[0]} rows of {X.shape[1]} columns, {np.count_nonzero(ill)} of th
 # %%
 # Augment
 # -------
-# The networks see the principal components, in which nothing of the rows is lost. Both classes grow
-# to four times the size of the larger one. Real rows lie far from each other, by their noise: a
-# synthetic row is closer to some real row than nearly any two of these are, without being a copy.
+# The networks get all principal components, so that no information is lost. Both classes grow to
+# four times the size of the larger one. The noise keeps real rows far apart. So a synthetic row is
+# closer to some real row than nearly any two real rows are to each other, without being a copy.
 
 augmenter = RHVAEAugmenter(augmentation_factor=4, max_epochs=50, random_state=0)
 X_more, y_more = augmenter.fit_resample(X, y)
@@ -64,7 +64,8 @@ SyntheticSamplesDisplay.from_predictions(
 # %%
 # With and without
 # ----------------
-# Ten splits each. Balanced accuracy is 50 % for a classifier that calls everybody healthy.
+# Each comparison uses ten splits. A classifier that calls everybody healthy has a balanced accuracy
+# of 50 %.
 
 classifiers = {
     "logistic regression": LogisticRegression(),
@@ -93,9 +94,9 @@ ax.set_ylim(len(gains) - 0.5, -0.5)
 ax.set(title="Gain by augmentation, 95 % intervals", xlabel="gain in balanced accuracy (points)")
 
 # %%
-# Which gain
-# ----------
-# An interval that leaves zero out is a difference that these rows show.
+# Which classifiers gain
+# ----------------------
+# If an interval does not contain zero, these rows show a difference.
 
 for verdict, words in (("yes", "helped"), ("no", "hurt"), ("unclear", "not told from chance")):
     names = [name for name, gain in gains.items() if gain.helps == verdict]
@@ -104,6 +105,6 @@ for verdict, words in (("yes", "helped"), ("no", "hurt"), ("unclear", "not told 
 plt.show()
 
 # %%
-# With so few test rows the intervals are wide. Three intervals are three chances to leave zero out
-# by luck, and a classifier that calls everybody healthy without synthetic rows has most to gain: to
-# weigh its classes may do the same.
+# With so few test rows the intervals are wide. With three intervals, it is more likely that one
+# excludes zero by chance. A classifier that calls everybody healthy without synthetic rows gains
+# the most, and class weights may help it as much.

@@ -2,14 +2,14 @@
 In a pipeline of scikit-learn
 =============================
 
-A pipeline of scikit-learn takes no sampler among its steps. `AugmentedClassifier` augments within
-its own `fit`, and so it can be the last step of one, in cross-validation and in a grid search.
+scikit-learn's pipeline does not accept samplers as steps. `AugmentedClassifier` augments within its
+own `fit`, so it can be the last step, also in a cross-validation or a grid search.
 """
 
 # %%
 # Few rows in columns of different units
 # --------------------------------------
-# 60 of the wines, of three kinds, with 13 measurements each.
+# The data are 60 wines of three kinds, with 13 measurements each.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,9 +28,9 @@ X, _, y, _ = train_test_split(X, y, train_size=60, stratify=y, random_state=0)
 # %%
 # The pipeline
 # ------------
-# The scaler learns from the real rows of a training fold, the augmenter from what the scaler
-# makes of them, and the classifier from real and synthetic rows. `predict` only scales and
-# predicts: test folds are never augmented.
+# The scaler is fitted on the real rows of a training fold, the augmenter on the scaled rows, and
+# the classifier on real and synthetic rows. `predict` only scales and predicts: test folds are
+# never augmented.
 
 augmenter = RHVAEAugmenter(augmentation_factor=3, max_epochs=50, random_state=0)
 classifier = AugmentedClassifier(augmenter, LogisticRegression())
@@ -41,7 +41,7 @@ print(f"the classifier was fitted on {len(X)} real and {n_synthetic} synthetic r
 # %%
 # What the classifier was fitted on
 # ---------------------------------
-# The fitted augmenter is at hand, and draws more rows. It knows scaled columns alone.
+# The fitted augmenter can draw more rows, whose columns are scaled.
 
 display = SyntheticSamplesDisplay.from_estimator(
     pipeline[-1].augmenter_,
@@ -54,7 +54,7 @@ display = SyntheticSamplesDisplay.from_estimator(
 # %%
 # Cross-validation
 # ----------------
-# Any tool of scikit-learn takes the pipeline. Both scores below are of the same folds.
+# All tools of scikit-learn accept the pipeline. Both scores below use the same folds.
 
 plain = make_pipeline(StandardScaler(), LogisticRegression())
 folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=0)
@@ -63,10 +63,10 @@ for name, estimator in (("without", plain), ("with", pipeline)):
     print(f"{name} synthetic rows: {100 * scores.mean():.1f} % balanced accuracy")
 
 # %%
-# Whether the difference is more than chance
-# ------------------------------------------
-# `augmentation_gain` compares the pipeline to itself with the augmenter taken out, and with others
-# in its place.
+# Is the difference more than chance?
+# -----------------------------------
+# `augmentation_gain` compares the pipeline with itself without the augmenter, and with other
+# samplers in its place.
 
 result = augmentation_gain(pipeline, X, y, cv=folds, random_state=0)
 print(result)
@@ -75,5 +75,5 @@ plt.show()
 
 # %%
 # These wines are easy to tell apart without synthetic rows, which leaves little to gain. An
-# interval that contains zero says that the rows at hand cannot show a difference, not that there
-# is none.
+# interval that contains zero means that these rows do not show a difference, not that there is
+# none.

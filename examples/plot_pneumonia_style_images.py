@@ -1,22 +1,22 @@
 """
-A folder of images, and more of them
-====================================
+Augment a folder of images
+==========================
 
 Medical images often come as a folder with one subfolder for each class, such as ``NORMAL`` and
-``PNEUMONIA``. This example reads one, adds synthetic images, and writes all of them to another
-folder, with a list of what is synthetic. Run it on your own folder by
+``PNEUMONIA``. This example reads such a folder, adds synthetic images, and writes all images to
+another folder, with a list of the synthetic ones. To use your own folder, run
 
 .. code-block:: bash
 
     python plot_pneumonia_style_images.py FOLDER
 
-Without a folder it makes a small one of pieces of two photographs that come with scikit-learn.
+By default the images are pieces of two photographs that come with scikit-learn.
 """
 
 # %%
 # A folder
 # --------
-# Pieces of 24 x 24 pixels are cut out of a photograph of a temple and of one of a flower.
+# Pieces of 24 x 24 pixels are cut out of photographs of a temple and of a flower.
 
 import sys
 import tempfile
@@ -58,8 +58,8 @@ else:
 # %%
 # Read it
 # -------
-# Images of other sizes are resized, and the report tells what was done to which file. Files that
-# cannot be read are left out and named, too.
+# Images of other sizes are resized. The report names these files, and files that could not be read
+# and were left out.
 
 images = load_image_folder(folder, size=SIZE, on_error="skip")
 print(images.report)
@@ -67,8 +67,8 @@ print(images.report)
 # %%
 # Augment the training part
 # -------------------------
-# 40 images are for training, the others for testing: an image and its synthetic relatives must
-# not be on both sides. Values stay what they are in the files, integers from 0 to 255.
+# 40 images are for training, the others for testing. An image and the synthetic images made from it
+# must not be on both sides. Values are integers from 0 to 255, as in the files.
 
 rows, rows_test = train_test_split(
     np.arange(len(images)), train_size=40, stratify=images.y, random_state=0
@@ -83,8 +83,8 @@ print(f"{len(train)} images became {len(X_more)} in {time.perf_counter() - start
 # %%
 # Write them
 # ----------
-# The real files are copied as they are. The manifest says of each synthetic one from which real
-# image it came.
+# The real files are copied. The manifest gives the real image that each synthetic one was made
+# from.
 
 target = Path(work.name) / "augmented"
 save_image_folder(target, X_more, y_more, like=train, origins=augmenter.origin_indices_)
@@ -121,6 +121,5 @@ work.cleanup()
 plt.show()
 
 # %%
-# Synthetic images are real ones that are warped and exposed in another way. That suits shapes
-# that vary smoothly, as organs do, better than textures; whether it helps on your images is told
-# by images that were kept apart, as here.
+# Synthetic images are real ones with another shape and exposure. This suits shapes that vary
+# smoothly, such as organs, better than textures. Test it on images held out, as here.

@@ -2,15 +2,14 @@
 Honest probabilities
 ====================
 
-New rows of a rare class help a classifier to find it, and make it overstate how likely the class
-is. `AugmentedClassifier` corrects the probabilities and leaves the decisions as they are.
+New rows of a rare class help a classifier to find it, but make it overestimate the probability of
+the class. `AugmentedClassifier` corrects the probabilities and does not change the decisions.
 """
 
 # %%
 # A rare class
 # ------------
-# 400 rows to learn from, a tenth of them of the rare class, and many more to look at the
-# probabilities.
+# A tenth of the 400 training rows are of the rare class. Many more rows test the probabilities.
 
 import matplotlib.pyplot as plt
 from sklearn.calibration import CalibrationDisplay
@@ -27,8 +26,9 @@ X, X_test, y, y_test = train_test_split(X, y, train_size=400, stratify=y, random
 # %%
 # Three classifiers
 # -----------------
-# One without augmentation, and one with it, once with the probabilities that it has learned from
-# as many rows of either class, and once with those that are corrected to the real shares.
+# One classifier is fitted without augmentation, and two with it. One of these gives the
+# probabilities that it has learned from balanced classes, the other corrects them to the real
+# shares.
 
 augmenter = RHVAEAugmenter(max_epochs=50, random_state=0)
 models = {
@@ -48,10 +48,10 @@ for name, model in models.items():
     )
 
 # %%
-# What the probabilities are worth
-# --------------------------------
-# Of the rows with a predicted risk of 30 %, 30 % should be of the rare class. Few rows have a
-# corrected risk above 60 %, so that the curve is ragged there, as it is without augmentation.
+# Are the probabilities calibrated?
+# ---------------------------------
+# Of the rows with a predicted risk of 30 %, 30 % should be of the rare class. Few rows have a risk
+# above 60 % with the correction or without augmentation, so these curves are ragged there.
 
 fig, ax = plt.subplots(layout="constrained")
 for name, model in models.items():
@@ -63,15 +63,15 @@ plt.show()
 # %%
 # Labels
 # ------
-# Both augmented classifiers predict the same ones, those of balanced classes: a row is called rare
-# once its corrected risk is above what is usual, a tenth.
+# Both augmented classifiers predict the same labels, those for balanced classes: a row is assigned
+# to the rare class if its corrected risk is above the prevalence, a tenth.
 
 called = models["augmented, corrected"].predict(X_test) == 1
 least = models["augmented, corrected"].predict_proba(X_test)[called, 1].min()
 print(f"the least risk of a row that is called rare: {least:.2f}")
 
 # %%
-# What came out
-# -------------
-# The rare class is found far more often with new rows, at nearly the same log loss as without, and
-# the mean risk is what it should be. Without the correction it would be said to be 3.5 times that.
+# Result
+# ------
+# With new rows the rare class is found far more often, at nearly the same log loss, and the mean
+# risk is right. Without the correction it is 3.5 times too high.

@@ -2,15 +2,15 @@
 Reading the report
 ==================
 
-`augmentation_report` collects what can be said of synthetic rows: whether they look like real ones,
-what they are worth to a classifier, and whether they give training rows away.
+`augmentation_report` says whether synthetic rows look like real ones, whether a classifier can
+learn from them, and whether they reveal training rows. This example explains its lines.
 """
 
 # %%
-# Rows that the augmenter does not see
-# ------------------------------------
-# Every measure stands beside a baseline, the same measure of real rows alone. With rows held out
-# the baseline is honest: what other real rows of the same kind would score.
+# Rows held out
+# -------------
+# Every measure has a baseline, the same measure between real rows. With rows held out, the baseline
+# is what other real rows of the same kind would score.
 
 import matplotlib.pyplot as plt
 import torch
@@ -27,8 +27,8 @@ X, X_holdout, y, y_holdout = train_test_split(X, y, test_size=0.4, stratify=y, r
 # %%
 # The default, and a bolder one
 # -----------------------------
-# By default a new row is a real one that takes over a share of a difference, from 10 to 100 %. Rows
-# that took over little stay close to the one they came from.
+# By default a new row is a real row, changed by 10 to 100 % of a difference. Rows with a small
+# change stay close to the row that they started from.
 
 augmenters = {
     "default": RHVAEAugmenter(random_state=0),
@@ -45,11 +45,11 @@ print(reports["default"])
 # %%
 # Which lines to read
 # -------------------
-# * The two-sample AUC is that of a classifier that tells synthetic rows from real ones: 0.5 is
+# * The two-sample AUC is that of a classifier that tells synthetic rows from real ones; 0.5 is
 #   chance.
-# * `train synthetic, test real` says whether the synthetic rows alone would do for a classifier.
-# * The lines on privacy are marked where synthetic rows are much closer to training rows than
-#   other real rows are. A mark is a rule of thumb: it asks for a look at the histogram.
+# * `train synthetic, test real` is the score of a classifier fitted on synthetic rows only.
+# * A line on privacy is marked if synthetic rows are much closer to training rows than other real
+#   rows are. This is a rule of thumb: also look at the histogram.
 
 frames = {
     name: report.to_frame().query("`class` == '(all)'").set_index("measure")
@@ -72,8 +72,8 @@ SyntheticSamplesDisplay.from_estimator(
 )
 
 # %%
-# Which of the two
-# ----------------
+# Compare the two
+# ---------------
 
 proximity = {name: frame.loc["training proximity", "value"] for name, frame in frames.items()}
 if proximity["bolder"] < proximity["default"]:
@@ -88,6 +88,6 @@ print("reports['default'].to_html('report.html') writes all of it, with pictures
 plt.show()
 
 # %%
-# Rows that take over more of a difference lie further from the row that they came from; whether
-# they look less like the class, the two-sample AUC tells, which is to be read on one's own data.
-# A report without marks is no promise of anonymity.
+# Rows with a larger change lie further from the row that they started from. The two-sample AUC says
+# whether they also look less like their class; check this on your own data. A report without marks
+# does not mean that rows are anonymous.

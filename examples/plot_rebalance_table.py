@@ -2,16 +2,16 @@
 Rebalance a table
 =================
 
-442 patients with diabetes, of whom a tenth get much worse within a year. A classifier that is to
-find these has few examples of them. This example adds synthetic rows of the rare class, in a
-pipeline, and asks by cross-validation what that has changed, and what not.
+A tenth of 442 patients with diabetes get much worse within a year. A classifier for these patients
+has few examples of them. This example adds synthetic rows of the rare class in a pipeline, and
+measures by cross-validation which scores change.
 """
 
 # %%
 # A rare class
 # ------------
-# Ten columns in units of their own: nine measurements, and the sex, which takes two values. The
-# augmenter gives each column the distribution that suits it.
+# The ten columns are nine measurements in different units, and the sex, which has two values. The
+# augmenter chooses a suitable distribution for each column.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,8 +30,9 @@ print(", ".join(f"{n} {label}" for label, n in zip(labels, counts, strict=True))
 # %%
 # Augment
 # -------
-# With a factor of 1 the rare class is brought to the size of the other, as samplers of
-# imbalanced-learn do; a larger one lets both grow. 30 epochs instead of 100 keep this short.
+# With a factor of 1 the rare class grows to the size of the other, as with samplers of
+# imbalanced-learn. With a larger factor both grow. 30 epochs instead of 100 keep this example
+# short.
 
 augmenter = RHVAEAugmenter(augmentation_factor=1, max_epochs=30, random_state=0)
 X_more, y_more = augmenter.fit_resample(X, y)
@@ -41,8 +42,8 @@ print(augmenter.privacy_)
 # %%
 # Real and synthetic rows
 # -----------------------
-# One panel a column, those that differ most first. Only the rare class has synthetic rows, so
-# only its real rows are compared.
+# Each panel shows a column; those that differ most come first. Only the rare class has synthetic
+# rows, so only its real rows are compared.
 
 SyntheticSamplesDisplay.from_predictions(
     X_more,
@@ -54,9 +55,9 @@ SyntheticSamplesDisplay.from_predictions(
 # %%
 # What it changes
 # ---------------
-# A pipeline of this package, or of imbalanced-learn, takes a sampler as a step and augments the
-# training part of each fold only. Balanced accuracy is the mean of the shares found of either
-# class, ROC AUC tells how well rows are ranked, wherever the line between the classes is drawn.
+# The pipelines of this package and of imbalanced-learn accept a sampler as a step, and augment only
+# the training part of each fold. Balanced accuracy is the mean recall of the two classes. ROC AUC
+# measures the ranking of rows, for any threshold between the classes.
 
 pipeline = make_pipeline(augmenter, StandardScaler(), LogisticRegression())
 found = augmentation_gain(pipeline, X, y, n_repeats=1, random_state=0)
@@ -73,5 +74,5 @@ else:
 plt.show()
 
 # %%
-# Synthetic rows give a rare class more weight. Where the ranking stays as it was, the classifier's
-# ``class_weight="balanced"`` or another threshold may do the same for less time.
+# Synthetic rows give a rare class more weight. If the ranking does not change, the classifier's
+# ``class_weight="balanced"`` or another threshold may have the same effect in less time.

@@ -2,16 +2,15 @@
 A class of three rows
 =====================
 
-Three images of a digit, beside twenty of each of four others. The augmenter learns from all classes
-how images of one digit differ, and changes the three in these ways. This example repeats that for
-twelve choices of the three images and of all others.
+There are three images of one digit, and twenty of each of four others. The augmenter learns from
+all classes how images of one digit differ, and changes the three images in these ways. This example
+repeats this for twelve random choices of all images.
 """
 
 # %%
 # Twelve small training sets
 # --------------------------
-# The digit with three images is another one each time. All images that are not drawn are for
-# testing.
+# Each time another digit has three images. All images that are not drawn are for testing.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,7 +37,8 @@ def draw(seed):
 # %%
 # Four ways
 # ---------
-# What share of the test images of the rare digit is found? All methods bring it to twenty images.
+# The score is the recall of the rare digit on the test images. All methods add images of it until
+# there are twenty.
 
 methods = {
     "nothing": None,
@@ -61,10 +61,10 @@ for seed in range(12):
         found[name].append(100 * np.mean(predicted == rare))
 
 # %%
-# Pairs
-# -----
-# The same twelve sets for each method, so that differences are taken set by set. The interval of
-# the mean difference is Student's.
+# Paired differences
+# ------------------
+# All methods use the same twelve sets, so differences are taken set by set. The interval of their
+# mean is Student's.
 
 figure, ax = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
 shown = np.array(list(found.values()))
@@ -83,8 +83,8 @@ for name in list(found)[:-1]:
     )
 
 # %%
-# The three, and what came of them
-# --------------------------------
+# The three images and synthetic ones
+# -----------------------------------
 
 augmenter = methods["RHVAEAugmenter"]
 X_more, y_more = augmenter.fit_resample(images[train], target[train])
@@ -99,5 +99,6 @@ SyntheticSamplesDisplay.from_predictions(
 plt.show()
 
 # %%
-# Three images cannot say how a digit varies; the others can, as far as digits vary alike. With one
-# network for each class from the start (``shared=False``) a class of three rows has none.
+# Three images do not show how a digit varies, but the other digits do, as far as digits vary alike.
+# With separate networks for each class from the start (``shared=False``), a class of three rows has
+# none.

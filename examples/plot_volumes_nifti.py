@@ -2,15 +2,15 @@
 Brain volumes in NIfTI files
 ============================
 
-Augmentation was made for studies with few scans: here 20 patients and 20 healthy controls, whose
-volumes lie in NIfTI files. The brains are phantoms, drawn by formulas; those of patients have
-larger ventricles, the dark pair in the middle, but not all of them, and not by much.
+Studies often have few scans: here there are 20 patients and 20 healthy controls, with a NIfTI file
+each. The brains are simulated phantoms. Many patients have slightly larger ventricles, which are
+the dark pair in the middle.
 """
 
 # %%
 # Volumes on disk
 # ---------------
-# A NIfTI file holds an affine, which says where in the scanner a voxel lies, in mm.
+# The affine of a NIfTI file says where in the scanner a voxel lies, in mm.
 
 import tempfile
 import time
@@ -45,9 +45,9 @@ for number, (volume, name) in enumerate(zip(volumes[:N_TRAIN], names, strict=Fal
 # %%
 # Read, augment, write
 # --------------------
-# The subfolders' names are the labels. X has the shape (n, 20, 24, 20), and so has what comes
-# back. Synthetic volumes get the affine of the real volume that they come from. 40 epochs instead
-# of 100 keep this example short.
+# The names of the subfolders are the labels. X has the shape (n, 20, 24, 20), and so have the new
+# volumes. Each synthetic volume gets the affine of the real volume that it was made from. 40 epochs
+# instead of 100 keep this example short.
 
 folder = load_image_folder(scans)
 print(folder.report)
@@ -69,8 +69,8 @@ print("affine kept:", all(np.array_equal(each, affine) for each in again.affines
 # %%
 # Slices
 # ------
-# The middle slices along the three axes: of the real volumes on the left, of the synthetic ones
-# that come from them, and what has changed.
+# The figure shows the middle slices along the three axes of real volumes, of synthetic ones that
+# were made from them, and of the differences.
 
 SyntheticSamplesDisplay.from_predictions(
     X_more,
@@ -85,7 +85,7 @@ SyntheticSamplesDisplay.from_predictions(
 # %%
 # Does a classifier gain?
 # -----------------------
-# 200 other phantoms are for testing. Knowing the ventricles' exact sizes, one would reach 84 %.
+# 200 other phantoms are for testing. With the exact sizes of the ventricles one would reach 84 %.
 
 classifier = make_pipeline(PCA(20, random_state=0), StandardScaler(), LogisticRegression())
 X_test = volumes[N_TRAIN:].reshape(len(volumes) - N_TRAIN, -1)
@@ -98,6 +98,6 @@ work.cleanup()
 plt.show()
 
 # %%
-# A synthetic brain is a real one whose shape and exposure are changed as those of others differ.
-# On 200 test volumes a score has a standard error of some 3 points, and other training volumes
-# would give another gain: ``benchmarks/gain/phantoms.py`` repeats the comparison over seeds.
+# A synthetic brain is a real one with another shape and exposure. With 200 test volumes a score has
+# a standard error of about 3 points, and other training volumes would give another gain:
+# ``benchmarks/gain/phantoms.py`` repeats the comparison over seeds.

@@ -2,15 +2,15 @@
 How an image is warped
 ======================
 
-By default a synthetic image is a real one, read on a grid that has been bent, and lit anew. This
-example draws the grid and where the image grows and shrinks, for a digit and for a volume, and
+By default a synthetic image is a real one, read on a bent grid and with another exposure. For a
+digit and for a volume, this example draws the grid and where the image grows and shrinks. It also
 checks that no grid folds.
 """
 
 # %%
 # Digits
 # ------
-# A bent grid that takes one 3 towards another.
+# The bent grid changes one 3 towards another.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +29,7 @@ display = WarpDisplay.from_estimator(augmenter, threes[0], threes[1], 3)
 # %%
 # A volume
 # --------
-# Phantom heads of 20 x 24 x 20 voxels: the middle slices along the three axes.
+# The figure shows the middle slices of phantom heads of 20 x 24 x 20 voxels along the three axes.
 
 volumes, ill = make_brain_phantoms(30, shape=(20, 24, 20), random_state=0)
 scanner = RHVAEAugmenter(max_epochs=30, random_state=0).fit(volumes, ill)
@@ -39,7 +39,7 @@ WarpDisplay.from_estimator(scanner, first, second, 1)
 # %%
 # From an origin to its synthetic images
 # --------------------------------------
-# Give a synthetic image as the target, and its origin, to see how it came about.
+# Pass a synthetic image as the target, and its origin, to see how it was made.
 
 X_more, y_more = augmenter.fit_resample(X, y)
 made = np.flatnonzero(augmenter.synthetic_mask_ & (y_more == 2))[0]
@@ -49,7 +49,7 @@ WarpDisplay.from_estimator(augmenter, origin, X_more[made], 2)
 # %%
 # No fold
 # -------
-# Where the growth is positive everywhere, neighbours stay neighbours.
+# If the growth is positive everywhere, neighbouring pixels stay neighbours.
 
 smallest = np.inf
 for a, b in zip(threes[:10], threes[1:11], strict=True):
@@ -60,5 +60,6 @@ print(f"smallest growth of ten warps: {smallest:.2f}")
 plt.show()
 
 # %%
-# Warps suit what keeps its parts and changes its shape: strokes, organs, faces. What appears and
-# vanishes, such as a lesion, is not made by them; compare ``decoder="residual"``.
+# Warps suit objects that change their shape but keep their parts, such as strokes, organs and
+# faces. They cannot make something appear or vanish, such as a lesion; try ``decoder="residual"``
+# for this.

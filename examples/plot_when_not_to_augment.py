@@ -2,17 +2,17 @@
 When not to augment
 ===================
 
-Synthetic rows are made of the real ones, and tell a classifier nothing that these do not hold. This
-example shows two cases where they do not help: a classifier that has nothing left to gain, and one
-that goes by distances in a table much wider than it is long.
+Synthetic rows are made from real ones, and contain no other information. This example shows two
+cases where they do not help: a classifier with nothing left to gain, and a classifier that uses
+distances in a table with many more columns than rows.
 """
 
 # %%
 # Nothing left to gain
 # --------------------
-# 200 tumours with 30 measurements. Logistic regression finds nearly all that are malignant from the
-# real rows alone. With a factor of 1 the smaller class is brought to the size of the larger; with 2
-# and 5, both grow to twice and five times that.
+# The data are 200 tumours with 30 measurements. Logistic regression on the real rows finds nearly
+# all malignant ones. With a factor of 1 the smaller class grows to the size of the larger one. With
+# factors of 2 and 5 both grow to twice and five times this size.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -47,8 +47,8 @@ for factor, gain in zip(display.factors, display.gains, strict=True):
 # %%
 # Distances in a wide table
 # -------------------------
-# 60 rows of 1,000 columns, of which 80 tell of the class, and a classifier by the three nearest
-# rows.
+# The table has 60 rows and 1,000 columns, of which 80 depend on the class. The classifier uses the
+# three nearest rows.
 
 X, y = make_classification(
     60, 1000, n_informative=20, n_redundant=60, n_clusters_per_class=1, random_state=0
@@ -61,8 +61,8 @@ print(gain)
 # %%
 # Why distances suffer
 # --------------------
-# Far more columns than rows hold noise, which keeps real rows far from each other. How far is a
-# test row from the nearest row of its class, and of the other, among the real and the synthetic?
+# Most columns are noise, which keeps real rows far apart. The figure shows how far a test row is
+# from the nearest row of each class, among real and among synthetic rows.
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
 scaler = StandardScaler().fit(X_train)
@@ -92,7 +92,7 @@ for name, share in wrong.items():
 # %%
 # What to do
 # ----------
-# Measure before synthetic rows are used, and leave them out where the interval does not lie above
+# Measure the gain before you use synthetic rows, and leave them out unless the interval lies above
 # zero.
 
 useful = [f"{f:g}" for f, g in zip(display.factors, display.gains, strict=True) if g.helps == "yes"]
@@ -106,6 +106,6 @@ print(f"nearest neighbours: {sentences[gain.helps]}")
 plt.show()
 
 # %%
-# Augmentation is worth a try where a class is rare or rows are few and the classifier is far from
-# what it could reach. An interval that contains zero is not a proof that there is no gain; it says
-# that these rows do not show one.
+# Augmentation is worth a try if a class is rare, or if rows are few and the classifier could do
+# much better. An interval that contains zero does not prove that there is no gain. It means that
+# these rows do not show one.

@@ -2,7 +2,7 @@
 Pipelines and grid searches
 ===========================
 
-Augment inside a pipeline, inside a grid search, and on its own.
+This example augments in a pipeline, in a grid search, and directly.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ scores = cross_val_score(pipe, X, y, cv=5)  # augments inside the folds only
 print(f"SVC alone: {cross_val_score(SVC(), X, y, cv=5).mean():.3f}")
 print(f"SVC with augmentation: {scores.mean():.3f}, {time.perf_counter() - start:.0f} s")
 
-# With a cache, what is alike in two points of the grid is trained and drawn once.
+# With a cache, points of the grid that need the same training share it.
 with tempfile.TemporaryDirectory() as cache:
     search = GridSearchCV(
         pipe.set_params(aug__memory=cache),
@@ -49,5 +49,5 @@ SyntheticSamplesDisplay.from_predictions(
 plt.show()
 
 # %%
-# The folds are augmented from their own training rows, so the scores are honest ones; that of the
-# best point of a grid is a little too high, as every maximum is.
+# Each fold is augmented from its own training rows, so test rows do not leak into training. The
+# best score of a grid is slightly too optimistic, as is every maximum.
