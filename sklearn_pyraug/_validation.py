@@ -495,6 +495,8 @@ def columns_are_named(X, taker="categories"):
     ValueError
         That of :func:`text_error`, in place of scikit-learn's, whose message may hold the text;
         of infinite values scikit-learn's, with the columns.
+    TypeError
+        Of dates, intervals and other objects, with the columns.
     """
     try:
         yield
@@ -527,9 +529,13 @@ def columns_are_named(X, taker="categories"):
         names = getattr(X, "column_names", getattr(X, "columns", None))
         numbers = list(map(_numbers_of, columns))
         bad = [column_name(j, names) for j, x in enumerate(numbers) if x is None]
-        if of_text or (of_others and bad):
-            what = "text" if of_text else "values that are no numbers"
-            raise text_error(bad, taker, what) from None
+        if of_text:
+            raise text_error(bad, taker) from None
+        if of_others and bad:
+            # scikit-learn's checks want its own words to be kept.
+            own = f"{error}. " if "float()" in str(error) else ""
+            what = text_error(bad, taker, "values that are no numbers")
+            raise TypeError(f"{own}{what}") from None
         n_inf = np.array([0 if x is None else np.isinf(x).sum() for x in numbers])
         if not n_inf.any():  # they were made of X on the way
             raise

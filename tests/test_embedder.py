@@ -166,7 +166,7 @@ def test_refusals():
         clone(EMBEDDER).fit(text)
     dates = text.assign(site=pd.date_range("2020", periods=40))
     for frame in (dates, dates.assign(site=pd.cut(X[:, 0], 3))):
-        with pytest.raises(ValueError, match=r"no numbers where numbers are needed: 'site'\. Enc"):
+        with pytest.raises(TypeError, match=r"no numbers where numbers are needed: 'site'\. Enc"):
             clone(EMBEDDER).fit(frame)
     with pytest.raises(NotFittedError):
         clone(EMBEDDER).inverse_transform(np.zeros((1, 2)))

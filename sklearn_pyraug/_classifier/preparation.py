@@ -270,8 +270,13 @@ def _dense(X):
 
 def _as_text(X):
     """Return categories of any kind as an array of text, None where one is missing."""
-    text = [None if is_missing(value) else str(value) for value in np.asarray(X, object).flat]
-    return np.array(text, dtype=object).reshape(X.shape)
+    if column_names(X) is None:
+        columns = np.asarray(X, object).T
+    else:
+        # As an array, a table of pyarrow has levels where values are missing.
+        columns = [column_values(column_at(X, j)) for j in range(X.shape[1])]
+    text = [[None if is_missing(value) else str(value) for value in c] for c in columns]
+    return np.array(text, dtype=object).T
 
 
 def _flat(X):
