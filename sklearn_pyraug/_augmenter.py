@@ -92,116 +92,119 @@ class RHVAEAugmenter(
 ):
     """Augment a small training set with Riemannian Hamiltonian VAEs.
 
-    By default each label has a variational autoencoder of its own, with a Riemannian metric and
-    a Hamiltonian flow (RHVAE): it starts from one that all labels have trained together on how
-    two rows of one class differ. A new row is a real one, the reference, changed by a draw from
-    the metric of its label; ``decoder="direct"`` decodes from the draw alone, as in the papers.
+    The augmenter learns how two rows of one class differ, and returns your rows with new ones
+    appended. A new row is a real one, the reference, changed by a draw from the latent space of
+    its class. With ``decoder="direct"`` it is decoded from the draw alone, as in the papers
+    [1]_ [2]_. By default each class has its own variational autoencoder, with a Riemannian metric
+    and a Hamiltonian flow (RHVAE), which continues one that was trained on all classes.
 
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        **How many rows.** How many rows each class is to have, with imbalanced-learn's meaning:
-        a str (``"auto"``, ``"minority"``, ``"not minority"``, ``"not majority"``, ``"all"``), a
-        float (two classes only: minority to majority), a dict of label to number of rows,
-        originals included, or a callable that takes `y` and returns such a dict.
+        **How many rows.** Number of rows of each class, as in imbalanced-learn: a str
+        (``"auto"``, ``"minority"``, ``"not minority"``, ``"not majority"``, ``"all"``), a float
+        (for two classes, the ratio of minority to majority), a dict of label to number of rows,
+        including the originals, or a callable that takes `y` and returns such a dict.
     augmentation_factor : float or "auto", default=2.0
-        Get more rows of every class: after a str or float strategy has fixed each class's size,
-        all sizes are multiplied by this factor of at least 1. 1.0 is plain imbalanced-learn.
-        ``"auto"`` is the number of columns per row of an average class, within 2 and 8: the more,
-        the wider the data and the fewer the rows. It is ignored with a dict or callable, which is
-        exact.
+        Factor of at least 1 by which the class sizes of `sampling_strategy` are multiplied, so
+        that every class gets new rows; 1.0 gives the sizes of imbalanced-learn. ``"auto"`` is the
+        number of columns per row of an average class, between 2 and 8: wide tables of few rows
+        gain from more. It is ignored if `sampling_strategy` is a dict or callable.
     sample_shape : tuple of int, ImageShape, "auto" or None, default="auto"
         **What the rows are.** Shape of a row that is an image, such as ``(28, 28)``,
         ``(3, 32, 32)`` with colours, or ``(16, 32, 32)`` for a volume; images are warped instead
         of changed column by column. ``"auto"`` takes the shape of X, or recognises flat grey
-        images; None says that rows are those of a table.
+        images. None means that X is a table.
     categorical_features : array-like of bool, int or str, default=None
-        Keep categories valid: mask, positions or names of the columns that hold them. Columns of
-        a dataframe that hold text or booleans, or are of pandas' category dtype, are recognised
-        without.
+        Mask, positions or names of the columns of categories. Columns of a dataframe with text,
+        booleans or pandas' category dtype are recognised.
     missing : {"error", "keep"}, default="error"
-        ``"keep"`` accepts missing values, and new rows show them as often; a missing category is
+        ``"keep"`` accepts missing values, and new rows have them as often; a missing category is
         a level of its own.
     columns : "auto" or Columns, default="auto"
-        Change how numbers are scaled, which values new rows may take and which likelihood is
-        used; see :class:`Columns`.
+        How numbers are scaled, which values new rows may take and which likelihood is used; see
+        :class:`Columns`.
     decoder : {"auto", "direct", "residual", "deformation"}, Residual, Deformation, \
             torch.nn.Module or callable, default="auto"
-        **The model.** What a new row is made from. ``"direct"`` is the papers' decoder: x from z
-        alone. ``"residual"`` adds to a reference row r of the same class, x = r + f(z, r);
-        ``"deformation"`` warps it, for images and volumes. ``"auto"`` takes the latter for images,
-        else the former. Your own is called as ``decoder(latent_dim, n_features)`` and maps
-        (B, latent_dim), or that and (B, D) reference rows, to (B, D) in any shape: means for a
-        Gaussian likelihood (of standardised columns), else logits. Whether it takes reference
-        rows is read from its ``forward``; a factory says so by an attribute
-        ``takes_reference = True``.
+        **The model.** What a new row is made from. ``"residual"`` adds to a reference row r of
+        the same class, x = r + f(z, r). ``"deformation"`` warps the reference, for images and
+        volumes. ``"direct"`` is the papers' decoder, which makes x from z alone. ``"auto"`` is
+        ``"deformation"`` for images, else ``"residual"``, with which classifiers gained more. Your
+        own decoder is called as ``decoder(latent_dim, n_features)``. It maps (B, latent_dim), or
+        this and (B, D) reference rows, to (B, D) in any shape: means for a Gaussian likelihood (of
+        standardised columns), else logits. Its ``forward`` shows whether it takes reference rows; a
+        factory says so with an attribute ``takes_reference = True``.
     encoder : {"auto", "mlp", "conv"}, MLP, torch.nn.Module or callable, default="auto"
-        The networks' size and kind. ``"mlp"`` stands for perceptrons, ``"conv"`` for convolutions
-        over images and volumes, for the metric network and the direct decoder, too. ``"auto"``:
-        convolutions for ``"deformation"`` and for images of more than 10,000 values. Your own
-        encoder is copied for each generator, a class or factory is called as
-        ``encoder(n_features, latent_dim)``. It maps (B, D) rows, or rows in `sample_shape` where
-        that is given, to ``(mu, log_var)``, each (B, latent_dim). With reference rows, one that
-        takes two inputs is given these, too.
+        Kind and size of the networks. ``"mlp"`` means perceptrons, ``"conv"`` convolutions over
+        images and volumes, also for the metric network and the direct decoder. ``"auto"`` is
+        ``"conv"`` for ``decoder="deformation"`` and for images of more than 10,000 values, else
+        ``"mlp"``. Your own encoder is copied for each generator; a class or factory is called as
+        ``encoder(n_features, latent_dim)``. It maps (B, D) rows, or rows in `sample_shape` if that
+        is given, to ``(mu, log_var)``, each (B, latent_dim). An encoder with two inputs also gets
+        the reference rows.
     latent_dim : int or "auto", default="auto"
         Dimension of the latent space: more dimensions express more ways in which rows differ and
-        need more rows. ``"auto"`` is 10, or less where there are fewer columns or rows.
+        need more rows. ``"auto"`` is 10, or less if there are fewer columns or rows.
     metric : {"auto", "learned", "posterior"}, LearnedMetric or PosteriorMetric, default="auto"
-        What makes the latent space Riemannian, and with it how far new rows stray: the papers'
-        metric from a network of its own, or one made of the posterior covariances. ``"auto"``:
-        ``"posterior"`` with a reference row, else ``"learned"``.
+        Riemannian metric of the latent space, which says how far new rows may differ from real
+        ones. ``"learned"`` is the papers' metric, from a network of its own; ``"posterior"`` is
+        made of the posterior covariances. ``"auto"`` is ``"posterior"`` for decoders with a
+        reference row, else ``"learned"``.
     shared : bool or "auto", default="auto"
-        Whether all classes share one network, so that small classes borrow from others, or each
-        learns its own from nothing. ``"auto"``: with a reference row they share one first, and
-        each class then goes on with a copy of its own for the last tenth of the training (a class
-        of fewer than 4 rows keeps the shared weights); else each has its own.
+        True trains one network for all classes, so that small classes learn from others. False
+        trains each class on its own rows only. ``"auto"``, for decoders with a reference row,
+        trains one network for all classes, and a copy for each class in the last tenth of the
+        training; a class of fewer than 4 rows keeps the shared weights. For other decoders it is
+        False.
     sampler : {"auto", "hmc", "independent_mh", "posterior", "geodesic", "random_walk", "prior"}, \
             HMC, IndependentMH or RandomWalk, default="auto"
-        **Drawing.** Where z comes from: Hamiltonian Monte Carlo on the metric's volume (the
-        papers'), a cheaper chain on that of ``metric="posterior"``, the spread of the encoder's
-        posterior about a code, a point of the geodesic between neighbouring codes, a Riemannian
-        random walk, or N(0, I). ``"auto"``: ``"independent_mh"`` on ``metric="posterior"``, else
-        ``"hmc"``.
+        **Drawing.** How z is drawn. ``"hmc"``: Hamiltonian Monte Carlo on the metric's volume, as
+        in the papers. ``"independent_mh"``: a cheaper chain on the volume of
+        ``metric="posterior"``. ``"posterior"``: a code and the spread of its posterior.
+        ``"geodesic"``: a point on the geodesic between neighbouring codes. ``"random_walk"``: a
+        Riemannian random walk. ``"prior"``: N(0, I). ``"auto"`` is ``"independent_mh"`` with
+        ``metric="posterior"``, else ``"hmc"``.
     output : {"auto", "mean", "draw", "transfer"} or Transfer, default="auto"
-        What a new row is: the mean of p(x | z), a draw from it, or a reference row to which a
-        share of what distinguishes two other rows is transferred. ``"auto"``: ``"transfer"`` for
-        ``"residual"``, ``"mean"`` for images and for tables with more columns than rows, else
-        ``"draw"``.
+        What a new row is. ``"mean"``: the mean of p(x | z). ``"draw"``: a draw from p(x | z).
+        ``"transfer"``: a reference row, changed by a share of the difference between two other
+        rows. ``"auto"`` is ``"transfer"`` for ``"residual"``, ``"mean"`` for images and for tables
+        with more columns than rows, else ``"draw"``.
     min_distance : float, "auto" or None, default=None
-        Keep new rows away from the training rows: those that come closer than this are drawn
-        again, up to ten times; root mean square over the coded columns, as `origin_distances_`.
-        ``"auto"`` is the 1st percentile of the distances of the training rows to their nearest
-        other one. Set it before `fit`, which then keeps the coded training rows. It hides nobody:
-        with ``"auto"``, no row is reported as close, yet an attack with shadow models names 7 and
-        19 % of the rows of two tables at 1 % of false alarms (of the default's 10 and 55 %, of
-        ``decoder="direct"`` 1 to 2 %), and more from more rows.
+        Least distance of a new row to all training rows. Closer rows are drawn again, up to ten
+        times. Distances are root mean squares over the coded columns, as in `origin_distances_`.
+        ``"auto"`` is the 1st percentile of the distances between training rows and their nearest
+        other one. Set it before `fit`, which then keeps the coded training rows. It protects
+        little against attacks: with ``"auto"``, shadow models find 7 and 19 % of the training rows
+        of two tables at 1 % false alarms. They find 10 and 55 % with None, and 1 to 2 % with
+        ``decoder="direct"``.
     max_epochs : int, default=100
-        **Training.** Passes over the training rows.
+        **Training.** Number of passes over the training rows.
     batch_size : int or "auto", default="auto"
-        Rows per generator in each training step; ``"auto"`` is 100, or fewer, down to 8, of large
-        images.
+        Rows per generator in each training step; ``"auto"`` is 100, or fewer for large images,
+        down to 8.
     lr : float, default=1e-3
         Learning rate of Adam.
     patience : int or None, default=50
-        Save time: a generator stops after so many epochs without a better loss (held-out where
-        rows are held out); None never stops early. The best weights are kept in any case.
+        A generator stops early after this many epochs without a better loss, on held-out rows if
+        there are any. None never stops early. The best weights are kept in any case.
     validation_fraction : float, default=0.0
-        Share of each generator's rows held out to choose the best weights, in [0, 1).
+        Share of each generator's rows held out to choose the best weights, in [0, 1). The default
+        holds out none, because rows are few.
     callbacks : list of skorch callbacks or None, default=None
-        Watch or steer the training. They see a net over all classes of a group.
+        Callbacks that watch or steer the training. They get a net over all classes of a group.
     memory : str, path-like, joblib.Memory or None, default=None
-        **Execution.** Train once for a whole grid search over what leaves training alone: cache
-        for what was trained and drawn with the same data and parameters. Needs a `random_state`.
+        **Execution.** Cache of trained generators and drawn rows. A grid search over parameters
+        that do not change the training then trains once per fold. Needs an int as `random_state`.
     checkpoint : str, path-like, Checkpoint or None, default=None
-        Survive a killed run: folder in which the state of training is kept; `fit` with the same
-        data and parameters goes on from there and arrives at the same weights.
+        Folder for the state of the training. After a crash, `fit` with the same data and
+        parameters resumes and reaches the same weights.
     device : str, default="auto"
-        ``"auto"`` (a GPU where there is one and steps are large enough to gain by it), ``"cpu"``,
-        ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``. ``"auto"`` takes a GPU if
+        there is one and training steps are large enough to be faster on it.
     n_jobs : int or None, default=None
         Groups of classes trained at once by joblib. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Seed. None takes fresh entropy; the global generators are never touched.
+        Seed; None draws a new one in each fit. Global random generators are not used.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -212,9 +215,9 @@ class RHVAEAugmenter(
     n_features_in_ : int
         Number of columns, or of values of an image.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names, where all are strings.
+        Column names, if all are strings.
     sampling_strategy_ : dict
-        New rows by label.
+        Number of new rows by label.
     likelihood_ : {"gaussian", "bernoulli", "binomial", "mixed", "isotropic"}
         The observation model in use; ``"isotropic"`` is a Gaussian with one scale for all pixels.
     decoder_ : {"direct", "residual", "deformation", "custom"}
@@ -222,57 +225,57 @@ class RHVAEAugmenter(
     sample_shape_ : tuple of int or None
         Shape of a row that is an image.
     channels_ : {"first", "last", "none"} or None
-        Which axis of such a row holds channels.
+        Axis of the channels in an image.
     device_ : str
         Where the networks were trained.
     history_ : dict
         By label, a record with ``train_loss`` and ``valid_loss`` (negative ELBO in nats per
-        row, one value an epoch), the terms that each is the sum of (``train_reconstruction``,
-        ``train_divergence`` and so on), ``best_epoch``, ``n_rollbacks``, and the ``device`` and
-        ``batch_size`` of the training, which are not those asked for where the memory of an
-        accelerator ran out. Epochs that labels shared are the same in all of their records.
+        row, one value per epoch), their terms (``train_reconstruction``, ``train_divergence`` and
+        so on), ``best_epoch``, ``n_rollbacks``, and the ``device`` and ``batch_size`` that were
+        used, which differ from the parameters if the memory of a GPU ran out. Epochs that classes
+        shared are the same in all of their records.
     n_epochs_ : dict
         Epochs trained, by label; 0 for a class that is too small to train on.
     sampler_info_ : dict
-        By label, ``acceptance_rate`` and, but of ``"independent_mh"``, ``divergence_rate`` and
-        ``step_size`` of the chains of the last draw (1 and 0 for the rates of a sampler that
-        rejects nothing); of ``"hmc"`` ``energy_error``, the mean of |ΔH| in nats, and of Markov
-        chains ``autocorrelation``, an array by lag.
+        By label, diagnostics of the last draw: ``acceptance_rate``, and for all samplers except
+        ``"independent_mh"`` ``divergence_rate`` and ``step_size``. The rates are 1 and 0 for
+        samplers that reject nothing. ``"hmc"`` also has ``energy_error``, the mean of |ΔH| in
+        nats, and Markov chains have ``autocorrelation``, an array by lag.
     synthetic_mask_ : ndarray of bool of shape (n_samples_new,)
-        Which rows of the last `fit_resample` are synthetic.
+        True for the synthetic rows of the last `fit_resample`.
     origin_indices_ : ndarray of int of shape (n_samples_new,)
-        For those rows, the row of X that was their reference, or from whose code their Markov
-        chain started; for an original row, itself.
+        For each row, its origin: the row of X that was its reference, or from whose code its
+        Markov chain started. The origin of an original row is the row itself.
     groups_ : ndarray of shape (n_samples_new,)
-        The groups of those rows, if `groups` were given: a synthetic row has that of its origin.
+        Group of each row, if `groups` were given: a synthetic row has that of its origin.
     origin_distances_ : ndarray of shape (n_samples_new,)
-        How far each row lies from that row: root mean square over the coded columns (standard
+        Distance of each row to its origin: root mean square over the coded columns (standard
         deviations of a table's columns, shares of an image's range).
     privacy_ : PrivacyReport
-        How many rows of the last `fit_resample` lie closer to a training row than the closest
-        1 % of the training rows lie to each other, how many are near-copies or copies, and how
-        many would be by chance; by label, too. It prints as a sentence. Many near-copies give a
-        warning. See :class:`~sklearn_pyraug.metrics.PrivacyReport`.
+        How many rows of the last `fit_resample` are close to a training row, near-copies or
+        copies, by label, too, and how many would be by chance. It prints as a sentence. See
+        :class:`~sklearn_pyraug.metrics.PrivacyReport`.
 
     See Also
     --------
     AugmentedClassifier : Augments within `fit`, for scikit-learn's own pipelines.
+    augmentation_gain : Measures whether new rows help a classifier.
     RHVAEEmbedder : Codes as features, learned without labels.
     imblearn.over_sampling.SMOTE : Interpolates between neighbours; needs no training.
 
     Notes
     -----
-    New values never leave the range of their column in the training data, no new row has a level
-    that the training rows lack, and dtypes stay as they were. A row that comes out as a copy of
-    its reference is drawn again, up to ten times, unless X holds that row twice.
+    New values never leave the range of their column in the training data, new rows have no new
+    levels, and dtypes do not change. A new row that is a copy of its reference is drawn again, up
+    to ten times, unless X has that row twice.
 
-    Where no generator can be trained, for a class of fewer than 4 rows or, with a shared one,
-    where fewer than 4 rows have another of their class, new rows lie between pairs of the
-    class's rows, with noise of 0.2 within-class standard deviations, and a warning names it.
+    Some classes are too small to train on: those of fewer than 4 rows or, with a shared network,
+    if fewer than 4 rows have another one of their class. Their new rows lie between pairs of their
+    rows, with noise of 0.2 within-class standard deviations, and a warning names these classes.
 
     A generator with reference rows keeps the coded training rows, and so do its pickles and
-    files. How categories, gaps, wide tables, large images, networks of your own and weights are
-    treated is described in the user guide.
+    files. The user guide describes how categories, missing values, wide tables, large images,
+    your own networks and weights are treated.
 
     References
     ----------
@@ -361,13 +364,13 @@ class RHVAEAugmenter(
 
     @classmethod
     def as_published(cls, **parameters):
-        """Return the generator of the papers that the class refers to, one for each label.
+        """Return an augmenter with the generator of the papers, one for each class.
 
-        A direct decoder, the learned metric with its Hamiltonian flow in training, Hamiltonian
-        Monte Carlo on the metric's volume, and the mean of p(x | z) as the new row. The flow has
-        the values of its authors' published models of d = 10: K = 3, ε = 0.01, √β₀ = 0.3,
-        λ = 0.001 and T = 1.5 (0.8 at d = 2). With these it hardly moves codes, and the likelihood
-        of held-out rows is that of a plain VAE; with ``LearnedMetric()`` it is not.
+        It has a direct decoder, the learned metric with its Hamiltonian flow in training,
+        Hamiltonian Monte Carlo on the metric's volume, and the mean of p(x | z) as the new row.
+        The flow has the values of its authors' published models with d = 10: K = 3, ε = 0.01,
+        √β₀ = 0.3, λ = 0.001 and T = 1.5 (0.8 for d = 2). With these values it hardly moves codes,
+        and the likelihood of held-out rows is that of a plain VAE.
 
         Parameters
         ----------
@@ -412,22 +415,22 @@ class RHVAEAugmenter(
     def fit(self, X, y, *, sample_weight=None, groups=None):
         """Train a generator for every class.
 
-        This differs from imbalanced-learn, whose samplers' `fit` only checks the input:
-        after it, :meth:`sample` draws from every class.
+        After `fit`, :meth:`sample` draws rows of every class. In imbalanced-learn, `fit` only
+        checks the input.
 
         Parameters
         ----------
         X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features), \
                 or array-like of shape (n_samples, height, width), \
                 (n_samples, depth, height, width), or either with an axis of channels
-            Training rows: finite numbers, and categories and missing values as far as
-            `categorical_features` and `missing` allow. Dataframes are those of pandas and
-            polars, and tables of pyarrow.
+            Training rows: finite numbers, and categories and missing values if
+            `categorical_features` and `missing` allow them. Dataframes may be those of pandas
+            or polars, or tables of pyarrow.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            In proportion to their weights the rows of a class are learned from and drawn; between
-            classes they are not compared. A row of weight zero is as if absent.
+            Rows of a class are learned from and drawn in proportion to their weights. Weights of
+            different classes are not compared. A row of weight zero is treated as absent.
         groups : array-like of shape (n_samples,), default=None
             Group of each row, such as the patient: with a `validation_fraction`, rows of one
             group are held out together or not at all.
@@ -439,7 +442,7 @@ class RHVAEAugmenter(
         Raises
         ------
         ValueError
-            If the input or a parameter cannot be used; before any training.
+            If the input or a parameter is invalid. This is checked before training.
         """
         with fit_task(self, "fit", X, y):
             self._fit(X, y, sample_weight, groups, every_class=True)
@@ -450,22 +453,22 @@ class RHVAEAugmenter(
     @no_data_in_errors()
     @torch_defaults()
     def fit_resample(self, X, y, *, sample_weight=None, groups=None):
-        """Train the classes that are to grow, and return the data with the new rows.
+        """Train generators for the classes that grow, and return the data with the new rows.
 
         Parameters
         ----------
         X : {array-like, dataframe, sparse matrix} of shape (n_samples, n_features), \
                 or array-like of shape (n_samples, height, width), \
                 (n_samples, depth, height, width), or either with an axis of channels
-            Training rows: finite numbers, and categories and missing values as far as
-            `categorical_features` and `missing` allow. Dataframes are those of pandas and
-            polars, and tables of pyarrow.
+            Training rows: finite numbers, and categories and missing values if
+            `categorical_features` and `missing` allow them. Dataframes may be those of pandas
+            or polars, or tables of pyarrow.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            In proportion to their weights the rows of a class are learned from and drawn; between
-            classes they are not compared. A row of weight zero is as if absent, but is returned
-            among the originals and counts for the `sampling_strategy`.
+            Rows of a class are learned from and drawn in proportion to their weights. Weights of
+            different classes are not compared. A row of weight zero is treated as absent, but is
+            returned among the originals and counts for the `sampling_strategy`.
         groups : array-like of shape (n_samples,), default=None
             Group of each row, such as the patient: with a `validation_fraction`, rows of one
             group are held out together or not at all. Those of the rows returned are in `groups_`.
@@ -474,15 +477,15 @@ class RHVAEAugmenter(
         -------
         X_resampled : {array-like, dataframe, sparse matrix} of shape \
                 (n_samples_new, n_features)
-            The rows of X, in their order, then the synthetic ones, class by class; in X's
-            container, with its column names, dtypes and levels, or in its shape.
+            The rows of X, in their order, then the synthetic ones, class by class, in the
+            container and shape of X, with its column names, dtypes and levels.
         y_resampled : array-like of shape (n_samples_new,)
             Their labels, in y's container.
 
         Raises
         ------
         ValueError
-            If the input or a parameter cannot be used; before any training.
+            If the input or a parameter is invalid. This is checked before training.
         """
         with fit_task(self, "fit-resample", X, y), as_it_was(self, Exception):
             training = self._fit(X, y, sample_weight, groups)
@@ -516,8 +519,7 @@ class RHVAEAugmenter(
             For a negative number, an unknown label or a class without a generator (after
             `fit_resample` only the classes that grew have one).
         ImportError
-            If `fit` was given a table of a library that is not installed where the model was
-            loaded.
+            If `fit` got a table of a library that is not installed where the model was loaded.
         """
         check_is_fitted(self, "classes_")
         n_new = requested_rows(n_samples, self.classes_, self._generators.class_rows)

@@ -21,43 +21,44 @@ _COUNT = Interval(Integral, 1, None, closed="left")
 
 @_component
 class LearnedMetric(BaseEstimator):
-    """Learn how far new rows may stray, in each direction: the RHVAE's own metric.
+    """Metric of the latent space that a network learns, as in the RHVAE papers.
 
     The inverse metric [1]_ is G⁻¹(z) = Σᵢ Lᵢ Lᵢᵀ exp(−‖z − cᵢ‖² / T²) + λ I, with Lᵢ from a metric
-    network that is trained through the posterior's Hamiltonian flow. Value of the parameter
-    `metric`; the string ``"learned"`` stands for its defaults.
+    network that is trained through the posterior's Hamiltonian flow. It is a value of the
+    parameter `metric`; the string ``"learned"`` stands for its defaults.
 
     Parameters
     ----------
     temperature : float or "auto", default=1.0
-        Reach T of a code, in latent units, in training and in drawing: a larger one lets new rows
-        stray further from the real ones. ``"auto"`` is √d in d dimensions: draws of N(c, σ² I) lie
-        σ √d from c, where the weight of c then is exp(−σ²). With much less the flow does nothing.
+        Reach T of a code, in latent units, in training and in drawing. With a larger T new rows
+        lie further from real ones. ``"auto"`` is √d in d dimensions: draws of N(c, σ² I) lie
+        σ √d from c, where c has the weight exp(−σ²). With a much smaller T the flow hardly moves
+        codes.
     regularization : float or "auto", default=0.01
-        The floor λ of the inverse metric, reached far from all codes. ``"auto"`` sets it after
-        training.
+        Value λ of the inverse metric far from all codes. ``"auto"`` sets it after training.
     network : torch.nn.Module, callable or None, default=None
         Your own metric network instead of a perceptron, called as
         ``network(n_features, latent_dim)``. It maps (B, D) rows to lower-triangular
         (B, latent_dim, latent_dim) matrices with a positive diagonal, or to
-        (B, latent_dim (latent_dim + 1) / 2) unconstrained entries. It is given reference rows
-        as the encoder is.
+        (B, latent_dim (latent_dim + 1) / 2) unconstrained entries. It gets reference rows like
+        the encoder.
     max_centroids : int or None, default=1000
-        Most codes per generator that make up the metric; None for all.
+        Largest number of codes per generator in the metric; None for all. It bounds the time and
+        memory of drawing.
     n_leapfrog : int, default=1
-        Steps K of the flow in training, at least 1: without a flow the network would learn
-        nothing.
+        Number K of steps of the flow in training, at least 1, as the network learns through the
+        flow.
     leapfrog_step : float, default=0.03
         Step size ε of the flow.
     beta_zero : float, default=0.3
         Initial inverse temperature β₀ of the flow's momentum, in (0, 1]; 1 is no tempering.
     n_fixed_point : int, default=2
-        Iterations that solve each implicit half step. A flow whose steps are too large for them
-        does not preserve volume: `history_` says by how much, and a warning is given.
+        Iterations that solve each implicit half step. If they are too few for the step size, the
+        flow does not preserve volume: `history_` has the error, and a warning is given.
     integrator : {"splitting", "leapfrog"}, default="splitting"
-        How a step is taken. ``"splitting"`` moves by the metric and kicks by the decoder's
-        gradient, once a step. ``"leapfrog"`` is the papers' generalised leapfrog, with one gradient
-        more than there are steps; they have ``n_leapfrog=3, leapfrog_step=0.01``.
+        ``"splitting"`` moves by the metric and kicks by the decoder's gradient, with one gradient
+        per step. ``"leapfrog"`` is the papers' generalised leapfrog, with one gradient more than
+        steps; the papers use ``n_leapfrog=3, leapfrog_step=0.01``.
 
     See Also
     --------
@@ -101,25 +102,27 @@ class LearnedMetric(BaseEstimator):
 
 @_component
 class PosteriorMetric(BaseEstimator):
-    """Measure the latent space by how sure the encoder is: a metric for each label.
+    """Metric of the latent space that is made of the encoder's posterior covariances.
 
-    The metric of label k [1]_ is
+    The metric of a class [1]_ is
 
-    G(z) = Σᵢ aᵢ Σᵢ⁻¹ exp(−(z − cᵢ)ᵀ Σᵢ⁻¹ (z − cᵢ) / d) + λ I, made of the
-    encoder's means cᵢ and posterior covariances Σᵢ of rows, or of pairs of rows; the factors
-    aᵢ = (N pᵢ)^(2/d) give each of the N codes its share pᵢ in what the label looks like. There is
-    no metric network. The last tenth of the epochs trains through a Hamiltonian flow [2]_ on the
-    metric of the batch. Codes are drawn from √det G(z). Value of the parameter `metric`; the
-    string ``"posterior"`` stands for its defaults.
+    G(z) = Σᵢ aᵢ Σᵢ⁻¹ exp(−(z − cᵢ)ᵀ Σᵢ⁻¹ (z − cᵢ) / d) + λ I,
+
+    where cᵢ and Σᵢ are the encoder's means and posterior covariances of rows, or of pairs of rows,
+    and the factors aᵢ = (N pᵢ)^(2/d) weight each of the N codes by its share pᵢ of the class. There
+    is no metric network. In the last tenth of the epochs, training uses a Hamiltonian flow [2]_ on
+    the metric of the batch. Codes are drawn from √det G(z). It is a value of the parameter
+    `metric`; the string ``"posterior"`` stands for its defaults.
 
     Parameters
     ----------
     regularization : float or "auto", default=0.01
-        The metric's floor λ, reached far from all codes. ``"auto"`` sets it after training.
+        Value λ of the metric far from all codes. ``"auto"`` sets it after training.
     max_centroids : int or None, default=1000
-        Most codes per generator that make up the metric; None for all.
+        Largest number of codes per generator in the metric; None for all. It bounds the time and
+        memory of drawing.
     n_leapfrog : int, default=1
-        Steps of the flow, each with one gradient of the decoder; 0 trains a plain VAE throughout.
+        Number of steps of the flow, each with one gradient of the decoder; 0 trains a plain VAE.
     leapfrog_step : float, default=0.1
         Step size ε of the flow.
     beta_zero : float, default=0.3
@@ -168,13 +171,14 @@ class PosteriorMetric(BaseEstimator):
 class HMC(BaseEstimator):
     """Draw codes by Hamiltonian Monte Carlo on the volume of the metric, as the papers do.
 
-    See [1]_. Value of the parameter `sampler`; the string ``"hmc"`` stands for its defaults.
+    See [1]_. It is a value of the parameter `sampler`; the string ``"hmc"`` stands for its
+    defaults.
 
     Parameters
     ----------
     n_steps : int, default=30
-        Steps of each chain; the first half adapts the step size. More steps cost time and bring
-        draws closer to the density.
+        Steps of each chain; the first half adapts the step size. More steps take more time and
+        bring draws closer to the density.
     n_leapfrog : int, default=10
         Leapfrog steps of each step of a chain.
     step_size : float or None, default=None
@@ -182,7 +186,7 @@ class HMC(BaseEstimator):
 
     See Also
     --------
-    RandomWalk : Cheaper steps, which reach less far.
+    RandomWalk : Steps that are cheaper and shorter.
 
     References
     ----------
@@ -212,16 +216,15 @@ class HMC(BaseEstimator):
 class IndependentMH(BaseEstimator):
     """Draw codes from the volume of the posteriors' metric, by corrected draws from the posteriors.
 
-    Metropolis-Hastings [1]_ with the target √det G(z) of ``metric="posterior"``, and independent
-    proposals: a code and its posterior spread. A draw costs as many evaluations of the metric as
-    there are steps. Value of the parameter `sampler`; the string ``"independent_mh"`` stands for
-    its defaults.
+    This is Metropolis-Hastings [1]_ with the target √det G(z) of ``metric="posterior"``, and
+    independent proposals: a code and its posterior spread. Each step evaluates the metric once. It
+    is a value of the parameter `sampler`; the string ``"independent_mh"`` stands for its defaults.
 
     Parameters
     ----------
     n_steps : int, default=4
-        Steps of each chain. ``sampler_info_`` has the share of proposals that were accepted: the
-        smaller it is, the more steps are needed.
+        Steps of each chain. The smaller the share of accepted proposals in ``sampler_info_``, the
+        more steps are needed.
 
     See Also
     --------
@@ -230,9 +233,9 @@ class IndependentMH(BaseEstimator):
 
     Notes
     -----
-    Where codes lie far apart the density is the posteriors' own, and all is accepted. Where ten and
-    more posteriors overlap it is much narrower, and after a few steps draws are still on the way
-    from the one to the other.
+    If codes lie far apart, the density is that of the posteriors, and all proposals are accepted.
+    If ten or more posteriors overlap, the density is much narrower, and a few steps are not enough
+    to reach it.
 
     References
     ----------
@@ -255,7 +258,7 @@ class IndependentMH(BaseEstimator):
 class RandomWalk(BaseEstimator):
     """Draw codes by a random walk whose steps follow the metric.
 
-    Value of the parameter `sampler`; the string ``"random_walk"`` stands for its defaults.
+    It is a value of the parameter `sampler`; the string ``"random_walk"`` stands for its defaults.
 
     Parameters
     ----------
@@ -285,15 +288,19 @@ class RandomWalk(BaseEstimator):
 
 @_component
 class MLP(BaseEstimator):
-    """Choose the width and depth of the perceptrons.
+    """Perceptrons of the given width and depth as networks.
 
-    The encoder's layers; the metric network has the same, and the decoder the same in reverse.
-    Value of the parameter `encoder`; the string ``"mlp"`` stands for its defaults.
+    The layers are those of the encoder and the metric network. The decoder has them in reverse
+    order. It is a value of the parameter `encoder`; the string ``"mlp"`` stands for its defaults.
 
     Parameters
     ----------
     hidden_layer_sizes : int or tuple of int, default=(256,)
-        Hidden units of each layer.
+        Number of hidden units of each layer.
+
+    See Also
+    --------
+    RHVAEAugmenter : Its parameter `encoder` takes torch modules, too.
 
     Examples
     --------
@@ -311,14 +318,19 @@ class MLP(BaseEstimator):
 class Residual(BaseEstimator):
     """Make a new row of a table by adding to a real one: x = r + f(z, r).
 
-    Value of the parameter `decoder`; the string ``"residual"`` stands for its defaults.
+    It is a value of the parameter `decoder`; the string ``"residual"`` stands for its defaults.
 
     Parameters
     ----------
     n_neighbors : int, "auto" or None, default="auto"
-        How many nearest rows of its class a row is paired with in training; None for all.
-        ``"auto"`` is 5 for narrow tables, of at most 20 columns, and all for wider ones, in which
-        no row has near neighbours. It is all, too, from 5,001 rows on.
+        Number of nearest rows of its class that a row is paired with in training; None for all.
+        ``"auto"`` is 5 for tables of at most 20 columns and 5,000 rows, and None for others,
+        because rows of wide tables have no near neighbours.
+
+    See Also
+    --------
+    Deformation : The same for images and volumes.
+    Transfer : How far new rows lie from the real ones.
 
     Examples
     --------
@@ -336,13 +348,19 @@ class Residual(BaseEstimator):
 class Deformation(BaseEstimator):
     """Make a new image or volume by warping a real one and changing its exposure.
 
-    The warp cannot fold. Masks, images of two values, keep their exposure. Value of the parameter
-    `decoder`; the string ``"deformation"`` stands for its defaults.
+    The warp cannot fold. Masks, which are images of two values, keep their exposure. It is a value
+    of the parameter `decoder`; the string ``"deformation"`` stands for its defaults.
 
     Parameters
     ----------
     n_neighbors : int or None, default=5
-        How many nearest images of its class an image is paired with in training; None for all.
+        Number of nearest images of its class that an image is paired with in training; None for
+        all.
+
+    See Also
+    --------
+    Residual : The same for tables.
+    sklearn_pyraug.plotting.WarpDisplay : Draws how an image is warped.
 
     Examples
     --------
@@ -358,19 +376,23 @@ class Deformation(BaseEstimator):
 
 @_component
 class Transfer(BaseEstimator):
-    """Transfer a share of what distinguishes two real rows to a third.
+    """Change a real row by a share of the difference between two other rows.
 
     With a reference row r and a pair of rows (a, b) of one class whose code c is near z, a new
-    row is x = r + s (E[x | z, r] − r + ω (a − E[x | c, b])). Value of the parameter `output`; the
-    string ``"transfer"`` stands for its defaults.
+    row is x = r + s (E[x | z, r] − r + ω (a − E[x | c, b])). It is a value of the parameter
+    `output`; the string ``"transfer"`` stands for its defaults.
 
     Parameters
     ----------
     scale : float or (float, float), default=(0.1, 1.0)
-        The range from which s is drawn for each row. A smaller one keeps new rows closer to
-        their reference rows.
+        Range from which s is drawn for each row. A smaller s keeps new rows closer to their
+        reference rows.
     residual : float, default=1.0
-        The share ω, from 0 to 1, of the difference that the code does not express.
+        Share ω, from 0 to 1, of the difference that the code does not express.
+
+    See Also
+    --------
+    Residual : Decoder that starts from a reference row.
 
     Examples
     --------
@@ -390,33 +412,37 @@ class Transfer(BaseEstimator):
 
 @_component
 class Columns(BaseEstimator):
-    """Decide how the columns of a table are coded and which values new rows may take.
+    """How the columns of a table are coded, and which values new rows may take.
 
-    Value of the parameter `columns`; the string ``"auto"`` stands for its defaults.
+    It is a value of the parameter `columns`; the string ``"auto"`` stands for its defaults.
 
     Parameters
     ----------
     likelihood : {"auto", "gaussian", "bernoulli", "binomial"}, default="auto"
-        Observation model p(x | z). ``"gaussian"``: standardised columns, one learned scale each.
-        ``"bernoulli"``: all columns on one bounded scale, each value black or white;
-        ``"binomial"``: the same for grey values. ``"auto"`` takes one of these two for images and
-        for tables that look like them, ``"bernoulli"`` for tables of zeros and ones, and gives
-        each column of a mixed table its own.
+        Observation model p(x | z). ``"gaussian"``: standardised columns with a learned scale each.
+        ``"bernoulli"``: all columns on one bounded scale, with black and white values.
+        ``"binomial"``: the same with grey values. ``"auto"`` takes one of these two for images and
+        for tables that look like images, ``"bernoulli"`` for tables of zeros and ones, and a
+        likelihood for each column of mixed tables.
     scaling : {"auto", "standard", "quantile"}, default="auto"
-        What networks see of a continuous column: its standard score, or the normal score of its
-        rank. ``"auto"`` takes ranks where a column is heavy-tailed.
+        Numbers that the networks get for a continuous column: standard scores, or normal scores of
+        ranks. ``"auto"`` takes ranks if the column is heavy-tailed.
     value_mapping : {"auto", "nearest", "quantile", None}, default="auto"
-        How new values are moved to ones that their column can take. ``"auto"``: to the nearest
-        observed value in columns with ties, else to whole numbers or to at most four decimals
-        where the column has no others; and to the constant of columns that are constant within
-        the class (of categories and columns of two values, from ten rows on). ``"nearest"``: to
-        the nearest observed value everywhere.
-        ``"quantile"``: to the observed values of the class, rank for rank. None: only into the
-        observed range.
+        How new values are moved to values that their column can take. ``"auto"``: to the nearest
+        observed value if the column has ties, else to whole numbers or to at most four decimals if
+        all of its values are such; and to the constant if the column is constant within the class
+        (categories and columns of two values only if the class has at least ten rows).
+        ``"nearest"``: to the nearest observed value in all columns. ``"quantile"``: to the observed
+        values of the class, rank for rank. None: only into the observed range, which reveals fewer
+        values of single rows.
     identifiers : {"error", "drop", "keep"}, default="error"
-        What is done with columns of text of which half of the values or more occur once, as names
-        do. ``"error"`` refuses them, ``"drop"`` leaves them empty in new rows, and ``"keep"``
-        takes them for categories: each new row then has the name of a real one.
+        What to do with columns of text in which at least half of the values occur once, such as
+        names. ``"error"`` raises an error, ``"drop"`` leaves them empty in new rows, and ``"keep"``
+        treats them as categories, so that each new row has the name of a real one.
+
+    See Also
+    --------
+    RHVAEAugmenter : Its parameter `categorical_features` names categories of arrays.
 
     Examples
     --------
@@ -440,19 +466,23 @@ class Columns(BaseEstimator):
 
 @_component
 class ImageShape(BaseEstimator):
-    """Say which axis of an image or a volume holds its channels.
+    """Shape of an image or a volume, and the axis of its channels.
 
-    Value of the parameter `sample_shape`, which takes the bare shape, too, where the axes can be
-    told apart by their lengths.
+    It is a value of the parameter `sample_shape`, which also takes the shape alone if the lengths
+    of the axes show which one holds channels.
 
     Parameters
     ----------
     shape : tuple of int or "auto", default="auto"
         Shape of a row, such as ``(3, 32, 32)``; ``"auto"`` as in `sample_shape`.
     channels : {"auto", "first", "last", "none"}, default="auto"
-        The axis of channels. ``"auto"``: of three axes or four the first if it is at most 4 long,
-        else the last if that is; three axes of which neither is are a volume, and four are
-        refused. Networks of your own see channels first.
+        Axis of the channels. ``"auto"``, for three or four axes, is the first if it has at most 4
+        entries, else the last if that has. If neither has, three axes are a volume, and four are
+        an error. Your own networks always get channels first.
+
+    See Also
+    --------
+    RHVAEAugmenter : Takes images and volumes as arrays.
 
     Examples
     --------
@@ -472,17 +502,21 @@ class ImageShape(BaseEstimator):
 
 @_component
 class Checkpoint(BaseEstimator):
-    """Keep the state of a training in a folder, as often as you say.
+    """Folder for the state of a training, which can then be resumed after a crash.
 
-    Value of the parameter `checkpoint`, which takes the bare folder, too.
+    It is a value of the parameter `checkpoint`, which also takes the folder alone.
 
     Parameters
     ----------
     folder : str or path-like
-        Where the state is kept. `fit` with the same data and parameters goes on where a run
-        that was killed has stopped, and arrives at the same weights.
+        Folder for the state. After a crash, `fit` with the same data and parameters resumes and
+        reaches the same weights.
     interval : int or float, default=30.0
-        How often the state is written: an int counts epochs, a float seconds.
+        How often the state is written: an int is a number of epochs, a float a number of seconds.
+
+    See Also
+    --------
+    RHVAEAugmenter : Its parameter `memory` avoids repeated trainings in a grid search.
 
     Examples
     --------
