@@ -44,6 +44,24 @@ def table(sizes=(20, 12, 8), n_features=4, seed=0):
     return rng.normal(size=(len(y), n_features)) + 2 * y[:, None], y
 
 
+def stream(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def draw(seed, *shape, dtype=torch.float64):
+    """Return normal numbers."""
+    return torch.randn(*shape, generator=stream(seed), dtype=dtype)
+
+
+def contents(root):
+    """Return the bytes of all files below a folder, by name."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
 def dense(X):
     """Return the values of any container as an array."""
     return X.toarray() if sparse.issparse(X) else np.asarray(X)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from shared import quick, table
+from shared import quick, stream, table
 from sklearn.datasets import load_digits
 
 from sklearn_pyraug import HMC, LearnedMetric, Residual, RHVAEAugmenter
@@ -39,10 +39,6 @@ SETTINGS = {
     "small steps": {"batch_size": 8},
 }
 every_setting = pytest.mark.parametrize("setting", SETTINGS)
-
-
-def stream(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from shared import contents
 
 from sklearn_pyraug import RHVAEAugmenter
 from sklearn_pyraug.cli import main
@@ -63,15 +64,6 @@ def failure(capsys, status, *arguments):
     (line,) = [line for line in captured.err.splitlines() if ": note: " not in line]
     assert line.startswith("sklearn-pyraug: error: ")
     return line
-
-
-def contents(root):
-    """Return the bytes of all files below a folder, by name."""
-    return {
-        str(path.relative_to(root)): path.read_bytes()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_augment_a_folder(pictures, folder, capsys):

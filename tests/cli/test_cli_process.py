@@ -10,6 +10,7 @@ import time
 import click
 import numpy as np
 import pytest
+from shared import contents
 
 from sklearn_pyraug.cli import main
 from sklearn_pyraug.io import load_table, save_table
@@ -33,15 +34,6 @@ def start(folder, *arguments):
         # Tests that a shell has put into the background ignore SIGINT, and so would the command.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-
-
-def contents(root):
-    """Return the bytes of all files below a folder, by name."""
-    return {
-        str(path.relative_to(root)): path.read_bytes()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture

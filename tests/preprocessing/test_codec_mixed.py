@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from test_codec import wild_codes
 
 from sklearn_pyraug._preprocessing.categorical import learn_levels
 from sklearn_pyraug._preprocessing.table_codec import TableCodec
@@ -37,14 +38,6 @@ def table(rng):
         ]
     )
     return X, np.arange(8) == LEVELS
-
-
-def wild_codes(n_rows, n_columns):
-    """Make codes that no network should emit."""
-    T = np.random.default_rng(2).normal(scale=100, size=(n_rows, n_columns)).astype(np.float32)
-    extremes = [np.nan, np.inf, -np.inf, 3e38, -3e38, 0.0, 1e-45, 1.0]
-    T[: len(extremes)] = np.array(extremes, dtype=np.float32)[:, None]
-    return T
 
 
 def test_layout(table):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from shared import stream
 
 from sklearn_pyraug.rhvae import (
     METRICS,
@@ -21,10 +22,6 @@ K, N, d = 2, 7, 3
 SIZES = (7, 4)
 # That of independent proposals draws them from the covariances of one metric alone.
 WAYS = [(s, m) for s in SAMPLERS for m in METRICS if m == "posterior" or s != "independent_mh"]
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def draw(seed, *shape):

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from shared import draw, stream
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
@@ -23,11 +24,7 @@ K, B, D, d = 2, 5, 4, 2
 
 
 def streams(seed, n=K):
-    return [torch.Generator().manual_seed(1000 * seed + k) for k in range(n)]
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return [stream(1000 * seed + k) for k in range(n)]
 
 
 def some_stack(seed, likelihood="gaussian", **flow):
@@ -295,7 +292,7 @@ def test_importance_log_likelihood_converges_to_the_exact_one(random_seed):
         x.double().unsqueeze(0),
         torch.ones(1, len(x), dtype=torch.float64),
         metric,
-        torch.Generator().manual_seed(random_seed),
+        stream(random_seed),
         n_importance,
     )[0]
     exact = exact_log_likelihood(generator.stack, x)

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from shared import stream
 from torch import nn
 from torch.distributions import MultivariateNormal
 
@@ -26,15 +27,11 @@ CLOSE = {"rtol": 1e-4, "atol": 1e-3}
 
 
 def streams(n, seed=0):
-    return [torch.Generator().manual_seed(100 * seed + i) for i in range(n)]
-
-
-def stream(seed=0):
-    return torch.Generator().manual_seed(seed)
+    return [stream(100 * seed + i) for i in range(n)]
 
 
 def draw(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(*shape, generator=stream(seed))
 
 
 class LinearDecoder(nn.Module):

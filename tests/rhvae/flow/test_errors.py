@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from test_flow import B, D, FlowResult, K, d, draw, reference_flow, some_leaves, some_stack
+from shared import draw
+from test_flow import B, D, FlowResult, K, d, reference_flow, some_leaves, some_stack
 
 from sklearn_pyraug.rhvae.elbo import Batch
 from sklearn_pyraug.rhvae.flow import errors as module

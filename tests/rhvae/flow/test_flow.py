@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from shared import draw, stream
 from torch import nn
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
@@ -14,10 +15,6 @@ from sklearn_pyraug.rhvae.metric.learned import apply, inverse_metric, make_metr
 K, B, N, D, d = 2, 4, 5, 6, 3
 LAM = 0.1
 FLOW = {"latent_dim": d, "leapfrog_step": 0.1, "regularization": LAM}
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def some_leaves(seed):
@@ -38,7 +35,7 @@ def gradients(outputs, cotangents, leaves):
 
 def some_stack(seed, likelihood, hidden=(7, 4), **settings):
     architecture = Architecture(D, likelihood, hidden_layer_sizes=hidden)
-    streams = [torch.Generator().manual_seed(seed + k) for k in range(K)]
+    streams = [stream(seed + k) for k in range(K)]
     stack = build_stack(architecture, FlowSettings(**FLOW | settings), streams).double()
     with torch.no_grad():
         for i, p in enumerate(stack.parameters()):
@@ -142,7 +139,7 @@ def smooth_decoder(latent_dim, n_features):
 
 def test_flow_through_a_users_decoder(random_seed):
     architecture = Architecture(D, hidden_layer_sizes=(6,), decoder=smooth_decoder)
-    streams = [torch.Generator().manual_seed(random_seed + k) for k in range(K)]
+    streams = [stream(random_seed + k) for k in range(K)]
     settings = FlowSettings(**FLOW, second_order=True)
     stack = build_stack(architecture, settings, streams).double()
     # A part that the user has frozen.
@@ -165,7 +162,7 @@ def test_flow_from_a_reference_row(
     architecture = Architecture(
         D, likelihood, (6,), sample_shape, decoder=decoder, n_channels=n_channels
     )
-    streams = [torch.Generator().manual_seed(random_seed + k) for k in range(K)]
+    streams = [stream(random_seed + k) for k in range(K)]
     settings = FlowSettings(**FLOW, n_leapfrog=2, second_order=second_order)
     stack = build_stack(architecture, settings, streams).double()
     with torch.no_grad():

@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from torch import nn
+from shared import draw, stream
+from test_flow import smooth_decoder
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
 from sklearn_pyraug.rhvae.flow.hamiltonian import (
@@ -19,10 +20,6 @@ from sklearn_pyraug.rhvae.metric.learned import apply, inverse_metric
 K, B, D, d = 2, 3, 4, 2
 
 
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
 def integrate(z, rho, system, eps, n_steps, n_fixed_point=2):
     state = PhaseState(z, rho, system.at(z))
     for _ in range(n_steps):
@@ -30,16 +27,12 @@ def integrate(z, rho, system, eps, n_steps, n_fixed_point=2):
     return state.z, state.rho
 
 
-def smooth_decoder(latent_dim, n_features):
-    return nn.Sequential(nn.Linear(latent_dim, 6), nn.SiLU(), nn.Linear(6, n_features))
-
-
 class RiemannianProblem:
     """A posterior Hamiltonian with a metric and a decoder that are far from trivial."""
 
     def __init__(self, seed, likelihood="gaussian"):
         settings = FlowSettings(latent_dim=d, temperature=1.2, regularization=0.2)
-        generators = [torch.Generator().manual_seed(seed + k) for k in range(K)]
+        generators = [stream(seed + k) for k in range(K)]
         # A smooth decoder: the integrator's order shows only where H has its derivatives.
         architecture = Architecture(D, likelihood, hidden_layer_sizes=(6,), decoder=smooth_decoder)
         self.stack = build_stack(architecture, settings, generators).double()

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from shared import draw, stream
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
 from sklearn_pyraug.rhvae.flow.hamiltonian import PhaseState, bounded_kick, splitting_step
@@ -10,10 +11,6 @@ from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
 
 K, B, N, D, d = 2, 3, 5, 4, 2
 EXACT = {"rtol": 1e-8, "atol": 1e-8}
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 @pytest.fixture
@@ -113,7 +110,7 @@ def test_halving_the_step_quarters_the_error(metric, state):
 
 
 def test_data_gradient_is_that_of_the_joint_density(random_seed):
-    streams = [torch.Generator().manual_seed(k) for k in range(K)]
+    streams = [stream(k) for k in range(K)]
     architecture = Architecture(D, hidden_layer_sizes=(6,), decoder="residual")
     flow = FlowSettings(latent_dim=d, metric="posterior", n_leapfrog=1)
     stack = build_stack(architecture, flow, streams).double()

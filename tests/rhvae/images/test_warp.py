@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.interpolate import BSpline
 from scipy.ndimage import map_coordinates
+from shared import draw, stream
 
 from sklearn_pyraug.rhvae.images.warp import (
     WarpGrid,
@@ -23,14 +24,6 @@ from sklearn_pyraug.rhvae.images.warp import (
 
 SHAPES = [(5,), (40,), (8, 8), (9, 23), (3, 3), (2, 17), (5, 6, 7), (3, 4, 12), (3, 3, 3)]
 EPS = torch.finfo(torch.float32).eps
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=stream(seed), dtype=torch.float64)
 
 
 def double_grid(shape, n_intervals=3):

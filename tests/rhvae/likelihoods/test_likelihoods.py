@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from shared import draw, stream
 from torch.distributions import Bernoulli, Binomial, Normal
 
 from sklearn_pyraug.rhvae.likelihoods import (
@@ -16,14 +17,6 @@ from sklearn_pyraug.rhvae.model import LIKELIHOODS
 K, B, D = 2, 5, 3
 # The mixed one has tests of its own, in test_likelihoods_mixed.
 NAMES = ["gaussian", "bernoulli", "binomial"]
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=stream(seed), dtype=torch.float64)
 
 
 def gaussian(seed, n_features=D):

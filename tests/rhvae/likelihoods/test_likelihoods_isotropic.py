@@ -4,20 +4,13 @@ import math
 
 import pytest
 import torch
+from shared import draw, stream
 from torch.distributions import Normal
 
 from sklearn_pyraug.rhvae.likelihoods import IsotropicLikelihood
 from sklearn_pyraug.rhvae.model import LIKELIHOODS
 
 K, B, D = 2, 5, 3
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=stream(seed), dtype=torch.float64)
 
 
 def isotropic(seed, n_features=D):

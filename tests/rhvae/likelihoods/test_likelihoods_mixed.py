@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 import torch
+from shared import draw, stream
 from torch.distributions import Bernoulli, Categorical, Normal
 
 from sklearn_pyraug.rhvae.likelihoods import GaussianLikelihood, MixedLikelihood
@@ -28,14 +29,6 @@ LAYOUTS = {
     "no categories": CodeLayout((Block("gaussian", 0, 2), Block("bernoulli", 2, 4)), (2, 3)),
 }
 FULL = LAYOUTS["all kinds"]
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=stream(seed), dtype=torch.float64)
 
 
 def mixed(seed, layout=FULL):

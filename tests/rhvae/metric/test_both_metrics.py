@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from shared import draw
 
 from sklearn_pyraug.rhvae.metric.geodesics import curve_lengths, geodesic
 from sklearn_pyraug.rhvae.metric.learned import make_metric
@@ -11,10 +12,6 @@ from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
 
 K, C, N, LAM = 2, 4, 5, 0.1  # classes, points, centroids, floor
 REACH = 4.0  # of the support, in units of the kernels' width
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 class Learned:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import solve_ivp
+from shared import draw
 
 from sklearn_pyraug.rhvae.metric import geodesics
 from sklearn_pyraug.rhvae.metric.geodesics import (
@@ -16,10 +17,6 @@ from sklearn_pyraug.rhvae.metric.geodesics import (
     point_at,
 )
 from sklearn_pyraug.rhvae.metric.learned import inverse_metric, make_metric
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def some_metric(seed, n_classes=2, n_centroids=12, d=2, temperature=0.6, lam=0.02):

@@ -4,19 +4,12 @@ import math
 
 import pytest
 import torch
+from shared import draw, stream
 
 from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
 from sklearn_pyraug.rhvae.samplers import metric_log_density, sample_hmc
 
 K, C, N, D = 2, 4, 5, 3  # classes, points, centroids, latent dimensions
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=stream(seed), dtype=torch.float64)
 
 
 def test_width_and_regularization_per_class():

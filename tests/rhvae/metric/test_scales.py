@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from shared import draw, stream
 
 from sklearn_pyraug.rhvae.metric.learned import inverse_metric, make_metric
 from sklearn_pyraug.rhvae.metric.scales import (
@@ -12,10 +13,6 @@ from sklearn_pyraug.rhvae.metric.scales import (
     distinct_distances,
     metric_scale,
 )
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def lattice(spacing):
@@ -70,7 +67,7 @@ def test_regularization_gives_the_void_its_share(d, share, random_seed):
     one = torch.ones(1, 1, dtype=torch.float64)
     c = torch.zeros(1, 1, d, dtype=torch.float64)
     r = torch.linspace(0.0, REACH * T, 4001, dtype=torch.float64)
-    direction = torch.randn(d, generator=torch.Generator().manual_seed(random_seed)).double()
+    direction = torch.randn(d, generator=stream(random_seed)).double()
     z = (r.unsqueeze(-1) * direction / direction.norm()).unsqueeze(0)
 
     def mass(lam):

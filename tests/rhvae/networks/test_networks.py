@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from shared import stream
 from torch import nn
 
 from sklearn_pyraug.rhvae import Architecture, FlowSettings, build_stack
@@ -17,11 +18,11 @@ K, B, D, d = 3, 4, 6, 2
 
 
 def streams(*seeds):
-    return [torch.Generator().manual_seed(s) for s in seeds]
+    return [stream(s) for s in seeds]
 
 
 def draw(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(*shape, generator=stream(seed))
 
 
 class TwoHeads(nn.Module):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from shared import arrays, quick, table
+from shared import arrays, draw, quick, stream, table
 from torch import nn
 
 from sklearn_pyraug import Columns, LearnedMetric, RHVAEAugmenter
@@ -28,15 +28,11 @@ LAYOUT = CodeLayout(
 
 
 def streams(seed, n=K):
-    return [torch.Generator().manual_seed(100 * seed + k) for k in range(n)]
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return [stream(100 * seed + k) for k in range(n)]
 
 
 def uniform(seed, *shape):
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.rand(*shape, generator=stream(seed), dtype=torch.float64)
 
 
 def reference_stack(decoder, n_features, likelihood="gaussian", seed=0, **architecture):

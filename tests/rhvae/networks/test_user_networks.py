@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from shared import quick, table
+from test_networks import B, D, K, TwoHeads, d, draw, streams
 from torch import nn
 
 from sklearn_pyraug import Columns, LearnedMetric
@@ -27,16 +28,7 @@ from sklearn_pyraug.rhvae.networks.user import (
     why_in_turn,
 )
 
-K, B, D, d = 3, 4, 6, 2
 WHY = {"in_turn": InTurn("decoder", "the layer", "does it", "Stop."), "seeds": [5, 7, 11]}
-
-
-def streams(*seeds):
-    return [torch.Generator().manual_seed(s) for s in seeds]
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def different(factory):
@@ -46,21 +38,6 @@ def different(factory):
         with lent_stream(k):
             modules.append(factory())
     return modules
-
-
-class TwoHeads(nn.Module):
-    """An encoder with a buffer, as a user would write it."""
-
-    def __init__(self, n_features, latent_dim):
-        super().__init__()
-        self.trunk = nn.Linear(n_features, 5)
-        self.mu = nn.Linear(5, latent_dim)
-        self.log_var = nn.Linear(5, latent_dim)
-        self.register_buffer("shift", torch.rand(n_features))
-
-    def forward(self, x):
-        h = torch.tanh(self.trunk(x - self.shift))
-        return self.mu(h), self.log_var(h)
 
 
 class ConvDecoder(nn.Module):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from shared import stream
 
 from sklearn_pyraug.rhvae.metric.learned import make_metric
 from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
@@ -15,10 +16,6 @@ from sklearn_pyraug.rhvae.samplers import (
 from sklearn_pyraug.rhvae.weighting import in_rounds
 
 N_DRAWS, N_BINS, N_FINE = 10_000, 64, 8  # bins of an axis, and cells of a bin's axis
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def codes(seed, n=12):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from shared import stream
 
 from sklearn_pyraug.rhvae.latent import _merge
 from sklearn_pyraug.rhvae.metric.learned import make_metric
@@ -12,10 +13,6 @@ from sklearn_pyraug.rhvae.samplers import sample_hmc, sample_random_walk
 from sklearn_pyraug.rhvae.samplers.diagnostics import Trace, autocorrelation, followed_chains
 
 d = 2
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def autoregressive(rho, n_steps, n_chains, seed):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from shared import stream
 
 from sklearn_pyraug.rhvae.metric.learned import make_metric
 from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
@@ -17,10 +18,6 @@ from sklearn_pyraug.rhvae.samplers import (
 from sklearn_pyraug.rhvae.samplers.adaptation import dual_averaging_init, dual_averaging_update
 
 REACH = 4.0  # of the support, in units of T; see the module's docstring
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def run(target, z, generator, step_size, n_leapfrog, n_steps):

@@ -4,19 +4,12 @@ import math
 
 import pytest
 import torch
+from shared import draw, stream
 
 from sklearn_pyraug.rhvae.metric.geodesics import curve_lengths
 from sklearn_pyraug.rhvae.metric.learned import make_metric
 from sklearn_pyraug.rhvae.samplers import sample_geodesic, sample_posterior, sample_prior
 from sklearn_pyraug.rhvae.samplers.geodesic import nearest_neighbors
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=stream(seed), dtype=torch.float64)
 
 
 def spread(n_chains, n_centroids):

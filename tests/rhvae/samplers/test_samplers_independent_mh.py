@@ -4,14 +4,11 @@ import math
 
 import pytest
 import torch
+from shared import stream
 
 from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
 from sklearn_pyraug.rhvae.samplers import sample_independent_mh
 from sklearn_pyraug.rhvae.weighting import in_rounds
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def some_metric(seed, spread=1.0, n=12, d=3, K=2, dtype=torch.float64):

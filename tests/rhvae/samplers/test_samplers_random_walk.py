@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from shared import draw, stream
 from torch.distributions import MultivariateNormal
 
 from sklearn_pyraug.rhvae.metric.learned import inverse_metric, make_metric
@@ -14,14 +15,6 @@ from sklearn_pyraug.rhvae.samplers import (
     walk_point,
     walk_step,
 )
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def draw(seed, *shape):
-    return torch.randn(*shape, generator=stream(seed), dtype=torch.float64)
 
 
 def learned(seed, n_classes=2, n_centroids=6, d=2, temperature=0.8, lam=0.05):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2
+from shared import stream
 
 from sklearn_pyraug.rhvae.training import pairs as module
 from sklearn_pyraug.rhvae.training.pairs import draw_partners, find_partners, n_partners
@@ -11,10 +12,6 @@ from sklearn_pyraug.rhvae.training.pairs import draw_partners, find_partners, n_
 # Unsorted on purpose; class 7 has one row.
 LABELS = torch.tensor([3, 0, 0, 3, 1, 3, 0, 1, 0, 3, 7, 3, 0])
 N = len(LABELS)
-
-
-def stream(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def some_rows(seed, n=N, n_features=3):
