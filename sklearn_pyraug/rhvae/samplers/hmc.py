@@ -206,8 +206,8 @@ def sample_hmc(
         ``energy_error``, the mean of |H(proposal) − H(start)| in nats over the proposals that
         did not diverge, not a number if all did (an error that is not finite, as of a proposal
         outside the support, is a divergence); ``autocorrelation`` of shape
-        (n_classes, n_lags + 1), see :func:`.diagnostics.autocorrelation`. Besides, the final
-        ``step_size``.
+        (n_classes, n_lags + 1), see :func:`.diagnostics.autocorrelation`. Without such steps none
+        of them is a number. Besides, the final ``step_size``.
     """
     c = metric.c
     d = c.shape[-1]
@@ -247,7 +247,7 @@ def sample_hmc(
             energy_error += (error * weight).sum(1)
             n_regular += (~info.is_divergent * weight).sum(1)
             trace.add(state.z)
-    n_kept = max(1, n_steps - adapt)
+    n_kept = n_steps - adapt
     z = [state.z[k, :n] for k, n in enumerate(counts)]
     return z, {
         "acceptance_rate": acceptance / n_kept,

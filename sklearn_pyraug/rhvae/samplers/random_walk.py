@@ -162,7 +162,7 @@ def sample_random_walk(
             acceptance += mean_acceptance
             trace.add(state.z)
     return [state.z[k, :n] for k, n in enumerate(counts)], {
-        "acceptance_rate": acceptance / max(1, n_steps - adapt),
+        "acceptance_rate": acceptance / (n_steps - adapt),
         "divergence_rate": torch.zeros_like(acceptance),
         "step_size": sigma.flatten(),
         "autocorrelation": trace.autocorrelation(),

@@ -114,6 +114,13 @@ def test_a_chain_that_hardly_moves_remembers_all():
     assert moving["autocorrelation"][0, 20] < 0.9
 
 
+def test_a_step_that_adapts_is_not_measured():
+    """Chains of a single step were said to have rejected all."""
+    walk = sample_random_walk(some_metric(1), [torch.arange(6)], [stream(1)], n_steps=1)[1]
+    for info in (hmc(n_steps=1), walk):
+        assert info["acceptance_rate"].isnan().all()
+
+
 def test_of_chunks_the_error_is_the_mean_over_regular_proposals():
     nan = math.nan
     infos = [
