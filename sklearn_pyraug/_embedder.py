@@ -58,44 +58,45 @@ class RHVAEEmbedder(
     TransformerMixin,
     BaseEstimator,
 ):
-    """Codes of rows in the latent space of a Riemannian Hamiltonian variational autoencoder.
+    """Transform rows to their codes in the latent space of a variational autoencoder.
 
-    One generator is trained on all rows, without labels [1]_. A row's features are the mean μ(x)
-    of its posterior q(z | x) = N(μ(x), diag σ²(x)). Parameters are those of
-    :class:`RHVAEAugmenter` of the same names.
+    A Riemannian Hamiltonian VAE [1]_ is trained on all rows, without labels. The features of a row
+    are the mean μ(x) of its posterior q(z | x) = N(μ(x), diag σ²(x)). Parameters have the meaning
+    that they have in :class:`RHVAEAugmenter`.
 
     Parameters
     ----------
     latent_dim : int or "auto", default=2
-        Number of features to make; ``"auto"`` is 10, or fewer for fewer columns or rows.
+        Number of features; the default can be drawn in a plane. ``"auto"`` is 10, or less if there
+        are fewer columns or rows.
     sample_shape : tuple of int, ImageShape, "auto" or None, default="auto"
-        Shape of a row that is an image, such as (28, 28). ``"auto"`` recognises grey images; None
-        takes rows for those of a table.
+        Shape of a row that is an image, such as (28, 28). ``"auto"`` recognises grey images. None
+        means that X is a table.
     columns : "auto" or Columns, default="auto"
-        How numbers are scaled and which likelihood is used; see :class:`Columns`, of which
+        How numbers are scaled and which likelihood is used; see :class:`Columns`. Its
         `value_mapping` is ignored.
     encoder : {"auto", "mlp", "conv"} or MLP, default="auto"
-        The networks' size and kind: perceptrons, or convolutions for images. ``"auto"`` takes the
-        latter for images of more than 10,000 pixels.
+        Kind and size of the networks: perceptrons, or convolutions for images. ``"auto"`` is
+        ``"conv"`` for images of more than 10,000 pixels, else ``"mlp"``.
     metric : {"auto", "learned", "posterior"}, LearnedMetric or PosteriorMetric, default="auto"
-        The metric of the latent space. ``"auto"`` is the learned one, with a Hamiltonian flow in
+        Metric of the latent space. ``"auto"`` is ``"learned"``, with a Hamiltonian flow in
         training.
     max_epochs : int, default=100
-        Passes over the training rows.
+        Number of passes over the training rows.
     batch_size : int or "auto", default="auto"
-        Rows in each training step; ``"auto"`` is 100, or fewer of large images.
+        Rows in each training step; ``"auto"`` is 100, or fewer for large images.
     lr : float, default=1e-3
         Learning rate of Adam.
     patience : int or None, default=50
-        Training stops after so many epochs without a better loss; None never stops early. The
-        best weights are kept in any case.
+        Training stops early after this many epochs without a better loss. None never stops early.
+        The best weights are kept in any case.
     validation_fraction : float, default=0.0
         Share of the rows held out to choose the best weights, in [0, 1).
     device : str, default="auto"
-        ``"auto"`` (a GPU where there is one and steps are large enough to gain by it), ``"cpu"``,
-        ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``. ``"auto"`` takes a GPU if
+        there is one and training steps are large enough to be faster on it.
     random_state : int, RandomState instance or None, default=None
-        Seed. None takes fresh entropy; the global generators are never touched.
+        Seed; None draws a new one in each fit. Global random generators are not used.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -104,7 +105,7 @@ class RHVAEEmbedder(
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names, where all are strings.
+        Column names, if all are strings.
     likelihood_ : {"gaussian", "bernoulli", "binomial", "mixed"}
         The observation model in use.
     sample_shape_ : tuple of int or None
@@ -119,13 +120,13 @@ class RHVAEEmbedder(
 
     See Also
     --------
-    RHVAEAugmenter : One generator per class, and new rows; its `encode` needs labels.
+    RHVAEAugmenter : Makes new rows, with a generator per class; its `encode` needs labels.
     sklearn.decomposition.PCA : Linear codes, which need no training by gradient steps.
 
     Notes
     -----
-    Codes are computed in float64 where the device has it: that of a row does not depend on which
-    other rows there are.
+    Codes are computed in float64 if the device supports it. The code of a row does not depend on
+    the other rows.
 
     References
     ----------

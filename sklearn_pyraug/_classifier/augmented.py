@@ -282,47 +282,46 @@ class AugmentedClassifier(
 ):
     r"""Classifier fitted on its training rows and on synthetic ones.
 
-    During :meth:`fit` the training rows go through the augmenter, and the classifier is fitted on
-    what comes out. Predicted labels are the classifier's own; predicted probabilities are
-    corrected for what the augmentation did to the shares of the classes, so that a rare class is
-    found more often and its risk is not overstated. The steps of a scikit-learn
-    :class:`~sklearn.pipeline.Pipeline` cannot change the number of rows, so an augmenter cannot be
-    one of them; this meta-estimator can be its last step. In cross-validation only the training
-    part of each fold is augmented.
+    :meth:`fit` augments the training rows and fits the classifier on the result. In
+    cross-validation only the training part of each fold is augmented. Predicted labels are those of
+    the classifier. Predicted probabilities are corrected to the class shares of the real rows, so
+    that a rare class is found more often and its risk is not overstated. An augmenter cannot be a
+    step of a scikit-learn :class:`~sklearn.pipeline.Pipeline`, whose steps cannot change the number
+    of rows, but this meta-estimator can be the last step.
 
     Parameters
     ----------
     augmenter : sampler
-        Any object with ``fit_resample(X, y)`` that returns the rows it was given followed by new
-        ones: :class:`~sklearn_pyraug.RHVAEAugmenter`, or an over-sampler of imbalanced-learn. It
-        is cloned.
+        Object with ``fit_resample(X, y)`` that returns the given rows followed by new ones:
+        :class:`~sklearn_pyraug.RHVAEAugmenter`, or an over-sampler of imbalanced-learn. It is
+        cloned.
     classifier : classifier
         Classifier to be fitted on the augmented rows. It is cloned.
     synthetic_weight : float, "prevalence" or "balanced", default=1.0
         Weight of a new row in the fit of the classifier, relative to the mean weight of the real
-        rows of its class. A value below 1 trusts new rows less than real ones. With
-        ``"prevalence"`` new rows weigh as much as real ones, and all rows of a class are scaled so
-        that together they weigh what its real rows do: the classifier learns from more rows at
-        the class shares that are there, and its decisions are not balanced. With ``"balanced"``
-        they are scaled so that all classes weigh the same. Anything but 1 needs a classifier, or
-        a last step of a pipeline, whose ``fit`` takes `sample_weight`.
+        rows of its class; below 1, new rows count less than real ones. With ``"prevalence"`` new
+        rows weigh as much as real ones, and the weights of each class are scaled to the sum of its
+        real rows. The classifier then learns from more rows at the real class shares, and its
+        decisions are not balanced. With ``"balanced"`` weights are scaled so that all classes
+        weigh the same. Values other than 1 need a classifier, or a last step of a pipeline, whose
+        ``fit`` takes `sample_weight`.
     prior_correction : bool, default=True
-        Whether :meth:`predict_proba` and :meth:`predict_log_proba` are corrected to the class
-        shares of the real training rows; :meth:`predict` never is. False gives the classifier's
-        own probabilities, at the shares after augmentation.
+        Whether to correct :meth:`predict_proba` and :meth:`predict_log_proba` to the class shares
+        of the real training rows. False gives the classifier's own probabilities, at the shares
+        after augmentation. :meth:`predict` is not affected.
 
     Attributes
     ----------
     augmenter_ : sampler
-        The augmenter, fitted. It is not fitted where the training rows have a single class.
+        The augmenter, fitted unless the training rows have a single class.
     classifier_ : classifier
         The classifier, fitted on the augmented rows.
     classes_ : ndarray of shape (n_classes,)
         Labels known to `classifier_`.
     class_prior_ : ndarray of shape (n_classes,)
-        Share of each class among the real training rows, in weight where weights are used.
+        Share of each class among the real training rows, of the weights if there are any.
     augmented_prior_ : ndarray of shape (n_classes,)
-        The same among the rows that `classifier_` was fitted on.
+        Share of each class among the rows that `classifier_` was fitted on.
     n_features_in_ : int
         Number of features seen during :meth:`fit`. Defined only if `classifier_` defines it.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -331,41 +330,39 @@ class AugmentedClassifier(
     See Also
     --------
     sklearn_pyraug.RHVAEAugmenter : Augmenter built on a Riemannian Hamiltonian VAE.
+    AugmentedClassifierCV : Chooses the augmentation by cross-validation.
     sklearn_pyraug.pipeline.Pipeline : Pipeline that takes a sampler as one of its steps.
 
     Notes
     -----
-    An over-sampled class is as likely among the rows that the classifier learns from as it was
-    made to be, not as it is. For rows that are distributed within each class as before, the
-    probabilities at the shares :math:`\pi_k` of the real rows follow from those at the shares
-    :math:`\tilde\pi_k` after augmentation [1]_ [2]_:
+    If new rows are distributed as the real ones of their class, the probabilities at the shares
+    :math:`\pi_k` of the real rows follow from those at the shares :math:`\tilde\pi_k` after
+    augmentation [1]_ [2]_:
 
     .. math:: p(k \mid x) \propto \frac{\pi_k}{\tilde\pi_k}\, \tilde p(k \mid x)
 
-    They are computed from logarithms. The labels that :meth:`predict` returns are still those of
-    the largest :math:`\tilde p`, for balanced classes: **they are not those of the largest
-    probability.** A rare class may be predicted at a probability of 0.1, where its share is 0.05.
-    To decide by the corrected probabilities, use
+    :meth:`predict` still returns the labels with the largest :math:`\tilde p`, for balanced
+    classes: **they are not those of the largest probability.** A rare class whose share is 0.05 may
+    be predicted at a probability of 0.1. To decide by the corrected probabilities, use
     :class:`~sklearn.model_selection.FixedThresholdClassifier` or
     :class:`~sklearn.model_selection.TunedThresholdClassifierCV` around the AugmentedClassifier,
     with ``response_method="predict_proba"``. A fixed threshold is about the last of `classes_`
-    unless it is given a `pos_label`. The `decision_function` is the classifier's own. What a
-    classifier does to the shares by itself, such as by ``class_weight``, is not known here: use
-    ``synthetic_weight="balanced"`` in its place.
+    unless you pass `pos_label`. The `decision_function` is the classifier's own. If the classifier
+    has a ``class_weight``, its effect on the shares is not corrected: use
+    ``synthetic_weight="balanced"`` instead.
 
-    Which rows are new is read from the attribute ``synthetic_mask_`` of the fitted augmenter. An
-    augmenter without it must return the real rows first.
+    The attribute ``synthetic_mask_`` of the fitted augmenter says which rows are new. An augmenter
+    without it must return the real rows first.
 
-    Training rows of a single class are passed on to the classifier as they are, since there is
-    nothing to balance; the classifier decides whether it accepts them.
+    Training rows of a single class are passed to the classifier without augmentation.
 
-    A row of weight zero is left out before the augmentation, as if it were absent. The other
-    weights go to the classifier, and to an augmenter whose ``fit_resample`` takes `sample_weight`,
-    as that of :class:`~sklearn_pyraug.RHVAEAugmenter` does. A row of weight two is still not the
-    same as two rows: how many rows are added depends on the number of rows.
+    A row of weight zero is treated as absent. The other weights go to the classifier, and to an
+    augmenter whose ``fit_resample`` takes `sample_weight`, such as
+    :class:`~sklearn_pyraug.RHVAEAugmenter`. The number of new rows depends on the number of rows,
+    so a row of weight two is not the same as two rows.
 
-    Where metadata routing is enabled, ask for `sample_weight` by ``set_fit_request`` of the
-    meta-estimator, and where the classifier is a pipeline or a search, of what is in it.
+    If metadata routing is enabled, request `sample_weight` with ``set_fit_request`` of the
+    meta-estimator and, if the classifier is a pipeline or a search, of the estimators in it.
 
     References
     ----------
@@ -387,8 +384,8 @@ class AugmentedClassifier(
     >>> pipeline.predict(X[:5]).shape
     (5,)
 
-    A fifth of the rows are of the second class, half of them after augmentation. The mean of the
-    probabilities is what there is.
+    A fifth of the rows are of the second class, and half after augmentation. The mean probability
+    is a fifth again.
 
     >>> print(pipeline[-1].class_prior_, pipeline[-1].augmented_prior_)
     [0.8 0.2] [0.5 0.5]

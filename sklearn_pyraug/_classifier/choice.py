@@ -76,67 +76,67 @@ class AugmentedClassifierCV(
 ):
     """Classifier that chooses by cross-validation how its training rows are augmented.
 
-    Within :meth:`fit`, the classifier is scored on splits of the training rows: as it is, with
-    class weights, with a moved threshold, and with the new rows of random over-sampling, SMOTE
-    and :class:`RHVAEAugmenter`, all on the same splits. The simplest one that is not worse than the
-    best by more than one standard error of the paired difference is fitted on all training rows,
-    and nothing is the simplest: where rows do not show that augmentation helps, nothing is done.
+    In :meth:`fit`, the classifier is scored on splits of the training rows: as it is, with class
+    weights, with a moved threshold, and with new rows of random over-sampling, SMOTE and
+    :class:`RHVAEAugmenter`. The simplest candidate within one standard error of the best is then
+    fitted on all training rows. No augmentation is the simplest, so nothing is done unless the
+    rows show that augmentation helps.
 
     Parameters
     ----------
     classifier : classifier
-        Classifier to be augmented. A pipeline may prepare the rows: :class:`RHVAEAugmenter` then
-        sees raw rows, SMOTE what the last step sees. It is cloned.
+        Classifier to be augmented. It may be a pipeline that prepares the rows:
+        :class:`RHVAEAugmenter` then gets raw rows, and SMOTE those of the last step. It is cloned.
     augmenters : "auto", dict of str to sampler, or None, default="auto"
-        What is tried beside nothing, class weights and a moved threshold, which add no row.
-        ``"auto"`` is random over-sampling, SMOTE (SMOTENC where there are categories), and
-        :class:`RHVAEAugmenter` with ``augmentation_factor`` of 1, 2 and 4. A dict takes their
-        place, None leaves them out.
+        Samplers that are compared with no augmentation, class weights and a moved threshold, which
+        are always candidates. ``"auto"`` is random over-sampling, SMOTE (SMOTENC if there are
+        categories), and :class:`RHVAEAugmenter` with ``augmentation_factor`` of 1, 2 and 4. A dict
+        replaces these, and None is no sampler.
     cv : int, splitter or iterable, default=5
         An int is the number of folds of a
-        :class:`~sklearn.model_selection.RepeatedStratifiedKFold`; there are fewer, with a
-        warning, where a class has fewer rows. A splitter, or an iterable of pairs of training and
+        :class:`~sklearn.model_selection.RepeatedStratifiedKFold`. If a class has fewer rows,
+        there are fewer folds, with a warning. A splitter, or an iterable of pairs of training and
         test indices, is used as it is.
     n_repeats : int, default=2
-        How many times the folds are drawn where `cv` is an int.
+        Number of times that the folds are drawn, if `cv` is an int.
     scoring : str or callable, default="balanced_accuracy"
         Name of one of scikit-learn's scorers, or a callable ``scorer(estimator, X, y)`` that
-        returns one number, greater being better.
+        returns a number. Greater is better.
     preprocessor : "auto", transformer or None, default="auto"
-        What stands between samplers and classifier, as in :func:`augmentation_gain`. ``"auto"``
-        prepares dataframes and arrays with text or gaps, and flattens images, unless the
-        classifier is a pipeline that takes them.
+        Preprocessor between sampler and classifier, as in :func:`augmentation_gain`. ``"auto"``
+        prepares dataframes and arrays with text or missing values, and flattens images, unless
+        the classifier is a pipeline that takes them.
     memory : str, path-like, joblib.Memory or None, default=None
-        Cache of the trainings of :class:`RHVAEAugmenter`, of use where :meth:`fit` is called
-        again on the same rows with the same `random_state`. None keeps them within one
-        :meth:`fit`, so that factors share one training for each split.
+        Cache for trainings of :class:`RHVAEAugmenter`. It saves time if :meth:`fit` is called
+        again on the same rows with the same `random_state`. In any case, factors share one
+        training per split within a call of :meth:`fit`.
     n_jobs : int or None, default=None
-        Number of fits at once, by joblib. At a given number of BLAS threads the result does not
-        depend on it.
+        Number of fits at once, by joblib. The result does not depend on it, at a given number of
+        BLAS threads.
     random_state : int, RandomState instance or None, default=None
-        Seed of the folds where `cv` is an int, and of the samplers of ``"auto"``. All else has a
-        seed of its own. None takes fresh entropy.
+        Seed of the folds, if `cv` is an int, and of the samplers of ``"auto"``. Other objects have
+        their own seeds. None draws a new one in each fit.
     verbose : int, default=0
         Whether to show a progress bar over the fits.
 
     Attributes
     ----------
     best_augmenter_ : str
-        Name of the candidate that was chosen: ``"nothing"``, ``"class weights"``,
+        Name of the chosen candidate: ``"nothing"``, ``"class weights"``,
         ``"moved threshold"``, ``"random over-sampling"``, ``"SMOTE"``,
         ``"RHVAEAugmenter(augmentation_factor=2)"`` and so on, or a name in `augmenters`.
     best_index_ : int
         Its position in the arrays of `cv_results_`.
     best_score_ : float
-        Its mean score over the splits. As that of the best of several it is too good by a little:
+        Its mean score over the splits. It is slightly too optimistic, as the best of several:
         score the whole choice by an outer cross-validation.
     best_estimator_ : classifier
-        The classifier with it, fitted on all training rows. Where it adds rows, it is an
+        The chosen candidate, fitted on all training rows. If it adds rows, it is an
         :class:`AugmentedClassifier`, or a pipeline that ends in one.
     cv_results_ : dict of str to ndarray
-        By candidate: ``candidate`` (names), ``split0_test_score`` and so on,
+        For all candidates: ``candidate`` (names), ``split0_test_score`` and so on,
         ``mean_test_score``, ``std_test_score``, ``rank_test_score``, ``mean_difference`` to
-        nothing and its ``standard_error``, ``mean_fit_time``.
+        no augmentation and its ``standard_error``, ``mean_fit_time``.
     left_out_ : dict of str to str
         Candidates that cannot be used with the classifier or the rows, and why.
     advice_ : str
@@ -151,26 +151,26 @@ class AugmentedClassifierCV(
 
     See Also
     --------
-    AugmentedClassifier : The same with a given augmenter.
-    augmentation_gain : Measures what augmentation is worth, with an interval.
+    AugmentedClassifier : Classifier with a given augmenter.
+    augmentation_gain : Measures the gain by augmentation, with an interval.
 
     Notes
     -----
-    Class weights are those of ``synthetic_weight="balanced"`` of :class:`AugmentedClassifier`; they
-    are left out where the classifier, or the last step of a pipeline, takes no `sample_weight`. The
-    moved threshold predicts the class whose probability is largest relative to its share of the
-    training rows: with two classes, the rare one where its risk is above its prevalence.
-    Probabilities are those at the class shares of the training rows, whatever is chosen, so the
-    label that is predicted is not always that of the largest one.
+    Class weights are those of ``synthetic_weight="balanced"`` of :class:`AugmentedClassifier`. They
+    are not a candidate if the classifier, or the last step of a pipeline, takes no `sample_weight`.
+    The moved threshold predicts the class whose probability is largest relative to its share of the
+    training rows: with two classes, it predicts the rare one if its risk is above its prevalence.
+    Probabilities are those at the class shares of the training rows, whatever is chosen. So the
+    predicted label is not always that of the largest probability.
 
-    The rule is that of one standard error [1]_, which is ``sqrt(var(d) / J)`` for the differences d
-    of J splits. Candidates are in the order of `cv_results_`, the simplest first: nothing, class
-    weights, a moved threshold, random over-sampling, SMOTE, :class:`RHVAEAugmenter` with more and
-    more rows; those of a dict in its order. It is a rule for choosing, and no test: training parts
-    share rows, so that the error is understated.
+    The one-standard-error rule [1]_ uses the error ``sqrt(var(d) / J)`` of the differences d of J
+    splits. Candidates are in the order of `cv_results_`, the simplest first: nothing, class
+    weights, a moved threshold, random over-sampling, SMOTE, and :class:`RHVAEAugmenter` with more
+    and more rows; candidates of a dict are in its order. This is a rule for choosing, not a test:
+    training parts share rows, so the error is too small.
 
-    Only the rows given to :meth:`fit` are seen, so that in an outer cross-validation the choice is
-    made anew, without the test part, in each training part.
+    In an outer cross-validation the choice is repeated in each training part, and does not use its
+    test part.
 
     References
     ----------
