@@ -77,9 +77,8 @@ class LatentToolsMixin:
         """Return the codes of rows: the means of q(z | x) under the generators of their classes.
 
         q(z | x) = N(μ(x), diag σ²(x)) is the encoder's posterior [1]_, before the Hamiltonian
-        flow. With a reference decoder it is q(z | x, r): what tells x from r. There r is the
-        nearest training row of the class, as the networks see rows, that differs from x by more
-        than rounding.
+        flow. With a reference decoder it is q(z | x, r), the difference between x and r, where r
+        is the nearest coded training row of the class that differs from x by more than rounding.
 
         Parameters
         ----------
@@ -87,15 +86,15 @@ class LatentToolsMixin:
                 or images in the shape that `fit` was given
             Rows, as in `fit`.
         y : array-like of shape (n_samples,)
-            Class of each row; each has a generator.
+            Class of each row, which must have a generator.
         return_log_var : bool, default=False
-            Whether the logarithms of σ² are returned, too.
+            Whether to return the logarithms of σ², too.
 
         Returns
         -------
         z : ndarray of shape (n_samples, latent_dim)
-            Codes. The prior of each of their coordinates is N(0, 1); codes of different
-            classes, unless they share a generator, have nothing to do with each other.
+            Codes. The prior of each coordinate is N(0, 1). Codes of different classes cannot be
+            compared unless the classes share a generator.
         log_var : ndarray of shape (n_samples, latent_dim)
             Only with `return_log_var`.
 
@@ -108,7 +107,7 @@ class LatentToolsMixin:
 
         See Also
         --------
-        decode : The way back.
+        decode : Turns codes into rows.
 
         References
         ----------
@@ -141,9 +140,9 @@ class LatentToolsMixin:
     def decode(self, z, label, reference=None):
         """Return the rows of codes of one class: the means of p(x | z), or of p(x | z, r).
 
-        Means are turned into rows as those of :meth:`sample` are: clipped, and moved as
-        `value_mapping` says. With ``value_mapping="quantile"`` a row depends on the others that
-        are decoded with it.
+        Like new rows of :meth:`sample`, they are clipped, and their values are moved as
+        `value_mapping` says. With ``value_mapping="quantile"`` a row depends on the other rows in
+        the call.
 
         Parameters
         ----------
@@ -152,13 +151,13 @@ class LatentToolsMixin:
         label : object
             Their class.
         reference : row, or container of one row or n_codes rows, or None, default=None
-            The rows r from which a reference decoder starts, as in `fit`. None takes, for each
-            code, the second row of that training pair of the class whose own code is nearest.
+            Rows r from which a reference decoder starts, as in `fit`. None takes, for each code,
+            the second row of the training pair of the class whose code is nearest.
 
         Returns
         -------
         X : {array-like, dataframe, sparse matrix} of shape (n_codes, n_features)
-            In the container and the shape that `fit` was given, in its units.
+            Rows in the container, shape and units of the X of `fit`.
 
         Raises
         ------
@@ -170,7 +169,7 @@ class LatentToolsMixin:
 
         See Also
         --------
-        encode : The way there.
+        encode : Turns rows into codes.
 
         Examples
         --------
@@ -205,18 +204,17 @@ class LatentToolsMixin:
     def score_samples(self, X, y=None, *, n_importance=20, random_state=None):
         """Estimate how likely rows are: log p(x | class), in nats per row.
 
-        p(x | class) = ∫ p(x | z) N(z; 0, I) dz by importance sampling [1]_, with the posterior's
-        flow as proposal; with a reference decoder (1/n) Σ_r p(x | r) over the rows r of the
-        class, of which the five nearest to x are summed. It is the density of the *coded* row: of
-        standardised columns, pixels in [0, 1], indicators. For a table whose columns are all
-        standardised, the density in X's own units is lower by the sum of the logarithms of the
-        columns' standard deviations. Rows of one model compare; models with other codes do not.
+        p(x | class) = ∫ p(x | z) N(z; 0, I) dz is estimated by importance sampling [1]_, with the
+        posterior's flow as proposal. With a reference decoder it is (1/n) Σ_r p(x | r) over the
+        rows r of the class, summed over the five nearest to x only. It is the density of the
+        *coded* row: standardised columns, pixels in [0, 1], indicators. If all columns of a table
+        are standardised, the log density in the units of X is lower by the sum of the logarithms
+        of their standard deviations. Only compare scores of models with the same coding.
 
-        A reference decoder scores what its networks see: of a table with more columns than rows
-        the principal components of the training rows, and of large images smaller ones. What else
-        a row holds does not count, however far from the training rows. A ``"binomial"`` likelihood
-        of grey pixels lacks its coefficients, which differ from row to row: compare classes rather
-        than rows.
+        A reference decoder scores what its networks get: the principal components of the training
+        rows for tables with more columns than rows, and smaller copies of large images. The rest of
+        a row does not count. A ``"binomial"`` likelihood of grey pixels omits its coefficients,
+        which differ between rows: compare classes rather than rows.
 
         Parameters
         ----------
@@ -224,22 +222,21 @@ class LatentToolsMixin:
                 or images in the shape that `fit` was given
             Rows, as in `fit`.
         y : array-like of shape (n_samples,) or None, default=None
-            The class under which each row is scored. None scores it under the mixture of all
-            classes that have a generator, in equal shares.
+            Class under which each row is scored. None scores rows under the mixture of all classes
+            that have a generator, with equal shares.
         n_importance : int, default=20
-            Draws S of z per row, and per reference, to which the time is proportional. With S draws
-            the estimate is too low by half the relative variance of their mean. Of a default fit
-            of breast cancer, or of digits, 20 draws stray from 300 by 0.5 and 0.4 nats, where
-            rows differ by 24 and 2.4 (standard deviations).
+            Draws of z per row, and per reference. The time is proportional to it, and few draws
+            give scores that are slightly too low. With default fits of breast cancer and of
+            digits, scores of 20 and of 300 draws differ by 0.5 and 0.4 nats, and scores of
+            different rows by 24 and 2.4 (standard deviations).
         random_state : int, RandomState instance or None, default=None
-            Seed of the draws. None takes the augmenter's. All rows share the draws: the score of
-            one does not depend on which others there are.
+            Seed of the draws; None takes the augmenter's. All rows share the draws, so the score of
+            a row does not depend on the other rows.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Higher is more likely; −∞ where the estimate is not a number, as for rows very
-            far from the class.
+            Higher is more likely. Rows very far from the class may have −∞.
 
         Raises
         ------
@@ -251,8 +248,8 @@ class LatentToolsMixin:
 
         Notes
         -----
-        With a reference decoder a training row is a reference of its own, and scores higher than
-        a new row like it: compare rows that the model has not seen.
+        With a reference decoder a training row is its own reference, and scores higher than similar
+        rows. Only compare rows that the model has not seen.
 
         References
         ----------
@@ -346,27 +343,27 @@ class LatentToolsMixin:
     def interpolate(self, x0, x1, label, *, n_steps=10, kind="geodesic"):
         """Connect two rows of a class by a curve through the latent space, and decode it.
 
-        The length of a curve z(t) from the one code to the other is
+        The length of a curve z(t) between the two codes is
 
         ∫ (ż(t)ᵀ g(z(t)) ż(t))^½ dt, t from 0 to 1,
 
-        where g is G of the class's learned metric [1]_, and G / det(G)^(2/d) of the metric of
-        posterior covariances: either is small where codes are, so that short curves keep to them.
-        The geodesic is found by minimising the energy ∫ ż(t)ᵀ g(z(t)) ż(t) dt of a curve of 65
-        points, from the straight line on and from a chain of codes on: the shorter one counts. It
-        is never longer than the straight line, and may be a local minimum.
+        where g is G for the learned metric of the class [1]_, and G / det(G)^(2/d) for the metric
+        of posterior covariances. Both are small near codes, so that short curves stay close to
+        codes. The geodesic minimises the energy ∫ ż(t)ᵀ g(z(t)) ż(t) dt of a curve of 65 points.
+        Two searches start from the straight line and from a chain of codes, and the shorter curve
+        is returned. It is never longer than the straight line, but may be a local minimum.
 
         Parameters
         ----------
         x0, x1 : row of shape (n_features,), or container of one row
-            As in `fit`; an image in its shape, too.
+            Rows as in `fit`; images may have their shape.
         label : object
             Their class.
         n_steps : int, default=10
-            Points of the curve, both ends included; at least 2.
+            Number of points of the curve, including both ends; at least 2.
         kind : {"geodesic", "linear"}, default="geodesic"
-            The points are equally far from each other, on the geodesic as the metric measures
-            and on the straight line as a ruler does.
+            Kind of curve. Points are equally far from each other: in the metric on the geodesic,
+            and in Euclidean distance on the straight line.
 
         Returns
         -------
@@ -384,11 +381,10 @@ class LatentToolsMixin:
         Notes
         -----
         The ends are the decoded codes of both rows, not the rows themselves. With a reference
-        decoder, x0 is the reference r of both codes and of every decoded point: the curve
-        leads from what x0 has to itself, about nothing, to what tells x1 from it. Codes of
-        pairs lie close to each other, so that with the default `temperature` the metric hardly
-        varies among them and geodesics are all but straight. For curves that keep to the codes,
-        fit with ``decoder="direct"``.
+        decoder, x0 is the reference r of both codes and of every decoded point. So the curve leads
+        from a difference of about zero to the difference between x1 and x0. Codes of pairs lie
+        close to each other, so that geodesics are nearly straight with the default `temperature`.
+        For curves that follow the codes, fit with ``decoder="direct"``.
 
         References
         ----------

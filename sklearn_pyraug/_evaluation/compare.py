@@ -68,7 +68,7 @@ def compare(
     n_permutations=99,
     random_state=None,
 ):
-    """Compare synthetic rows with real ones, whoever made them, per class and overall.
+    """Compare synthetic rows from any source with real ones, per class and overall.
 
     Parameters
     ----------
@@ -80,31 +80,31 @@ def compare(
     X_new : like X, of shape (n_new, n_features) or (n_new, *sample_shape)
         Synthetic rows.
     y_new : array-like of shape (n_new,)
-        Their class labels, of classes that y has.
+        Their class labels, which must occur in y.
     X_holdout : like X, of shape (n_holdout, n_features) or (n_holdout, *sample_shape), default=None
-        Real rows of the same source that the generator has not seen. Without them fidelity is
-        measured against the training rows, which a copier matches best, and the measures that need
-        them, utility among them, are left blank.
+        Real rows from the same source that the generator has not seen. Without them fidelity is
+        measured against the training rows, which copies match best, and utility and attacks are
+        not measured.
     y_holdout : array-like of shape (n_holdout,), default=None
-        Their class labels, of classes that y has.
+        Their class labels, which must occur in y.
     classifier : classifier, default=None
-        For training on synthetic and testing on real rows, which needs a hold-out. It gets the rows
-        as they come, images flattened. None is a
+        Classifier that is trained on synthetic rows and tested on rows held out. It gets the rows
+        as they are, with flattened images. None is a
         :class:`~sklearn.ensemble.RandomForestClassifier` on coded rows.
     categorical_features : array-like of bool, int or str, default=None
-        A mask, positions or names of columns that hold categories, beside those of text.
+        Mask, positions or names of columns of categories, in addition to columns of text.
     sample_shape : tuple of int or ImageShape, default=None
-        Shape of an image or a volume where rows of shape (n_features,) are such; rows with more
-        axes always are. An :class:`~sklearn_pyraug.ImageShape` says where the channels are.
+        Shape of an image or a volume, if rows are flat images. An
+        :class:`~sklearn_pyraug.ImageShape` gives the axis of channels, too.
     n_permutations : int, default=99
-        Random divisions of the rows for the p-values, which 0 leaves out.
+        Random divisions of the rows for the p-values; 0 leaves them out.
     random_state : int, RandomState instance or None, default=None
-        Seed of the measures and of the default classifier. None takes fresh entropy.
+        Seed of the measures and of the default classifier; None draws a new one.
 
     Returns
     -------
     report : AugmentationReport
-        Prints as a table; has a ``verdict``, ``scores``, ``alerts``, ``to_frame()`` and
+        It prints a ``verdict``, ``scores`` and a table, and has ``alerts``, ``to_frame()`` and
         ``to_html()``.
 
     Raises
@@ -118,7 +118,7 @@ def compare(
 
     See Also
     --------
-    augmentation_report : The same of the rows that an augmenter draws.
+    augmentation_report : Report on the rows that an augmenter draws.
     augmentation_gain : Whether synthetic rows help a classifier.
 
     Notes

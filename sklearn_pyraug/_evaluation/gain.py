@@ -43,68 +43,70 @@ def augmentation_gain(
     groups=None,
     verbose=0,
 ):
-    """Measure by cross-validation what augmentation does to a classifier's score.
+    """Measure by cross-validation whether augmentation helps a classifier.
 
-    The classifier is fitted on the training part of every split without augmentation, with random
+    In each split the classifier is fitted on the training part without augmentation, with random
     over-sampling, with SMOTE and with the augmenter, and all are scored on the same test part,
-    which no sampler ever sees. Tables may be raw: with text, other categories and missing values.
+    which no sampler gets. Tables may have text, categories and missing values.
 
     Parameters
     ----------
     estimator : classifier
-        Either of two kinds. One that augments: a pipeline of imbalanced-learn with a sampler among
-        its steps, an :class:`~sklearn_pyraug.AugmentedClassifier`, or a pipeline that ends in one;
-        it is compared to itself with every sampler taken out. Or a plain classifier, which is
-        compared to ``AugmentedClassifier(augmenter, estimator)``; where it is a pipeline, the rows
-        are augmented before its first step. A grid search is a classifier as any other. It is
-        cloned.
+        A plain classifier, or one that augments. A plain classifier is compared with
+        ``AugmentedClassifier(augmenter, estimator)``; if it is a pipeline, rows are augmented
+        before its first step. A classifier that augments is compared with itself without samplers:
+        a pipeline of imbalanced-learn with a sampler as a step, an
+        :class:`~sklearn_pyraug.AugmentedClassifier`, or a pipeline that ends in one. Either may be
+        in a grid search. It is cloned.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features) or \
             (n_samples, *sample_shape)
         Rows, without synthetic ones.
     y : array-like of shape (n_samples,)
         Class labels.
     augmenter : sampler, default=None
-        Any object with ``fit_resample(X, y)``, for a plain classifier only. None is
-        ``RHVAEAugmenter(random_state=random_state)``, with ``missing="keep"`` where values are
+        Object with ``fit_resample(X, y)``, for a plain classifier only. None is
+        ``RHVAEAugmenter(random_state=random_state)``, with ``missing="keep"`` if values are
         missing. It is cloned.
     samplers : "auto", dict of str to sampler, or None, default="auto"
-        What is measured beside the augmenter. ``"auto"`` is random over-sampling and SMOTE
-        (SMOTENC where there are categories), by which classes grow as by an
-        :class:`~sklearn_pyraug.RHVAEAugmenter`; one that cannot be fitted is left out and named
-        in the result. The samplers of a dict come beside these two, None leaves out all.
+        Samplers that are measured, too. ``"auto"`` is random over-sampling and SMOTE (SMOTENC if
+        there are categories), with the class sizes of the
+        :class:`~sklearn_pyraug.RHVAEAugmenter`. A sampler that cannot be fitted is left out and
+        named in the result. The samplers of a dict are added to these two; None measures the
+        augmenter only.
     preprocessor : "auto", transformer or None, default="auto"
-        What stands between samplers and a plain classifier, fitted within every split. ``"auto"``
-        fills and standardises columns of numbers, makes one column a category (of 100 at most), and
-        flattens images. It is used for dataframes, and for arrays of text, missing values or
-        images, unless the classifier is, or searches, a pipeline that takes them.
+        Preprocessor between samplers and a plain classifier, fitted within every split. ``"auto"``
+        fills and standardises columns of numbers, one-hot encodes at most 100 categories per
+        column, and flattens images. It is used for dataframes, and for arrays with text, missing
+        values or images, unless the classifier is, or searches, a pipeline that takes them.
     cv : int, splitter or iterable, default=5
         An int is the number of folds of a
         :class:`~sklearn.model_selection.RepeatedStratifiedKFold`. A splitter, or an iterable of
         pairs of training and test indices, is used as it is.
     n_repeats : int, default=2
-        How many times the folds are drawn where `cv` is an int. More of them cost time in
-        proportion and narrow the interval little: its width has a floor, see the notes.
+        Number of times that the folds are drawn, if `cv` is an int. Each takes as long as the
+        first, and more of them narrow the interval little, see the notes.
     scoring : str or callable, default="balanced_accuracy"
         Name of one of scikit-learn's scorers, or a callable ``scorer(estimator, X, y)`` that
-        returns one number, greater being better.
+        returns a number. Greater is better.
     confidence_level : float, default=0.95
         Confidence level of the interval, in (0, 1).
     n_jobs : int or None, default=None
-        Number of fits at once, by joblib. At a given number of BLAS threads the result does not
-        depend on it.
+        Number of fits at once, by joblib. The result does not depend on it, at a given number of
+        BLAS threads.
     random_state : int, RandomState instance or None, default=None
-        Seed of the folds where `cv` is an int, of the default augmenter, and of the samplers of
-        ``"auto"``. All else has a seed of its own. None takes fresh entropy.
+        Seed of the folds, if `cv` is an int, of the default augmenter, and of the samplers of
+        ``"auto"``. Other objects have their own seeds. None draws a new one.
     groups : array-like of shape (n_samples,), default=None
-        Groups of rows, passed to the splitter.
+        Group of each row, such as the patient, passed to the splitter. `cv` must be a splitter that
+        uses groups, such as :class:`~sklearn.model_selection.StratifiedGroupKFold`.
     verbose : int, default=0
         Whether to show a progress bar over the fits.
 
     Returns
     -------
     result : AugmentationGain
-        The gain of the augmenter, its interval and the scores behind them; ``others`` has those of
-        the samplers, ``advice`` says what to do. Prints as a table; has ``to_frame()`` and
+        The gain of the augmenter, its interval and scores; ``others`` has those of the samplers,
+        and ``advice`` says what to do. It prints as a table, and has ``to_frame()`` and
         ``to_html()``.
 
     Raises
@@ -119,30 +121,30 @@ def augmentation_gain(
 
     See Also
     --------
-    AugmentationGain : What is returned.
+    AugmentationGain : The result.
     sklearn_pyraug.AugmentedClassifier : Classifier fitted on real and synthetic rows.
+    sklearn_pyraug.AugmentedClassifierCV : Chooses the augmentation on its training rows.
 
     Notes
     -----
-    Samplers of imbalanced-learn that take numbers alone see a raw table as the preprocessor leaves
-    it, all others as it is. SMOTE sees what the classifier sees, SMOTENC codes of the categories.
+    Samplers of imbalanced-learn that only take numbers get the rows from the preprocessor, and all
+    others get the raw table. SMOTE gets the rows of the classifier, SMOTENC codes of categories.
 
     The interval is that of the corrected resampled t-test [1]_: for the differences d of J splits,
 
     ``mean(d) ± t * sqrt((1/J + n_test/n_train) * var(d))``
 
     with t from Student's distribution with J - 1 degrees of freedom. Training parts share rows, so
-    the differences are not independent; the term n_test/n_train stands for that, while the naive
-    1/J alone finds "significant" gains far too often. It was derived for random splits and is used
-    for repeated folds as well [2]_.
+    the differences are not independent. The term n_test/n_train accounts for this: with 1/J only,
+    "significant" gains would be found far too often. It was derived for random splits and is also
+    used for repeated folds [2]_.
 
-    What the interval does not say. The correction is an approximation: no unbiased estimate of the
-    variance of a cross-validation exists [3]_, and few splits of few rows are far from normal. It
-    is about training sets of the size of a training part, not of all rows, and about data like
-    these. Its level holds for one comparison that was planned: the best of several samplers, each
-    measured on the same rows, looks better than it is. An interval around zero means that these
-    rows do not show a difference, not that there is none; with few rows of a class it is wide.
-    Where all differences are equal it has no width, which says that the splits agree and no more.
+    The interval has limits. The correction is an approximation: there is no unbiased estimate of
+    the variance of a cross-validation [3]_, and a few splits of few rows are far from normal. The
+    interval is for training sets of the size of a training part, not of all rows. Its level holds
+    for one planned comparison: the best of several samplers looks better than it is. An interval
+    around zero means that these rows do not show a difference, not that there is none. If all
+    differences are equal, its width is zero, which only says that the splits agree.
 
     References
     ----------

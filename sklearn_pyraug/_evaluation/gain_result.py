@@ -34,7 +34,7 @@ class GainRow(NamedTuple):
 
     See Also
     --------
-    AugmentationGain : Holds them.
+    AugmentationGain : Has these rows.
 
     Examples
     --------
@@ -54,21 +54,21 @@ class GainRow(NamedTuple):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class AugmentationGain(Page):
-    """What :func:`~sklearn_pyraug.augmentation_gain` returns; ``print`` shows it in words.
+    """Result of :func:`~sklearn_pyraug.augmentation_gain`; ``print`` shows a table and advice.
 
-    The page of :meth:`to_html` shows no row.
+    The page of :meth:`to_html` shows no rows of the data.
 
     Attributes
     ----------
     gain : float
-        Mean of `differences`; above zero where augmentation is better.
+        Mean of `differences`; above zero if augmentation is better.
     interval : tuple of float
         Lower and upper end of the interval of the gain.
     scores_with : ndarray of shape (n_splits,)
         Score on the test part of each split, of the estimator fitted with augmentation. Greater
         is better, as for every scorer of scikit-learn.
     scores_without : ndarray of shape (n_splits,)
-        The same without augmentation, on the same splits.
+        Scores without augmentation, on the same splits.
     differences : ndarray of shape (n_splits,)
         ``scores_with - scores_without``.
     n_train : ndarray of int of shape (n_splits,)
@@ -80,24 +80,24 @@ class AugmentationGain(Page):
     confidence_level : float
         Confidence level of `interval`.
     seconds_with : float
-        Mean seconds of a fit with augmentation, on the wall clock.
+        Mean seconds of a fit with augmentation, in wall time.
     seconds_without : float
-        Mean seconds of a fit without.
+        Mean seconds of a fit without augmentation.
     name : str
-        What augments: the class of the augmenter, or a name of `samplers`.
+        The class of the augmenter, or a name of `samplers`.
     others : dict of str to AugmentationGain
-        The same of each sampler that was measured for comparison.
+        Gains of the other samplers.
     left_out : dict of str to str
-        Why a sampler for comparison was not measured, by its name.
+        Names of samplers that were not measured, and why.
     preprocessor : transformer or None
-        What was put in front of the classifier, unfitted.
+        Preprocessor in front of the classifier, unfitted.
     preparation : str
-        That in words; empty without.
+        Description of the preprocessor; empty without one.
     settings : dict of str to str
-        When, with what and by which versions it was measured.
+        Date, parameters and versions of the measurement.
     helps : {"yes", "no", "unclear"}
-        ``"yes"`` where the interval lies above zero, ``"no"`` where it lies below, that is, where
-        augmentation hurts, and ``"unclear"`` where it contains zero.
+        ``"yes"`` if the interval lies above zero, ``"no"`` if it lies below zero, so that
+        augmentation hurts, and ``"unclear"`` if it contains zero.
 
     See Also
     --------

@@ -43,14 +43,14 @@ def augmentation_report(
     y : array-like of shape (n_samples,)
         Their class labels.
     X_holdout : like X, of shape (n_holdout, n_features) or (n_holdout, *sample_shape), default=None
-        Real rows of the same source, with about the same shares of classes, that the augmenter has
-        not seen. Without them fidelity is measured against the training rows, which a copier
-        matches best, and the measures that need them are left blank.
+        Real rows from the same source, with about the same class shares, that the augmenter has
+        not seen. Without them fidelity is measured against the training rows, which copies match
+        best, and utility and attacks are not measured.
     y_holdout : array-like of shape (n_holdout,), default=None
-        Their class labels, of classes that y has.
+        Their class labels, which must occur in y.
     classifier : classifier, default=None
-        For training on synthetic and testing on real rows, which needs a hold-out. It gets the rows
-        as they come, images flattened. None is a
+        Classifier that is trained on synthetic rows and tested on rows held out. It gets the rows
+        as they are, with flattened images. None is a
         :class:`~sklearn.ensemble.RandomForestClassifier` on coded rows, see the notes.
     n_permutations : int, default=99
         Random divisions of the rows for the p-values of the two-sample AUC and of the mean
@@ -58,14 +58,14 @@ def augmentation_report(
         :func:`~sklearn_pyraug.metrics.maximum_mean_discrepancy`. The least p-value is
         1 / (1 + n_permutations); 0 leaves them out.
     random_state : int, RandomState instance or None, default=None
-        Seed of the measures and of the default classifier. The augmenter has a seed of its own.
-        None takes fresh entropy.
+        Seed of the measures and of the default classifier; None draws a new one. The augmenter has
+        its own seed.
 
     Returns
     -------
     report : AugmentationReport
-        Prints a ``verdict``, ``scores`` and a table; has ``to_frame()`` and ``to_html()``. Each of
-        its lines has a value, the same measure of real rows alone as a baseline, and what is good.
+        It prints a ``verdict``, ``scores`` and a table, and has ``to_frame()`` and ``to_html()``.
+        Each line has a value, its baseline, and what is good.
 
     Raises
     ------
@@ -80,50 +80,57 @@ def augmentation_report(
 
     See Also
     --------
-    AugmentationReport : What is returned.
-    sklearn_pyraug.compare : The same of rows that were made before, by whomever.
+    AugmentationReport : The result.
+    sklearn_pyraug.compare : Report on synthetic rows from any source.
     sklearn_pyraug.augmentation_gain : Whether synthetic rows help a classifier.
-    sklearn_pyraug.metrics : The measures, and how each is to be read.
+    sklearn_pyraug.metrics : The measures, and how to read them.
 
     Notes
     -----
     Distances are those of coded rows. Numbers are standardised by the training rows; a missing one
-    counts as the median, and has an indicator column beside it. A category is a column of zeros and
-    values such that two categories lie 1 apart, as numbers do that differ by a standard deviation.
-    Pixels of images are divided by one number. The distance to the closest record is the root mean
-    square over the columns, so that it is in standard deviations of a column, as the sliced
-    Wasserstein distance is. The two-sample AUC and the memorization share standardise these columns
-    once more. Differences of columns, from 0 to 1, are those of the rows as they came.
+    is replaced by the median, and has an indicator column. Two categories lie 1 apart, like numbers
+    that differ by a standard deviation. Pixels of images are divided by one number. The distance to
+    the closest record is the root mean square over the columns. So it is in standard deviations of
+    a column, like the sliced Wasserstein distance. The two-sample AUC and the memorization share
+    standardise the coded columns again. Differences of columns, from 0 to 1, are those of the
+    original rows.
 
-    With a hold-out, fidelity is measured against it, and its baseline is that of the training
-    rows; privacy against the training rows, and its baseline is that of the hold-out. Without,
-    all are measured against the training rows, and the baseline is that of one random half of each
-    class against the other. Halves have fewer rows: there distances to the closest row are larger,
-    and so are differences by chance.
+    With rows held out, fidelity compares synthetic rows with them, and its baseline compares the
+    training rows with them. Privacy compares synthetic rows with the training rows, and its
+    baseline compares the rows held out with the training rows. Without rows held out, synthetic
+    rows are compared with the training rows, and the baseline compares two random halves of each
+    class. Halves have fewer rows, so distances to the closest row, and differences by chance, are
+    larger.
 
     A p-value says how often chance alone makes two sets of one distribution differ as much. Read
-    the difference first: among many rows a small one has a small p-value, too, and a large one
-    among few rows need not have. The test asks for rows that the generator has not seen; without
-    a hold-out a generator that stays close to its training rows has a large p-value for that
-    reason alone. The baseline is the p-value of real rows against real ones.
+    the difference first: a small difference of many rows has a small p-value, too, and a large
+    difference of few rows need not have. The test needs rows held out: compared with its training
+    rows, a generator that stays close to them has a large p-value for that reason alone. The
+    baseline is the p-value of real rows against real ones.
 
-    The distances to the closest record and their ratios are medians. "close rows", "near-copies"
-    and "copies" are shares of the rows of the last ``fit_resample``, where there was one, with
-    those among the training rows as a baseline: see the augmenter's ``privacy_``.
+    Distances to the closest record and their ratios are medians. "close rows", "near-copies" and
+    "copies" are shares of the rows of the last ``fit_resample``, if there was one, with those among
+    the training rows as a baseline: see the augmenter's ``privacy_``.
 
-    An exclamation mark is a rule of thumb: less than half the baseline, for precision, recall,
-    density, coverage, the distance to the closest record, its ratio and the authenticity; a
-    two-sample AUC above 0.8 and 0.1 above the baseline; more than three times the baseline, for the
-    Wasserstein distance; for columns and pairs of them 0.1 more than that, or half the way from the
-    baseline to 1 if that is less; for the other shares 0.1 above it, and for the score of a
-    classifier trained on synthetic rows 0.1 below it. Between few rows chance alone may do that; an
-    attack is marked only where its excess is more than chance explains in 95 of 100 cases: an area
-    above 0.6, 0.05 found at 1 % of false alarms, and 0.1 above the baseline for the others.
+    An exclamation mark is a rule of thumb. It marks
 
-    The ``verdict`` follows from these marks, and ``scores`` from the lines of all rows: the user
-    guide says how.
+    - precision, recall, density, coverage, the distance to the closest record, its ratio and the
+      authenticity below half the baseline;
+    - a two-sample AUC above 0.8 and 0.1 above the baseline;
+    - a Wasserstein distance above three times the baseline;
+    - columns and pairs above three times the baseline plus 0.1, or above half the way from the
+      baseline to 1 if that is less;
+    - other shares 0.1 above the baseline, and the score of a classifier trained on synthetic rows
+      0.1 below it.
 
-    Time for distances grows with the square of the number of rows.
+    Between few rows chance alone may cause this. So an attack is only marked if chance explains its
+    excess in fewer than 5 of 100 cases, and if the area is above 0.6, the share found at 1 % false
+    alarms above 0.05, or another share 0.1 above the baseline.
+
+    The ``verdict`` follows from these marks, and ``scores`` from the lines of all rows, as the user
+    guide describes.
+
+    The time for distances grows with the square of the number of rows.
 
     Examples
     --------

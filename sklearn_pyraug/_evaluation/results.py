@@ -34,19 +34,19 @@ class ReportLine(NamedTuple):
     label : object
         Class label, or ``"(all)"`` for all rows together.
     value : float
-        NaN where it cannot be had.
+        NaN if it cannot be computed.
     baseline : float
-        The same measure of real rows alone; NaN where it cannot be had.
+        The same measure between real rows; NaN if it cannot be computed.
     direction : str
-        What is good.
+        Which values are good.
     marked : bool
-        Whether the value is far on the wrong side; a rule of thumb, not a test.
+        Whether the value is far from what is good; a rule of thumb, not a test.
     note : str
-        Why there is no value or no baseline; of an attack, how well its figure is known.
+        Why there is no value or no baseline; for attacks, how precise the figure is.
 
     See Also
     --------
-    AugmentationReport : Holds them.
+    AugmentationReport : Has these lines.
 
     Examples
     --------
@@ -114,21 +114,20 @@ def make_line(name, label, value, baseline=math.nan, note="", kind=None, margin=
 
 @dataclass(frozen=True, repr=False, eq=False)
 class AugmentationReport(Page):
-    """What :func:`~sklearn_pyraug.compare` and `augmentation_report` return; prints as a table.
+    """Verdict, scores and measures of synthetic rows; ``print`` shows them.
 
-    First comes a verdict, then scores, then a table of all measures: all rows together, their
-    baseline, and the range over the classes. An exclamation mark stands where a value is far on
-    the wrong side of what is good: a rule of thumb, not a test.
+    The table has all measures: for all rows, their baseline, and the range over the classes. An
+    exclamation mark stands beside a value that is far from what is good, which is a rule of thumb,
+    not a test.
 
-    The page of :meth:`to_html` shows how the data are distributed: one point a row in a plane of
-    principal components, histograms and correlations of columns, and the names of categories that
-    at least 5 real rows have; of images it shows up to 10 real ones. Give it to those alone who
-    may know that.
+    The page of :meth:`to_html` shows how the data are distributed: one point per row in a plane of
+    principal components, histograms and correlations of columns, the names of categories that at
+    least 5 real rows have, and up to 10 real images. Give it only to people who may see this.
 
     Attributes
     ----------
     lines : tuple of ReportLine
-        One a measure and class.
+        One line per measure and class.
     n_real : dict of label to int
         Real rows that the augmenter was trained on.
     n_synthetic : dict of label to int
@@ -138,19 +137,19 @@ class AugmentationReport(Page):
     plots : ReportPlots
         Histograms and points that :meth:`to_html` draws.
     alerts : tuple of str
-        What makes the figures mislead, such as synthetic rows that equal a training row.
+        What makes the figures misleading, such as synthetic rows that equal a training row.
     n_copies : int
-        Synthetic rows that equal a training row; 0 where no more do than by chance.
+        Synthetic rows that equal a training row; 0 if there are no more than by chance.
     settings : dict of str to str
-        When, with what and by which versions it was made.
+        Date, parameters and versions of the measurement.
     remedies : tuple of str
-        Parameters of the augmenter that the verdict may advise to change; empty where the rows
-        came from elsewhere.
+        Parameters of the augmenter that the verdict may advise to change; empty for rows from
+        other sources.
 
     See Also
     --------
     sklearn_pyraug.compare : Computes it.
-    sklearn_pyraug.augmentation_report : Computes it of the rows that an augmenter draws.
+    sklearn_pyraug.augmentation_report : Computes it for the rows of an augmenter.
     """
 
     lines: tuple[ReportLine, ...]
