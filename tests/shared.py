@@ -56,7 +56,7 @@ def draw(seed, *shape, dtype=torch.float64):
 def contents(root):
     """Return the bytes of all files below a folder, by name."""
     return {
-        str(path.relative_to(root)): path.read_bytes()
+        path.relative_to(root).as_posix(): path.read_bytes()
         for path in sorted(root.rglob("*"))
         if path.is_file()
     }

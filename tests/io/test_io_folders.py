@@ -2,16 +2,15 @@
 
 import csv
 import errno
-import hashlib
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from shared import contents
 
 from sklearn_pyraug.io import ImageFolder, LoadReport, load_image_folder, save_image_folder
 from sklearn_pyraug.io import _folder_writing as writing
@@ -45,15 +44,6 @@ def write_image(path, array):
     else:
         Image.fromarray(array).save(path)
     return path
-
-
-def hashes(root):
-    """Return the hash of every file below a folder by its relative name."""
-    return {
-        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(Path(root).rglob("*"))
-        if path.is_file()
-    }
 
 
 def manifest(root):
@@ -110,7 +100,7 @@ def test_round_trip_of_all_formats_at_once(formats, shape, dtype, tmp_path, rng)
             file = f"{label}/image {k}.{format}"
             truth[file] = pixels(rng, shape, here) + here(0 if here == np.uint8 else 0.5)
             write_image(source / file, truth[file])
-    before = hashes(source)
+    before = contents(source)
 
     folder = load_image_folder(source)
     assert folder.files == sorted(truth)
@@ -123,8 +113,8 @@ def test_round_trip_of_all_formats_at_once(formats, shape, dtype, tmp_path, rng)
 
     X, y, mask, origins = with_synthetic(folder)
     save_image_folder(target, X, y, like=folder, synthetic_mask=mask, origins=origins)
-    assert hashes(source) == before
-    assert {file: value for file, value in hashes(target).items() if file in before} == before
+    assert contents(source) == before
+    assert {file: value for file, value in contents(target).items() if file in before} == before
 
     again = load_image_folder(target)
     assert again.X.shape == X.shape
@@ -151,7 +141,7 @@ def test_round_trip_of_all_formats_at_once(formats, shape, dtype, tmp_path, rng)
 
     # Once more: what was synthetic stays so, and nothing is written anew.
     save_image_folder(tmp_path / "third", again.X, again.y, like=again)
-    assert hashes(tmp_path / "third") == hashes(target)
+    assert contents(tmp_path / "third") == contents(target)
 
 
 @pytest.mark.parametrize(
@@ -429,7 +419,7 @@ def test_grey_becomes_colour_where_both_are(tmp_path, rng):
     assert folder.unchanged.all()
     save_image_folder(tmp_path / "out", folder.X, folder.y, like=folder)
     assert_array_equal(load_image_folder(tmp_path / "out").X, folder.X)
-    assert hashes(tmp_path / "in").items() <= hashes(tmp_path / "out").items()
+    assert contents(tmp_path / "in").items() <= contents(tmp_path / "out").items()
 
 
 def test_images_and_volumes_together_are_an_error_that_names_the_fewer(tmp_path, rng):
@@ -913,7 +903,7 @@ def test_rows_that_are_not_those_of_like(small, tmp_path):
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_the_input_is_never_written_to(where, overwrite, small):
     folder = load_image_folder(small)
-    before = hashes(small)
+    before = contents(small)
     with pytest.raises(ValueError, match="which is, or is inside, or holds the folder"):
         save_image_folder(small / where, folder.X, folder.y, like=folder, overwrite=overwrite)
     link = small.parent.parent / f"link-{small.parent.name}"
@@ -923,7 +913,7 @@ def test_the_input_is_never_written_to(where, overwrite, small):
             save_image_folder(link / "x", folder.X, folder.y, like=folder, overwrite=overwrite)
     finally:
         link.unlink()
-    assert hashes(small) == before
+    assert contents(small) == before
 
 
 def test_overwriting(tmp_path):
@@ -931,10 +921,10 @@ def test_overwriting(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     save_image_folder(out, X, ["a", "b"])  # an empty folder is taken
-    before = hashes(out)
+    before = contents(out)
     with pytest.raises(FileExistsError, match="pass overwrite=True"):
         save_image_folder(out, X + 1, ["c", "d"])
-    assert hashes(out) == before
+    assert contents(out) == before
     save_image_folder(out, X + 1, ["c", "d"], overwrite=True)
     assert load_image_folder(out).y.tolist() == ["c", "d"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -994,7 +984,7 @@ def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path):
 def test_a_folder_that_a_killed_run_has_moved_is_put_back(tmp_path):
     out = tmp_path / "out"
     save_image_folder(out, np.ones((1, 4, 5)), ["mine"])
-    before = hashes(out)
+    before = contents(out)
     killed_while_writing(out, moved=True)
     assert not out.exists()
     with (
@@ -1003,7 +993,7 @@ def test_a_folder_that_a_killed_run_has_moved_is_put_back(tmp_path):
     ):
         save_image_folder(out, np.zeros((1, 4, 5)), ["a"])
     assert os.listdir(tmp_path) == ["out"]
-    assert hashes(out) == before
+    assert contents(out) == before
 
 
 def test_what_another_run_is_writing_is_left_alone(tmp_path):
@@ -1063,7 +1053,7 @@ def test_a_run_that_is_stopped_leaves_what_was_there(
     out = tmp_path / "out"
     if existing:
         save_image_folder(out, folder.X, folder.y)
-    before = hashes(out)
+    before = contents(out)
     X, y, mask, origins = with_synthetic(folder)
 
     def stop(*args, **kwargs):
@@ -1088,7 +1078,7 @@ def test_a_run_that_is_stopped_leaves_what_was_there(
         save_image_folder(
             out, X, y, like=folder, synthetic_mask=mask, origins=origins, overwrite=True
         )
-    assert hashes(out) == before
+    assert contents(out) == before
     assert {path.name for path in tmp_path.iterdir()} == {"small", *(["out"] if existing else [])}
 
 
