@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import hypergeom
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import pairwise_distances
 
@@ -35,14 +36,15 @@ from ..metrics import (
     training_proximity,
     univariate_singling_out,
 )
+from ..metrics._attacks import unrepeated
 from ..metrics._columns import _read, associations
 from ..metrics._utility import check_labels
 from .html import made_with
-from .measures import MEASURES
+from .measures import MEASURES, SHARES
 from .plots import closest_distance, find_plots
 from .results import ALL, AugmentationReport, make_line
 from .rows import Rows, code_rows, read_rows
-from .verdict import Z, area_margin
+from .verdict import area_margin, share_margin
 
 _NONE = float("nan")
 # Rows of which the median distance is taken.
@@ -185,22 +187,24 @@ def _alerts(real, synthetic, holdout):
 
     Raise if no row was truly held out.
 
-    Equal rows are told where there are more than among the training rows themselves, as rows of
-    few categories may agree by chance.
+    Equal rows are told where there are more than among real rows of one set, as rows of few
+    categories may agree by chance.
     """
     keys = [
         list(row_keys(rows.coded)) if rows is not None else []
         for rows in (real, synthetic, holdout)
     ]
     counts = Counter(keys[0])
-    usual = sum(n for n in counts.values() if n > 1) / len(keys[0])
     of_real, of_holdout = set(counts), set(keys[2])
+    largest = max((counts, Counter(keys[2])), key=Counter.total)
 
-    def n_equal(rows, others):
-        n, expected = sum(key in others for key in rows), usual * len(rows)
-        return n if n > expected + 2 * np.sqrt(expected * (1 - usual)) else 0
+    def n_equal(rows, others, n_others):
+        n, usual = sum(key in others for key in rows), _twin_share(largest, n_others)
+        # Twins come in pairs, so that shares of few rows vary twice as much.
+        variance = usual * (1 - usual) * len(rows) * (1 + 2 * len(rows) / max(n_others, 1))
+        return n if n > usual * len(rows) + 2 * np.sqrt(variance) else 0
 
-    alerts, n_copies = [], n_equal(keys[1], of_real)
+    alerts, n_copies = [], n_equal(keys[1], of_real, len(keys[0]))
     if Counter(keys[1]) == counts:
         alerts.append(
             "The synthetic rows are the training rows: this compares a table with itself. Give the "
@@ -211,7 +215,7 @@ def _alerts(real, synthetic, holdout):
             f"{n_copies} of {len(keys[1])} synthetic rows equal{_s(n_copies)} a training row: "
             "copies protect no one and teach nothing new. Leave them out."
         )
-    if n := n_equal(keys[2], of_real):
+    if n := n_equal(keys[2], of_real, len(keys[0])):
         if n == len(keys[2]):
             raise ValueError(
                 "all rows of `X_holdout` are rows of `X`, which the generator has seen: hold out "
@@ -221,12 +225,35 @@ def _alerts(real, synthetic, holdout):
             f"{n} of {len(keys[2])} rows held out equal{_s(n)} a training row: that is no test, "
             "and scores flatter. Hold out rows before the generator is trained."
         )
-    if n := n_equal(keys[1], of_holdout - of_real):
+    if n := n_equal(keys[1], of_holdout - of_real, len(keys[2])):
         alerts.append(
             f"{n} of {len(keys[1])} synthetic rows equal{_s(n)} a row held out: the generator has "
             "seen these, and scores flatter. Hold out rows before it is trained."
         )
     return tuple(alerts), n_copies
+
+
+def _twin_share(counts, n_others):
+    """Return the share of rows that equal one of so many others, for rows of one distribution.
+
+    Parameters
+    ----------
+    counts : Counter
+        How often each row stands in a set, of at least two rows.
+    n_others : int
+        If more than the set has, an upper bound is returned.
+
+    Returns
+    -------
+    share : float
+    """
+    counts = np.array(list(counts.values()))
+    n_left = counts.sum() - 1
+    n_drawn = min(n_others, n_left)
+    if not n_drawn:
+        return 0.0
+    share = counts @ hypergeom.sf(0, n_left, counts - 1, n_drawn) / counts.sum()
+    return min(1.0, float(share) * n_others / n_drawn)
 
 
 def _s(n):
@@ -475,9 +502,10 @@ class _Comparison:
             if usual is not None:
                 baselines, why = self._values(group, *usual)
                 why = why and f"no baseline, which {why}"
+            sizes = len(pairs.synthetic.y), len(usual[1].y) if usual is not None else 0
             lines += [
-                make_line(name, label, value, baseline, note or why)
-                for name, value, baseline in zip(group.names, values, baselines, strict=True)
+                make_line(name, label, *pair, note or why, margin=_chance(name, *pair, *sizes))
+                for name, *pair in zip(group.names, values, baselines, strict=True)
             ]
         return [*lines, _proximity(label, pairs)]
 
@@ -546,7 +574,14 @@ def _proximity(label, pairs):
         return make_line(name, label, _NONE, note="the class has no rows held out")
     sets = pairs.synthetic, pairs.real, pairs.holdout
     result = training_proximity(*(rows.coded for rows in sets), scale=None)
-    return make_line(name, label, result.share, result.expected_share)
+    n, *n_real = (len(rows.y) for rows in sets)
+    pair = result.share, result.expected_share
+    return make_line(name, label, *pair, margin=_chance(name, *pair, n, sum(n_real)))
+
+
+def _chance(name, value, baseline, n, n_baseline):
+    """Return how far chance takes a measure of so many rows from its baseline, as far as known."""
+    return share_margin(value, baseline, n, n_baseline) if name in SHARES else 0.0
 
 
 def attack_lines(pairs):
@@ -568,12 +603,16 @@ def attack_lines(pairs):
     n, n_holdout = len(sets[1]), len(sets[2])
     membership = membership_inference(*sets, scale=None)
     margin = area_margin(n, n_holdout)
+    # Of values that occur once there may be fewer than rows.
+    guessed = min(1.0, sum(len(unrepeated(column)) for column in sets[0].T) / n)
     lines = [
         make_line("membership AUC", ALL, membership.auc, 0.5, _known_to(margin), margin=margin),
         _attack_line(
             "membership at 1 % false", membership.true_positive_rate, 0.01, n, n_holdout, 100
         ),
-        _attack_line("singling out", *univariate_singling_out(*sets), n, n_holdout),
+        _attack_line(
+            "singling out", *univariate_singling_out(*sets), guessed * n, guessed * n_holdout
+        ),
     ]
     if pairs.real.X.shape[1] > 1:
         groups = pairs.real.sources
@@ -588,9 +627,7 @@ def attack_lines(pairs):
 
 def _attack_line(name, share, control, n, n_holdout, n_least=0):
     """Return the line of shares of n training rows and of rows held out that an attack finds."""
-    # With one success and one failure more in either set, shares of 0 and 1 have margins, too.
-    pairs = [((m * share + 1) / (m + 2), m + 2) for share, m in ((share, n), (control, n_holdout))]
-    margin = Z * math.sqrt(sum(p * (1 - p) / m for p, m in pairs))
+    margin = share_margin(share, control, n, n_holdout)
     note = _known_to(margin)
     if n_holdout < n_least:
         note += f"; needs {n_least} rows held out to mean anything, and there are {n_holdout}"

@@ -196,3 +196,5 @@ ATTACKS = (
 )
 # How close synthetic rows come to training rows.
 CLOSENESS = tuple(n for n, m in MEASURES.items() if m.kind == "privacy" and n not in ATTACKS)
+# Those of them that are shares of rows, of which chance moves those of few rows.
+SHARES = ("authenticity", "memorization share", "training proximity")

@@ -123,9 +123,10 @@ def augmentation_report(
     - other shares 0.1 above the baseline, and the score of a classifier trained on synthetic rows
       0.1 below it.
 
-    Between few rows chance alone may cause this. So an attack is only marked if chance explains its
-    excess in fewer than 5 of 100 cases, and if the area is above 0.6, the share found at 1 % false
-    alarms above 0.05, or another share 0.1 above the baseline.
+    Between few rows chance alone may cause this. So authenticity, memorization share, training
+    proximity and attacks are only marked if chance explains the difference in fewer than 5 of 100
+    cases. An attack is marked if the area is above 0.6, the share found at 1 % false alarms above
+    0.05, or another share 0.1 above the baseline.
 
     The ``verdict`` follows from these marks, and ``scores`` from the lines of all rows, as the user
     guide describes.

@@ -10,8 +10,9 @@ _N_POOR, _N_CLOSE = 3, 2
 # A score of a classifier so far below the baseline is worth a warning; known no better than
 # to so much, it says nothing.
 _FALL, _MOST_MARGIN = 0.05, 0.15
-# An area of 0.6 is seen with fewer rows than these only by chance.
-_MOST_AUC_MARGIN = 0.1
+# An area of 0.6 is seen with fewer rows than these only by chance: 70 of either kind have a margin
+# of 0.096.
+_MOST_AUC_MARGIN, _FEW = 0.1, 70
 # An estimate lies within so many standard deviations in 95 of 100 cases.
 Z = 1.96
 # What it means that a measure is marked.
@@ -76,6 +77,17 @@ class Score(NamedTuple):
 def area_margin(n, n_others):
     """Return how far from 0.5 the area under the curve of two sets alike lies by chance."""
     return Z * math.sqrt((n + n_others + 1) / (12 * n * n_others))
+
+
+def share_margin(share, control, n, n_control):
+    """Return how far two shares of n and of n_control rows may differ by chance.
+
+    The interval is that of Agresti and Caffo: with one success and one failure more in either set,
+    shares of 0 and 1 have margins, too, and the difference is nearer to zero.
+    """
+    pairs = [((m * p + 1) / (m + 2), m + 2) for p, m in ((share, n), (control, n_control))]
+    spread = Z * math.sqrt(sum(p * (1 - p) / m for p, m in pairs))
+    return spread + max(0.0, abs(share - control) - abs(pairs[0][0] - pairs[1][0]))
 
 
 def find_scores(lines):
@@ -143,8 +155,12 @@ def _realistic(report):
     lines = [x for x in report.lines if x.kind == "fidelity"]
     overall = [x for x in lines if x.is_overall]
     poor = {x.measure: x for x in overall if x.marked}
-    if not poor and math.isnan(report.overall("coverage").value):
-        return "unknown", "There are too few rows to compare: take at least 6 of either kind."
+    few = [x for x in lines if x.measure == "coverage" and math.isnan(x.value + x.baseline)]
+    if not poor and any(x.is_overall for x in few):
+        return "unknown", (
+            "There are too few rows to compare: take at least 6 synthetic rows and twice as many "
+            "real ones."
+        )
     by_class = {x.label: None for x in lines if x.marked and not x.is_overall}
     remedy = _remedy_of_fidelity(report, poor)
     if poor:
@@ -160,7 +176,12 @@ def _realistic(report):
             "All rows together are close to real ones, but measures are marked in "
             f"class{'es' if len(by_class) > 1 else ''} {what}: see these below. {remedy}"
         )
-    sentence = "All measures are close to what real rows reach, in each class, too."
+    sentence = "All measures are close to what real rows reach"
+    if few:
+        classes = f"class{'es' * (len(few) > 1)} {_listed([repr(x.label) for x in few])}"
+        sentence += f". There are too few rows of {classes} for an answer on these alone."
+    else:
+        sentence += ", in each class, too."
     distance = report.overall("distance to closest record")
     if distance is not None and distance.value == 0:
         sentence = "As close to real rows as copies are, since most of them are copies."
@@ -197,10 +218,13 @@ def _useful(report):
         return "unknown", f"Not measured without rows held out. {_HOLD_OUT}. {question}"
     if line is None or math.isnan(line.value):
         return "unknown", f"Not measured: it {line.note if line else 'was left out'}."
-    n = sum(report.n_holdout.values())
+    counts = [n for label, n in report.n_holdout.items() if n and report.n_synthetic[label]]
+    n = sum(counts)
+    # So many rows of classes of one size have a mean of shares that is known as well.
+    n_even = len(counts) ** 2 / sum(1 / n for n in counts)
     # With two successes and two failures more, a share of 1 has a margin, too.
-    p = (n * line.value + 2) / (n + 4)
-    margin = Z * math.sqrt(p * (1 - p) / (n + 4))
+    p = (n_even * line.value + 2) / (n_even + 4)
+    margin = Z * math.sqrt(p * (1 - p) / (n_even + 4))
     told = (
         f"A classifier that learned from the synthetic rows scores {line.value:.2f} on {n} real "
         f"rows held out (from the real rows: {line.baseline:.2f}; known to ±{margin:.2f})"
@@ -210,13 +234,13 @@ def _useful(report):
             f"{told}: even from the real rows it learns hardly anything. Give another classifier, "
             "or other columns."
         )
+    if margin > max(_MOST_MARGIN, line.baseline - line.value):
+        needed = math.ceil(n * (margin / _MOST_MARGIN) ** 2 / 10) * 10
+        return "unknown", f"{told}, which are too few to tell: hold out about {needed}. {question}"
     if line.marked:
         return "red", (
             f"{told}, which is far worse. Do not put them in the place of real rows. {question}"
         )
-    if margin > _MOST_MARGIN:
-        needed = math.ceil(n * (margin / _MOST_MARGIN) ** 2 / 10) * 10
-        return "unknown", f"{told}, which are too few to tell: hold out about {needed}. {question}"
     if line.value < line.baseline - _FALL:
         return "amber", f"{told}, which is somewhat worse. {question}"
     return "green", f"{told}, which is about as well. {question}"
@@ -260,9 +284,11 @@ def _private(report):
         )
     n, n_holdout = (sum(counts.values()) for counts in (report.n_real, report.n_holdout))
     if area_margin(n, n_holdout) > _MOST_AUC_MARGIN:
+        counts = {"training rows": n, "rows held out": n_holdout}
+        few = [f"{count} {name}" for name, count in counts.items() if count < _FEW]
         return "unknown", (
-            f"No attack finds more than by chance, but {n_holdout} rows held out are too few to "
-            "tell: take about 70 of either kind."
+            f"No attack finds more than by chance, but {_listed(few)} are too few to tell: take "
+            f"about {_FEW} of either kind."
         )
     return "green", (
         f"No attack of this report finds more than by chance among {n} training rows and "

@@ -231,12 +231,18 @@ def univariate_singling_out(X_synthetic, X_training, X_holdout):
     -------
     result : AttackShares
         Shares of the synthetic rows' values without a second of the kind in their column that
-        exactly one real row of the set has.
+        exactly one training row has, and that a row held out would have alone in its place.
 
     See Also
     --------
     attribute_inference : Guesses values.
     linkability : Guesses what belongs together.
+
+    Notes
+    -----
+    Whether a value is one person's alone depends on how many there are. The control therefore puts
+    each row held out in the place of a training row: it counts the values that a row held out has
+    and no training row, times n_training / n_holdout.
 
     Examples
     --------
@@ -245,12 +251,14 @@ def univariate_singling_out(X_synthetic, X_training, X_holdout):
     AttackShares(share=0.5, control_share=0.0)
     """
     X_synthetic, X_training, X_holdout = _scaled(X_synthetic, X_training, X_holdout, None)
-    n_guesses, n_found = 0, np.zeros(2)
-    for new, *real in zip(X_synthetic.T, X_training.T, X_holdout.T, strict=True):
-        guesses = _unique(new)
+    n_guesses, n_found, n_control = 0, 0, 0
+    for new, training, holdout in zip(X_synthetic.T, X_training.T, X_holdout.T, strict=True):
+        guesses = unrepeated(new)
         n_guesses += len(guesses)
-        n_found += [np.isin(guesses, _unique(values)).sum() for values in real]
-    return AttackShares(*map(float, n_found / max(n_guesses, 1)))
+        n_found += np.isin(guesses, unrepeated(training)).sum()
+        n_control += np.isin(holdout, np.setdiff1d(guesses, training)).sum()
+    n_control = min(n_control * len(X_training) / len(X_holdout), n_guesses)
+    return AttackShares(*(float(n / max(n_guesses, 1)) for n in (n_found, n_control)))
 
 
 def _scaled(X_synthetic, X_training, X_holdout, scale):
@@ -276,7 +284,7 @@ def _groups(groups, X, why):
     return groups, numbers
 
 
-def _unique(values):
+def unrepeated(values):
     """Return the values that occur once."""
     found, counts = np.unique(values, return_counts=True)
     return found[counts == 1]

@@ -258,7 +258,7 @@ class TrainingProximity(NamedTuple):
     Attributes
     ----------
     share : float in [0, 1]
-        Their share; a row that is as near to either counts half.
+        Their share; of several real rows that are as near, each counts alike.
     interval : tuple of two floats
         Its binomial interval.
     expected_share : float in (0, 1)
@@ -438,7 +438,8 @@ def training_proximity(
     Notes
     -----
     Of a row that is independent of all real rows the closest one is any of them with the same
-    probability, so that the share is that of the training rows in the real ones [1]_. The interval
+    probability, so that the share is that of the training rows in the real ones [1]_. Where several
+    are as close, as in tables of few values, each has its part of the synthetic row. The interval
     is the exact one of Clopper and Pearson for independent synthetic rows. It does not say how
     much the share would differ with other training rows and other rows held out: hundreds of rows
     made from ten are not independent.
@@ -465,7 +466,11 @@ def training_proximity(
         scale, reference, X_training, X_holdout, X_synthetic
     )
     to_training, to_holdout = closest(X_synthetic, X_training), closest(X_synthetic, X_holdout)
-    n_nearer = np.sum(to_training < to_holdout) + np.sum(to_training == to_holdout) / 2
+    n_nearer = float(np.sum(to_training < to_holdout))
+    tied = X_synthetic[to_training == to_holdout]
+    for D in squared_distances(tied, np.concatenate([X_training, X_holdout])) if len(tied) else ():
+        is_closest = D == D.min(axis=1, keepdims=True)
+        n_nearer += np.sum(is_closest[:, :n_training].sum(axis=1) / is_closest.sum(axis=1))
     return TrainingProximity(
         float(n_nearer / n),
         _binomial_interval(n_nearer, n, confidence_level),
@@ -474,7 +479,7 @@ def training_proximity(
 
 
 def _binomial_interval(k, n, confidence_level):
-    """Return the interval of Clopper and Pearson of k out of n, where k may have a half.
+    """Return the interval of Clopper and Pearson of k out of n, where k may have a fraction.
 
     :func:`scipy.stats.binomtest` has it for whole numbers.
     """

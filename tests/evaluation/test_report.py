@@ -14,6 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
 from sklearn_pyraug import AugmentationReport, augmentation_report, compare
+from sklearn_pyraug._evaluation.compare import _alerts
+from sklearn_pyraug._evaluation.rows import Rows
 from sklearn_pyraug.metrics import (
     precision_recall_density_coverage,
     train_on_synthetic,
@@ -241,6 +243,10 @@ def test_rows_of_few_categories_may_agree():
     X, X_new = (pd.DataFrame(np.round(Z) > 2).astype(str) for Z in (X, X_holdout))
     assert compare(X, y, X_new, y, random_state=0).alerts == ()
     assert len(compare(X, y, X, y, random_state=0).alerts) == 1
+    # Many rows held out have most of the values that there are, few training rows have not.
+    rng = np.random.default_rng(0)
+    sets = [rng.integers(0, 10, (n, 3)).astype(float) for n in (20, 100, 1000)]
+    assert _alerts(*(Rows(X, None, X) for X in sets)) == ((), 0)
 
 
 def test_rows_that_stand_in_two_sets_are_told():

@@ -1,5 +1,8 @@
 """The verdict and the scores of a report: what they follow from, and what they advise."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -92,6 +95,31 @@ def test_few_rows_held_out_tell_little(sets):
     assert "needs 100 rows held out" in report.overall("membership at 1 % false").note
     assert "times as many rows" in report.overall("membership AUC").note
     assert "needs 100 rows held out" in str(report).replace("\n  ", " ")
+    report = compare(*few, *sets[2:], n_permutations=0, random_state=0)
+    assert "but 20 training rows are too few" in sentence(report, "private")
+
+
+def test_what_one_class_of_few_rows_leaves_open_is_told(sets):
+    """A margin for all rows was told of a mean over classes, and red lights within it."""
+    X, y, X_new, y_new, X_holdout, y_holdout = sets
+    kept = np.r_[:60, 60:64]
+    few = X_holdout[kept], y_holdout[kept]
+    report = compare(X, y, X_new, y_new, *few, n_permutations=0, random_state=0)
+    # Half of the balanced accuracy is that of four rows.
+    told = sentence(report, "useful")
+    margin = float(re.search(r"±(.+?)\)", told)[1])
+    assert margin > 0.1
+    assert sentence(report, "realistic").endswith("rows of class 1 for an answer on these alone.")
+    line = make_line("train synthetic, test real", "(all)", 0.75, 0.9)
+    assert line.marked
+    assert lights(replace(report, lines=(line, *report.lines)))[1] == "unknown"
+
+
+def test_shares_of_close_rows_in_classes_of_few_rows_are_chance():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(10), 12)
+    sets = [part for _ in range(3) for part in (rng.normal(size=(120, 3)) + y[:, None], y)]
+    assert lights(compare(*sets, n_permutations=0, random_state=0))[2] == "green"
 
 
 def test_two_rows_are_no_grounds_for_a_yes(sets):

@@ -69,6 +69,17 @@ def test_a_value_that_two_rows_have_singles_out_none():
     assert univariate_singling_out([[1.0], [2.0]], [[1.0], [1.0]], [[2.0], [3.0]]) == (0, 0.5)
 
 
+@pytest.mark.parametrize("sizes", [(400, 100), (50, 400)])
+def test_singling_out_among_sets_of_other_sizes(sizes):
+    """More rows have more values: independent rows were told as a leak, and never as none."""
+    rng = np.random.default_rng(0)
+    new, X, holdout = (np.round(150 * rng.normal(size=(n, 20))) for n in (sizes[0], *sizes))
+    share, control = univariate_singling_out(new, X, holdout)
+    # 20 columns of some hundreds of guesses.
+    assert share > 0.05
+    assert abs(share - control) < 0.03
+
+
 def test_one_column_has_no_others():
     for attack in (attribute_inference, linkability):
         with pytest.raises(ValueError, match="at least two"):

@@ -122,6 +122,8 @@ def test_proximity_on_a_hand_made_case():
     assert isinstance(result, TrainingProximity)
     assert result.share == 2.5 / 3
     assert result.expected_share == 0.5
+    # Three of four equal rows are training rows.
+    assert training_proximity([[0.0]], [[0.0]] * 3, [[0.0], [9.0]]).share == 0.75
     assert 0 < result.interval[0] < result.share < result.interval[1] < 1
 
 
