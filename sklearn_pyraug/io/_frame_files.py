@@ -2,8 +2,11 @@
 
 import datetime
 import io
+import json
+import re
 import zipfile
 from decimal import Decimal
+from itertools import repeat
 
 import numpy as np
 
@@ -23,6 +26,9 @@ _TEXTS = ("string", "binary")
 _FEW_ROWS = 16
 # Rows beyond those that Excel has may be numbered as high as one likes.
 _MAX_SHEET_ROWS = 2**20
+_FORMULA = re.compile(rb"<f[ />]")
+# What Excel shows where a formula has no result.
+_ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
 
 
 def _check_size(n_bytes, n_stored, least=_BOMB_BYTES, ratio=_BOMB_RATIO):
@@ -123,6 +129,9 @@ class ParquetFile:
         import pyarrow
         from pyarrow import parquet
 
+        # It loads scipy, which other formats do without.
+        from .._preprocessing.containers import take
+
         places = find_rows(self.frame(), table, ~synthetic, self.keep)
         own = [name for name in self.names if name in table or name in self.keep]
         # New rows have nothing in the columns that are kept aside.
@@ -136,14 +145,15 @@ class ParquetFile:
                 new = new.add_column(j, field, pyarrow.nulls(len(new), field.type))
         places[is_new] = len(self._table) + np.arange(is_new.sum())
         both = [self._table.select(own).cast(schema), new]
-        result = pyarrow.concat_tables(both).unify_dictionaries().take(places)
+        result = take(pyarrow.concat_tables(both).unify_dictionaries(), places)
         for name in table.columns.difference(own, sort=False):
             result = result.append_column(name, pyarrow.array(table[name], from_pandas=True))
-        # What pandas reads of it: types, but no index.
-        shown = self.frame(everything=True)[own].assign(
-            **{n: table[n] for n in table if n not in own}
-        )
-        metadata = pyarrow.Schema.from_pandas(shown, preserve_index=False).metadata
+        metadata = dict(self._table.schema.metadata or {})
+        if b"pandas" in metadata:
+            # What pandas reads of it: types, but no index.
+            told = json.loads(metadata[b"pandas"])
+            columns = [c for c in told["columns"] if c["name"] == c["field_name"] in own]
+            metadata[b"pandas"] = json.dumps(told | {"index_columns": [], "columns": columns})
         out = io.BytesIO()
         parquet.write_table(result.replace_schema_metadata(metadata), out)
         return out.getvalue()
@@ -158,17 +168,30 @@ def _read_sheet(data):
         Value and number format of each cell.
     """
     rows, n_cells = [], 0
-    for number, row in enumerate(_sheet_rows(data), 1):
+    formulas = _sheet_rows(data, data_only=False) if _has_formulas(data) else repeat(())
+    for number, (row, as_written) in enumerate(zip(_sheet_rows(data), formulas, strict=False), 1):
         n_cells += len(row)
         _check_size(8 * n_cells, len(data))
         if number > _MAX_SHEET_ROWS:
             raise ValueError(f"it has rows beyond number {_MAX_SHEET_ROWS}")
+        # The value of a text of nothing is None, too.
+        lacking = [c.value is None and c.data_type == "n" for c in row]
+        if any(no and c.data_type == "f" for no, c in zip(lacking, as_written, strict=False)):
+            raise ValueError(
+                f"row {number} has a formula without its value; save it in a spreadsheet program, "
+                "which computes it"
+            )
         if any(cell.value not in (None, "") for cell in row):
             rows.append((number, [(cell.value, cell.number_format or "General") for cell in row]))
     return rows
 
 
-def _sheet_rows(data):
+def _has_formulas(data):
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return any(_FORMULA.search(archive.read(name)) for name in archive.namelist())
+
+
+def _sheet_rows(data, data_only=True):
     """Yield the cells of each row of the first sheet."""
     import openpyxl
 
@@ -176,7 +199,7 @@ def _sheet_rows(data):
         # Row by row: a single cell far away would otherwise make room for all between. As values:
         # formulas would not hold in other rows.
         book = openpyxl.load_workbook(
-            io.BytesIO(data), read_only=True, data_only=True, keep_links=False
+            io.BytesIO(data), read_only=True, data_only=data_only, keep_links=False
         )
         # What the file says of its size may be wrong.
         book.worksheets[0].reset_dimensions()
@@ -212,6 +235,13 @@ class ExcelFile:
         gap = [(None, "General")]
         self._rows = [cells[:n] + gap * (n - len(cells)) for _, cells in rows]
         self.names, self.keep = names, list(keep)
+        for name, cells in zip(names, zip(*self._rows, strict=True), strict=True):
+            error = next((value for value, _ in cells if value in _ERRORS), None)
+            if error is not None and name not in self.keep:
+                raise ValueError(
+                    f"the column {name!r} holds an error of Excel, {error}; correct or empty the "
+                    "cells of such errors"
+                )
 
     def frame(self, everything=False):
         """Return the values as a DataFrame."""

@@ -247,6 +247,19 @@ def test_integers_of_polars_stay_so_beside_missing_ones(tmp_path):
     assert (tmp_path / "t.csv").read_text() == f"a,target\n,0\n{2**60 + 1},1\n"
 
 
+def test_what_a_parquet_file_says_of_itself_stays(tmp_path):
+    """Its metadata was dropped, and columns of pairs beside it could not be written."""
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pairs = pa.array([[("k", 1)], None], pa.map_(pa.string(), pa.int8()))
+    table = pa.table({"a": [1.0, 2.0], "y": ["p", "q"], "pairs": pairs})
+    table = table.replace_schema_metadata({"owner": "us"})
+    parquet.write_table(table, tmp_path / "in.parquet")
+    X, y = load_table(tmp_path / "in.parquet", "y", keep="pairs")
+    save_table(tmp_path / "out.parquet", X, y, target="y")
+    written = parquet.read_table(tmp_path / "out.parquet")
+    assert (written.schema.metadata, written.to_pylist()) == ({b"owner": b"us"}, table.to_pylist())
+
+
 def test_an_index_of_parquet_is_named_or_kept(tmp_path):
     """It was dropped without a word."""
     pytest.importorskip("pyarrow")
@@ -357,6 +370,8 @@ def xlsx(cells, start=""):
         ("t.csv.gz", gzip.compress(b"a,target\n1,2\n" * 99, mtime=0)[:-20], "it is damaged"),
         ("t.xlsx", npz(X=np.zeros(10**8, np.uint8)), "as a bomb does"),
         ("t.xlsx", b"PK", "it is damaged, or no xlsx file"),
+        ("t.xlsx", xlsx("<row><c><f>1+1</f></c></row>"), "row 3 has a formula without its value"),
+        ("t.xlsx", xlsx("<row><c t='e'><v>#N/A</v></c></row>"), "an error of Excel, #N/A"),
         ("t.xlsx", xlsx("<row r='9'><c r='XFD9'><v>1</v></c></row>"), "row 9 has more cells"),
         ("t.xlsx", xlsx("<row r='99999999999'><c><v>1</v></c></row>"), "rows beyond number"),
         ("t.xlsx", xlsx("<row><c><v>Ursula</v></c></row>"), "it is damaged, or no xlsx file"),
