@@ -335,34 +335,31 @@ def heldout_loss(stack, split, labels):
     return -(elbo * batch.mask).sum(1) / batch.mask.sum(1)
 
 
-def test_best_weights_are_restored():
+def check_best_weights(architecture, sizes, max_epochs, patience):
+    """Train; the held-out loss of the best epoch comes out again. Returns stack and history."""
     labels = (0, 1)
-    rows = [some_rows(0, 60), some_rows(1, 30)]
-    split = [split_rows(r, 0.2, torch.Generator().manual_seed(k)) for k, r in enumerate(rows)]
+    split = [
+        split_rows(some_rows(k, sizes[k]), 0.2, torch.Generator().manual_seed(k)) for k in labels
+    ]
     s = streams(*labels)
-    stack = build_stack(ARCHITECTURE, FLOW, s["weights"])
+    stack = build_stack(architecture, FLOW, s["weights"])
     # A rate at which the held-out loss goes up and down.
-    settings = TrainingSettings(max_epochs=30, batch_size=20, lr=0.05, patience=None)
+    settings = TrainingSettings(max_epochs=max_epochs, batch_size=20, lr=0.05, patience=patience)
     history, _ = train_stack(stack, split, settings, s)
-    best = np.array([h.valid_loss.min() for h in history])
     assert any(h.valid_loss[-1] > h.valid_loss.min() + 0.01 for h in history)
-    for record in history:
-        assert record.best_epoch == 1 + record.valid_loss.argmin()
+    assert all(h.best_epoch == 1 + h.valid_loss.argmin() for h in history)
+    if patience is not None:
+        # A class has left before the other.
+        assert len({len(h.train_loss) for h in history}) == 2
+    best = [h.valid_loss.min() for h in history]
     # One part in 1e5 for float32.
     np.testing.assert_allclose(heldout_loss(stack, split, labels), best, rtol=1e-5, atol=1e-5)
+    return stack, history
 
 
-def test_best_weights_of_a_class_that_left_are_restored():
-    labels = (0, 1)
-    rows = [some_rows(0, 60), some_rows(1, 30)]
-    split = [split_rows(r, 0.2, torch.Generator().manual_seed(k)) for k, r in enumerate(rows)]
-    s = streams(*labels)
-    stack = build_stack(ARCHITECTURE, FLOW, s["weights"])
-    settings = TrainingSettings(max_epochs=60, batch_size=20, lr=0.05, patience=3)
-    history, _ = train_stack(stack, split, settings, s)
-    assert len({len(h.train_loss) for h in history}) == 2
-    best = [h.valid_loss.min() for h in history]
-    np.testing.assert_allclose(heldout_loss(stack, split, labels), best, rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize(("max_epochs", "patience"), [(30, None), (60, 3)])
+def test_best_weights_are_restored(max_epochs, patience):
+    check_best_weights(ARCHITECTURE, (60, 30), max_epochs, patience)
 
 
 # --- networks with running statistics ------------------------------------------------------
@@ -405,20 +402,9 @@ def running(generator_or_stack):
 @pytest.mark.slow
 @pytest.mark.parametrize("patience", [None, 3])
 def test_running_statistics_are_restored_with_the_best_weights(patience):
-    """The held-out loss of the best epoch, which uses them, comes out again."""
-    labels = (0, 1)
-    rows = [some_rows(0, 40), some_rows(1, 30)]
-    split = [split_rows(r, 0.2, torch.Generator().manual_seed(k)) for k, r in enumerate(rows)]
-    s = streams(*labels)
-    stack = build_stack(NORMED, FLOW, s["weights"])
-    settings = TrainingSettings(max_epochs=25, batch_size=20, lr=0.05, patience=patience)
-    history, _ = train_stack(stack, split, settings, s)
-    assert any(h.valid_loss[-1] > h.valid_loss.min() + 0.01 for h in history)
-    if patience is not None:
-        assert len({len(h.train_loss) for h in history}) == 2
+    """The held-out loss uses them."""
+    stack, history = check_best_weights(NORMED, (40, 30), 25, patience)
     assert not stack.training
-    best = [h.valid_loss.min() for h in history]
-    np.testing.assert_allclose(heldout_loss(stack, split, labels), best, rtol=1e-5, atol=1e-5)
     # Two steps an epoch; the encoder is evaluated once in each, held-out rows do not count.
     assert running(stack)["encoder.stacked_buffer_2"].tolist() == [
         2 * h.best_epoch for h in history
