@@ -44,7 +44,7 @@ from .rhvae import check_networks
 
 # Of the table that a notebook shows.
 _HTML_HEADER = ("class", "rows", "epochs", "best epoch", "new rows")
-# What a draw leaves, of which nothing stays when the generators are trained anew.
+# What a draw leaves; all of it goes when the generators are trained again.
 _OF_DRAWS = (
     "sampler_info_",
     "synthetic_mask_",

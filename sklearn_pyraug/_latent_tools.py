@@ -1,4 +1,4 @@
-"""What a fitted augmenter tells of its latent spaces: codes, volumes, likelihoods, curves."""
+"""Codes, volumes, likelihoods and curves in the latent spaces of a fitted augmenter."""
 
 from typing import NamedTuple
 

@@ -1,7 +1,7 @@
 """A fitted augmenter or embedder in a file, and back: ``docs/model_file.md`` describes it.
 
-Of a stack of networks the file holds the weights; the networks are made anew from the architecture.
-What the estimators hold is told by the annotations here and by those of its classes.
+Of a stack of networks the file holds the weights; the networks are rebuilt from the architecture.
+The annotations here and in the estimators' parts say what may be in a file.
 """
 
 import warnings

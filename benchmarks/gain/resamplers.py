@@ -4,7 +4,7 @@ A method is named on the command line; ``ours:decoder=direct,max_epochs=50`` pas
 to RHVAEAugmenter, ``pyraug:n_epochs=400`` to Pyraug, and ``SMOTE-balance`` only balances. The
 methods of `scoring.FREE` add no row: they change how a classifier is trained or decides. ``ours +
 affine`` shares the new rows between two methods. ``affine on the fly`` adds none: the CNN sees all
-its rows transformed anew whenever it takes them.
+its rows transformed differently each time it takes them.
 """
 
 import ast

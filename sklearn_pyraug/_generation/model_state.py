@@ -1,6 +1,6 @@
 """Trained generators in a file: stacks of networks as their weights, and checks of what was read.
 
-A stack is made anew from the architecture, once the names, shapes and dtypes of the weights in the
+A stack is rebuilt from the architecture, once the names, shapes and dtypes of the weights in the
 file have been found to be those of its networks: nothing is allocated for what is not there.
 """
 

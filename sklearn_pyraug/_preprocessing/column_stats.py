@@ -1,4 +1,4 @@
-"""What the training rows tell of a numeric column: its scale, its tails and its lattice.
+"""What is learned of a numeric column from the training rows: its scale, tails and lattice.
 
 A lattice is the set of values that a column lives on: integers, two decimals, the few values
 that occur at all. A classifier that splits on single values sees at once whether a row keeps to

@@ -32,7 +32,7 @@ def write_archive(path, meta, tensors, *, overwrite=True):
     Parameters
     ----------
     path : str or path-like
-        Where the archive shall be.
+        The new file.
     meta : dict
         Content of the JSON: strings as keys; None, booleans, finite numbers, strings,
         lists and dicts as values. The keys "format" and "version" are the archive's own.

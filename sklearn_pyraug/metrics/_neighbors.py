@@ -33,7 +33,7 @@ STRAY = (
 
 
 class Spacing(NamedTuple):
-    """How far training rows lie from their nearest other one, of whatever class.
+    """How far training rows lie from their nearest other one, of any class.
 
     Attributes
     ----------

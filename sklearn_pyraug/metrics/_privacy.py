@@ -24,7 +24,7 @@ _WARN_ROWS, _WARN_SHARE, _WARN_MULTIPLE = 3, 0.2, 3
 
 
 class PrivacyCounts(NamedTuple):
-    """How many synthetic rows of one class come close to a training row, of whatever class.
+    """How many synthetic rows of one class come close to a training row, of any class.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class PrivacyReport(NamedTuple):
     """How many synthetic rows come closer to a training row than training rows to each other.
 
     All distances are root mean squares over the coded columns, as ``origin_distances_``. The
-    spacing of the training rows is the distance of each to its nearest other one, of whatever
+    spacing of the training rows is the distance of each to its nearest other one, of any
     class. The text of a report is a few sentences.
 
     Attributes

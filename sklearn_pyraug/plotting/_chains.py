@@ -97,7 +97,7 @@ class ChainDiagnosticsDisplay(Display):
             Acceptance rate to mark. ``"auto"``: 0.8 of ``sampler="hmc"``, 0.3 of
             ``"random_walk"``, none of other samplers and of a fixed ``step_size``.
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is parted, or one a quantity. None
+            Where to draw: an axes of a grid of subplots, which is divided, or one a quantity. None
             makes a new figure.
 
         Returns
@@ -136,7 +136,7 @@ class ChainDiagnosticsDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is parted, or one a quantity. None
+            Where to draw: an axes of a grid of subplots, which is divided, or one a quantity. None
             makes a new figure.
 
         Returns

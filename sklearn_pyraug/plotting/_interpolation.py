@@ -96,7 +96,7 @@ class InterpolationDisplay(Display):
         max_columns : int, default=6
             Largest number of a table's columns that are drawn.
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is parted for a table, or one a
+            Where to draw: an axes of a grid of subplots, which is divided for a table, or one a
             column. None makes a new figure.
 
         Returns
@@ -138,7 +138,7 @@ class InterpolationDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is parted for a table, or one a
+            Where to draw: an axes of a grid of subplots, which is divided for a table, or one a
             column. None makes a new figure.
         cmap : str or matplotlib Colormap, default="gray"
             Colours of the values of grey images.

@@ -34,7 +34,7 @@ class LatentSpaceDisplay(Display):
     label : object
         The class.
     variance_share : ndarray of shape (2,) or None, default=None
-        Shares of the variance of the real rows' codes that the axes of the plane stand for; None
+        Shares of the variance of the real rows' codes that the axes of the plane explain; None
         where the latent space has two dimensions and is drawn as it is.
 
     Attributes

@@ -119,7 +119,7 @@ class TrainingCurvesDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is parted where terms are drawn,
+            Where to draw: an axes of a grid of subplots, which is divided where terms are drawn,
             or one a panel. None makes a new figure.
         first_epoch : int, default=1
             First epoch drawn. The first losses often lie far above all later ones, which show

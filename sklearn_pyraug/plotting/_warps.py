@@ -79,7 +79,7 @@ class WarpDisplay(Display):
         label : object
             Their class.
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is parted, or four. None makes a
+            Where to draw: an axes of a grid of subplots, which is divided, or four. None makes a
             new figure.
 
         Returns
@@ -114,7 +114,7 @@ class WarpDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is parted, or four. None makes a
+            Where to draw: an axes of a grid of subplots, which is divided, or four. None makes a
             new figure.
         cmap : str or matplotlib Colormap, default="gray"
             Colours of the values of grey images.

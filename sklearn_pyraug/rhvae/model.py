@@ -64,7 +64,7 @@ class FlowSettings(NamedTuple):
         False takes the decoder's gradient in the flow for a constant when the objective is
         differentiated. The objective itself stays exact.
     rescale_regularization : bool
-        Whether λ is set anew after training, from the scale that the metric then has.
+        Whether λ is set again after training, from the scale that the metric then has.
     metric : {"learned", "posterior"}
         Whether G⁻¹ comes from a metric network that the flow trains, or G from the posteriors'
         covariances; see :mod:`.metric`.

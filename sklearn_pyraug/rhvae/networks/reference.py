@@ -72,7 +72,7 @@ class ResidualDecoder(nn.Module):
 
 
 class DeformationDecoder(nn.Module):
-    """theta(z, r) = s(e^g · (r ∘ φ)): the reference image, warped, and lit anew.
+    """theta(z, r) = s(e^g · (r ∘ φ)): the reference image, warped and relit.
 
     The map φ and the smooth field g, a change of exposure of at most a factor of two, are
     decoded from z; without `exposure`, g is 0.
@@ -90,7 +90,7 @@ class DeformationDecoder(nn.Module):
     inverse_link : callable
         The likelihood's s: the parameters whose mean is, nearly, a given row.
     n_channels : int, default=1
-        Images of one row, which are warped alike.
+        Images of one row, all warped by the same map.
     fine : tuple of int or None, default=None
         Another shape that references may have: it is warped by the same parameters.
     exposure : bool, default=True

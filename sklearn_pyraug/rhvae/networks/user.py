@@ -139,7 +139,7 @@ def call_alone(module, parameters, buffers, inputs, seed):
     parameters, buffers : dict of str to Tensor
     inputs : tuple of Tensor of shape (B, ...)
     seed : int
-        Of whatever the module draws.
+        Seed of all that the module draws.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """The state of a training between two epochs, taken from a net and put back into one.
 
-Of what a training is made anew from the same rows and streams (the stack, the split, the held-out
-noise), nothing is kept. What changes from epoch to epoch is: weights, moments of the optimiser,
+What a training makes again from the same rows and streams (the stack, the split, the held-out
+noise) is not kept. What changes from epoch to epoch is: weights, moments of the optimiser,
 streams, the order of the rows still to come, and the records of every class. Put back, the next
 epoch makes the same sums in the same order.
 """
