@@ -356,6 +356,10 @@ class Deformation(BaseEstimator):
     n_neighbors : int or None, default=5
         Number of nearest images of its class that an image is paired with in training; None for
         all.
+    scale : float, (float, float) or "auto", default="auto"
+        The range from which the size of each new warp and change of exposure is drawn, as a share
+        of what was learned. ``"auto"`` is 1.0 for images and (0.1, 1.0) for volumes: whole warps
+        of volumes make classes overlap.
 
     See Also
     --------
@@ -365,13 +369,17 @@ class Deformation(BaseEstimator):
     Examples
     --------
     >>> from sklearn_pyraug import Deformation, RHVAEAugmenter
-    >>> RHVAEAugmenter(decoder=Deformation(n_neighbors=3)).decoder
-    Deformation(n_neighbors=3)
+    >>> RHVAEAugmenter(decoder=Deformation(scale=(0.5, 1.0))).decoder
+    Deformation(scale=(0.5, 1.0))
     """
 
-    _parameter_constraints = {"n_neighbors": [_COUNT, None]}
+    _parameter_constraints = {
+        "n_neighbors": [_COUNT, None],
+        "scale": ["array-like", _NOT_NEGATIVE, StrOptions({"auto"})],
+    }
 
     n_neighbors: int | None = 5
+    scale: float | tuple | str = "auto"
 
 
 @_component

@@ -27,7 +27,7 @@ from ._components import (
 )
 from ._generation.sample import DrawSettings
 from ._sklearn_compat import HasMethods, Interval, StrOptions
-from ._validation import check_hidden_layer_sizes, check_transfer_scale
+from ._validation import check_hidden_layer_sizes, check_scale
 from .rhvae import (
     METRICS,
     SAMPLERS,
@@ -214,7 +214,7 @@ def resolve(estimator, codec, layout, n_rows):
     )
     draw = DrawSettings(
         _sampler(estimator, metric),
-        _output(estimator, codec, kind, reference, n_rows),
+        _output(estimator, codec, kind, reference, layout, n_rows),
         estimator.min_distance,
     )
     return Settings(kind, shared, fit, draw)
@@ -405,15 +405,31 @@ def _shared(estimator, kind, reference):
 
 def _n_neighbors(estimator, kind, codec, n_rows):
     decoder = component("decoder", estimator.decoder)
-    if not isinstance(decoder, (Residual, Deformation)):
-        decoder = Deformation() if kind == "deformation" else Residual()
+    if not isinstance(decoder, Residual):
+        decoder = _deformation(estimator) if kind == "deformation" else Residual()
     if decoder.n_neighbors != "auto":
         return None if decoder.n_neighbors is None else int(decoder.n_neighbors)
     narrow = len(codec.constant_) <= _MAX_NARROW_COLUMNS and n_rows <= _MAX_SEARCHED_ROWS
     return _NEAR if narrow else None
 
 
-def _output(estimator, codec, kind, reference, n_rows):
+def _deformation(estimator):
+    decoder = component("decoder", estimator.decoder)
+    return decoder if isinstance(decoder, Deformation) else Deformation()
+
+
+def _warp_scale(estimator, kind, layout):
+    """Return the range of the sizes of warps, or None where nothing is warped."""
+    if kind != "deformation":
+        return None
+    scale = _deformation(estimator).scale
+    if isinstance(scale, str):
+        # A volume has few others of its class near by: whole warps would widen the class.
+        scale = (0.1, 1.0) if len(layout.spatial) == 3 else 1.0
+    return check_scale(scale, "Deformation")
+
+
+def _output(estimator, codec, kind, reference, layout, n_rows):
     output = component("output", estimator.output)
     if output == "auto":
         narrow = len(codec.constant_) < n_rows
@@ -422,12 +438,15 @@ def _output(estimator, codec, kind, reference, n_rows):
             output = Transfer()
         else:
             output = "draw" if kind != "deformation" and narrow and likely else "mean"
+    warp = _warp_scale(estimator, kind, layout)
     if not isinstance(output, Transfer):
-        return Output(output == "draw", None)
+        return Output(output == "draw", None, warp)
     if not reference:
         raise ValueError(
             "output='transfer' carries differences of rows over to a reference row, but "
             f"decoder={kind!r} has none. Use output='mean' or 'draw', or decoder='residual'."
         )
-    low, high = check_transfer_scale(output.scale)
-    return Output(False, TransferSettings(low, high, float(output.residual)))
+    low, high = check_scale(output.scale, "Transfer")
+    transfer = TransferSettings(low, high, float(output.residual))
+    # A share of the whole change is transferred: the warp itself is not scaled, too.
+    return Output(False, transfer, None if warp is None else (1.0, 1.0))

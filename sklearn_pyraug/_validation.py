@@ -378,13 +378,15 @@ def check_sample_shape(sample_shape, n_features, row_shape=None):
     return shape
 
 
-def check_transfer_scale(scale):
-    """Return the ends of the range from which the share of a transferred difference is drawn.
+def check_scale(scale, owner):
+    """Return the ends of a range of shares.
 
     Parameters
     ----------
     scale : float or sequence of two floats
         A number stands for a range of that one number.
+    owner : str
+        The component whose parameter it is.
 
     Returns
     -------
@@ -394,7 +396,7 @@ def check_transfer_scale(scale):
     good = len(ends) == 2 and all(isinstance(v, Real) and 0 <= v < np.inf for v in ends)
     if not good or ends[0] > ends[1] or ends[1] == 0:
         raise ValueError(
-            f"scale={scale!r} of Transfer is not a range of shares. Pass two finite numbers "
+            f"scale={scale!r} of {owner} is not a range of shares. Pass two finite numbers "
             "that are not negative, the smaller first, such as (0.1, 1), or a single one above 0."
         )
     return float(ends[0]), float(ends[1])

@@ -359,6 +359,10 @@ REFUSED = {
         {"output": Transfer(scale=(1.0, 0.5))},
         r"scale=\(1.0, 0.5\) of Transfer is not a range of shares. Pass two finite numbers",
     ),
+    "scale of warps": (
+        {"decoder": Deformation(scale=0), "sample_shape": (2, 2)},
+        "scale=0 of Deformation is not a range of shares. Pass two finite numbers",
+    ),
 }
 
 
@@ -433,12 +437,17 @@ def test_every_output(data, output):
     assert np.array_equal(other.sample(30)[0], new) == (output in ("auto", default))
 
 
-def test_transfer_scale_sets_how_far_rows_move():
-    X, y = table()
+@pytest.mark.parametrize(("data", "component"), [("table", "output"), ("images", "decoder")])
+def test_scale_sets_how_far_rows_move(data, component):
+    X, y = DATA[data]()
+    kind = {"output": Transfer, "decoder": Deformation}[component]
     distances = []
     for scale in (0.01, (0.01, 0.1), 0.1, (0.5, 1.0), 1):
         augmenter = quick(
-            output=Transfer(scale=scale), columns=Columns(value_mapping=None), augmentation_factor=4
+            **{component: kind(scale=scale)},
+            columns=Columns(value_mapping=None),
+            augmentation_factor=4,
+            min_distance=None,
         )
         augmenter.fit_resample(X, y)
         distances.append(augmenter.origin_distances_.sum())

@@ -15,6 +15,7 @@ Shapes: K members of a stack (one for all classes, or one per class), D columns,
 dimensions.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -486,7 +487,7 @@ def _draw_rows(generator, request, z, codes, start, output, device):
             *(all_rows[pair[part, j]].to(device) for j in (0, 1)),
         )
         u = None if noise is None else noise[part].to(device)
-        parts.append(_decode(stack, row, scale[part].to(device), output.transfer, u).cpu())
+        parts.append(_decode(stack, row, scale[part].to(device), output, u).cpu())
     rows = torch.cat(parts)
     if output.transfer is not None and not isinstance(stack.likelihood, MixedLikelihood):
         rows = _spread_out(rows, own, reference)
@@ -536,9 +537,12 @@ class _Row(NamedTuple):
     b: torch.Tensor
 
 
-def _decode(stack, row, scale, transfer, noise):
+def _decode(stack, row, scale, output, noise):
     """Apply the module's formula to a chunk of rows, with a stack of one member."""
-    decode = getattr(stack.decoder, "draw", stack.decoder)
+    decode, transfer = stack.decoder, output.transfer
+    if output.warp is not None:
+        low, high = output.warp
+        decode = partial(stack.decoder.draw, scale=low + (high - low) * scale)
 
     def theta(z, r):
         return decode(z.unsqueeze(0), r.unsqueeze(0))

@@ -107,10 +107,14 @@ class Output(NamedTuple):
         Whether new rows are drawn from p(x | z, r); else they are its mean.
     transfer : Transfer or None
         How a part of a pair's difference is transferred to a reference row; None for not at all.
+    warp : tuple of two floats or None
+        The range from which the size of each warp is drawn, as a share of the decoded one; None
+        for a decoder that does not warp.
     """
 
     noisy: bool = False
     transfer: Transfer | None = None
+    warp: tuple[float, float] | None = None
 
 
 class DrawRequest(NamedTuple):

@@ -146,27 +146,38 @@ class DeformationDecoder(nn.Module):
             )
         return self._grids[key]
 
-    def forward(self, z, r, read=None):
+    def forward(self, z, r):
         """Decode z of shape (K, B, d) beside r of shape (K, B, D) to (K, B, D)."""
+        return self._decode(self.net(z), r, self.read)
+
+    def _decode(self, parameters, r, read):
         K, B, D = r.shape
-        grid = self.grid(D, z)
-        parameters = self.net(z).flatten(0, 1)
+        grid = self.grid(D, parameters)
+        parameters = parameters.flatten(0, 1)
         exposure, geometry = parameters.tensor_split([self.n_exposure], 1)
         images = r.reshape(K * B, self.n_channels, *grid.shape)
-        moved = (read or self.read)(images, warp(geometry, grid))
+        moved = read(images, warp(geometry, grid))
         if self.n_exposure:
             g = _MAX_EXPOSURE * torch.tanh(spline_field(exposure.unsqueeze(1), grid))
             moved = moved * g.exp()
         return self.inverse_link(moved.view(K, B, D))
 
-    def draw(self, z, r):
+    def draw(self, z, r, scale=1.0):
         """Do as :meth:`forward`, but give a new volume the sharpness of its reference.
 
         Images are read linearly, as in training: they lose less, and digits with sharp but jagged
         edges made classifiers worse.
+
+        Parameters
+        ----------
+        z : Tensor of shape (K, B, d)
+        r : Tensor of shape (K, B, D)
+        scale : float or Tensor of shape (K, B, 1), default=1.0
+            What the parameters of warp and exposure are multiplied by; 0 leaves r as it is.
         """
         grid = self.grid(r.shape[2], z)
-        return self(z, r, resample_sharply if len(grid.shape) == 3 else None)
+        read = resample_sharply if len(grid.shape) == 3 else self.read
+        return self._decode(scale * self.net(z), r, read)
 
     def read_from(self, z, n_features):
         """Return where reference rows are read, and how much their surroundings shrink.
