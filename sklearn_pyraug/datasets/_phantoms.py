@@ -129,7 +129,7 @@ def make_brain_phantoms(
         Standard deviation of the noise in each of the two channels whose magnitude a voxel is
         (Rician noise) [1]_. White matter has a brightness of about 0.8.
     random_state : int, RandomState instance or None, default=None
-        Seed. None takes fresh entropy. With an int, fewer samples are the first of more.
+        Seed. None draws a new one. With an int, fewer samples are the first of more.
 
     Returns
     -------

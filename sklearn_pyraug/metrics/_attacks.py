@@ -19,15 +19,15 @@ _MAX_COLUMNS = 30
 
 
 class MembershipInference(NamedTuple):
-    """How well the distance to the closest synthetic row tells training rows from others.
+    """How well the distance to the closest synthetic row identifies training rows.
 
     Attributes
     ----------
     auc : float
-        Area under the curve; 0.5 is that of chance.
+        Area under the ROC curve; chance gives 0.5.
     true_positive_rate : float
-        Share of the training rows that are found where 1 % of the rows held out are taken for one;
-        0.01 is that of chance.
+        Share of the training rows that are found at 1 % false alarms among the rows held out;
+        chance gives 0.01.
 
     See Also
     --------
@@ -50,8 +50,9 @@ class AttackShares(NamedTuple):
     Attributes
     ----------
     share : float
+        Share of successes on the training rows.
     control_share : float
-        What exceeds it is what the synthetic rows give away of the training rows.
+        Share of successes on the rows held out. Synthetic rows only reveal what exceeds it.
 
     See Also
     --------
@@ -71,13 +72,13 @@ class AttackShares(NamedTuple):
 
     @property
     def risk(self):
-        """What exceeds the control, as a share of what could: from 0 to 1."""
+        """The excess over the control, as a share of the largest possible excess: 0 to 1."""
         left = 1 - self.control_share
         return max(0.0, (self.share - self.control_share) / left) if left > 0 else 0.0
 
 
 def membership_inference(X_synthetic, X_training, X_holdout, *, scale="standard"):
-    """Tell training rows from rows held out by the distance to the closest synthetic row.
+    """Find training rows among real rows by the distance to the closest synthetic row.
 
     Parameters
     ----------
@@ -88,11 +89,18 @@ def membership_inference(X_synthetic, X_training, X_holdout, *, scale="standard"
     X_holdout : array-like of shape (n_holdout, n_features)
         Real rows of the same source that it has not seen.
     scale : {"standard", None}, default="standard"
-        As that of :func:`training_proximity`.
+        Scale of the columns, see :func:`training_proximity`.
 
     Returns
     -------
     result : MembershipInference
+        Area under the curve, and share of the training rows that are found.
+
+    Raises
+    ------
+    ValueError
+        If `scale` is unknown, or if the sets are empty, not two-dimensional, not finite, or differ
+        in their number of columns.
 
     See Also
     --------
@@ -100,7 +108,7 @@ def membership_inference(X_synthetic, X_training, X_holdout, *, scale="standard"
 
     Notes
     -----
-    Attacks that train generators of their own find more: see ``benchmarks/privacy``.
+    Attacks that train their own generators find more: see ``benchmarks/privacy``.
 
     Examples
     --------
@@ -118,27 +126,34 @@ def membership_inference(X_synthetic, X_training, X_holdout, *, scale="standard"
 
 
 def attribute_inference(X_synthetic, X_training, X_holdout, *, groups=None, scale="standard"):
-    """Guess each value of a row by the synthetic row that is closest in all other columns.
+    """Guess each value of a row from the synthetic row that is closest in all other columns.
 
     Parameters
     ----------
     X_synthetic, X_training, X_holdout : array-like of shape (n_rows, n_features)
-        As those of :func:`membership_inference`, of at least two columns.
+        Rows as in :func:`membership_inference`, with at least two columns.
     groups : array-like of int of shape (n_features,), default=None
-        Columns of the same number hold one value, such as a category that is coded as several
-        columns, and are guessed together. None for a value in each column.
+        Columns with the same number are guessed together, such as the coded columns of a category.
+        None guesses each column.
     scale : {"standard", None}, default="standard"
-        As that of :func:`training_proximity`.
+        Scale of the columns, see :func:`training_proximity`.
 
     Returns
     -------
     result : AttackShares
         Shares of guesses within 5 % of the column's range, means over at most 30 columns.
 
+    Raises
+    ------
+    ValueError
+        If there is only one column or group, `groups` does not fit the columns, `scale` is
+        unknown, or if the sets are empty, not two-dimensional, not finite, or differ in their
+        number of columns.
+
     See Also
     --------
     linkability : Which values belong together?
-    univariate_singling_out : Does a value give a row away?
+    univariate_singling_out : Does a value reveal a row?
 
     Examples
     --------
@@ -165,27 +180,34 @@ def attribute_inference(X_synthetic, X_training, X_holdout, *, groups=None, scal
 def linkability(
     X_synthetic, X_training, X_holdout, *, groups=None, n_neighbors=1, scale="standard"
 ):
-    """Link two halves of a row's columns by the synthetic rows that are closest to either.
+    """Link two halves of a row's columns by the synthetic rows that are closest to each.
 
-    Who has two tables of the same persons, each with other columns, learns from synthetic rows of
-    all columns which entries belong together.
+    An attacker has two tables of the same persons with different columns. Synthetic rows of all
+    columns show which entries belong together [1]_.
 
     Parameters
     ----------
     X_synthetic, X_training, X_holdout : array-like of shape (n_rows, n_features)
-        As those of :func:`membership_inference`, of at least two columns.
+        Rows as in :func:`membership_inference`, with at least two columns.
     groups : array-like of int of shape (n_features,), default=None
-        Columns of the same number are in the same half: the halves are those of the sorted
-        numbers. None for the first and the second half of the columns.
+        Columns with the same number are in the same half; the sorted numbers are divided into
+        halves. None takes the first and the second half of the columns.
     n_neighbors : int, default=1
         A row is linked if one synthetic row is among the `n_neighbors` closest of both halves.
     scale : {"standard", None}, default="standard"
-        As that of :func:`training_proximity`.
+        Scale of the columns, see :func:`training_proximity`.
 
     Returns
     -------
     result : AttackShares
         Shares of the rows that are linked.
+
+    Raises
+    ------
+    ValueError
+        If there is only one column or group, `groups` does not fit the columns, `scale` is
+        unknown, or if the sets are empty, not two-dimensional, not finite, or differ in their
+        number of columns.
 
     See Also
     --------
@@ -225,13 +247,19 @@ def univariate_singling_out(X_synthetic, X_training, X_holdout):
     Parameters
     ----------
     X_synthetic, X_training, X_holdout : array-like of shape (n_rows, n_features)
-        As those of :func:`membership_inference`.
+        Rows as in :func:`membership_inference`.
 
     Returns
     -------
     result : AttackShares
-        Shares of the synthetic rows' values without a second of the kind in their column that
-        exactly one training row has, and that a row held out would have alone in its place.
+        Shares of the values that occur once in a synthetic column and that exactly one training
+        row has, and that a row held out would have alone in its place.
+
+    Raises
+    ------
+    ValueError
+        If the sets are empty, not two-dimensional, not finite, or differ in their number of
+        columns.
 
     See Also
     --------

@@ -23,17 +23,17 @@ _CHUNK_VALUES = 2**20
 
 
 class ColumnDifferences(NamedTuple):
-    """How far synthetic columns are from the real ones; lower is better for each number.
+    """Differences between synthetic and real columns; lower is better for each number.
 
     Attributes
     ----------
     names : ndarray of object of shape (n_columns,)
-        Names of the columns, or their positions where they have none.
+        Names of the columns, or their positions if they have none.
     categorical : ndarray of bool of shape (n_columns,)
         Which columns hold categories.
     differences : ndarray of float of shape (n_columns,)
-        In [0, 1], 0 being ideal: the total variation of columns of categories, the
-        Kolmogorov-Smirnov statistic of those of numbers.
+        Total variation of columns of categories, and Kolmogorov-Smirnov statistic of columns of
+        numbers, in [0, 1]; 0 is ideal.
     correlations : ndarray of float of shape (n_numbers, n_numbers), or None
         Correlation of two columns of numbers among the synthetic rows less that among the real
         ones, in [-2, 2], 0 being ideal; the columns are ``names[~categorical]``. None where there
@@ -76,7 +76,7 @@ class ColumnDifferences(NamedTuple):
 
 @no_data_in_errors()
 def column_differences(X_real, X_synthetic, *, categorical_features=None):
-    """Compare the distribution of each synthetic column, and the correlations, to the real ones.
+    """Compare the distribution of each synthetic column, and correlations, with the real ones.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def column_differences(X_real, X_synthetic, *, categorical_features=None):
     X_synthetic : {array-like, dataframe} of shape (n_synthetic, n_columns)
         Synthetic rows, with the same columns.
     categorical_features : array-like of bool, int or str, default=None
-        A mask, positions or names of columns that hold categories, beside those.
+        Mask, positions or names of further columns of categories.
 
     Returns
     -------

@@ -53,7 +53,7 @@ def maximum_mean_discrepancy(
         Random divisions of all rows into two sets, for a p-value of at least
         1 / (1 + n_permutations); 100 are common. With 0 the p-value is NaN.
     random_state : int, RandomState instance or None, default=None
-        Seed of the divisions and of the rows drawn for the median. None takes fresh entropy.
+        Seed of the divisions and of the rows drawn for the median. None draws a new one.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def sliced_wasserstein_distance(
         standard deviation of that column in `X_real`; a column constant in `X_real` is only
         shifted. With None, the columns are compared in the units that they come in.
     random_state : int, RandomState instance or None, default=None
-        Seed of the directions. None takes fresh entropy.
+        Seed of the directions. None draws a new one.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def sliced_wasserstein_distance(
     :func:`scipy.stats.wasserstein_distance`. A set moved by a vector v has SW_2 = |v| /
     sqrt(n_features), up to the Monte Carlo error.
 
-    A small distance does not say that the rows are no copies of training rows.
+    Copies of training rows have a small distance, too.
 
     References
     ----------

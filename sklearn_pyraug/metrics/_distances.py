@@ -77,9 +77,9 @@ def distance_to_closest_record(X_synthetic, X_real, *, scale="standard"):
 
     See Also
     --------
-    memorization_share : One number instead of one a row.
-    nearest_neighbor_distance_ratio : Needs no scale for what is near.
-    training_proximity : Holds the distances against those to rows held out.
+    memorization_share : One number instead of one per row.
+    nearest_neighbor_distance_ratio : Needs no scale for distances.
+    training_proximity : Compares the distances with those to rows held out.
 
     Examples
     --------
@@ -133,8 +133,8 @@ def memorization_share(X_synthetic, X_real, quantile=0.01):
     0, and only exact copies count. With few real rows the quantile lies between the smallest
     two distances, so that the share is coarse.
 
-    A low share does not prove that rows are private: rows far away in every column but one may
-    still give that one away.
+    A low share does not prove that rows are private: a row that is far away in all columns except
+    one may still reveal this one.
 
     Examples
     --------
@@ -299,10 +299,10 @@ def nearest_neighbor_distance_ratio(X_synthetic, X_real, *, scale="standard"):
     Returns
     -------
     ratios : ndarray of shape (n_synthetic,)
-        In [0, 1]. Near 0 where a synthetic row lies close to one real row, and to it alone: a
-        privacy warning. 1 where it is as far from a second one, as from twins among the real rows.
-        A good value is that of rows held out, ``nearest_neighbor_distance_ratio(X_holdout,
-        X_real)``; compare medians, or 5th percentiles.
+        Ratios in [0, 1]. A ratio near 0 is a privacy warning: the synthetic row is close to one
+        real row only. It is 1 if a second real row is as close, such as a twin. Good values are
+        those of rows held out, ``nearest_neighbor_distance_ratio(X_holdout, X_real)``; compare
+        medians, or 5th percentiles.
 
     Raises
     ------
@@ -349,7 +349,7 @@ def authenticity(X_synthetic, X_real, *, scale="standard"):
     X_real : array-like of shape (n_real, n_features)
         Real rows that the generator was trained on, at least two.
     scale : {"standard", None}, default="standard"
-        As that of :func:`nearest_neighbor_distance_ratio`.
+        Scale of the columns, see :func:`nearest_neighbor_distance_ratio`.
 
     Returns
     -------

@@ -24,12 +24,12 @@ _WARN_ROWS, _WARN_SHARE, _WARN_MULTIPLE = 3, 0.2, 3
 
 
 class PrivacyCounts(NamedTuple):
-    """How many synthetic rows of one class come close to a training row, of any class.
+    """How many synthetic rows of one class are close to a training row of any class.
 
     Attributes
     ----------
     n_rows, n_measured, n_close, n_near_copies, n_copies : int
-        As those of :class:`PrivacyReport`.
+        Counts as in :class:`PrivacyReport`.
     """
 
     n_rows: int
@@ -40,56 +40,55 @@ class PrivacyCounts(NamedTuple):
 
 
 class PrivacyReport(NamedTuple):
-    """How many synthetic rows come closer to a training row than training rows to each other.
+    """How many synthetic rows are closer to a training row than training rows to each other.
 
-    All distances are root mean squares over the coded columns, as ``origin_distances_``. The
-    spacing of the training rows is the distance of each to its nearest other one, of any
-    class. The text of a report is a few sentences.
+    All distances are root mean squares over the coded columns, as in ``origin_distances_``. The
+    spacing of a training row is the distance to its nearest other training row of any class. A
+    report prints as a few sentences.
 
     Attributes
     ----------
     n_rows : int
-        Synthetic rows.
+        Number of synthetic rows.
     n_measured : int
-        Those whose distances were measured: all, or 5,000 drawn at random.
+        Number of rows whose distances were measured: all, or 5,000 drawn at random.
     n_close : int
-        Those, of the measured ones, that lie closer to a training row than `threshold`.
+        Number of measured rows that lie closer to a training row than `threshold`.
     n_near_copies : int
-        Those, of the measured ones, that lie no further from a training row than a tenth of the
-        median spacing.
+        Number of measured rows within a tenth of the median spacing of a training row.
     n_copies : int
-        Synthetic rows that equal a training row in all coded columns.
+        Number of synthetic rows that equal a training row in all coded columns.
     expected_share : float
-        The share of `n_close` in `n_measured` that new rows of the same distribution, drawn
-        independently of the training rows, would have.
+        Expected share of `n_close` in `n_measured` for new rows of the same distribution that are
+        independent of the training rows.
     n_training_rows : int
+        Number of training rows.
     n_twins : int
-        Training rows that equal another one in all coded columns.
+        Number of training rows that equal another one in all coded columns.
     spacing : Spacing
-        ``threshold``, the 1st percentile of the training rows' spacing; ``median``; and
-        ``near_share``, the share of it that is no more than a tenth of the median. Of more than
-        5,000 training rows so many, drawn at random, are held against all others.
+        ``threshold``, the 1st percentile of the spacings; ``median``, their median; and
+        ``near_share``, the share of spacings of at most a tenth of the median. If there are more
+        than 5,000 training rows, the spacings are those of 5,000 random ones.
     by_label : dict of label to PrivacyCounts
-        The first five for the synthetic rows of each class.
+        The first five counts for each class.
 
     See Also
     --------
-    memorization_share : Much the same of any two arrays.
+    memorization_share : A similar share for any two arrays.
 
     Notes
     -----
-    A row is closer than the threshold if it is so by more than a millionth of it, since codes
-    have the precision of float32. Where about 1 % of the training rows or more have a twin, the
-    threshold is 0, and no row can be closer: `n_copies` beside `n_twins` is then what there is to
-    say.
+    Distances within a millionth of the threshold count as equal to it, since codes have the
+    precision of float32. If about 1 % of the training rows or more have a twin, the threshold is 0
+    and no row can be closer: compare `n_copies` with `n_twins` then.
 
-    `expected_share` is 1 %, or 2 / (n + 1) where there are n < 199 training rows: of up to 101
-    rows the percentile is the smallest distance, and a given one of n + 1 rows of one
-    distribution belongs to the closest pair with this probability.
+    `expected_share` is 1 %, or 2 / (n + 1) if there are n < 199 training rows: for up to 101
+    rows the percentile is the smallest distance, and each of n + 1 rows of one distribution belongs
+    to the closest pair with this probability.
 
-    A row that was made from a real one is closer to it than an independent row would be, and
-    interpolation, such as SMOTE's, yet more so. A low share is no proof of privacy: a row that is
-    far away in most columns may still tell what stands in one.
+    A row that was made from a real one is closer to it than an independent row, and a row of SMOTE
+    is closer still. A low share does not prove privacy: a row that is far away in most columns may
+    still reveal a value in one.
 
     Random draws are the same at each call.
 

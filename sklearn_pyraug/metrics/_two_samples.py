@@ -68,7 +68,7 @@ def classifier_two_sample_test(
         `cv` fits of a `classifier` or with a splitter, and next to no time without either. 0
         leaves out the test, and the p-value is NaN.
     random_state : int, RandomState instance or None, default=None
-        Seed of the folds and the divisions. None takes fresh entropy.
+        Seed of the folds and the divisions. None draws a new one.
 
     Returns
     -------

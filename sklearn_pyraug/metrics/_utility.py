@@ -71,14 +71,14 @@ def train_on_synthetic(
     X_synthetic : {array-like, dataframe} of shape (n_synthetic, n_features)
         Synthetic rows.
     y_synthetic : array-like of shape (n_synthetic,)
-        Their class labels, of classes that `y_real` has.
+        Their class labels, which must occur in `y_real`.
     X_test : {array-like, dataframe} of shape (n_test, n_features)
         Real rows that neither the classifier nor the generator has seen.
     y_test : array-like of shape (n_test,)
-        Their class labels, of classes that `y_real` has.
+        Their class labels, which must occur in `y_real`.
     scoring : str or callable, default="balanced_accuracy"
         Name of one of scikit-learn's scorers, or a callable ``scorer(estimator, X, y)`` that
-        returns one number, greater being better.
+        returns a number. Greater is better.
 
     Returns
     -------
