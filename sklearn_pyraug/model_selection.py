@@ -9,31 +9,28 @@ __all__ = ["OriginSplit"]
 
 
 class OriginSplit(BaseCrossValidator):
-    """Folds of augmented data: real rows are tested, synthetic ones follow their origins.
+    """Split augmented data so that synthetic rows stay with the rows that they started from.
 
-    An inner splitter makes the folds of the real rows. Test sets hold real rows only; a synthetic
-    row is in a training set if the real row that it started from is.
+    An inner splitter makes the folds of the real rows. Test sets hold real rows only. A synthetic
+    row is in a training set only if its origin is.
 
     .. warning::
-       This keeps out the most direct leak, not all of it. The generator has seen all rows, those of
-       the test sets, too, and a synthetic row carries parts of other rows of its class than its
-       origin. Scores can be too good. Augment within the folds, with
-       :class:`~sklearn_pyraug.AugmentedClassifier` or
-       :class:`~sklearn_pyraug.pipeline.Pipeline`, wherever the generator can be trained again; this
-       splitter is for data of which only the augmented ones are at hand.
+       This removes the most direct leak, but not all of it. The generator has seen all rows,
+       including those of the test sets, and a synthetic row also carries parts of rows other than
+       its origin. Scores may be too good. If the generator can be trained again, augment within
+       the folds, with :class:`~sklearn_pyraug.AugmentedClassifier` or
+       :class:`~sklearn_pyraug.pipeline.Pipeline`.
 
     Parameters
     ----------
     cv : int, splitter or iterable, default=5
-        How the real rows are split, as in :func:`sklearn.model_selection.cross_validate`: a number
-        of folds, stratified by the labels, a splitter such as
-        :class:`~sklearn.model_selection.GroupKFold`, or a list of pairs of positions, counted among
-        the real rows.
+        Splitter of the real rows, as in :func:`sklearn.model_selection.cross_validate`: a number
+        of stratified folds, a splitter such as :class:`~sklearn.model_selection.GroupKFold`, or a
+        list of pairs of positions among the real rows.
     origin_indices : array-like of int of shape (n_samples,), default=None
-        For each row of the augmented data the position of its origin in them; that of a real row
-        is its own. This is the attribute ``origin_indices_`` of
-        :class:`~sklearn_pyraug.RHVAEAugmenter`. None takes the `groups` that :meth:`split` is
-        given for it.
+        Position of the origin of each row in the augmented data, which for a real row is its own:
+        the attribute ``origin_indices_`` of :class:`~sklearn_pyraug.RHVAEAugmenter`. None takes
+        the `groups` of :meth:`split` as origins.
 
     See Also
     --------
@@ -41,12 +38,11 @@ class OriginSplit(BaseCrossValidator):
 
     Notes
     -----
-    With `origin_indices`, the `groups` of :meth:`split` are passed on to the inner splitter, as far
-    as they belong to real rows: with the attribute ``groups_`` of the augmenter and
-    :class:`~sklearn.model_selection.GroupKFold`, no patient is on both sides. Without, they
-    are the origins, and the inner splitter has no groups.
+    With `origin_indices`, the inner splitter gets the `groups` of the real rows. With the attribute
+    ``groups_`` of the augmenter and :class:`~sklearn.model_selection.GroupKFold`, no patient is on
+    both sides. Without `origin_indices`, the inner splitter gets no groups.
 
-    Where metadata routing is enabled, the splitter requests `groups`.
+    If metadata routing is enabled, the splitter requests `groups`.
 
     Examples
     --------

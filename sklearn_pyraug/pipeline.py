@@ -1,14 +1,11 @@
 """Pipelines whose steps may change the number of rows.
 
-A sampler returns more rows than it was given, together with their targets, and it does so only
-while a pipeline is fitted: what is predicted must be the rows that were asked for. The
-:class:`sklearn.pipeline.Pipeline` has no place for such a step. Its steps have ``transform``,
-which returns X alone, row for row, during both ``fit`` and ``predict``. The pipeline of
-imbalanced-learn is a subclass that calls ``fit_resample`` during ``fit`` and passes over the
-samplers afterwards. The one here is that, and takes pipelines of transformers as steps, too.
+A sampler adds rows and their targets in ``fit``, and does nothing in ``predict``. The
+:class:`sklearn.pipeline.Pipeline` has no such steps: their ``transform`` returns X only, row for
+row. The pipeline of imbalanced-learn is a subclass that calls ``fit_resample`` in ``fit`` and skips
+samplers afterwards. The one here also takes pipelines of transformers as steps.
 
-Where a scikit-learn pipeline is required, :class:`~sklearn_pyraug.AugmentedClassifier` as its last
-step does the same job.
+In a scikit-learn pipeline, use :class:`~sklearn_pyraug.AugmentedClassifier` as the last step.
 
 Examples
 --------

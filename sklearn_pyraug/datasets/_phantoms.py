@@ -102,11 +102,11 @@ def make_brain_phantoms(
 ):
     """Make head-like volumes of two classes that differ in the size of the ventricles.
 
-    Each volume is another individual: nested ellipsoids for scalp, skull, cerebrospinal fluid
-    and folded grey and white matter, with thalami and a pair of lateral ventricles, all of
-    individual size, brightness and asymmetry. The head is turned and moved a little, deformed
-    smoothly, and imaged with a smooth bias field and noise. In class 1 the ventricles are larger
-    on average, as they are in dementia; those of the two classes overlap.
+    Each volume is an individual head: nested ellipsoids for scalp, skull, cerebrospinal fluid and
+    folded grey and white matter, with thalami and a pair of lateral ventricles, all of individual
+    size, brightness and asymmetry. The head is slightly rotated and shifted, smoothly deformed, and
+    imaged with a smooth bias field and noise. In class 1 the ventricles are larger on average, as
+    in dementia, but the sizes of the two classes overlap.
 
     Parameters
     ----------

@@ -23,17 +23,18 @@ _TARGETS = {"auto": 0.8, "hmc": 0.8, "HMC": 0.8, "random_walk": 0.3, "RandomWalk
 class ChainDiagnosticsDisplay(Display):
     """Acceptance, energy error and autocorrelation of the chains of the last draw, by class.
 
-    Make one with :meth:`from_estimator`, which draws it. The acceptance rate should lie close to
-    the target, a dashed line: far below it the chains hardly move, far above it they move in
-    steps that are too small. Divergences should be rare: the chains do not reach where they
-    happen. The energy error is what a trajectory of ``"hmc"`` loses by its finite steps: far
-    below 1 nat nearly all is accepted, far above nearly nothing. The autocorrelation shows how
-    much a chain still depends on where it was some steps before: if it has come down to 0 the
-    chain has forgotten where it started; if it stays near 1, new rows lie close to the codes from
-    which they were started.
+    Use :meth:`from_estimator` to draw it.
 
-    A quantity that is not known has no panel. ``"posterior"``, ``"prior"`` and ``"geodesic"`` draw
-    independently, without chains: there is nothing to draw of them.
+    - The acceptance rate should lie close to the target, a dashed line. Far below it chains hardly
+      move, and far above it their steps are too small.
+    - Divergences should be rare, because chains do not reach the places where they happen.
+    - The energy error is the error of a trajectory of ``"hmc"`` by its finite steps. Far below 1
+      nat nearly all proposals are accepted, far above nearly none.
+    - The autocorrelation shows how much a chain depends on its place some steps before. At 0 the
+      chain has forgotten its start. Near 1, new rows lie close to the codes that they started from.
+
+    Unknown quantities have no panel. ``"posterior"``, ``"prior"`` and ``"geodesic"`` have no
+    chains.
 
     Parameters
     ----------
@@ -48,10 +49,10 @@ class ChainDiagnosticsDisplay(Display):
     Attributes
     ----------
     axes_ : ndarray of shape (n_panels,) of matplotlib Axes
-        One axes a quantity: with a bar a class, and last that of the autocorrelation, with
-        a line a class.
+        One axes per quantity, with a bar for each class. The last is the autocorrelation, with a
+        line for each class.
     figure_ : matplotlib Figure
-        The figure of them.
+        Figure with the axes.
     bars_ : dict
         By quantity, the matplotlib BarContainer, in the order of the classes.
     lines_ : dict
@@ -97,8 +98,8 @@ class ChainDiagnosticsDisplay(Display):
             Acceptance rate to mark. ``"auto"``: 0.8 of ``sampler="hmc"``, 0.3 of
             ``"random_walk"``, none of other samplers and of a fixed ``step_size``.
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is divided, or one a quantity. None
-            makes a new figure.
+            Where to draw: an axes of a grid of subplots, which is divided, or one axes per
+            quantity. None makes a new figure.
 
         Returns
         -------
@@ -136,8 +137,8 @@ class ChainDiagnosticsDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is divided, or one a quantity. None
-            makes a new figure.
+            Where to draw: an axes of a grid of subplots, which is divided, or one axes per
+            quantity. None makes a new figure.
 
         Returns
         -------

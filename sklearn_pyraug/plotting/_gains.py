@@ -16,12 +16,12 @@ _VERDICTS = {
 
 
 class AugmentationGainDisplay(Display):
-    """Gain in a classifier's score against the augmentation factor, with intervals.
+    """Gain in a classifier's score as a function of the augmentation factor, with intervals.
 
-    Make one with :meth:`from_estimator`, which measures the gains, or from gains measured before
-    with :meth:`from_predictions`; both draw it. Above the line at zero the classifier is better
-    with augmentation than without. A triangle marks a factor whose interval leaves zero out,
-    upwards where augmentation helps and downwards where it hurts; a ring an unclear one.
+    Use :meth:`from_estimator` to measure and draw the gains, or :meth:`from_predictions` to draw
+    gains that were measured before. Above zero the classifier is better with augmentation. A
+    triangle marks a factor whose interval does not contain zero: upwards if augmentation helps,
+    downwards if it hurts. A ring marks an unclear one.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class AugmentationGainDisplay(Display):
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        Axes with the drawing.
     figure_ : matplotlib Figure
-        The figure of it.
+        Figure with the drawing.
     errorbar_ : matplotlib ErrorbarContainer
         The gains and their intervals, in the order of the factors.
 
@@ -45,8 +45,8 @@ class AugmentationGainDisplay(Display):
 
     Notes
     -----
-    The intervals are of one factor each. The best of several factors looks better than it is:
-    its gain is to be measured again, on other splits or other rows.
+    Each interval is for one factor. The best of several factors looks better than it is: measure
+    its gain again, on other splits or other rows.
 
     Examples
     --------

@@ -15,10 +15,10 @@ _STYLES = {
 
 
 class InterpolationDisplay(Display):
-    """The geodesic of the learned metric between two rows beside the straight line.
+    """The geodesic of the metric between two rows, and the straight line.
 
-    Make one with :meth:`from_estimator`, which draws it. Images are drawn in two rows, one a path,
-    each with its length as the metric measures it: the geodesic is the shorter one. Colours and
+    Use :meth:`from_estimator` to draw it. Each path is a row of images, with its length in the
+    metric: the geodesic is the shorter one. Colours and
     volumes are drawn as by :class:`.SyntheticSamplesDisplay`. Of a table, the columns in which the
     paths differ most, as a share of their range, are drawn, one picture each; columns of text are
     left out.
@@ -45,9 +45,9 @@ class InterpolationDisplay(Display):
     ----------
     axes_ : ndarray of matplotlib Axes
         Of shape (1,) for images: one axes with an array of all of them, in which blank pixels part
-        two images. Of shape (n_drawn,) for a table, one a column.
+        two images. Of shape (n_drawn,) for a table, one per column.
     figure_ : matplotlib Figure
-        The figure of them.
+        Figure with the axes.
 
     Examples
     --------
@@ -96,7 +96,7 @@ class InterpolationDisplay(Display):
         max_columns : int, default=6
             Largest number of a table's columns that are drawn.
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is divided for a table, or one a
+            Where to draw: an axes of a grid of subplots, which is divided for a table, or one per
             column. None makes a new figure.
 
         Returns
@@ -138,7 +138,7 @@ class InterpolationDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is divided for a table, or one a
+            Where to draw: an axes of a grid of subplots, which is divided for a table, or one per
             column. None makes a new figure.
         cmap : str or matplotlib Colormap, default="gray"
             Colours of the values of grey images.

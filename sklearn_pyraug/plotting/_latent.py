@@ -15,7 +15,7 @@ _MARGIN = 0.12  # around the codes, as a share of their range
 class LatentSpaceDisplay(Display):
     """Codes of real and of synthetic rows of one class, over a map of the metric's volume.
 
-    Make one with :meth:`from_estimator`, which draws it. The map shows
+    Use :meth:`from_estimator` to draw it. The map shows
     :meth:`.RHVAEAugmenter.log_volume`, the logarithm of the density in proportion to which
     Hamiltonian Monte Carlo draws codes: it is high near the codes of training rows. Codes
     of synthetic rows should cover those of real rows and leave empty what lies far from all of
@@ -40,9 +40,9 @@ class LatentSpaceDisplay(Display):
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        Axes with the drawing.
     figure_ : matplotlib Figure
-        The figure of it.
+        Figure with the drawing.
     mesh_ : matplotlib QuadMesh
         The map.
     colorbar_ : matplotlib Colorbar

@@ -25,13 +25,13 @@ _KINDS = ("auto", "images", "marginals", "scatter")
 class SyntheticSamplesDisplay(Display):
     """Real rows beside synthetic ones: a grid of images, or pictures of a table.
 
-    Make one with :meth:`from_estimator` or :meth:`from_predictions`; both draw it.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to draw it.
 
-    Images are drawn one row a class, real ones on the left, synthetic ones on the right. All
-    share one scale, from the smallest to the largest value among them. Three channels are drawn
-    as colours, of another number the first alone; of a volume, the middle slices along its three
-    axes. Where `origins` are given, the real ones are those from which the synthetic ones beside
-    them come, and a third grid shows what was changed: brighter pixels orange, darker ones violet.
+    Each class has a row of images, real ones on the left and synthetic ones on the right. All
+    share one scale, from the smallest to the largest value. Three channels are colours; of other
+    numbers of channels, the first is drawn. Volumes are drawn as the middle slices along their
+    three axes. With `origins`, the real images are those that the synthetic ones were made from,
+    and a third grid shows the differences: brighter pixels orange, darker ones violet.
 
     Of a table, ``kind="marginals"`` draws how the values of each column are distributed among
     the real rows (filled) and the synthetic ones (outlined), for the columns that differ most;
@@ -45,7 +45,7 @@ class SyntheticSamplesDisplay(Display):
     ----------
     real : list of ndarray of shape (n_images, height, width), (n_images, height, width, 3) \
             or (n_rows, n_columns)
-        Real rows, one array a class; a class may have fewer than another, or none.
+        Real rows, one array per class; a class may have fewer than another, or none.
     synthetic : list of ndarray
         Synthetic rows in the same order of classes.
     classes : sequence of length n_classes
@@ -68,8 +68,8 @@ class SyntheticSamplesDisplay(Display):
         holds one array of shape (n_classes * (height + gap) - gap, n_columns * (width + gap) -
         gap), with a last axis of 4 for colours, in which `gap` blank pixels part two images: an
         eighth of an image's shorter side, at least 1. Of shape (2,) for ``kind="scatter"``, real
-        and synthetic rows. Of shape (n_drawn,) for ``kind="marginals"``, one a column, in the order
-        of the difference.
+        and synthetic rows. Of shape (n_drawn,) for ``kind="marginals"``, one per column, in the
+        order of the difference.
     differences_ : dict
         For ``kind="marginals"`` alone: by column name, how far real and synthetic values of it
         differ, from 0 (alike) to 1 (apart), as
@@ -160,7 +160,7 @@ class SyntheticSamplesDisplay(Display):
         kind : {"auto", "images", "marginals", "scatter"}, default="auto"
             What is drawn; ``"auto"``: images where rows have such a shape, else marginals.
         n_real, n_synthetic : int or None, default=None
-            Largest numbers of rows a class. None draws 5 and 10 images, with `origins` 5 of both,
+            Largest numbers of rows per class. None draws 5 and 10 images, with `origins` 5 of both,
             and all rows of a table. A class with fewer images leaves blanks.
         max_columns : int, default=9
             For ``kind="marginals"``, the largest number of columns.
@@ -242,7 +242,7 @@ class SyntheticSamplesDisplay(Display):
             What is drawn; ``"auto"``: images where there is the shape of an image or volume, else
             marginals.
         n_real, n_synthetic : int or None, default=None
-            Numbers of rows a class. None draws 5 and 10 images; of a table all real rows, and as
+            Numbers of rows per class. None draws 5 and 10 images; of a table all real rows, and as
             many synthetic ones of each class as the largest class has real ones, at least 100.
         max_columns : int, default=9
             For ``kind="marginals"``, the largest number of columns.

@@ -15,17 +15,17 @@ _LABELS = {
 
 
 class TrainingCurvesDisplay(Display):
-    """Loss by epoch and the two terms that it is the sum of, one curve or pair a generator.
+    """Loss by epoch and its two terms, for each generator.
 
-    Make one with :meth:`from_estimator`, which draws it. The loss is the negative ELBO in nats
-    per row: lower is better. A ring marks the epoch whose weights were kept, and a bar the
-    last one. A loss of the held-out rows that rises while that of the training rows falls means
-    overfitting; a best epoch close to the last one of training that could go on longer.
+    Use :meth:`from_estimator` to draw it. The loss is the negative ELBO in nats per row: lower is
+    better. A ring marks the epoch whose weights were kept, and a bar the last epoch. If the loss of
+    held-out rows rises while that of training rows falls, the generator overfits. If the best
+    epoch is close to the last one, longer training may help.
 
-    Its terms say where it comes from. The reconstruction, E[−log p(x|z)], is what the codes do
-    not contain of the rows; as log densities of continuous columns may be positive, it may be
-    negative. The divergence of the codes from their prior is what they do contain: near 0 nats they
-    contain nothing, and all new rows are alike.
+    The reconstruction, E[−log p(x|z)], is the information about rows that codes do not contain. It
+    may be negative, because log densities of continuous columns may be positive. The divergence of
+    the codes from their prior is the information that they contain. Near 0 nats they contain
+    nothing, and all new rows are alike.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class TrainingCurvesDisplay(Display):
     axes_ : ndarray of shape (n_panels,) of matplotlib Axes
         Those of the loss, the reconstruction and the divergence, or that of the loss alone.
     figure_ : matplotlib Figure
-        The figure of them.
+        Figure with the axes.
     lines_ : dict
         By name, a list of the curves of the loss: matplotlib Line2D of the training rows and,
         where rows were held out, of those. They begin where classes are no longer trained together.
@@ -119,8 +119,8 @@ class TrainingCurvesDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is divided where terms are drawn,
-            or one a panel. None makes a new figure.
+            Where to draw: an axes of a grid of subplots, which is divided if terms are drawn, or
+            one per panel. None makes a new figure.
         first_epoch : int, default=1
             First epoch drawn. The first losses often lie far above all later ones, which show
             more detail without them.

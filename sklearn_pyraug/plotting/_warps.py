@@ -11,23 +11,22 @@ _N_LINES = 12
 
 
 class WarpDisplay(Display):
-    """The warp by which an augmenter makes one image or volume of another.
+    """The warp that changes one image or volume into another.
 
-    Make one with :meth:`from_estimator`, which draws four pictures: the origin, with the grid on
-    which it is read; what comes of it; the image that it was warped towards; and the map of the
-    growth, 1 / det ∇φ: orange where the origin has grown, violet where it has shrunk. The grid
-    never folds, so that the growth is positive everywhere. Of a volume, the middle slices along
-    its three axes are drawn, and of the grid what lies in their planes.
+    :meth:`from_estimator` draws four pictures: the origin, with the grid on which it is read; the
+    warped origin; the target; and the growth, 1 / det ∇φ, which is orange where the origin has
+    grown and violet where it has shrunk. The grid never folds, so the growth is positive
+    everywhere. Volumes and their grid are drawn as the middle slices along the three axes.
 
     Parameters
     ----------
     images : ndarray of shape (3, height, width) or (3, height, width, 3)
-        The origin, what comes of it, and the image that it was warped towards.
+        The origin, the warped origin, and the target.
     growth : ndarray of shape (height, width)
         How many times larger than in the origin the surroundings of a pixel are; NaN where it is
         not known.
     lattices : list of ndarray of shape (n, m, 2)
-        Where pixels are read, as (row, column) in the picture of the origin; one a slice.
+        Where pixels are read, as (row, column) in the picture of the origin; one per slice.
     label : object
         The class.
 
@@ -36,16 +35,16 @@ class WarpDisplay(Display):
     axes_ : ndarray of shape (4,) of matplotlib Axes
         Origin, warped, target, growth.
     figure_ : matplotlib Figure
-        The figure of them.
+        Figure with the axes.
 
     See Also
     --------
-    SyntheticSamplesDisplay : Origins beside what came of them.
+    SyntheticSamplesDisplay : Origins and the synthetic images made from them.
 
     Notes
     -----
-    Synthetic images are warped by codes drawn at random; here the code is that of the target, as
-    seen from the origin. Give a synthetic image as target to see how it came about.
+    Synthetic images are warped by random codes. Here the code is that of the target with the origin
+    as reference. Pass a synthetic image as the target to see how it was made.
 
     Examples
     --------
@@ -79,8 +78,8 @@ class WarpDisplay(Display):
         label : object
             Their class.
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is divided, or four. None makes a
-            new figure.
+            Where to draw: an axes of a grid of subplots, which is divided, or four axes. None makes
+            a new figure.
 
         Returns
         -------
@@ -114,8 +113,8 @@ class WarpDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            Where to draw: an axes of a grid of subplots, which is divided, or four. None makes a
-            new figure.
+            Where to draw: an axes of a grid of subplots, which is divided, or four axes. None makes
+            a new figure.
         cmap : str or matplotlib Colormap, default="gray"
             Colours of the values of grey images.
 
