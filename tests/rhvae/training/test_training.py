@@ -685,19 +685,7 @@ def test_callbacks_see_losses_and_the_number_of_classes():
     assert [r["n_active_classes"] for r in seen] == [1, 1, 1]
 
 
-def test_progress_bar(capsys):
-    rows = {0: some_rows(0, 20)}
-    train(rows, max_epochs=3, verbose=0)
-    captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", "")
-    train(rows, max_epochs=3, verbose=1)
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "RHVAE" in captured.err
-    assert "epoch" in captured.err
-
-
-def test_progress_bar_is_closed_after_an_interruption(capsys):
+def test_progress_bar_is_closed_after_an_interruption():
     class ControlC(Callback):
         def on_epoch_end(self, net, **kwargs):
             bars.append(net.callbacks_[-1][1].bar_)
