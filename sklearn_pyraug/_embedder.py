@@ -1,11 +1,7 @@
 """The latent space as features: a transformer that learns one generator without labels."""
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._augmenter import RHVAEAugmenter
@@ -224,12 +220,7 @@ class RHVAEEmbedder(
         settings = resolve(self._augmenter(), codec, layout, len(T))
         if self.device == "auto":
             device = training_device(device, settings, len(T))
-        request = FitRequest(
-            T,
-            np.zeros(len(T), dtype=int),
-            labels=[0],
-            wanted=[0],
-        )
+        request = FitRequest(T, np.zeros(len(T), dtype=int), labels=[0], wanted=[0])
         execution = Execution(root_seed(self.random_state), device)
         generators, interrupted = fit(request, settings.fit, execution)
         if interrupted is not None:

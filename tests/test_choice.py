@@ -43,9 +43,7 @@ ESTIMATORS = [
 
 # Some checks hold classes of one row.
 @pytest.mark.filterwarnings(
-    "ignore:cv=2, but class",
-    "ignore:The least populated class",
-    "ignore:y_pred contains classes",
+    "ignore:cv=2, but class", "ignore:The least populated class", "ignore:y_pred contains classes"
 )
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learn_checks(estimator, check):
@@ -228,9 +226,7 @@ def test_what_hurts_is_not_chosen(data):
 def test_labels_are_balanced_and_probabilities_honest(name, data, monkeypatch):
     X, y = data
     monkeypatch.setattr(
-        AugmentedClassifierCV,
-        "_choose",
-        lambda self, runs: vars(self).update(best_augmenter_=name),
+        AugmentedClassifierCV, "_choose", lambda self, runs: vars(self).update(best_augmenter_=name)
     )
     augmenters = {"copies": RandomOverSampler(random_state=0)}
     model = AugmentedClassifierCV(LogisticRegression(), augmenters).fit(X, y)

@@ -147,11 +147,7 @@ class RowEncoder(nn.Module):
         {"encoder": RowEncoder(80, 2)},
         {"encoder": RowEncoder},
         {"metric": LearnedMetric(network=nn.Linear(80, 3))},
-        {
-            "encoder": RowEncoder(80, 2, (8, 10)),
-            "sample_shape": (8, 10),
-            "decoder": "residual",
-        },
+        {"encoder": RowEncoder(80, 2, (8, 10)), "sample_shape": (8, 10), "decoder": "residual"},
     ],
     ids=["module", "class", "metric", "images"],
 )

@@ -362,10 +362,7 @@ def train_ours(rows, plan, args, **settings):
         On the device.
     """
     flow = FlowSettings(
-        latent_dim=plan.d,
-        temperature=math.sqrt(plan.d),
-        rescale_regularization=True,
-        **settings,
+        latent_dim=plan.d, temperature=math.sqrt(plan.d), rescale_regularization=True, **settings
     )
     generator, _, _ = train_generator(
         [TrainingData(x) for x in rows],

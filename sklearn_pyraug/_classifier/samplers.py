@@ -81,10 +81,7 @@ class Smote(BaseEstimator):
         -------
         X, y : like those that were given
         """
-        keywords = {
-            "sampling_strategy": self.sampling_strategy,
-            "random_state": self.random_state,
-        }
+        keywords = {"sampling_strategy": self.sampling_strategy, "random_state": self.random_state}
         n_neighbors = min(5, np.unique(y, return_counts=True)[1].min() - 1)
         if n_neighbors < 1:
             return Repeat(**keywords).fit_resample(X, y)

@@ -311,10 +311,7 @@ def _neighbourhoods(real, other, settings):
 
 def _two_samples(real, other, settings):
     return classifier_two_sample_test(
-        real.coded,
-        other.coded,
-        n_permutations=settings.n_permutations,
-        random_state=settings.seed,
+        real.coded, other.coded, n_permutations=settings.n_permutations, random_state=settings.seed
     )
 
 
@@ -386,12 +383,7 @@ _GROUPS = (
     _Group(("mean column difference", "largest column difference"), 2, _columns),
     _Group(("mean pair difference",), 3, _pair_differences),
     _Group(
-        (
-            "distance to closest record",
-            "distance ratio",
-            "authenticity",
-            "memorization share",
-        ),
+        ("distance to closest record", "distance ratio", "authenticity", "memorization share"),
         2,
         _closeness,
     ),

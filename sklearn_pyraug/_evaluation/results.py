@@ -16,12 +16,7 @@ _WIDTH = 80
 # Share of rows that would have to change their class, from which on it matters.
 _OTHER_SHARES = 0.1
 _KINDS = ("fidelity", "columns", "utility", "privacy")
-_WORDS = {
-    "green": "(+) yes",
-    "amber": "(~) with care",
-    "red": "(-) no",
-    "unknown": "(?) unknown",
-}
+_WORDS = {"green": "(+) yes", "amber": "(~) with care", "red": "(-) no", "unknown": "(?) unknown"}
 
 
 class ReportLine(NamedTuple):

@@ -67,10 +67,7 @@ def run_jobs(function, tasks, execution, *, work):
     if local is not None and execution.device != "cpu":
         n_jobs = 1
     n_threads = _n_threads(work, local, effective_n_jobs(n_jobs))
-    parallel = Parallel(
-        n_jobs=n_jobs,
-        return_as=results_as(),
-    )
+    parallel = Parallel(n_jobs=n_jobs, return_as=results_as())
     results = parallel(delayed(_call)(n_threads, function, task) for task in tasks)
     if isinstance(results, list):
         yield from results

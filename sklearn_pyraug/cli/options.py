@@ -310,10 +310,7 @@ training_options = _apply(
         click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.  [auto]"),
         click.option("--n-jobs", type=int, metavar="N", help="Processes; -1: all cores."),
         repeatable(
-            "--set",
-            "sets",
-            metavar="NAME=VALUE",
-            help="Any other parameter of RHVAEAugmenter",
+            "--set", "sets", metavar="NAME=VALUE", help="Any other parameter of RHVAEAugmenter"
         ),
         path_option(
             "--config",

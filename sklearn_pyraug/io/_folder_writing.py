@@ -21,15 +21,7 @@ from ._plans import make_plans
 
 
 def save_image_folder(
-    path,
-    X,
-    y,
-    *,
-    like=None,
-    synthetic_mask=None,
-    origins=None,
-    format=None,
-    overwrite=False,
+    path, X, y, *, like=None, synthetic_mask=None, origins=None, format=None, overwrite=False
 ):
     """Write images or volumes to a new folder, one subfolder for each class.
 

@@ -8,13 +8,7 @@ from scipy.spatial.distance import pdist
 from .._preprocessing.arithmetic import times_power
 from .._random import root_seed
 from .._validation import check_count
-from ._pairs import (
-    check_sets,
-    check_two_rows,
-    permutation_p_value,
-    rescale,
-    squared_distances,
-)
+from ._pairs import check_sets, check_two_rows, permutation_p_value, rescale, squared_distances
 from ._two_samples import TwoSampleResult
 
 # Rows of both sets whose distances give the median: 2 million distances.

@@ -3,14 +3,7 @@
 from .generator import Generator, train_generator
 from .images.resolution import Resolution, coarse_extent
 from .latent import METRICS, SAMPLERS, SamplerSettings
-from .model import (
-    Architecture,
-    FlowSettings,
-    RHVAEStack,
-    build_stack,
-    n_multiplications,
-    n_weights,
-)
+from .model import Architecture, FlowSettings, RHVAEStack, build_stack, n_multiplications, n_weights
 from .networks.user import check_networks, networks_in_turn
 from .reference_generator import ReferenceGenerator, train_reference_generator
 from .requests import Drawn, DrawRequest, FitSettings, Output, Training, TrainingData, Transfer

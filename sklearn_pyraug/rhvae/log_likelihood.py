@@ -74,14 +74,7 @@ def score_rows(generator, x, stream, *, n_importance, device="cpu"):
 
 @torch.no_grad()
 def score_from_references(
-    generator,
-    labels,
-    x,
-    stream,
-    *,
-    n_importance,
-    n_nearest=_N_NEAREST,
-    device="cpu",
+    generator, labels, x, stream, *, n_importance, n_nearest=_N_NEAREST, device="cpu"
 ):
     """Estimate log p(x | class) under generators with reference rows.
 

@@ -12,16 +12,7 @@ from sklearn.svm import SVC
 from benchmarks import datasets
 from benchmarks.arena import command, page, store
 from benchmarks.arena.protocols import PROTOCOLS, Protocol, Run
-from benchmarks.gain import (
-    data,
-    external,
-    jobs,
-    phantoms,
-    pictures,
-    resamplers,
-    scoring,
-    table,
-)
+from benchmarks.gain import data, external, jobs, phantoms, pictures, resamplers, scoring, table
 
 JUDGES = ("k-NN", "logistic")
 

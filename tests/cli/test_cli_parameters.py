@@ -290,10 +290,7 @@ def test_the_command_line_goes_before_the_config_file(parameters_of, tmp_path):
         ("seed = 2.5", "'2.5' is not a valid integer range (in the config file)."),
         ("overwrite = 'maybe'", "(in the config file)"),
         ("parameters = 3", "`parameters` that are no table"),
-        (
-            "[parameters]\nlrr = 3",
-            "the parameter 'lrr', which does not exist; did you mean 'lr'",
-        ),
+        ("[parameters]\nlrr = 3", "the parameter 'lrr', which does not exist; did you mean 'lr'"),
         ("[parameters]\ncallbacks = 'Net'", "takes Python objects"),
     ],
 )

@@ -596,10 +596,7 @@ def test_labels_that_differ_in_spaces(folder, capsys):
         (["augment", *CLINIC, "--set", "decoder=residul"], "did you mean 'residual'?"),
         (["augment", "clinic.csv", "--on-error", "rais"], "did you mean 'raise'?"),
         (["augment", "clinic.csv", "--sep", "both"], "'both' is no separator"),
-        (
-            ["augment", *CLINIC, "--encoding", "x"],
-            "--encoding is 'x'",
-        ),
+        (["augment", *CLINIC, "--encoding", "x"], "--encoding is 'x'"),
         (["agument", "clinic.csv"], "did you mean 'augment'"),
     ],
 )

@@ -599,11 +599,7 @@ def test_scoring_takes_names_scorers_and_callables(data):
     def own(model, X, y):
         return np.float32(np.mean(model.predict(X) == y))
 
-    scorings = {
-        "accuracy": "accuracy",
-        "own": own,
-        "score": make_scorer(accuracy_score),
-    }
+    scorings = {"accuracy": "accuracy", "own": own, "score": make_scorer(accuracy_score)}
     results = {
         name: augmentation_gain(augmented, *data, scoring=scoring, random_state=0)
         for name, scoring in scorings.items()
@@ -708,11 +704,7 @@ SPREAD = np.array([0.03, -0.03, 0.02, -0.02, 0.01, -0.01])
         (0.1, {"SMOTE": 0.095}, "Use SMOTE: .* Augmentation, which takes 10 times as long, is not"),
         (0.0, {"SMOTE": 0.1}, "Use SMOTE: .* Augmentation, 0.0 points, is too close to zero"),
         (0.026, {}, "clearly better .* about 28 splits are needed, in place of 6: raise"),
-        (
-            0.015,
-            {},
-            r"stays \+1.5 points, about \d{3} rows and 30 splits are needed, in place of",
-        ),
+        (0.015, {}, r"stays \+1.5 points, about \d{3} rows and 30 splits are needed, in place of"),
         (0.002, {}, "too close to zero for any likely number of rows"),
     ],
 )

@@ -135,8 +135,7 @@ def test_what_remains_too_close_is_the_furthest_of_all_draws(monkeypatch):
 
     monkeypatch.setattr(_sampling, "_draw_once", draw_once)
     codec = SimpleNamespace(
-        decode=lambda T, y_index: T.astype(float),
-        encode=lambda rows: rows.astype(np.float32),
+        decode=lambda T, y_index: T.astype(float), encode=lambda rows: rows.astype(np.float32)
     )
     guard = Guard(np.zeros((1, 2), np.float32), Spacing(1.0, 1.0, 0.0), 1.0)
     generators = FittedGenerators([], {}, {0: np.arange(3)}, {}, 2, True, None, None, guard)

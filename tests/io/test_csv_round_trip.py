@@ -124,8 +124,7 @@ DIALECTS = {
     ),
     "thousands and signs": (
         lines(
-            lambda i: f'"{1000 + 537 * i:,}",{CRP[i] - 3:+.2f},{DX[i]}',
-            "cells,diopters,dx",
+            lambda i: f'"{1000 + 537 * i:,}",{CRP[i] - 3:+.2f},{DX[i]}', "cells,diopters,dx"
         ).encode(),
         r'"?\d{1,2},\d{3}"?,[+-]?\d+\.\d\d,(ill|well),True',
         {},

@@ -197,10 +197,7 @@ FILES = {
         lambda: b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(50),
         "or its header is damaged",
     ),
-    "version.npy": (
-        lambda: b"\x93NUMPY\x09\x00" + bytes(50),
-        "or its header is damaged",
-    ),
+    "version.npy": (lambda: b"\x93NUMPY\x09\x00" + bytes(50), "or its header is damaged"),
     "strings.npy": (lambda: npy(np.array([["a", "b"]])), "not real numbers"),
     "complex.npy": (lambda: npy(np.ones(SHAPE, complex)), "not real numbers"),
     "fields.npy": (lambda: npy(np.ones(SHAPE, [("a", "u1")])), "not real numbers"),

@@ -34,10 +34,7 @@ MEASURES = {
         ),
         0.5,
     ),
-    "authenticity": (
-        lambda Y, X, holdout: authenticity(Y, X) / authenticity(holdout, X),
-        0.5,
-    ),
+    "authenticity": (lambda Y, X, holdout: authenticity(Y, X) / authenticity(holdout, X), 0.5),
     "proximity": (lambda Y, X, holdout: 1 - training_proximity(Y, X, holdout).share, 0.2),
 }
 

@@ -155,11 +155,7 @@ def test_colours_are_drawn_as_colours(shape, channels, scale, dtype):
 
 @pytest.mark.parametrize(
     ("shape", "first"),
-    [
-        ((5, 6, 7), np.s_[:]),
-        ((1, 5, 6, 7), np.s_[:, 0]),
-        ((5, 6, 7, 2), np.s_[..., 0]),
-    ],
+    [((5, 6, 7), np.s_[:]), ((1, 5, 6, 7), np.s_[:, 0]), ((5, 6, 7, 2), np.s_[..., 0])],
 )
 def test_a_volume_is_drawn_as_three_middle_slices_and_odd_channels_as_the_first(shape, first):
     X = np.random.default_rng(0).random((2, *shape))

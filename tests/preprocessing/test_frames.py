@@ -18,17 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.fixes import parse_version
 
-from sklearn_pyraug import (
-    AugmentedClassifier,
-    RHVAEAugmenter,
-    RHVAEEmbedder,
-    augmentation_gain,
-)
-from sklearn_pyraug._preprocessing.templates import (
-    ColumnState,
-    TemplateState,
-    template_from_state,
-)
+from sklearn_pyraug import AugmentedClassifier, RHVAEAugmenter, RHVAEEmbedder, augmentation_gain
+from sklearn_pyraug._preprocessing.templates import ColumnState, TemplateState, template_from_state
 from sklearn_pyraug.pipeline import make_pipeline
 
 N = 30

@@ -255,9 +255,7 @@ def repeated_elbo(generator, x, n_draws, seed):
 
 
 @pytest.mark.parametrize(
-    "trained",
-    [False, pytest.param(True, marks=pytest.mark.slow)],
-    ids=["untrained", "trained"],
+    "trained", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["untrained", "trained"]
 )
 def test_elbo_is_below_the_exact_likelihood_and_attains_it(random_seed, trained):
     generator, rows = linear_model(random_seed, trained)

@@ -72,13 +72,7 @@ def untrained(*, silent, seed=0, n_members=1, spread=True, likelihood="gaussian"
 def draw(generator, label=0, n=40, seed=0, member=0, **arguments):
     """Draw rows of one class; returns them with their reference rows."""
     rows, references, _ = draw_rows(
-        generator,
-        [n],
-        POSTERIOR,
-        streams(1, seed),
-        members=[member],
-        labels=[label],
-        **arguments,
+        generator, [n], POSTERIOR, streams(1, seed), members=[member], labels=[label], **arguments
     )
     own = generator.rows[member][generator.labels[member] == label]
     return rows[0], own[references[0]]

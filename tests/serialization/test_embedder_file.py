@@ -23,10 +23,7 @@ CASES = {
     "table": (NUMBERS, {}),
     "float32": (NUMBERS.astype(np.float32), {"validation_fraction": 0.2}),
     "dataframe": (pd.DataFrame(NUMBERS, columns=list("abcd")), {"latent_dim": 3}),
-    "quantiles": (
-        NUMBERS**3,
-        {"columns": Columns(scaling="quantile"), "metric": "posterior"},
-    ),
+    "quantiles": (NUMBERS**3, {"columns": Columns(scaling="quantile"), "metric": "posterior"}),
     "two values": (NUMBERS > 1, {"random_state": np.random.RandomState(0)}),
     "flat images": (images()[0].reshape(24, 64), {}),
     "images": (images()[0], {"encoder": "conv"}),

@@ -469,9 +469,7 @@ def test_unknown_types_are_named_before_anything_is_written(name, value, match, 
 
 
 @pytest.mark.parametrize(
-    "parameters",
-    [{"encoder": MLP((9,))}, {"decoder": "direct"}, {"encoder": Encoder}],
-    ids=str,
+    "parameters", [{"encoder": MLP((9,))}, {"decoder": "direct"}, {"encoder": Encoder}], ids=str
 )
 def test_parameters_changed_after_fit(parameters, path):
     augmenter = copy.deepcopy(fitted("table")).set_params(**parameters)

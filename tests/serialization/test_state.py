@@ -72,10 +72,7 @@ VALUES = {
     "floats": (tuple[float, float, float], (float("nan"), float("inf"), -float("inf"))),
     "dicts": (dict[object, dict[str, int]], {(1, "a"): {"b": 1}, None: {}, 0.5: {"": 2}}),
     "arrays": (list[np.ndarray], ARRAYS),
-    "tensors": (
-        dict[str, torch.Tensor],
-        {"a.b": torch.arange(6), "c": torch.ones(())},
-    ),
+    "tensors": (dict[str, torch.Tensor], {"a.b": torch.arange(6), "c": torch.ones(())}),
     "dtypes": (list[np.dtype], [np.dtype(t) for t in ("f4", ">i8", "U7", object, "M8[ns]")]),
     "records": (Line, Line((Point(1.0), Point(2.5, "x")), Line((), Point(0.0)))),
     "completed": (Scale, Scale(0.5, 2.0)),
@@ -83,10 +80,7 @@ VALUES = {
     "plain": (object, [None, True, {1: ((1,), [2])}, Decimal("1.20"), date(2020, 1, 2), np.inf]),
     "pandas": (
         object,
-        [
-            pd.Timestamp("2020-01-02 03:04:05.678"),
-            pd.Interval(0, 1.5, closed="both"),
-        ],
+        [pd.Timestamp("2020-01-02 03:04:05.678"), pd.Interval(0, 1.5, closed="both")],
     ),
 }
 

@@ -7,13 +7,7 @@ import math
 
 import torch
 
-__all__ = [
-    "REACH",
-    "auto_regularization",
-    "distinct_distances",
-    "inside_support",
-    "metric_scale",
-]
+__all__ = ["REACH", "auto_regularization", "distinct_distances", "inside_support", "metric_scale"]
 
 # Radius of the samplers' support around a centroid, in units of its kernel's width:
 # exp(-REACH²), a centroid's weight there, is 1e-7.

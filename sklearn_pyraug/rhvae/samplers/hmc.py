@@ -168,14 +168,7 @@ def centroids_at(c, start):
 
 @torch.no_grad()
 def sample_hmc(
-    metric,
-    start,
-    generators,
-    *,
-    n_steps,
-    n_leapfrog,
-    step_size=None,
-    target_acceptance=0.8,
+    metric, start, generators, *, n_steps, n_leapfrog, step_size=None, target_acceptance=0.8
 ):
     """Run one chain per start point and return where each ends.
 
@@ -227,13 +220,7 @@ def sample_hmc(
         noise = draw_per_class(torch.randn, counts, generators, d).to(c)
         log_uniform = draw_per_class(torch.rand, counts, generators).to(c).log()
         state, info = hmc_step(
-            state,
-            noise,
-            log_uniform,
-            eps,
-            n_leapfrog,
-            target,
-            lambda z: metric.at(z).gradient(),
+            state, noise, log_uniform, eps, n_leapfrog, target, lambda z: metric.at(z).gradient()
         )
         mean_acceptance = (info.acceptance * weight).sum(1)
         if step < adapt:

@@ -208,14 +208,7 @@ class StackLoader:
     """
 
     def __init__(
-        self,
-        rows,
-        shuffle_generators,
-        noise_generators,
-        batch_size,
-        latent_dim,
-        device,
-        min_rows=1,
+        self, rows, shuffle_generators, noise_generators, batch_size, latent_dim, device, min_rows=1
     ):
         self.rows = [r.train.to(device) for r in rows]
         self.partners = [r.partners for r in rows]

@@ -71,16 +71,7 @@ class StackNet(NeuralNet):
         Parameters of :class:`skorch.NeuralNet`.
     """
 
-    def __init__(
-        self,
-        module,
-        *,
-        loader,
-        valid=None,
-        metric_rows=None,
-        patience=None,
-        **kwargs,
-    ):
+    def __init__(self, module, *, loader, valid=None, metric_rows=None, patience=None, **kwargs):
         super().__init__(module, criterion=nn.Identity, train_split=None, **kwargs)
         self.loader = loader
         self.valid = valid
@@ -295,14 +286,7 @@ class StackNet(NeuralNet):
 
 
 def train_stack(
-    stack,
-    rows,
-    settings,
-    streams,
-    device="cpu",
-    description="RHVAE",
-    store=None,
-    n_before=0,
+    stack, rows, settings, streams, device="cpu", description="RHVAE", store=None, n_before=0
 ):
     """Train a stack; at the end every class has its best weights.
 

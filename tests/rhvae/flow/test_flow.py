@@ -116,8 +116,7 @@ def assert_same(stack, x, random_seed, r=None, trained=None):
 @pytest.mark.parametrize("integrator", ["splitting", "leapfrog"])
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "binomial"])
 @pytest.mark.parametrize(
-    ("n_leapfrog", "n_fixed_point", "second_order"),
-    [(1, 1, True), (3, 2, True), (3, 2, False)],
+    ("n_leapfrog", "n_fixed_point", "second_order"), [(1, 1, True), (3, 2, True), (3, 2, False)]
 )
 def test_flow_against_its_formulas(
     random_seed, integrator, likelihood, n_leapfrog, n_fixed_point, second_order

@@ -68,9 +68,7 @@ def test_harmonic_oscillator_with_constant_metric(random_seed):
     eye = torch.eye(d, dtype=torch.float64)
     A, G_inv = B_ @ B_.T / d + eye, C_ @ C_.T / d + eye
     system = System(
-        at=lambda z: z,
-        dz=lambda rho, z: apply(A, z),
-        drho=lambda z, rho, local: apply(G_inv, rho),
+        at=lambda z: z, dz=lambda rho, z: apply(A, z), drho=lambda z, rho, local: apply(G_inv, rho)
     )
     z, rho = draw(random_seed + 2, K, B, d), draw(random_seed + 3, K, B, d)
     J = torch.zeros(2 * d, 2 * d, dtype=torch.float64)

@@ -113,10 +113,7 @@ def test_values_are_those_of_the_definition(kind, d, random_seed):
 def test_gradients_against_autograd(kind, d, random_seed):
     setting = kind(random_seed, d)
     metric, z, u = setting.make(), draw(random_seed + 1, K, C, d), draw(random_seed + 2, K, C, d)
-    truth = derivative(
-        lambda z: at_each(lambda z, k: setting.definition(z, k)[1], z),
-        z,
-    )
+    truth = derivative(lambda z: at_each(lambda z, k: setting.definition(z, k)[1], z), z)
     local = metric.at(z)
     assert (local.gradient() - truth).norm() < 1e-6 * truth.norm()
 

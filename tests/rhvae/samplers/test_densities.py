@@ -8,11 +8,7 @@ from shared import stream
 
 from sklearn_pyraug.rhvae.metric.learned import make_metric
 from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
-from sklearn_pyraug.rhvae.samplers import (
-    sample_hmc,
-    sample_independent_mh,
-    sample_random_walk,
-)
+from sklearn_pyraug.rhvae.samplers import sample_hmc, sample_independent_mh, sample_random_walk
 from sklearn_pyraug.rhvae.weighting import in_rounds
 
 N_DRAWS, N_BINS, N_FINE = 10_000, 64, 8  # bins of an axis, and cells of a bin's axis

@@ -55,10 +55,7 @@ def train(classes, *, architecture=ARCHITECTURE, flow=FLOW, validation_fraction=
     """Train the classes {label: rows}."""
     settings = {"max_epochs": 8, "batch_size": 20, "lr": 5e-3, "patience": None} | settings
     fit = FitSettings(
-        architecture,
-        flow,
-        TrainingSettings(**settings),
-        validation_fraction=validation_fraction,
+        architecture, flow, TrainingSettings(**settings), validation_fraction=validation_fraction
     )
     return train_generator([TrainingData(x) for x in classes.values()], fit, streams(*classes))
 
