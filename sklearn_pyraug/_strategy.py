@@ -64,7 +64,6 @@ def n_new_rows(sampling_strategy, augmentation_factor, classes, y_index):
     ------
     ValueError
         If there is a single class, or if the strategy or the factor cannot be met.
-
     TypeError
         If the strategy is, or a callable returns, none of the types above.
 

@@ -50,22 +50,6 @@ def write_archive(path, meta, tensors, *, overwrite=True):
         If `path` exists and `overwrite` is False.
     OSError
         If the file cannot be written.
-
-    See Also
-    --------
-    read_archive : The way back.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import torch
-    >>> from sklearn_pyraug._serialization.archive import read_archive, write_archive
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "model.pyraug"
-    ...     write_archive(path, {"latent_dim": 2}, {"c": torch.zeros(2)})
-    ...     read_archive(path)
-    ({'latent_dim': 2}, {'c': tensor([0., 0.])})
     """
     payload = _dump(meta, tensors)
     try:
@@ -101,24 +85,6 @@ def read_archive(path):
         that it cannot hold or that are out of bounds.
     OSError
         If the file is missing or unreadable.
-
-    See Also
-    --------
-    write_archive : The way there, with an example.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from sklearn_pyraug._serialization.archive import read_archive
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "model.pyraug"
-    ...     _ = path.write_bytes(b"not an archive")
-    ...     try:
-    ...         read_archive(path)
-    ...     except ValueError as error:
-    ...         print("not a readable archive" in str(error))
-    True
     """
     if not stat.S_ISREG((status := os.stat(path)).st_mode) and not stat.S_ISDIR(status.st_mode):
         raise _bad(path, "a pipe, a socket or a device")

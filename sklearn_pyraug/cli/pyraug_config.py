@@ -85,19 +85,7 @@ _WORDS = {
 
 
 def read_pyraug_config(path):
-    """Read one of Pyraug's JSON files.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from sklearn_pyraug.cli.pyraug_config import read_pyraug_config
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "training_config.json"
-    ...     _ = path.write_text('{"max_epochs": 20}')
-    ...     read_pyraug_config(path)
-    {'max_epochs': 20}
-    """
+    """Read one of Pyraug's JSON files."""
     try:
         handle, (n_bytes, _) = open_inside(*os.path.split(os.path.realpath(path)))
         with handle:

@@ -54,18 +54,6 @@ def atomic_write(path, *, overwrite=True):
         If the folder is missing.
     OSError
         If it is not writable.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from sklearn_pyraug.io._atomic import atomic_write
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "greeting.txt"
-    ...     with atomic_write(path) as handle:
-    ...         _ = handle.write(b"hello")
-    ...     path.read_text()
-    'hello'
     """
     path = Path(path)
     _refuse_existing(path, overwrite)

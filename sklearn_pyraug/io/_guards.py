@@ -23,14 +23,7 @@ _KINDS = {
 
 
 def import_optional(what, extra, *names):
-    """Return the first of some modules, or raise ImportError that names the extra to install.
-
-    Examples
-    --------
-    >>> from sklearn_pyraug.io._guards import import_optional
-    >>> import_optional("a file of JSON", "all", "json").dumps([])
-    '[]'
-    """
+    """Return the first of some modules, or raise ImportError that names the extra to install."""
     try:
         first, *_ = map(import_module, names)
     except ImportError as error:
