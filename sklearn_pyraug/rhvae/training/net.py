@@ -359,7 +359,7 @@ def train_stack(
         device=device,
         max_epochs=settings.max_epochs,
         optimizer=torch.optim.Adam,
-        optimizer__fused=True,
+        optimizer__fused=_can_fuse(device),
         lr=settings.lr,
         verbose=0,
     )
@@ -413,6 +413,11 @@ def train_stack(
         )
     ]
     return history, interrupted
+
+
+def _can_fuse(device):
+    """Say whether torch has a fused optimiser for a device: 2.4 has none for Apple's GPUs."""
+    return not str(device).startswith("mps") or torch.__version__ >= "2.5"
 
 
 def _measure_flow(stack, rows, generators):

@@ -25,7 +25,7 @@ from sklearn_pyraug.rhvae.training.data import (
     padded,
     split_rows,
 )
-from sklearn_pyraug.rhvae.training.net import _MAX_ROLLBACKS, train_stack
+from sklearn_pyraug.rhvae.training.net import _MAX_ROLLBACKS, _can_fuse, train_stack
 from sklearn_pyraug.rhvae.training.pairs import find_partners
 
 D, d = 4, 2
@@ -749,3 +749,11 @@ def test_a_gradient_that_is_not_finite_rolls_back_one_class():
     undisturbed, _, _ = train(classes, max_epochs=10)
     for name, p in weights_of(generator, 1).items():
         assert torch.equal(p, weights_of(undisturbed, 1)[name])
+
+
+@pytest.mark.parametrize(("version", "expected"), [("2.4.1", False), ("2.5.0", True)])
+def test_torch_2_4_trains_on_apples_gpus(version, expected, monkeypatch):
+    """Its fused Adam refuses their tensors."""
+    monkeypatch.setattr(torch, "__version__", type(torch.__version__)(version))
+    assert _can_fuse("mps") is expected
+    assert _can_fuse("cpu")
