@@ -50,41 +50,41 @@ class FineTuning(NamedTuple):
 
 
 class ClassHistory(NamedTuple):
-    """What one class went through.
+    """Record of the training of one class: losses, kept epoch and errors of the flow.
 
     The loss is the negative ELBO, and the sum of two terms:
 
-    * the reconstruction, E[−log p(x|z_K)]: how badly the rows are told by their codes;
+    * the reconstruction, E[−log p(x|z_K)]: the information about rows that codes do not contain;
     * the divergence, E[log q(z₀|x) + log N(γ; 0, I) − ½ log det G(z₀) − log p(z_K)
-      − log N(ρ_K; 0, G(z_K))]: how much the codes tell, beyond what the prior knows of them. It is
-      the Kullback-Leibler divergence of the density of (z_K, ρ_K) given x from that of codes and
-      momenta without x; of a plain VAE that of q(z|x) from N(0, I). Estimated with one draw a row,
-      it may fall below zero by chance.
+      − log N(ρ_K; 0, G(z_K))]: the information that codes contain, beyond the prior. It is the
+      Kullback-Leibler divergence between the density of (z_K, ρ_K) given x and that of codes and
+      momenta without x; for a plain VAE, between q(z|x) and N(0, I). It is estimated with one draw
+      per row, and may be below zero by chance.
 
     Attributes
     ----------
     train_loss : ndarray of shape (n_epochs,)
         Mean negative ELBO of the training rows, in nats per row.
     valid_loss : ndarray of shape (n_epochs,)
-        The same for held-out rows; NaN where none are held out.
+        Mean negative ELBO of held-out rows; NaN if none are held out.
     best_epoch : int
-        Number of epochs (from 1) after which the kept weights were reached; 0 for none.
+        Epoch (from 1) whose weights were kept; 0 for none.
     n_rollbacks : int
-        How often a non-finite loss or gradient took the weights back and halved the step.
+        Number of times that a non-finite loss or gradient reset the weights and halved the step.
     device : str or None
-        Where it was trained.
+        Device of the training.
     batch_size : int or None
-        Most rows per class and step.
+        Largest number of rows per class and step.
     train_reconstruction, valid_reconstruction : ndarray of shape (n_epochs,) or None
-        The first term of either loss, weighted as the loss is; NaN where the loss is, and in
-        epochs of which it was not recorded. None if it was recorded of none.
+        First term of each loss, weighted like the loss; NaN where the loss is NaN, and in epochs
+        in which it was not recorded. None if it was never recorded.
     flow_shift : float or None
         How far the flow moves codes, in standard deviations of the encoder's posterior: the root
         mean square of (z_K − z₀) / σ of some training rows, after training. None without a flow.
     flow_energy_error, flow_volume_error : float or None
-        How well its steps are integrated, in nats: the means of |H(z_K, ρ_K) − H(z₀, ρ₀)| without
-        tempering and, for as much is the ELBO off, of how far log |det J| is from what it should
-        be. The latter is NaN of rows that are too large for it.
+        Errors of the flow's steps in nats: the mean of |H(z_K, ρ_K) − H(z₀, ρ₀)| without tempering,
+        and the mean difference between log |det J| and its value in the ELBO, by which the ELBO
+        is wrong. The latter is NaN for very large rows.
     """
 
     train_loss: np.ndarray
