@@ -60,7 +60,7 @@ ax.errorbar(
 ax.axvline(0, color="black", linestyle="--", linewidth=1)
 ax.set_yticks(range(len(methods)), list(methods))
 ax.set_ylim(len(methods) - 0.5, -0.5)
-ax.set(title="Gain beside no augmentation, 95 % intervals", xlabel="balanced accuracy (points)")
+ax.set(title="Gain over no augmentation, 95 % intervals", xlabel="balanced accuracy (points)")
 
 # %%
 # The images that the forest was trained on

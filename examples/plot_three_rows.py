@@ -76,10 +76,10 @@ ax.legend()
 for name in list(found)[:-1]:
     gain = np.array(found["RHVAEAugmenter"]) - found[name]
     half = stats.t.ppf(0.975, len(gain) - 1) * stats.sem(gain)
-    verdict = "clear" if abs(gain.mean()) > half else "not told from chance"
+    verdict = "clear" if abs(gain.mean()) > half else "no clear difference"
     print(
-        f"beside {name}: {gain.mean():+.1f} points, 95 % interval {gain.mean() - half:+.1f} to "
-        f"{gain.mean() + half:+.1f}: {verdict}"
+        f"compared with {name}: {gain.mean():+.1f} points, "
+        f"95 % interval {gain.mean() - half:+.1f} to {gain.mean() + half:+.1f}: {verdict}"
     )
 
 # %%
