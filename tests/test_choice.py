@@ -213,7 +213,7 @@ def test_scores_that_are_losses_are_not_points():
     )
 
 
-def test_what_hurts_is_not_chosen(data):
+def test_what_hurts_is_not_chosen():
     X, y = table((60, 60), seed=0)
     model = AugmentedClassifierCV(LogisticRegression(), {"noise": Noise()}, random_state=0)
     model.fit(X, y)

@@ -359,7 +359,7 @@ def test_of_a_defect_on_the_command_line(monkeypatch):
     assert NAME not in text
 
 
-def test_of_the_progress(tmp_path):
+def test_of_the_progress():
     table = pd.DataFrame({"name": np.tile([NAME, "other"], 15), "b": X[:, 0]})
     assert_silent(lambda: quick(verbose=2).fit_resample(table, Y))
 

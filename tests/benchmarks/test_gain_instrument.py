@@ -376,7 +376,7 @@ def test_a_pair_difference_keeps_the_mean_and_widens_the_class():
 
 
 @pytest.mark.parametrize("name", ["jitter", "pair", "mixture", "kde"])
-def test_a_class_of_one_row_and_constant_columns_stay_finite(name, overlapping):
+def test_a_class_of_one_row_and_constant_columns_stay_finite(name):
     rng = np.random.default_rng(0)
     draw = resamplers.PER_CLASS[name]
     with warnings.catch_warnings():

@@ -159,14 +159,8 @@ def test_options_and_set_reach_the_estimator(parameters_of):
     parameters = parameters_of(
         *("--latent-dim", "3", "--seed", "5", "--device", "cpu", "--n-jobs", "-1"),
         *("--factor", "3", "--sampling-strategy", "minority"),
-        *(
-            "--set",
-            "lr=1e-2",
-            "--set",
-            "encoder--hidden-layer-sizes=64,32",
-            "--set",
-            "patience=none",
-        ),
+        *("--set", "lr=1e-2", "--set", "encoder--hidden-layer-sizes=64,32"),
+        *("--set", "patience=none"),
     )
     assert parameters == {
         "latent_dim": 3,

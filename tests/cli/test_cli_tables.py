@@ -494,23 +494,21 @@ def test_evaluate_few_rows(folder, capsys):
 
 
 @pytest.mark.parametrize(
-    ("frame", "options", "match"),
+    ("frame", "match"),
     [
-        ({"x0": [1.0], "kind": ["a"]}, [], "SYNTHETIC has no column 'x1'"),
-        ({"x0": [1.0], "x1": [1.0], "x2": [1.0], "kind": ["a"]}, [], "REAL has no column 'x2'"),
-        ({"x0": [1.0], "x1": [1.0], "kind": ["c"]}, [], "label 'c', which REAL does not have"),
+        ({"x0": [1.0]}, "SYNTHETIC has no column 'x1'"),
+        ({"x0": [1.0], "x1": [1.0], "x2": [1.0]}, "REAL has no column 'x2'"),
+        ({"x0": [1.0], "x1": [1.0], "kind": ["c"]}, "label 'c', which REAL does not have"),
         (
-            {"x0": [1.0], "x1": [1.0], "kind": ["a"], "synthetic": [False]},
-            [],
+            {"x0": [1.0], "x1": [1.0], "synthetic": [False]},
             "SYNTHETIC is 'new.csv', which has no synthetic rows",
         ),
     ],
 )
-def test_evaluate_refuses_what_cannot_be_compared(frame, options, match, folder, capsys):
+def test_evaluate_refuses_what_cannot_be_compared(frame, match, folder, capsys):
     save_table("real.csv", np.eye(2), ["a", "b"], target="kind")
-    pd.DataFrame(frame).to_csv("new.csv", index=False)
-    arguments = ["evaluate", "real.csv", "new.csv", "--target", "kind", *options]
-    assert match in failure(capsys, 1, *arguments)
+    pd.DataFrame({"kind": ["a"]} | frame).to_csv("new.csv", index=False)
+    assert match in failure(capsys, 1, "evaluate", "real.csv", "new.csv", "--target", "kind")
 
 
 def test_a_folder_named_like_a_table_is_refused(patients, capsys):

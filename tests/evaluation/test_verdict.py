@@ -162,7 +162,7 @@ def test_a_class_that_differs_is_named(sets):
         ({"decoder": "direct"}, ("min_distance='auto'",), ("decoder", "scale")),
     ],
 )
-def test_the_advice_fits_the_augmenter(sets, parameters, told, not_told):
+def test_the_advice_fits_the_augmenter(parameters, told, not_told):
     X, y = table((20, 20))
     augmenter = quick(**parameters).fit(X, y)
     # Its rows are replaced by copies, of which there is something to say.

@@ -64,16 +64,10 @@ def test_parquet_keeps_categories_dates_and_small_types(tmp_path):
 
 
 @needs_parquet
-@pytest.mark.parametrize(
-    ("frame", "match"),
-    [
-        ({"mixed": [1, "a", 2.0]}, "cannot be written to a parquet file"),
-        ({"complex": [1j, 2j, 3j]}, "cannot be written to a parquet file"),
-    ],
-)
-def test_what_parquet_cannot_hold_is_refused(frame, match, tmp_path):
-    with pytest.raises(ValueError, match=match):
-        save_table(tmp_path / "t.parquet", pd.DataFrame(frame), [0, 1, 1])
+@pytest.mark.parametrize("values", [[1, "a", 2.0], [1j, 2j, 3j]], ids=["mixed", "complex"])
+def test_what_parquet_cannot_hold_is_refused(values, tmp_path):
+    with pytest.raises(ValueError, match="cannot be written to a parquet file"):
+        save_table(tmp_path / "t.parquet", pd.DataFrame({"x": values}), [0, 1, 1])
     assert not list(tmp_path.iterdir())
 
 

@@ -300,7 +300,7 @@ def test_a_missing_value_is_not_lumped_with_rare_levels(rng):
     assert np.isnan(levels.decode(code.astype(float))).all()
 
 
-def test_a_class_without_missing_levels_gets_none(rng):
+def test_a_class_without_missing_levels_gets_none():
     x = np.array([1.0, 2.0, np.nan, 1.0, 2.0, 1.0])
     levels = learn_levels(x, np.repeat([0, 1], 3), 2)
     T = np.tile([0.1, 0.3, 0.6], (4, 1))

@@ -246,7 +246,7 @@ def test_the_terms_of_the_loss_are_recorded(n_leapfrog):
         assert np.isnan(record.valid_reconstruction).all()
 
 
-def test_what_the_flow_does_is_recorded(random_seed):
+def test_what_the_flow_does_is_recorded():
     """And takes no random number from what follows."""
     s = {"flow": FLOW._replace(leapfrog_step=0.03), "max_epochs": 2}
     generator, history, _ = train({0: some_rows(0, 20), 1: some_rows(1, 5)}, **s)
