@@ -84,6 +84,13 @@ def test_a_row_has_the_same_code_whatever_rows_are_with_it(either_decoder):
     )
 
 
+def test_a_wide_row_has_the_same_code_whatever_rows_are_with_it():
+    rows = containers()["wide"][0]
+    model = quick().fit(rows, Y)
+    alone = [model.encode(row[None], Y[[i]])[0] for i, row in enumerate(rows)]
+    np.testing.assert_allclose(model.encode(rows, Y), alone, atol=1e-12)
+
+
 def test_flat_rows_and_images_are_the_same():
     model = quick().fit(IMAGES, Y)
     flat = IMAGES.reshape(40, -1)

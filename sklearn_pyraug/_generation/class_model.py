@@ -144,7 +144,8 @@ def _run(function, stack, device):
 
 
 def _tensor(T, projection, member):
-    seen = T if projection is None else projection.encode(T)
+    # A product in float32 would depend on how many rows there are.
+    seen = T if projection is None else projection.encode(T.astype(np.float64))
     return torch.from_numpy(np.ascontiguousarray(seen)).to(member.latent.c.dtype)
 
 
