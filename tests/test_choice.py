@@ -196,6 +196,7 @@ def test_the_simplest_within_one_standard_error_is_chosen():
     [
         ([[0.8, 0.8], [0.8, 0.84]], "a, gained +2.0 ± 2.0 points of balanced accuracy"),
         ([[0.8, 0.8], [0.7, 0.7]], "a, gained -10.0 ± 0.0 points of balanced accuracy"),
+        ([[0.8, 0.8], [0.8, 0.7998]], "a, gained +0.0 ± 0.0 points"),
         ([[0.8, 0.8], [0.8, 0.8], [0.8, 0.8]], "The best of 2 candidates, a, gained +0.0 ± 0.0"),
     ],
 )
@@ -241,6 +242,8 @@ def test_a_moved_threshold_decides_at_the_prevalence(data):
     model = choice._MovedThreshold(FunctionSampler(), LogisticRegression()).fit(X, y)
     risk = LogisticRegression().fit(X, y).predict_proba(X)[:, 1]
     assert_array_equal(model.predict(X), risk > np.mean(y))
+    # The score was that of the classifier inside.
+    assert model.score(X, y) == np.mean(model.predict(X) == y)
 
 
 def test_candidates_that_cannot_be_used_are_left_out(data):

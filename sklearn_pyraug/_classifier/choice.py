@@ -64,6 +64,9 @@ class _MovedThreshold(AugmentedClassifier):
         check_is_fitted(self)
         return self.classes_[np.argmax(self.predict_proba(X) / self.class_prior_, axis=1)]
 
+    # That of `AugmentedClassifier` is of the classifier inside, which decides otherwise.
+    score = ClassifierMixin.score
+
 
 def _mean_and_error(differences):
     """Return the means of differences (n_candidates, n_splits), and their standard errors."""
@@ -398,8 +401,9 @@ class AugmentedClassifierCV(
         scale, decimals, unit = (100, 1, "points of") if is_proportion(scoring) else (1, 3, "in")
 
         def gain(i):
+            value = round(scale * mean[i], decimals) + 0.0  # zero has the sign +
             return (
-                f"{scale * mean[i]:+.{decimals}f} ± {scale * errors[i]:.{decimals}f} {unit} "
+                f"{value:+.{decimals}f} ± {scale * errors[i]:.{decimals}f} {unit} "
                 f"{in_words(scoring)} on {n_splits} inner splits"
             )
 

@@ -216,7 +216,9 @@ def augmentation_gain(
         | {
             "classifier": repr(estimator),
             "rows": f"{len(y)} in {len(set(y.tolist()))} classes",
-            "splits": f"{len(splits)}, with {n_train[0]} training and {n_test[0]} test rows",
+            "splits": (
+                f"{len(splits)}, with {_span(n_train)} training and {_span(n_test)} test rows"
+            ),
             "seed": str(root),
         },
     }
@@ -235,6 +237,11 @@ def augmentation_gain(
         )
     own = results.pop(methods[-1])
     return replace(own, others=results, left_out=left_out)
+
+
+def _span(counts):
+    """Return the least and the greatest of some counts as text, one where they are equal."""
+    return " to ".join(map(str, sorted({min(counts), max(counts)})))
 
 
 def _check_settings(n_repeats, scoring, confidence_level):

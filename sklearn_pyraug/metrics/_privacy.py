@@ -82,9 +82,9 @@ class PrivacyReport(NamedTuple):
     precision of float32. If about 1 % of the training rows or more have a twin, the threshold is 0
     and no row can be closer: compare `n_copies` with `n_twins` then.
 
-    `expected_share` is 1 %, or 2 / (n + 1) if there are n < 199 training rows: for up to 101
-    rows the percentile is the smallest distance, and each of n + 1 rows of one distribution belongs
-    to the closest pair with this probability.
+    `expected_share` is above 1 %, the more so the fewer training rows there are: for up to 101 rows
+    the percentile is the smallest distance, and each of n + 1 rows of one distribution belongs to
+    the closest pair with probability 2 / (n + 1). For 200 rows it is 2 %, for 1,000 rows 1.2 %.
 
     A row that was made from a real one is closer to it than an independent row, and a row of SMOTE
     is closer still. A low share does not prove privacy: a row that is far away in most columns may
@@ -197,12 +197,22 @@ def privacy_report(T_new, T_real, y_index, labels, spacing=None):
         int(close.sum()),
         int(near.sum()),
         int(copies.sum()),
-        max(QUANTILE, 2 / (n + 1)),
+        _expected_share(len(chosen_rows(n))),
         n,
         sum(count for count in real.values() if count > 1),
         spacing,
         by_label,
     )
+
+
+def _expected_share(n):
+    """Return the share of fresh rows closer than the threshold among the distances of n rows."""
+    # Sorted distances come in pairs, as two rows are the nearest to each other, and a given one of
+    # n + 1 rows is in one of the j closest pairs with a probability of 2j / (n + 1).
+    place = QUANTILE * (n - 1)
+    rank = int(place)
+    n_pairs = rank // 2 + 1 + (place - rank) * (rank % 2)
+    return 2 * n_pairs / (n + 1)
 
 
 def warn_of_near_copies(report):

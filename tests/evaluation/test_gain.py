@@ -528,6 +528,9 @@ def test_splitters_and_splits_are_taken_as_they_are(data):
     assert_array_equal(by_splits.differences, by_splitter.differences)
     assert_array_equal(by_masks.n_test, by_splitter.n_test)
     assert_array_equal(by_masks.differences, by_lists.differences)
+    unequal = [splits[0], (splits[1][0][:90], splits[1][1])]
+    told = augmentation_gain(augmented, X, y, cv=unequal).settings["splits"]
+    assert told == "2, with 90 to 100 training and 20 test rows"
 
 
 def test_groups_reach_the_splitter(recorded):
