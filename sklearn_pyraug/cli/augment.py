@@ -53,8 +53,8 @@ from .options import (
     callback=lambda context, option, text: (
         text if text in (None, "auto") else click.FLOAT(text, option, context)
     ),
-    help="Multiply every class's rows by F, at least 1; auto: the more, the wider the data and the "
-    "fewer the rows.  [2]",
+    help="Multiply the size of every class by F, at least 1. auto: more for wide tables of few "
+    "rows.  [2]",
 )
 @count_option("--per-class", least=1, help="Add N synthetic rows to every class.")
 @click.option(
@@ -66,20 +66,20 @@ from .options import (
 @click.option(
     "--contact-sheet/--no-contact-sheet",
     default=True,
-    help="Of a folder, also draw origins beside synthetic images, in one file beside the output.  "
+    help="For a folder, also draw real images and synthetic ones made from them in one picture.  "
     "[yes]",
 )
 @table_options
 @training_options
 @click.pass_context
 def augment(context, source, output, contact_sheet, **options):
-    """Learn from INPUT and write its rows, then synthetic ones, to the output.
+    """Write the rows of INPUT, followed by synthetic ones, to the output.
 
     INPUT is a table (.csv, .tsv, .parquet, .xlsx, .npz with arrays X and y) or a folder with one
-    subfolder of images or volumes for each class. Its rows are written as they stand. In a table,
-    a column `synthetic` marks the new rows; in a folder, manifest.csv does. By default all classes
-    grow to twice the size of the largest. Beside a folder NAME, NAME.contact-sheet.png shows some
-    of the new images and what they came from.
+    subfolder of images or volumes for each class. Its rows are written unchanged. In a table, the
+    column `synthetic` marks the new rows; in a folder, manifest.csv does. By default all classes
+    grow to twice the size of the largest. For a folder NAME, NAME.contact-sheet.png shows some
+    new images and the real ones that they were made from.
     """
     per_class = _choose_sizes(context)
     speaker = Speaker(options["quiet"])

@@ -26,7 +26,7 @@ FEWEST_ROWS, MOST_ROWS = 6, 150
     default="demo",
     show_default=True,
     metavar="FOLDER",
-    help="Where the picture goes.",
+    help="Folder of the picture.",
 )
 @click.option(
     "--seed",
@@ -46,7 +46,7 @@ FEWEST_ROWS, MOST_ROWS = 6, 150
     metavar="N",
     help=f"Training rows of each class, {FEWEST_ROWS} to {MOST_ROWS}.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a picture that is there already.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 def demo(output, random_state, n_per_class, overwrite):
     """Run the demonstration."""
     from .digits import run_demo

@@ -44,21 +44,20 @@ from .options import (
 @path_option(
     "--holdout",
     metavar="FILE",
-    help="Real rows of the same kind that the synthetic ones were not learned from.",
+    help="Real rows of the same kind that the synthetic ones were not made from.",
 )
 @repeatable("--drop", help="Column to leave out")
 @table_options
 @count_option("--seed", default=0, help="Seed of the measures.")
 @result_options
 def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_json, **table):
-    """Tell whether rows are realistic, useful and private, and print all measures.
+    """Measure whether synthetic rows are realistic, useful and private.
 
-    REAL holds the rows that the synthetic ones were made from. SYNTHETIC may be an output of
-    `augment`: of marked rows, only the synthetic ones are used, and of REAL only the others. First
-    comes a verdict, then scores from 0 to 100, then the measures of `compare` in Python, each
-    beside a baseline, which is the same measure of real rows alone. Whether rows are useful and
-    private is measured with rows held out, and only there: put some aside before `augment`, and
-    give them by --holdout. `sklearn-pyraug gain` does that by itself for the use, many times over.
+    REAL has the rows that the synthetic ones were made from. SYNTHETIC may be an output of
+    `augment`: only its rows that are marked as synthetic are used, and of REAL only the others. A
+    verdict is printed, then scores from 0 to 100, then the measures of `compare` in Python, each
+    with a baseline, which is the same measure between real rows. Usefulness and privacy can only be
+    measured with rows held out: put some aside before `augment`, and pass them with --holdout.
     """
     speaker = Speaker(quiet=False)
     paths = {"REAL": real, "SYNTHETIC": synthetic}

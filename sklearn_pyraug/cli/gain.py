@@ -50,17 +50,17 @@ CLASSIFIERS = ("logistic", "forest", "svc", "knn", "boosting")
     type=Choice(CLASSIFIERS),
     default="logistic",
     show_default=True,
-    help="Which classifier of scikit-learn.",
+    help="Classifier of scikit-learn.",
 )
 @click.option(
     "--scoring",
     default="balanced_accuracy",
     show_default=True,
     metavar="NAME",
-    help="Score, by its name in scikit-learn, such as roc_auc.",
+    help="Name of a score of scikit-learn, such as roc_auc.",
 )
 @count_option("--folds", least=2, default=5, help="Folds of the cross-validation.")
-@count_option("--repeats", least=1, default=2, help="How many times folds are drawn.")
+@count_option("--repeats", least=1, default=2, help="Number of times that folds are drawn.")
 @repeatable("--drop", "--keep", "drop", help="Column to leave out, such as an identifier")
 @table_options
 @size_option
@@ -72,12 +72,12 @@ CLASSIFIERS = ("logistic", "forest", "svc", "knn", "boosting")
 def gain(context, source, sets, html, overwrite, as_json, **options):
     """Compare a classifier with and without augmentation by cross-validation.
 
-    FILE holds real rows: a table (.csv, .tsv, .parquet, .xlsx, .npz) or a folder of images; rows
-    marked as synthetic are left out. The classifier learns from the training part of each split
-    without augmentation, with random over-sampling, with SMOTE and with synthetic rows of
-    RHVAEAugmenter, and is tested on the same rows, which none has seen. Gaps are filled, numbers
-    standardised and categories coded for the classifier, within each split. This is
-    `augmentation_gain` in Python.
+    FILE is a table (.csv, .tsv, .parquet, .xlsx, .npz) of real rows, or a folder of images. Rows
+    that are marked as synthetic are ignored. In each split the classifier is fitted without
+    augmentation, with random over-sampling, with SMOTE and with synthetic rows of RHVAEAugmenter,
+    and tested on the same rows. Missing values are filled, numbers standardised and categories
+    encoded for the classifier, within each split. Splits take rows one by one: if a patient has
+    several, use `augmentation_gain` in Python, with groups.
     """
     speaker = Speaker(quiet=False)
     check_input(source, "FILE", target=options["target"], from_folders=False)

@@ -15,17 +15,16 @@ _SHOWN = 8
 
 @click.command(
     cls=Command,
-    short_help="Show what a saved model is.",
+    short_help="Describe a saved model.",
     examples=["inspect patients.pyraug", "inspect patients.pyraug --json"],
 )
 @click.argument("source", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(source, as_json):
-    """Print what a MODEL of `train` has learned from, its networks' kind, and its parameters.
+    """Print the columns, classes, networks and parameters of a MODEL of `train`.
 
-    A MODEL may also be a file of RHVAEEmbedder.save.
-
-    Of the parameters, those that differ from their defaults are listed.
+    MODEL may also be a file of RHVAEEmbedder.save. Only parameters that differ from their defaults
+    are listed.
     """
     if not source.is_file():
         raise click.ClickException(f"MODEL is '{source}', where there is no file; check the name.")

@@ -228,8 +228,8 @@ def repeatable(*names, help, metavar="COLUMN"):
 
 common_options = _apply(
     [
-        path_option("-o", "--output", required=True, help="Where the result goes."),
-        click.option("--overwrite", is_flag=True, help="Replace what is there already."),
+        path_option("-o", "--output", required=True, help="File or folder to write."),
+        click.option("--overwrite", is_flag=True, help="Replace an existing output."),
         click.option("-q", "--quiet", is_flag=True, help="No progress, no notes, no summary."),
     ]
 )
@@ -240,29 +240,29 @@ table_options = _apply(
             "--sep",
             type=_separator,
             metavar="C",
-            help="Separator of a csv file: a character, tab, ...  [found out]",
+            help="Separator of a csv file: a character, tab, ...  [detected]",
         ),
         click.option(
-            "--decimal", type=Choice([".", ","]), help="Decimal point of a csv file.  [found out]"
+            "--decimal", type=Choice([".", ","]), help="Decimal point of a csv file.  [detected]"
         ),
         click.option(
             "--encoding",
             metavar="NAME",
-            help="Encoding of a csv file.  [utf-8, or latin-1 where that fails]",
+            help="Encoding of a csv file.  [utf-8, or latin-1 if that fails]",
         ),
         repeatable(
             "--na",
             metavar="TEXT",
-            help="Cell of a csv file that stands for a missing value, such as NA, beside empty "
-            "ones",
+            help="Text of a csv cell that means a missing value, such as NA, in addition to empty "
+            "cells",
         ),
     ]
 )
 
 result_options = _apply(
     [
-        path_option("--html", metavar="FILE", help="Write a page with pictures, too."),
-        click.option("--overwrite", is_flag=True, help="Replace the page that is there already."),
+        path_option("--html", metavar="FILE", help="Also write a page with pictures."),
+        click.option("--overwrite", is_flag=True, help="Replace an existing page."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
     ]
 )
@@ -274,12 +274,10 @@ def table_keywords(options):
 
 
 size_option = click.option(
-    "--size", type=_shape, metavar="HxW", help="Size that images are brought to."
+    "--size", type=_shape, metavar="HxW", help="Size that images are resized to."
 )
 
-target_option = click.option(
-    "--target", metavar="COLUMN", help="Column of a table that holds the labels."
-)
+target_option = click.option("--target", metavar="COLUMN", help="Column of the labels in a table.")
 
 training_options = _apply(
     [
@@ -287,13 +285,13 @@ training_options = _apply(
         click.option(
             "--from-folders",
             is_flag=True,
-            help="INPUT is a folder of images; implied where it is a folder.",
+            help="INPUT is a folder of images; implied if it is a folder.",
         ),
         repeatable("--drop", help="Column to leave out of training and output"),
         repeatable(
             "--keep",
-            help="Column to leave out of training, such as an identifier: it keeps its cells in "
-            "the rows of INPUT and is empty in new ones",
+            help="Column to leave out of training, such as an identifier; it is copied for the "
+            "rows of INPUT and empty in new rows",
         ),
         size_option,
         click.option(
@@ -301,7 +299,7 @@ training_options = _apply(
             type=Choice(["raise", "skip"]),
             default="raise",
             show_default=True,
-            help="What to do about an image file that cannot be read.",
+            help="What to do if an image file cannot be read.",
         ),
         click.option(
             "--latent-dim", metavar="N", help="Dimension of the latent space, or auto.  [auto]"
@@ -321,9 +319,7 @@ training_options = _apply(
             help="TOML or JSON file with these options and a table [parameters]; the command "
             "line takes precedence.",
         ),
-        repeatable(
-            "--pyraug-config", metavar="FILE", help="JSON file of Pyraug's, to be translated"
-        ),
+        repeatable("--pyraug-config", metavar="FILE", help="JSON configuration file of Pyraug"),
     ]
 )
 

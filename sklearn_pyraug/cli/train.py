@@ -41,10 +41,10 @@ _MODEL_SUFFIX = ".pyraug"
 @training_options
 @click.pass_context
 def train(context, source, output, **options):
-    """Learn from INPUT and save what was learned, for `generate` to draw from.
+    """Train on INPUT and save the model, from which `generate` draws rows.
 
-    INPUT is what `augment` takes. The model is one file, whose name ends in .pyraug; it may hold
-    the training rows.
+    INPUT is a table or a folder, as for `augment`. The model is one file, whose name ends in
+    .pyraug. It may hold the training rows.
     """
     speaker = Speaker(options["quiet"])
     check_source(source, options)
@@ -88,19 +88,21 @@ def train(context, source, output, **options):
     "--like",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Table whose dialect the new rows take, such as the one of the training; or folder of "
-    "images whose formats, and headers of volumes, the new ones take.",
+    help="Table whose dialect the new rows get, such as that of the training, or folder of images "
+    "whose formats and NIfTI headers the new images get.",
 )
 @table_options
-@click.option("--format", metavar="NAME", help="Of images: png, nii.gz, npy, ...  [automatic]")
+@click.option(
+    "--format", metavar="NAME", help="Format of images: png, nii.gz, npy, ...  [automatic]"
+)
 @count_option("--seed", help="Seed of the draw.  [the model's]")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.  [the model's]")
 @click.option("--n-jobs", type=int, metavar="N", help="Processes; -1: all cores.")
 def generate(source, output, overwrite, quiet, per_class, numbers, **options):
     """Draw rows from a MODEL of `train` and write them to the output.
 
-    The output is a table (.csv, .parquet, .npz) or, for images, a folder; all of its rows are
-    marked as synthetic. The same seed draws the same rows.
+    The output is a table (.csv, .tsv, .parquet, .xlsx, .npz) or, for images, a folder. All of its
+    rows are marked as synthetic. The same seed draws the same rows.
     """
     speaker = Speaker(quiet)
     if (per_class is None) == (not numbers):
