@@ -513,9 +513,10 @@ def _spread_out(rows, own, reference):
     Returns
     -------
     rows : Tensor of shape (n, D)
-        Unchanged where the class has more rows than columns.
+        Unchanged where the class has two rows more than columns, or where there is one column: all
+        would be copies of the two rows at its ends.
     """
-    if own.shape[1] < len(own) - 1:
+    if own.shape[1] < max(2, len(own) - 1):
         return rows
     centre = own.mean(0)
     change = rows - centre

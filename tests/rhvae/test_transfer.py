@@ -174,6 +174,11 @@ def test_rows_are_linear_in_the_scale_and_in_the_residual():
     torch.testing.assert_close(some - none, 0.25 * (whole - none), rtol=1e-5, atol=1e-5)
 
 
+def test_on_a_line_new_rows_are_no_copies_of_the_two_of_their_class():
+    rows, own = torch.tensor([[0.2], [0.7]]), torch.tensor([[0.0], [1.0]])
+    assert torch.equal(module._spread_out(rows, own, torch.tensor([0, 1])), rows)
+
+
 def test_rows_without_transfer_are_means_or_draws(random_seed):
     """Draws have the likelihood's spread about the mean, which they share."""
     n, generator = 4000, untrained(silent=True, seed=random_seed)
