@@ -247,7 +247,13 @@ class ModelFileMixin:
 def _document(estimator):
     """Return the content of a file: plain JSON, and tensors by name."""
     kind, generators = estimator._file_kind, estimator._generators
-    architecture = seen_architecture(_settings(estimator).fit.architecture, generators.projection)
+    fit = _settings(estimator).fit
+    if not _has_flow(generators, fit.flow):
+        raise NetworksError(
+            "The parameters are not those of the last fit: its flow does not follow from them. "
+            "Call fit again, or set the parameters back, before it is saved."
+        )
+    architecture = seen_architecture(fit.architecture, generators.projection)
     own = own_networks(architecture)
     plain = PlainValues(DATA_COMPONENTS, networks=own)
     writer = StateWriter(_adapters(architecture), plain)
@@ -272,6 +278,10 @@ def _document(estimator):
         "state": {n: writer.state(values[n], h, f"state.{n}") for n, h in fitted.items()},
     }
     return meta, writer.tensors
+
+
+def _has_flow(generators, flow):
+    return all(group.generator.stack.settings == flow for group in generators.trained)
 
 
 def _settings(e):
@@ -328,11 +338,12 @@ def _read(estimator, head, meta, tensors, own):
     for name, hint in sorted(fitted.items(), key=lambda item: item[0] == "_generators"):
         if name == "_generators":
             check_sides(architecture, estimator._row_encoder.codec.n_codes_)
-            seen = _settings(estimator).fit.architecture  # raises if parameters and data differ
+            seen, flow = _settings(estimator).fit[:2]  # raises if parameters and data differ
             wide = {"n_features": architecture.n_features, "likelihood": "gaussian", "layout": None}
             sound = architecture in (seen, seen._replace(**wide))
             _require(sound, "its networks do not follow from its parameters and columns")
         setattr(estimator, name, reader.value(state[name], hint, f"state.{name}"))
+    _require(_has_flow(estimator._generators, flow), "its flow does not follow from its parameters")
     _require(not tensors, "nothing refers to some of its tensors")
     _check(estimator, architecture)
     return left_out

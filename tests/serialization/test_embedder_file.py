@@ -35,6 +35,7 @@ cases = pytest.mark.parametrize("case", CASES)
 OTHERS = {
     *("labels outside", "no rows of a class", "pairs outside", "array of objects from bytes"),
     *("many members", "missing field", "surplus field", "many latent dimensions"),
+    "many steps of the flow",
     *("nested values", "missing parameter", "component that is none", "infinite parameter"),
     *("network that is not given", "field of another type", "codes without a share"),
     "rows of another dtype",

@@ -469,7 +469,14 @@ def test_unknown_types_are_named_before_anything_is_written(name, value, match, 
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"encoder": MLP((9,))}, {"decoder": "direct"}, {"encoder": Encoder}], ids=str
+    "parameters",
+    [
+        {"encoder": MLP((9,))},
+        {"decoder": "direct"},
+        {"encoder": Encoder},
+        {"metric": PosteriorMetric(leapfrog_step=0.2)},
+    ],
+    ids=str,
 )
 def test_parameters_changed_after_fit(parameters, path):
     augmenter = copy.deepcopy(fitted("table")).set_params(**parameters)
@@ -637,6 +644,7 @@ MALFORMED = {
     "field of another type": _set(f"{_COLUMNS}/low", "x"),
     "wide networks": _set("architecture/hidden_layer_sizes", [10**12]),
     "many layers": _set("architecture/hidden_layer_sizes", [8] * 10**5),
+    "many steps of the flow": _set(f"{_STACK}/settings/n_leapfrog", 10**9),
     "many latent dimensions": _set(f"{_STACK}/settings/latent_dim", 10**9),
     "many members": _set(f"{_STACK}/n_members", 10**9),
     "many columns": _set("architecture/n_features", 10**9),
