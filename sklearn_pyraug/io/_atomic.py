@@ -49,7 +49,7 @@ def atomic_write(path, *, overwrite=True):
     Raises
     ------
     FileExistsError
-        If `path` exists and `overwrite` is False.
+        If `path` exists and `overwrite` is False, or is no regular file.
     FileNotFoundError
         If the folder is missing.
     OSError
@@ -178,6 +178,11 @@ def _remove(path):
 
 
 def _refuse_existing(path, overwrite):
+    # A user who may do so would replace a device by a file.
+    if path.exists() and not path.is_file():
+        raise FileExistsError(
+            f"`path` is '{printable(path)}', which is a folder or a device; choose another name."
+        )
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(
             f"`path` is '{path}', which exists; choose another name, or pass overwrite=True to "

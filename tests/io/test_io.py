@@ -120,6 +120,15 @@ def test_a_numeric_column_called_synthetic_is_a_feature(tmp_path):
     assert list(load_table(path, "kind")[0].columns) == ["cotton", "synthetic"]
 
 
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_never_replaced(make, tmp_path):
+    """As root, /dev/null became a file."""
+    make(tmp_path / "t.npz")
+    with pytest.raises(FileExistsError, match="a folder or a device; choose another name"):
+        save_table(tmp_path / "t.npz", [[0.0]], [0], overwrite=True)
+    assert not (tmp_path / "t.npz").is_file()
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".npz", parquet])
 def test_an_existing_file_is_kept_unless_told(suffix, tmp_path):
     path = tmp_path / f"t{suffix}"
