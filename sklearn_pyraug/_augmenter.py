@@ -202,7 +202,8 @@ class RHVAEAugmenter(
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``. ``"auto"`` takes a GPU if
         there is one and training steps are large enough to be faster on it.
     n_jobs : int or None, default=None
-        Groups of classes trained at once by joblib. The result does not depend on it.
+        Groups of classes trained at once by joblib. The result does not depend on it, at a given
+        number of torch threads: large steps use fewer in each of several jobs.
     random_state : int, RandomState instance or None, default=None
         Seed; None draws a new one in each fit. Global random generators are not used.
     verbose : int, default=0
