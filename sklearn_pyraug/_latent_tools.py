@@ -56,7 +56,7 @@ class Warp(NamedTuple):
     Attributes
     ----------
     X : array-like of shape (1, n_features) or (1, *sample_shape)
-        The image that came of it.
+        The warped image.
     positions : ndarray of shape (*S, n)
         For every pixel, where the origin was read, in pixels.
     determinant : ndarray of shape (*S,)

@@ -275,7 +275,7 @@ def find_methods(estimator, X, y, train, *, augmenter, samplers, preprocessor, s
     prepared_by : transformer or None
         What was put in front of the classifier.
     preparation : str
-        That in words; empty without.
+        Description of the preprocessor; empty without one.
     """
     plain = _without_augmenter(estimator)
     name = type(estimator).__name__

@@ -307,10 +307,10 @@ def _pictures(pictures):
         figures.append(f"<figure>{images}<figcaption>{escape(str(label))}</figcaption></figure>")
     return [
         "<h2>Images</h2>",
-        '<p class="quiet">Above the closest real image of the class, in the middle a synthetic '
-        "one, below the difference: blue where the synthetic one is darker, orange where it is "
-        "brighter. Of volumes, a slice. These are real images: show the page to those alone who "
-        "may see them.</p>",
+        '<p class="quiet">Top: the closest real image of the class. Middle: a synthetic image. '
+        "Bottom: the difference, blue where the synthetic image is darker, orange where it is "
+        "brighter. Volumes are shown as a slice. These are real images: show this page only to "
+        "people who may see them.</p>",
         f'<div class="pictures">{"".join(figures)}</div>',
     ]
 

@@ -61,7 +61,7 @@ class Score(NamedTuple):
     ----------
     name : str
     value : float
-        NaN where it cannot be had.
+        NaN if it cannot be computed.
     baseline : float
         What a second set of real rows gets.
     meaning : str
