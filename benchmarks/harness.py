@@ -42,6 +42,7 @@ __all__ = [
     "measure_in_turn",
     "median",
     "peak_memory_and_time",
+    "positive",
     "prepare",
     "progress",
     "ratio",
@@ -85,8 +86,8 @@ def make_parser(description):
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer repeats")
-    parser.add_argument("--repeats", type=_positive, default=5, help="timed rounds")
-    parser.add_argument("--threads", type=_positive, help="torch threads (None: torch's own)")
+    parser.add_argument("--repeats", type=positive, default=5, help="timed rounds")
+    parser.add_argument("--threads", type=positive, help="torch threads (None: torch's own)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--data", type=Path, help="folder with data files")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
@@ -94,7 +95,8 @@ def make_parser(description):
     return parser
 
 
-def _positive(text):
+def positive(text):
+    """Read a number of the command line that is at least 1."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")

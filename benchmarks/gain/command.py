@@ -54,24 +54,17 @@ def make_parser():
         default=list(scoring.CLASSIFIERS),
         help=", ".join(scoring.CLASSIFIERS + scoring.MORE),
     )
-    add("--seeds", type=_positive, default=5, help="splits of each set (KEEL's folds: 2)")
+    add("--seeds", type=harness.positive, default=5, help="splits of each set (KEEL's folds: 2)")
     add("--multiple", type=float, help="all classes to so many times the largest one")
     add("--tstr", action="store_true", help="also train on synthetic rows only")
     add("--with-pyraug", action="store_true", help="add Pyraug, if it is installed")
-    add("--pyraug-epochs", type=_positive, default=400)
+    add("--pyraug-epochs", type=harness.positive, default=400)
     add("--against", metavar="METHOD", help="reference of the differences (None: SMOTE, else none)")
     add("--jobs", type=int, default=1, help="processes")
     add("--redo", nargs="+", default=[], metavar="METHOD", help="forget their scores first")
     add("--report-only", action="store_true", help="write the report of the scores that are there")
     add("--out", type=Path, default=harness.RESULTS, help="folder for the results")
     return parser
-
-
-def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
 
 
 def protocol_of(args):

@@ -81,29 +81,22 @@ def make_parser():
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument
-    add("--seeds", type=_positive, default=5, help="number of seeds")
+    add("--seeds", type=harness.positive, default=5, help="number of seeds")
     add("--seed", type=int, default=0, help="the first of them")
-    add("--n-per-class", type=_positive, default=50, help="volumes to train on")
-    add("--n-test", type=_positive, default=200, help="volumes of each class to test on")
-    add("--n-new", type=_positive, default=200, help="new volumes of each class")
+    add("--n-per-class", type=harness.positive, default=50, help="volumes to train on")
+    add("--n-test", type=harness.positive, default=200, help="volumes of each class to test on")
+    add("--n-new", type=harness.positive, default=200, help="new volumes of each class")
     add("--shape", type=int, nargs=3, default=(32, 40, 32), metavar=("D", "H", "W"))
     add("--kind", choices=KINDS, default="brains", help="what the volumes show")
     add("--methods", nargs="+", choices=METHODS, default=["none", "SMOTE", "ours"])
     add("--classifiers", nargs="+", choices=CLASSIFIERS, default=list(CLASSIFIERS))
     add("--set", nargs="+", default=[], metavar="NAME=VALUE", help="parameters of the augmenter")
-    add("--steps", type=_positive, default=200, help="gradient steps of the CNN")
-    add("--threads", type=_positive, help="torch threads (None: torch's own)")
+    add("--steps", type=harness.positive, default=200, help="gradient steps of the CNN")
+    add("--threads", type=harness.positive, help="torch threads (None: torch's own)")
     add("--device", default="cpu", help="of the CNN and the augmenter: cpu or cuda")
     add("--quick", action="store_true", help="few small volumes, two seeds")
     add("--out", type=Path, default=harness.RESULTS, help="folder for the results")
     return parser
-
-
-def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
 
 
 def parse_settings(texts):

@@ -9,6 +9,7 @@ import torch
 from scipy import stats
 from scipy.ndimage import gaussian_filter
 
+from benchmarks import harness
 from benchmarks.gain import phantoms
 
 QUICK = {"max_epochs": 2, "encoder__hidden_layer_sizes": (8,), "device": "cpu"}
@@ -164,4 +165,4 @@ def test_a_run_writes_scores_and_a_page(tmp_path, capsys):
 @pytest.mark.parametrize("text", ["0", "-1"])
 def test_numbers_are_positive(text):
     with pytest.raises(argparse.ArgumentTypeError, match="is not a positive number"):
-        phantoms._positive(text)
+        harness.positive(text)
