@@ -101,9 +101,11 @@ def auto_regularization(latent_dim, scale=1.0, void_share=0.01):
     log_peak = (d - 1.0) * u.log() - 0.5 * d * u.square()
 
     def added(log_lam):
-        # (1 + λ exp(u²))^(d/2) − 1, in proportion to the peak.
-        factor = torch.expm1(0.5 * d * torch.log1p(torch.exp(log_lam + u.square())))
-        return float((log_peak.exp() * factor).sum() / log_peak.exp().sum())
+        # (1 + λ exp(u²))^(d/2) − 1 in proportion to the peak, in logarithms: of hundreds of
+        # dimensions neither is a float64.
+        power = 0.5 * d * torch.log1p(torch.exp(log_lam + u.square()))
+        log_factor = power + torch.log(-torch.expm1(-power))
+        return float((log_peak + log_factor).logsumexp(0).sub(log_peak.logsumexp(0)).exp())
 
     low, high = -100.0, 100.0
     for _ in range(60):

@@ -79,5 +79,16 @@ def test_regularization_gives_the_void_its_share(d, share, random_seed):
     assert (mass(lam) - peak) / peak == pytest.approx(share, rel=2e-3)
 
 
+def test_regularization_of_many_dimensions():
+    """The peak of 300 dimensions underflowed, and the void had a part of its share."""
+    d = 500
+    u = torch.linspace(0.0, REACH, 4001, dtype=torch.float64)[1:]
+    log_lam = torch.tensor(auto_regularization(d), dtype=torch.float64).log()
+    shell = (d - 1.0) * u.log()
+    with_floor = (shell + 0.5 * d * torch.logaddexp(-u.square(), log_lam)).logsumexp(0)
+    peak = (shell - 0.5 * d * u.square()).logsumexp(0)
+    assert float(with_floor - peak) == pytest.approx(math.log(1.01), rel=1e-6)
+
+
 def test_regularization_has_the_unit_of_the_metric():
     assert auto_regularization(10, 3.0) == pytest.approx(3.0 * auto_regularization(10))
