@@ -34,9 +34,8 @@ from ..metrics import (
     sliced_wasserstein_distance,
     train_on_synthetic,
     training_proximity,
-    univariate_singling_out,
 )
-from ..metrics._attacks import unrepeated
+from ..metrics._attacks import count_singled_out
 from ..metrics._columns import _read, associations
 from ..metrics._utility import check_labels
 from .html import made_with
@@ -595,16 +594,15 @@ def attack_lines(pairs):
     n, n_holdout = len(sets[1]), len(sets[2])
     membership = membership_inference(*sets, scale=None)
     margin = area_margin(n, n_holdout)
-    # Of values that occur once there may be fewer than rows.
-    guessed = min(1.0, sum(len(unrepeated(column)) for column in sets[0].T) / n)
+    singled_out, n_guesses = count_singled_out(*sets)
+    # There may be fewer values than rows.
+    guessed = min(1.0, n_guesses / n)
     lines = [
         make_line("membership AUC", ALL, membership.auc, 0.5, _known_to(margin), margin=margin),
         _attack_line(
             "membership at 1 % false", membership.true_positive_rate, 0.01, n, n_holdout, 100
         ),
-        _attack_line(
-            "singling out", *univariate_singling_out(*sets), guessed * n, guessed * n_holdout
-        ),
+        _attack_line("singling out", *singled_out, guessed * n, guessed * n_holdout),
     ]
     if pairs.real.X.shape[1] > 1:
         groups = pairs.real.sources

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
 
 from .._validation import check_count
 from ._neighbors import closest
@@ -16,6 +17,8 @@ _FALSE_ALARMS = 0.01
 _TOLERANCE = 0.05
 # Columns that are guessed, spread over all.
 _MAX_COLUMNS = 30
+# Values that are sorted at once.
+_BLOCK = 2**22
 
 
 class MembershipInference(NamedTuple):
@@ -278,15 +281,31 @@ def univariate_singling_out(X_synthetic, X_training, X_holdout):
     >>> univariate_singling_out([[1.0], [2.0]], [[1.0], [3.0]], [[5.0], [6.0]])
     AttackShares(share=0.5, control_share=0.0)
     """
-    X_synthetic, X_training, X_holdout = _scaled(X_synthetic, X_training, X_holdout, None)
-    n_guesses, n_found, n_control = 0, 0, 0
-    for new, training, holdout in zip(X_synthetic.T, X_training.T, X_holdout.T, strict=True):
-        guesses = unrepeated(new)
-        n_guesses += len(guesses)
-        n_found += np.isin(guesses, unrepeated(training)).sum()
-        n_control += np.isin(holdout, np.setdiff1d(guesses, training)).sum()
-    n_control = min(n_control * len(X_training) / len(X_holdout), n_guesses)
-    return AttackShares(*(float(n / max(n_guesses, 1)) for n in (n_found, n_control)))
+    return count_singled_out(X_synthetic, X_training, X_holdout)[0]
+
+
+def count_singled_out(X_synthetic, X_training, X_holdout):
+    """Return the shares of :func:`univariate_singling_out`, and of how many values they are."""
+    sets = _scaled(X_synthetic, X_training, X_holdout, None)
+    sizes = [len(X) for X in sets]
+    source = np.repeat(np.arange(3), sizes)
+    n_guesses = n_found = n_control = 0
+    for columns in gen_batches(sets[0].shape[1], max(1, _BLOCK // sum(sizes))):
+        values = np.concatenate([X[:, columns] for X in sets]).T
+        order = np.argsort(values, axis=1)
+        values = np.take_along_axis(values, order, axis=1)
+        is_first = np.ones(values.shape, bool)
+        is_first[:, 1:] = values[:, 1:] != values[:, :-1]
+        starts = np.flatnonzero(is_first)
+        # How many rows of each set have a value of a column.
+        new, training, holdout = (
+            np.add.reduceat(source[order].ravel() == i, starts, dtype=int) for i in range(3)
+        )
+        n_guesses += int(np.sum(new == 1))
+        n_found += int(np.sum((new == 1) & (training == 1)))
+        n_control += int(np.sum(holdout[(new == 1) & (training == 0)]))
+    n_control = min(n_control * sizes[1] / sizes[2], n_guesses)
+    return AttackShares(*(float(n / max(n_guesses, 1)) for n in (n_found, n_control))), n_guesses
 
 
 def _scaled(X_synthetic, X_training, X_holdout, scale):
@@ -310,9 +329,3 @@ def _groups(groups, X, why):
         what = "column" if X.shape[1] < 2 else "group of columns"
         raise ValueError(f"`X_training` has 1 {what}; {why}, so give at least two.")
     return groups, numbers
-
-
-def unrepeated(values):
-    """Return the values that occur once."""
-    found, counts = np.unique(values, return_counts=True)
-    return found[counts == 1]
