@@ -354,6 +354,10 @@ class AugmentedClassifier(
     The attribute ``synthetic_mask_`` of the fitted augmenter says which rows are new. An augmenter
     without it must return the real rows first.
 
+    A classifier that validates itself in its fit, such as a grid search, does so on rows of which
+    copies are in its training part, and prefers models that remember. Search over the
+    AugmentedClassifier instead, with parameters such as ``classifier__C``.
+
     Training rows of a single class are passed to the classifier without augmentation.
 
     A row of weight zero is treated as absent. The other weights go to the classifier, and to an

@@ -135,7 +135,7 @@ class AugmentedClassifierCV(
         score the whole choice by an outer cross-validation.
     best_estimator_ : classifier
         The chosen candidate, fitted on all training rows. If it adds rows, it is an
-        :class:`AugmentedClassifier`, or a pipeline that ends in one.
+        :class:`AugmentedClassifier`, a search over one, or a pipeline that ends in either.
     cv_results_ : dict of str to ndarray
         For all candidates: ``candidate`` (names), ``split0_test_score`` and so on,
         ``mean_test_score``, ``std_test_score``, ``rank_test_score``, ``mean_difference`` to

@@ -100,7 +100,7 @@ class Prepared(NamedTuple):
         """Return the model behind a sampler, which sees raw rows if it can."""
         if self.steps and self._needs_numbers(sampler):
             return self.before_the_last(sampler)
-        return AugmentedClassifier(sampler, self.model)
+        return _augmented(sampler, self.model)
 
     def behind_smote(self, **keywords):
         """Return the model behind SMOTE, behind SMOTENC where there are categories."""
@@ -111,21 +111,44 @@ class Prepared(NamedTuple):
         sampler = Smote(categories=columns, all_categories=not n_numbers, **keywords)
         *_, (_, classifier) = self.model.steps
         last = make_pipeline(*self.steps[1:], classifier)
-        return make_pipeline(self.steps[0], _asking(AugmentedClassifier(sampler, last)))
+        return make_pipeline(self.steps[0], _asking(_augmented(sampler, last)))
 
     def before_the_last(self, sampler, **keywords):
         """Return a model in which a sampler sees what the last step of a pipeline sees."""
         if not isinstance(self.model, Pipeline):
-            return AugmentedClassifier(sampler, self.model, **keywords)
+            return _augmented(sampler, self.model, **keywords)
         *first, (name, last) = self.model.steps
-        augmented = _asking(AugmentedClassifier(sampler, last, **keywords))
-        return Pipeline([*first, (name, augmented)])
+        return Pipeline([*first, (name, _asking(_augmented(sampler, last, **keywords)))])
 
     def _needs_numbers(self, sampler):
         """Return True for imbalanced-learn's samplers of numbers."""
         if isinstance(sampler, RHVAEAugmenter) or not isinstance(sampler, BaseSampler):
             return False
         return self.table.is_image or not get_tags(sampler).input_tags.string
+
+
+def _augmented(sampler, model, **keywords):
+    """Return a model behind a sampler, which a search calls in each of its own folds.
+
+    Behind the sampler, it would choose by rows whose copies it was fitted on.
+    """
+    first, (name, last) = [], (None, model)
+    if isinstance(model, Pipeline):
+        *first, (name, last) = model.steps
+    place = next((n for n in ("param_grid", "param_distributions") if hasattr(last, n)), None)
+    if place is None:
+        return AugmentedClassifier(sampler, model, **keywords)
+    search, prefix = clone(last), "classifier__"
+    inner = search.estimator
+    if first:
+        inner, prefix = Pipeline([*first, (name, inner)]), f"classifier__{name}__"
+    grids = getattr(search, place)
+    renamed = [
+        {prefix + key: values for key, values in grid.items()}
+        for grid in ([grids] if isinstance(grids, dict) else grids)
+    ]
+    augmented = _asking(AugmentedClassifier(sampler, inner, **keywords))
+    return search.set_params(estimator=augmented, **{place: renamed})
 
 
 def prepare(classifier, X, y, train, preprocessor):

@@ -56,8 +56,10 @@ def augmentation_gain(
         ``AugmentedClassifier(augmenter, estimator)``; if it is a pipeline, rows are augmented
         before its first step. A classifier that augments is compared with itself without samplers:
         a pipeline of imbalanced-learn with a sampler as a step, an
-        :class:`~sklearn_pyraug.AugmentedClassifier`, or a pipeline that ends in one. Either may be
-        in a grid search. It is cloned.
+        :class:`~sklearn_pyraug.AugmentedClassifier`, or a pipeline that ends in one. A plain
+        classifier may be a grid search, or a pipeline that ends in one: rows are then augmented in
+        each of its folds, which trains an augmenter without `memory` once for each fit. It is
+        cloned.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features) or \
             (n_samples, *sample_shape)
         Rows, without synthetic ones.

@@ -26,9 +26,11 @@ from sklearn.model_selection import (
     KFold,
     RepeatedStratifiedKFold,
     ShuffleSplit,
+    cross_val_score,
     cross_validate,
 )
 from sklearn.naive_bayes import BernoulliNB, GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -455,6 +457,24 @@ def test_a_grid_search_is_a_classifier(clinic):
     )
     assert result.left_out == {}
     assert np.isfinite(result.interval).all()
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_grid_search_augments_in_its_own_folds(piped, data):
+    """It was tested on copies of its training rows, and chose a single neighbour."""
+    sampler, neighbors, cv = RandomOverSampler(random_state=0), KNeighborsClassifier(), KFold(3)
+    search = GridSearchCV(neighbors, {"n_neighbors": [1, 15]}, cv=cv)
+    model, inner, prefix = search, neighbors, "classifier__"
+    if piped:
+        model, inner = (make_pipeline(StandardScaler(), last) for last in (search, neighbors))
+        inner.steps[-1] = ("gridsearchcv", neighbors)
+        prefix = "classifier__gridsearchcv__"
+    result = augmentation_gain(model, *data, augmenter=sampler, samplers=None, cv=cv)
+    by_hand = GridSearchCV(
+        AugmentedClassifier(sampler, inner), {f"{prefix}n_neighbors": [1, 15]}, cv=cv
+    )
+    expected = cross_val_score(by_hand, *data, cv=cv, scoring="balanced_accuracy")
+    assert_array_equal(result.scores_with, expected)
 
 
 @pytest.mark.parametrize("container", [np.asarray, list])
