@@ -196,6 +196,20 @@ def column_numbers(column, kind):
     return np.minimum(x, largest_float(dtype)) if kind in "iu" else x
 
 
+def decoded(X):
+    """Return a table of pyarrow without dictionaries, and anything else as it is.
+
+    As an array, a dictionary has levels where values are missing.
+    """
+    if library_of(X) != "pyarrow":
+        return X
+    pa = sys.modules["pyarrow"]
+    fields = [
+        f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in X.schema
+    ]
+    return X.cast(pa.schema(fields))
+
+
 def largest_float(dtype):
     """Return the largest float64 that an integer dtype can hold: of 2**63 - 1, numpy makes 2**63.
 

@@ -15,7 +15,7 @@ from .._validation import (
     column_name,
     columns_are_named,
 )
-from .containers import check_container, column_names, library_of, stack
+from .containers import check_container, column_names, decoded, library_of, stack
 from .images import (
     ImageLayout,
     flat_rows,
@@ -128,6 +128,7 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
             f"{estimator.n_features_in_} columns."
         )
     check_has_columns(X)
+    X = X if categories else decoded(X)
     table = Table(X)
     if categories:
         table = read_table(X, estimator.categorical_features)

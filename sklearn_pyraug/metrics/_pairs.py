@@ -6,7 +6,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
 from .._preprocessing.arithmetic import exponents, times_power
-from .._preprocessing.containers import check_container, column_names
+from .._preprocessing.containers import check_container, column_names, decoded
 from .._preprocessing.masked import unmasked
 from .._validation import columns_are_named, no_data_in_errors
 
@@ -40,7 +40,8 @@ def check_sets(**sets):
         for name, X in sets.items():
             check_container(X, "X")
             with columns_are_named(X, "numbers"):
-                checked[name] = check_array(unmasked(X), dtype=np.float64, input_name=name)
+                X = decoded(unmasked(X))
+                checked[name] = check_array(X, dtype=np.float64, input_name=name)
     first, *others = [(name, X.shape[1], column_names(sets[name])) for name, X in checked.items()]
     for other in others:
         check_same_columns(first, other)

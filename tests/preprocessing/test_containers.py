@@ -8,7 +8,7 @@ from scipy import sparse
 from shared import arrays, quick, table
 
 from sklearn_pyraug import RHVAEAugmenter, RHVAEEmbedder
-from sklearn_pyraug.metrics import column_differences
+from sklearn_pyraug.metrics import column_differences, distance_to_closest_record
 
 Y = np.repeat([0, 1], [24, 16])
 V = table((24, 16), 3)[0]
@@ -92,6 +92,15 @@ def test_a_mask_of_nothing():
     X_res, _ = quick().fit_resample(images, y)
     assert len(X_res) > len(X)
     assert np.ma.is_masked(quick().fit_resample(np.ma.array(V), Y)[0]) is False
+
+
+def test_missing_levels_of_pyarrow_are_missing_in_arrays():
+    """numpy reads the level of another row in their place."""
+    pa = pytest.importorskip("pyarrow")
+    X = pa.table({"a": V[:, 0], "b": pa.array([None, *[10, 20] * 20][:40]).dictionary_encode()})
+    for read in (RHVAEEmbedder().fit, lambda X: distance_to_closest_record(X, X)):
+        with pytest.raises(ValueError, match="contains NaN"):
+            read(X)
 
 
 # --- Frames that are elsewhere -------------------------------------------------------------------
