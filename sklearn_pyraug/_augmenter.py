@@ -410,8 +410,8 @@ class RHVAEAugmenter(
         return cls(**published | parameters)
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
     @no_data_in_errors()
+    @_fit_context(prefer_skip_nested_validation=True)
     @torch_defaults()
     def fit(self, X, y, *, sample_weight=None, groups=None):
         """Train a generator for every class.
@@ -450,8 +450,8 @@ class RHVAEAugmenter(
         return self
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
     @no_data_in_errors()
+    @_fit_context(prefer_skip_nested_validation=True)
     @torch_defaults()
     def fit_resample(self, X, y, *, sample_weight=None, groups=None):
         """Train generators for the classes that grow, and return the data with the new rows.

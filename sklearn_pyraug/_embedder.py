@@ -181,8 +181,8 @@ class RHVAEEmbedder(
         self.verbose = verbose
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
     @no_data_in_errors()
+    @_fit_context(prefer_skip_nested_validation=True)
     @torch_defaults()
     def fit(self, X, y=None):
         """Train a generator on the rows.

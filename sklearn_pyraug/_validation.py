@@ -28,12 +28,13 @@ _OF_TEXT = {
 }
 _DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]+)?")
 # How numpy's and scikit-learn's messages show what stands in a table: a cell's text, the start of
-# an array of one axis, an array of complex numbers, or a single number.
+# an array of one axis, an array of complex numbers, a single number, or a table as a parameter.
 _SHOWN_DATA = re.compile(
     r"(?s)(?<=could not convert string to float): .*|(?<=could not convert string to complex): .*"
     r"|(?<=invalid literal for int\(\) with base 10): .*|(?<=instead):\narray=.*(?=\.\n?Reshape)"
     r"|(?<=Complex data not supported)\n.*|(?<=Singleton array) .*(?= cannot be considered)"
     r"|(?<=got scalar) `.*`(?= instead)|(?<=Found unknown categories) \[.*\](?= in column)"
+    r"| Got [^\n]*\n.* instead\."
 )
 
 

@@ -246,6 +246,12 @@ def test_of_an_unknown_category():
     assert_silent(lambda: model.predict(unknown), must_fail=True)
 
 
+def test_a_table_in_the_place_of_a_parameter():
+    table = pd.DataFrame({"a": [NAME] * 30, "b": [NUMBER] * 30})
+    assert_silent(lambda: AugmentedClassifier(table, Y).fit(X, Y), must_fail=True)
+    assert_silent(lambda: quick(sampling_strategy=table).fit(X, Y), must_fail=True)
+
+
 def test_what_remains_of_a_message_says_what_is_wrong():
     """Without the text, the error still names the kind of fault, and scikit-learn's remedy."""
     expected = r"^Expected 2D array, got 1D array instead\.\nReshape"

@@ -415,8 +415,8 @@ class AugmentedClassifier(
 
     # The parameters of the augmenter and of the classifier are theirs to validate.
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=False)
     @no_data_in_errors()
+    @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
         """Augment the training rows and fit the classifier on all of them.
 

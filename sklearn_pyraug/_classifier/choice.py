@@ -238,8 +238,8 @@ class AugmentedClassifierCV(
 
     # The parameters of the augmenters and of the classifier are theirs to validate.
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=False)
     @no_data_in_errors()
+    @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, *, sample_weight=None, groups=None):
         """Choose an augmentation on the training rows, and fit the classifier with it on all.
 
