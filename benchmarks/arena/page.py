@@ -24,6 +24,8 @@ README_ROWS = {
     "MNIST, 50 a class, +200": ("mnist50",),
     "chest X-rays, 20 a class, +200": ("pneumonia20",),
     "chest X-rays, 50 a class, +200": ("pneumonia50",),
+    "3-D adrenal glands, 25, 50, 100 a class, +200": data.GROUPS["adrenal"],
+    "3-D phantom brains, 25, 50 a class, +200": data.GROUPS["phantoms"],
     "microarrays and faces, 4 x the largest class": (
         *data.GROUPS["hdlss"],
         *data.GROUPS["microarrays"],
