@@ -16,7 +16,8 @@ class WarpDisplay(Display):
     :meth:`from_estimator` draws four pictures: the origin, with the grid on which it is read; the
     warped origin; the target; and the growth, 1 / det ∇φ, which is orange where the origin has
     grown and violet where it has shrunk. The grid never folds, so the growth is positive
-    everywhere. Volumes and their grid are drawn as the middle slices along the three axes.
+    everywhere. Volumes and their grid are drawn as the middle slices along the three axes. The
+    whole warp is drawn, of which new volumes take a random share (``Deformation(scale=...)``).
 
     Parameters
     ----------
