@@ -166,7 +166,7 @@ def tabebm(rows, protocol, published):
         own = [s for s in sets if (s, method) in rows]
         counts = splits(rows, method, own, protocol)
         gains[f"{method} ({counts} split{'s' * (counts != '1')})"] = gains.pop(method)
-    for name in dict.fromkeys(m for s in sets for m in published.get(s, {})):
+    for name in sorted({m for s in sets for m in published.get(s, {})}):
         figures = [published.get(s, {}).get(name, np.nan) for s in sets]
         gains[f"{name} (published)"] = np.array(figures)
     columns = [best_in_bold(column) for column in np.array([*gains.values()]).T]
