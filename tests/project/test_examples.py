@@ -214,7 +214,7 @@ def test_probabilities(tmp_path):
     [
         ("plot_gain.py", ["a clear gain: True"]),
         ("plot_fraud_like.py", ["more frauds are found: True", "they are ranked better: False"]),
-        ("plot_three_rows.py", [f"beside {name}: +" for name in ("nothing", "SMOTE")]),
+        ("plot_three_rows.py", [f"compared with {name}: +" for name in ("nothing", "SMOTE")]),
         ("plot_clinical_table.py", ["dtypes kept: True", "no new level: True"]),
         ("plot_warps.py", ["smallest growth of ten warps: 0."]),
     ],
