@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
 from .._validation import check_count
-from ._neighbors import closest
+from ._neighbors import closest, is_below
 from ._pairs import check_sets, rescale
 
 # At which share of false alarms the attack on membership is read.
@@ -176,7 +176,7 @@ def attribute_inference(X_synthetic, X_training, X_holdout, *, groups=None, scal
         for X in (X_training, X_holdout):
             index = search.kneighbors(X[:, ~own], return_distance=False)[:, 0]
             errors = np.abs(X_synthetic[index][:, own] - X[:, own])
-            shares.append(np.mean((errors <= tolerance[own]).all(axis=1)))
+            shares.append(np.mean(~is_below(tolerance[own], errors).any(axis=1)))
     return AttackShares(float(np.mean(shares[::2])), float(np.mean(shares[1::2])))
 
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from .._preprocessing.arithmetic import times_power
 from .._validation import check_share
-from ._neighbors import closest, closest_other, nearest
+from ._neighbors import closest, closest_other, is_below, nearest
 from ._pairs import check_sets, check_two_rows, near_one, rescale, squared_distances, standardize
 
 
@@ -155,7 +155,7 @@ def memorization_share(X_synthetic, X_real, quantile=0.01):
     threshold = np.quantile(closest_other(X_real), quantile)
     # "No further than", not "nearer than": with duplicated real rows the threshold is 0, and
     # an exact copy must still count.
-    return float(np.mean(closest(X_synthetic, X_real) <= threshold))
+    return float(np.mean(~is_below(threshold, closest(X_synthetic, X_real))))
 
 
 def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
@@ -396,7 +396,7 @@ def authenticity(X_synthetic, X_real, *, scale="standard"):
     X_real, X_synthetic, _ = rescale(scale, X_real, X_real, X_synthetic)
     index, distances = nearest(X_synthetic, X_real)
     # "Greater", not "at least": a copy of one of two twins is a copy.
-    return float(np.mean(distances > closest_other(X_real)[index]))
+    return float(np.mean(is_below(closest_other(X_real)[index], distances)))
 
 
 def training_proximity(
@@ -466,10 +466,11 @@ def training_proximity(
         scale, reference, X_training, X_holdout, X_synthetic
     )
     to_training, to_holdout = closest(X_synthetic, X_training), closest(X_synthetic, X_holdout)
-    n_nearer = float(np.sum(to_training < to_holdout))
-    tied = X_synthetic[to_training == to_holdout]
+    is_nearer = is_below(to_training, to_holdout)
+    n_nearer = float(np.sum(is_nearer))
+    tied = X_synthetic[~is_nearer & ~is_below(to_holdout, to_training)]
     for D in squared_distances(tied, np.concatenate([X_training, X_holdout])) if len(tied) else ():
-        is_closest = D == D.min(axis=1, keepdims=True)
+        is_closest = ~is_below(D.min(axis=1, keepdims=True), D)
         n_nearer += np.sum(is_closest[:, :n_training].sum(axis=1) / is_closest.sum(axis=1))
     return TrainingProximity(
         float(n_nearer / n),

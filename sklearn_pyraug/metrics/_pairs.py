@@ -97,7 +97,7 @@ def rescale(scale, reference, *sets):
         raise ValueError(f"`scale` is {scale!r}; use 'standard' or None.")
     if scale == "standard":
         return *standardize(reference, *sets), np.zeros((), dtype=int)
-    return near_one(*sets)
+    return near_one(*_near_zero(*sets))
 
 
 def standardize(reference, *sets):
@@ -106,6 +106,18 @@ def standardize(reference, *sets):
     scaler = StandardScaler().set_output(transform="default").fit(reference)
     with np.errstate(over="ignore"):
         return [np.clip(scaler.transform(X), -_LARGEST_SCORE, _LARGEST_SCORE) for X in sets]
+
+
+def _near_zero(*sets):
+    """Return sets of rows with columns of large numbers that differ little moved to zero.
+
+    A search computes |a|² − 2ab + |b|², which loses small differences of large numbers. From c to
+    2c, and only there, all differences from c are exact, so that moving changes no distance.
+    """
+    low = np.min([X.min(axis=0) for X in sets], axis=0)
+    high = np.max([X.max(axis=0) for X in sets], axis=0)
+    shift = np.where(high / 2 <= low, low, np.where(low / 2 >= high, high, 0))
+    return [X - shift for X in sets]
 
 
 def near_one(*sets, axis=None):

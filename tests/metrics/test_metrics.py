@@ -73,11 +73,17 @@ def test_distances_are_finite_at_the_ends_of_the_range():
     assert_array_equal(distance_to_closest_record([[-most, 0.0]], [[most, 0.0]], scale=None), most)
 
 
-@pytest.mark.parametrize("n_features", [2, 40])
-def test_distance_matches_brute_force_and_is_exactly_zero_for_copies(n_features, random_seed):
-    """With many columns the search is a matrix product, which put copies at about 1e-7."""
+@pytest.mark.parametrize(("n_features", "offset"), [(2, 0), (40, 0), (40, 1e8), (40, -1e8)])
+def test_distance_matches_brute_force_and_is_exactly_zero_for_copies(
+    n_features, offset, random_seed
+):
+    """With many columns the search is a matrix product, which put copies at about 1e-7.
+
+    Of rows far from zero it found others than the closest.
+    """
     rng = np.random.default_rng(random_seed)
     X_real, X_new = rng.normal(size=(60, n_features)), rng.normal(size=(30, n_features))
+    X_real, X_new = X_real + offset, X_new + offset
     expected = np.linalg.norm(X_new[:, None] - X_real[None], axis=2).min(axis=1)
     assert_allclose(distance_to_closest_record(X_new, X_real, scale=None), expected)
     assert_array_equal(distance_to_closest_record(X_real[::-1], X_real), np.zeros(60))

@@ -10,6 +10,7 @@ from sklearn_pyraug.metrics import (
     TrainingProximity,
     _distances,
     _neighbors,
+    attribute_inference,
     authenticity,
     distance_to_closest_record,
     memorization_share,
@@ -172,6 +173,21 @@ def test_the_ends_of_the_range_give_finite_values():
         assert np.isfinite(nearest_neighbor_distance_ratio(Y, X, scale=scale)).all()
         assert np.isfinite(authenticity(Y, X, scale=scale))
         assert np.isfinite(training_proximity(Y, X, X[::-1], scale=scale).share)
+
+
+def test_equal_distances_stay_equal_in_units_of_standard_deviations():
+    """Rounding made some smaller: up to a fifth of the rows were not counted as memorised."""
+    grid = np.arange(30.0)[:, np.newaxis]
+    X, X_holdout = grid[::2], grid[1::2]
+    # All rows lie 2 apart, and in the middle between two of the other set.
+    assert memorization_share([[-2.0], [30.0]], X) == 1
+    assert authenticity(X_holdout - 1, X) == authenticity(X + 2, X) == 0
+    between = (grid[:-1] + grid[1:]) / 2
+    assert training_proximity(between, X, X_holdout).share == 0.5
+    steps = np.arange(21.0)
+    X = np.c_[steps, steps]
+    # The values are wrong by 5 % of the range of 20.
+    assert attribute_inference(X + np.array([0, 1]), X, X + 0.5).share == 1
 
 
 @pytest.mark.parametrize("confidence_level", [0, 1, 95, "0.95", np.nan])
