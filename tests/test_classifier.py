@@ -14,6 +14,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from shared import Recorder, quick, table
 from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptron
 from sklearn.model_selection import (
@@ -130,8 +132,23 @@ def test_score_is_the_classifiers_own(data):
     """A classifier may be scored by something else than the accuracy, as a grid search is."""
     X, y = data
     search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, scoring="neg_log_loss", cv=2)
-    model = AugmentedClassifier(RandomOverSampler(random_state=0), search).fit(X, y)
+    model = AugmentedClassifier(RandomOverSampler(random_state=0), search)
+    with pytest.warns(UserWarning, match="classifier=GridSearchCV validates itself"):
+        model.fit(X, y)
     assert model.score(X, y) == model.classifier_.score(X, y) < 0
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        StackingClassifier([("a", GaussianNB())]),
+        make_pipeline(CalibratedClassifierCV(GaussianNB())),
+    ],
+)
+def test_warns_of_a_classifier_that_validates_itself_on_near_copies(data, classifier):
+    # The stack has no `predict` before it is fitted.
+    with pytest.warns(UserWarning, match="C.* validates itself on rows whose synthetic"):
+        AugmentedClassifier(SMOTE(), classifier).fit(*data)
 
 
 def test_score_passes_weights_on(data):
@@ -301,12 +318,12 @@ def test_tags_are_those_of_both():
     [
         (StandardScaler(), LogisticRegression(), r"'augmenter' parameter.*'fit_resample'"),
         (None, LogisticRegression(), r"'augmenter' parameter.*Got None"),
-        (SMOTE(), StandardScaler(), r"'classifier' parameter.*'predict'"),
+        (SMOTE(), StandardScaler(), r"classifier must be.*got StandardScaler\(\): pass an"),
         (SMOTE(), LinearRegression(), r"classifier must be.*got LinearRegression\(\): pass an"),
     ],
 )
 def test_refuses_what_is_no_augmenter_or_no_classifier(data, augmenter, classifier, match):
-    # scikit-learn's InvalidParameterError, raised for the first three, is also a TypeError.
+    # scikit-learn's InvalidParameterError, raised for the first two, is also a TypeError.
     with pytest.raises(TypeError, match=match):
         AugmentedClassifier(augmenter, classifier).fit(*data)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from inspect import signature
 from numbers import Real
 
@@ -80,6 +81,25 @@ def no_weights(parameter, classifier):
         f"{parameter} was given, but classifier={type(classifier).__name__} takes no sample_weight "
         "in fit: leave all weights at their defaults, or choose one that does. Where metadata "
         "routing is enabled, the last step of a pipeline has to request it."
+    )
+
+
+def _warn_of_inner_validation(classifier):
+    """Warn of a classifier that validates itself in its fit, which here is on near copies."""
+    last = classifier.steps[-1][1] if isinstance(classifier, Pipeline) else classifier
+    if (
+        not hasattr(last, "get_params")
+        or last.get_params(deep=False).get("cv", "prefit") == "prefit"
+    ):
+        return
+    name = type(last).__name__
+    warnings.warn(
+        f"classifier={name} validates itself on rows whose synthetic neighbours it is fitted on: "
+        "its scores are too good, and it prefers models that remember rows. Let it hold an "
+        "AugmentedClassifier instead of being held by one, as in "
+        "GridSearchCV(AugmentedClassifier(augmenter, SVC()), {'classifier__C': [1, 10]}).",
+        UserWarning,
+        stacklevel=2,
     )
 
 
@@ -354,9 +374,9 @@ class AugmentedClassifier(
     The attribute ``synthetic_mask_`` of the fitted augmenter says which rows are new. An augmenter
     without it must return the real rows first.
 
-    A classifier that validates itself in its fit, such as a grid search, does so on rows of which
-    copies are in its training part, and prefers models that remember. Search over the
-    AugmentedClassifier instead, with parameters such as ``classifier__C``.
+    A classifier that validates itself in its fit, such as a grid search, does so on rows whose
+    synthetic neighbours it is fitted on, and prefers models that remember rows. A warning says so.
+    Search over the AugmentedClassifier instead, with parameters such as ``classifier__C``.
 
     Training rows of a single class are passed to the classifier without augmentation.
 
@@ -399,7 +419,7 @@ class AugmentedClassifier(
 
     _parameter_constraints: dict = {
         "augmenter": [HasMethods(["fit_resample"])],
-        "classifier": [HasMethods(["fit", "predict"])],
+        "classifier": [HasMethods(["fit"])],
         "synthetic_weight": [
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"prevalence", "balanced"}),
@@ -466,6 +486,8 @@ class AugmentedClassifier(
                 X_out, y_out = self.augmenter_.fit_resample(X, y, **shown)
             y_out = column_or_1d(y_out)
             mask = _synthetic_mask(self.augmenter_, y, y_out)
+            if mask.any():
+                _warn_of_inner_validation(classifier)
         else:
             X_out, y_out, mask = X, y, np.zeros(y.shape[0], dtype=bool)
 

@@ -197,7 +197,7 @@ class AugmentedClassifierCV(
     """
 
     _parameter_constraints: dict = {
-        "classifier": [HasMethods(["fit", "predict"])],
+        "classifier": [HasMethods(["fit"])],
         "augmenters": [StrOptions({"auto"}), dict, None],
         "cv": ["cv_object"],
         "n_repeats": [Interval(Integral, 1, None, closed="left")],
