@@ -160,6 +160,9 @@ def read_data(
         return Data(folder.X, folder.y, _TARGET, folder, folder.synthetic_mask)
     if size is not None:
         raise click.UsageError(f"--size is for folders of images, but {name} is a table.")
+    for other, names in ("target", [target]), ("keep", (table or {}).get("keep", ())):
+        if both := set(drop).intersection(names):
+            raise click.UsageError(f"--drop and --{other} both name {min(both)!r}; drop one.")
     target = _TARGET if target is None else target
     with _options_named(name):
         X, y, synthetic, notes = read_table(path, target, **(table or {}))

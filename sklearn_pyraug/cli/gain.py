@@ -9,6 +9,7 @@ import click
 
 import sklearn_pyraug
 
+from ..io._guards import did_you_mean
 from ..io._tables import count_labels
 from .augment import match_strategy, read_training_data
 from .files import check_input, check_new_file
@@ -19,6 +20,7 @@ from .options import (
     augmenter_parameters,
     count_option,
     in_one_line,
+    in_options,
     listed,
     printable,
     repeatable,
@@ -79,10 +81,17 @@ def gain(context, source, sets, html, overwrite, as_json, **options):
     encoded for the classifier, within each split. Splits take rows one by one: if a patient has
     several, use `augmentation_gain` in Python, with groups.
     """
+    from sklearn.metrics import get_scorer_names
+
     speaker = Speaker(quiet=False)
     check_input(source, "FILE", target=options["target"], from_folders=False)
     if html is not None:
         check_new_file(html, overwrite=overwrite, name="--html")
+    if options["scoring"] not in (names := get_scorer_names()):
+        raise click.UsageError(
+            f"--scoring is {options['scoring']!r}, which is no score of scikit-learn"
+            f"{did_you_mean(options['scoring'], names)}"
+        )
     parameters, _ = augmenter_parameters(context, sets, ())
     data = read_training_data(source, speaker, options, parameters, name="FILE")
     labels, counts = count_labels(data.y)
@@ -112,7 +121,7 @@ def gain(context, source, sets, html, overwrite, as_json, **options):
     texts = list(dict.fromkeys(str(warning.message) for warning in caught))
     if texts:
         more = f"; {len(texts) - 1} others in these fits" if len(texts) > 1 else ""
-        speaker.note(f"in a fit: {texts[0]}{more}")
+        speaker.note(f"in a fit: {texts[0].rstrip('.')}{more}")
     if html is not None:
         result.to_html(html, overwrite=overwrite)
     say_notes(speaker.notes)
@@ -150,7 +159,7 @@ def _in_options(error):
         return "--scoring needs numbers as labels; give a score of classes, such as f1_macro."
     # Identifiers.
     text = re.sub(r"Leave such columns out, or .*", "Leave such columns out by --drop.", text)
-    return text.replace("scoring=", "--scoring ")
+    return in_options(text.replace("scoring=", "--scoring "))
 
 
 def _as_json(result, rows, options):

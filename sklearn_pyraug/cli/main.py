@@ -24,7 +24,7 @@ from .demo import demo
 from .evaluate import evaluate
 from .gain import gain
 from .inspect import inspect
-from .options import PROG, debug_option, in_one_line, say, say_notes
+from .options import PROG, debug_option, in_one_line, in_options, say, say_notes
 from .train import generate, train
 
 # Errors that a user can cause and correct. Anything else is a bug of the program.
@@ -209,12 +209,7 @@ def _reason(error):
         name = "" if error.filename is None else f"'{error.filename}': "
         return f"{name}{error.strerror}"
     if isinstance(error, _EXPECTED):
-        text = str(error) or type(error).__name__
-        # Identifiers.
-        return text.replace(
-            "Leave such columns out, or set columns=Columns(identifiers='drop') to",
-            "Leave such columns out by --keep or --drop, or --set columns__identifiers=drop to",
-        )
+        return in_options(str(error) or type(error).__name__)
     # Its text is not the program's own, and may show data.
     return (
         f"unexpected {type(error).__name__}; this is a bug of the program; --debug shows "

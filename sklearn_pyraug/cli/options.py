@@ -46,6 +46,21 @@ _OPTION_PARAMETERS = {
     "device": "device",
     "n_jobs": "n_jobs",
 }
+# Remedies in the estimator's messages, and what they are here.
+_REMEDIES = {
+    "Leave such columns out, or set columns=Columns(identifiers='drop') to": (
+        "Leave such columns out by --keep or --drop, or --set columns__identifiers=drop to"
+    ),
+    "Replace it by a column of numbers, such as pandas.to_numeric(column, errors='coerce') "
+    "together with missing='keep', or name it in categorical_features if it is one": (
+        "Name words for missing values by --na and correct other cells, leave the column out by "
+        "--keep or --drop, or add --set categorical_features='[\"NAME\"]' if it is one"
+    ),
+    "Name such columns in categorical_features, or encode them first, for example with "
+    "sklearn.preprocessing.OrdinalEncoder or OneHotEncoder": (
+        "Correct or empty the cells of text, or leave such columns out by --keep or --drop"
+    ),
+}
 
 
 class Command(click.Command):
@@ -99,6 +114,13 @@ def printable(text):
 def in_one_line(text):
     """Return a text as one printable line."""
     return printable(" ".join(str(text).split()))
+
+
+def in_options(text):
+    """Return a message of the estimator's with the remedies that there are here."""
+    for theirs, ours in _REMEDIES.items():
+        text = text.replace(theirs, ours)
+    return text
 
 
 def listed(head, parts):
@@ -196,7 +218,11 @@ def _read_config(context, parameter, path):
         for p in context.command.params
         if isinstance(p, click.Option) and p.name not in ("config", "help", "debug", "sets")
     ]
-    context.default_map, context.meta["parameters"] = load_config(path, names)
+    options, context.meta["parameters"] = load_config(path, names)
+    for p in context.command.params:
+        if p.name in options and p.multiple and isinstance(options[p.name], str):
+            options[p.name] = [options[p.name]]
+    context.default_map = options
 
 
 def _apply(options):
@@ -379,7 +405,7 @@ def load_config(path, names):
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         config = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except OSError as error:
         raise click.ClickException(f"--config is '{path}': {error.strerror}.") from error

@@ -119,6 +119,11 @@ def generate(source, output, overwrite, quiet, per_class, numbers, **options):
     if like is not None and not (like.is_file() if is_table(output) else like.is_dir()):
         what = "table" if is_table(output) else "folder of images"
         raise click.ClickException(f"--like is '{like}', where there is no {what}.")
+    given = [name for name, value in table_keywords(options).items() if value]
+    if given and (like is None or like.is_dir()):
+        raise click.UsageError(
+            f"--{given[0]} says how to read the table of --like, which there is not; give one."
+        )
     folder = read_data(like, "--like", speaker).folder if like and like.is_dir() else None
 
     start = time.perf_counter()

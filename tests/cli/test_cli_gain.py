@@ -116,7 +116,7 @@ def test_a_folder_of_images(capsys):
     [
         (["--keep", "age"], "Leave such columns out by --drop"),
         (["--drop", "id", "--folds", "15"], "--folds 15 needs at least 15 rows .*smaller --folds"),
-        (["--drop", "id", "--scoring", "acuracy"], "acuracy"),
+        (["--drop", "id", "--scoring", "acuracy"], "did you mean 'accuracy'"),
         (["--drop", "id", "--scoring", "f1"], "such as f1_macro"),
         (["--drop", "id", "--scoring", "r2"], "--scoring needs numbers as labels"),
         (["--html", "none/gain.html"], "--html is 'none/gain.html', but there is no folder"),

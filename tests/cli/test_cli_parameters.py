@@ -455,6 +455,10 @@ def test_a_config_file_is_a_table_of_options(tmp_path, monkeypatch, capsys):
 
 
 def test_lists_and_tables_of_a_config_file(parameters_of, tmp_path):
-    (tmp_path / "run.json").write_text('{"sampling_strategy": {"a": 5, "b": 5, "1": 5}}')
-    expected = {"sampling_strategy": {"a": 5, "b": 5, "1": 5}, "random_state": 0, "verbose": 0}
-    assert parameters_of("--config", "run.json") == expected
+    """A single name was refused, and so was a file that begins with a byte order mark."""
+    (tmp_path / "training_config.json").write_text('{"max_epochs": 7}')
+    sizes = {"a": 5, "b": 5, "1": 5}
+    config = {"sampling_strategy": sizes, "pyraug_config": "training_config.json"}
+    (tmp_path / "run.json").write_text("\ufeff" + json.dumps(config), encoding="utf-8")
+    more = {"sampling_strategy": sizes, "max_epochs": 7, "random_state": 0, "verbose": 0}
+    assert parameters_of("--config", "run.json") == PYRAUGS | more

@@ -342,6 +342,7 @@ def test_generate_by_label_seed_and_name(model, folder):
         (["--n", "unwell=3"], 1, "the label 'unwell', which there is not; did you mean 'well'?"),
         (["--per-class", "3", "--like", "absent"], 1, "there is no table"),
         (["--per-class", "3", "--format", "png"], 2, "--format is for folders"),
+        (["--per-class", "3", "--sep", ";"], 2, "--sep says how to read the table of --like"),
     ],
 )
 def test_wrong_numbers_of_rows_are_refused(options, status, match, model, capsys):
@@ -580,6 +581,9 @@ def test_labels_that_differ_in_spaces(folder, capsys):
         (["augment", "clinic.csv", "--target", "diagnosis"], "did you mean 'Diagnosis'?"),
         (["augment", *CLINIC, "--keep", "ID"], "did you mean 'id'?"),
         (["augment", *CLINIC, "--drop", "BMI"], "you mean 'bmi'?"),
+        (["augment", *CLINIC, "--drop", "Diagnosis"], "--drop and --target both name 'Diagnosis'"),
+        (["augment", *CLINIC, "--drop", "id", "--keep", "id"], "--drop and --keep both name 'id'"),
+        (["augment", *CLINIC, "--decimal", "."], "Name words for missing values by --na"),
         (
             [
                 "augment",
