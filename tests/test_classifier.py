@@ -34,6 +34,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_pyraug import AugmentedClassifier
+from sklearn_pyraug import make_pipeline as make_sampler
 
 # An augmenter that adds nothing leaves the meta-estimator alone to be checked: no exemption.
 ESTIMATORS = [
@@ -464,9 +465,14 @@ def test_refuses_sample_weight(data, weight, match):
         (RandomUnderSampler(), r"augmenter=RandomUnderSampler did not return the 100 rows.*: use"),
         (NewRowsFirst(with_mask=False), r"augmenter=NewRowsFirst did not return the 100 rows"),
         (Relabeller(), r"augmenter=Relabeller returned rows with the labels \[99\].*: use"),
+        (
+            make_sampler("passthrough", StandardScaler(), SMOTE()),
+            "augmenter=Pipeline transforms rows in its step 'standardscaler', but predict",
+        ),
     ],
 )
 def test_refuses_an_augmenter_that_loses_the_real_rows(data, augmenter, match):
+    """The classifier was fitted on scaled rows, and predicted rows that were not."""
     with pytest.raises(ValueError, match=match):
         AugmentedClassifier(augmenter, LogisticRegression()).fit(*data)
 

@@ -112,6 +112,18 @@ def _augmenter_takes_sample_weight(augmenter):
     )
 
 
+def _check_augmenter(augmenter):
+    """Raise ValueError if an augmenter transforms the rows that it is given, as well."""
+    steps = augmenter.steps if isinstance(augmenter, Pipeline) else []
+    for name, step in steps:
+        if step not in (None, "passthrough") and not hasattr(step, "fit_resample"):
+            raise ValueError(
+                f"augmenter={type(augmenter).__name__} transforms rows in its step {name!r}, but "
+                "predict gets rows as they are: put that step into a pipeline in front of the "
+                "AugmentedClassifier or, where the sampler takes raw rows, of the classifier."
+            )
+
+
 def check_target(y):
     """Return the target as an array of shape (n_samples,); refuse what is not a class label."""
     if y.ndim == 2 and y.shape[1] > 1:
@@ -462,6 +474,7 @@ class AugmentedClassifier(
 
     def _fit(self, X, y, sample_weight, context):
         self._check_classifier()
+        _check_augmenter(self.augmenter)
         check_container(X, "X")
         X, y = unmasked(X), check_target(as_labels(y))
         weighted = sample_weight is not None or self.synthetic_weight != 1
