@@ -30,6 +30,7 @@ array([0, 0, 0, 0, 1, 1])
 
 import imblearn.pipeline
 import sklearn.pipeline
+from sklearn import get_config
 
 __all__ = ["Pipeline", "make_pipeline"]
 
@@ -37,8 +38,9 @@ __all__ = ["Pipeline", "make_pipeline"]
 class Pipeline(imblearn.pipeline.Pipeline):
     """Chain transformers and samplers, with an estimator at the end.
 
-    This is :class:`imblearn.pipeline.Pipeline`, and its steps may be pipelines of transformers
-    themselves, which imbalanced-learn refuses.
+    This is :class:`imblearn.pipeline.Pipeline` with two differences. Its steps may be pipelines of
+    transformers themselves, which imbalanced-learn refuses. And without metadata routing, samplers
+    get the parameters that :meth:`fit` is given for them, such as ``augment__sample_weight``.
 
     Parameters
     ----------
@@ -87,7 +89,7 @@ class Pipeline(imblearn.pipeline.Pipeline):
         checked = []
         for name, step in first:
             if isinstance(step, sklearn.pipeline.Pipeline):
-                if any(hasattr(part, "fit_resample") for _, part in step.steps):
+                if _holds_sampler(step):
                     raise TypeError(
                         f"The step {name!r} is a pipeline that holds a sampler: only the last step "
                         "may be one. Name its steps as steps of the outer pipeline."
@@ -96,6 +98,20 @@ class Pipeline(imblearn.pipeline.Pipeline):
             checked.append((name, step))
         # imbalanced-learn's own checks of all the others.
         super(Pipeline, type(self)([*checked, last]))._validate_steps()
+
+    def _check_method_params(self, method, props, **kwargs):
+        params = super()._check_method_params(method, props, **kwargs)
+        if not get_config()["enable_metadata_routing"]:
+            for of_step in params.values():
+                # imbalanced-learn drops those of samplers.
+                of_step["fit_resample"].update(of_step["fit"])
+        return params
+
+
+def _holds_sampler(step):
+    if isinstance(step, sklearn.pipeline.Pipeline):
+        return any(_holds_sampler(part) for _, part in step.steps)
+    return hasattr(step, "fit_resample")
 
 
 def make_pipeline(*steps, **parameters):

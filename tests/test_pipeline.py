@@ -42,8 +42,9 @@ def test_pipelines_of_transformers_are_steps(data):
     sampler = make_pipeline(StandardScaler(), SMOTE())
     with pytest.raises(ValueError, match=r"steps=\[\] is an empty pipeline"):
         Pipeline([]).fit(*data)
-    with pytest.raises(TypeError, match="step 'in' is a pipeline that holds a sampler"):
-        nested.set_params(**{"in": sampler}).fit(X, y)
+    for holding in (sampler, make_scikit_learn_pipeline(make_pipeline(SMOTE(), "passthrough"))):
+        with pytest.raises(TypeError, match="step 'in' is a pipeline that holds a sampler"):
+            nested.set_params(**{"in": holding}).fit(X, y)
     with pytest.raises(TypeError, match="implement fit and transform"):
         nested.set_params(**{"in": LogisticRegression()}).fit(X, y)
 
