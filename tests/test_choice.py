@@ -282,6 +282,10 @@ def test_raw_tables(data):
     assert model.left_out_ == {}
     assert list(model.feature_names_in_) == ["a", "b", "kind"]
     assert model.predict(rows.assign(kind="unheard of")).shape == y.shape
+    # scikit-learn's error was about columns that the user had not specified.
+    for unnamed in (rows.to_numpy(), rows.set_axis(range(3), axis=1)):
+        with pytest.raises(ValueError, match=r"X has no column 'a', one of the 3 .* a dataframe"):
+            model.predict(unnamed)
 
 
 def test_pipelines_keep_their_own_preparation(data):

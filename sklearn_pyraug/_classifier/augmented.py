@@ -224,6 +224,11 @@ class PredictionsMixin:
             if hasattr(fitted, name):
                 setattr(self, name, getattr(fitted, name))
 
+    def _read(self, X):
+        """Return rows for a classifier that has been fitted."""
+        check_is_fitted(self)
+        return unmasked(X)
+
     def _log_prior_ratio(self):
         """Return what the correction adds to log-probabilities, None where that is nothing."""
         return None
@@ -244,8 +249,7 @@ class PredictionsMixin:
         y : ndarray of shape (n_samples,)
             Labels.
         """
-        check_is_fitted(self)
-        return self._inner.predict(unmasked(X))
+        return self._inner.predict(self._read(X))
 
     @available_if(_classifier_has("predict_proba"))
     @no_data_in_errors()
@@ -263,8 +267,7 @@ class PredictionsMixin:
         proba : ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of `classes_`.
         """
-        check_is_fitted(self)
-        proba = self._inner.predict_proba(unmasked(X))
+        proba = self._inner.predict_proba(self._read(X))
         if (shift := self._log_prior_ratio()) is None:
             return proba
         with np.errstate(divide="ignore"):  # a probability of zero stays zero
@@ -286,8 +289,7 @@ class PredictionsMixin:
         log_proba : ndarray of shape (n_samples, n_classes)
             Logarithms of the probabilities, in the order of `classes_`.
         """
-        check_is_fitted(self)
-        log_proba = self._inner.predict_log_proba(unmasked(X))
+        log_proba = self._inner.predict_log_proba(self._read(X))
         shift = self._log_prior_ratio()
         return log_proba if shift is None else _shifted(log_proba, shift)
 
@@ -305,8 +307,7 @@ class PredictionsMixin:
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Decision function of the classifier.
         """
-        check_is_fitted(self)
-        return self._inner.decision_function(unmasked(X))
+        return self._inner.decision_function(self._read(X))
 
 
 class AugmentedClassifier(
@@ -549,10 +550,10 @@ class AugmentedClassifier(
         score : float
             The score.
         """
-        check_is_fitted(self)
+        X = self._read(X)
         # Not every `score` takes weights: that of a grid search does not.
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return self.classifier_.score(unmasked(X), as_labels(y), **weights)
+        return self.classifier_.score(X, as_labels(y), **weights)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._augmenter import RHVAEAugmenter
 from .._metadata import check_sample_weight
-from .._preprocessing.containers import as_labels, check_container
+from .._preprocessing.containers import as_labels, check_container, column_names
 from .._preprocessing.label_encoder import distinct_labels
 from .._preprocessing.masked import unmasked
 from .._random import root_seed
@@ -300,6 +300,9 @@ class AugmentedClassifierCV(
         with sub_task(context, self, "refit", model, X, y), columns_are_named(X, "classifier"):
             self.best_estimator_ = model.fit(X, y, **weights_for(model, sample_weight))
         self._take_over(model)
+        table = prepared.table
+        by_default = prepared.steps and isinstance(self.preprocessor, str)
+        self._columns = [*table.numbers, *table.categories] if by_default else []
 
     def _check_parameters(self):
         self._check_classifier()
@@ -425,6 +428,18 @@ class AugmentedClassifierCV(
     def _inner(self):
         return getattr(self, "best_estimator_", self.classifier)
 
+    def _read(self, X):
+        X = super()._read(X)
+        known = column_names(X) or []
+        # The default steps find columns by their names, where all are text.
+        lacking = [name for name in self._columns if isinstance(name, str) and name not in known]
+        if lacking:
+            raise ValueError(
+                f"X has no column {lacking[0]!r}, one of the {len(self._columns)} that "
+                "AugmentedClassifierCV was fitted with: pass a dataframe that has them all."
+            )
+        return X
+
     @no_data_in_errors()
     def score(self, X, y, sample_weight=None):
         """Score the predictions by `scoring`.
@@ -442,12 +457,12 @@ class AugmentedClassifierCV(
         score : float
             The score.
         """
-        check_is_fitted(self)
+        X = self._read(X)
         scorer = check_scoring(self.best_estimator_, scoring=self.scoring)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight)
         weights = weights_for(scorer, sample_weight)
-        return scorer(self.best_estimator_, unmasked(X), as_labels(y), **weights)
+        return scorer(self.best_estimator_, X, as_labels(y), **weights)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
