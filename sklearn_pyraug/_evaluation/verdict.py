@@ -156,12 +156,17 @@ def _realistic(report):
     overall = [x for x in lines if x.is_overall]
     poor = {x.measure: x for x in overall if x.marked}
     few = [x for x in lines if x.measure == "coverage" and math.isnan(x.value + x.baseline)]
-    if not poor and any(x.is_overall for x in few):
-        return "unknown", (
-            "There are too few rows to compare: take at least 6 synthetic rows and twice as many "
-            "real ones."
+    if any(x.is_overall for x in few):
+        real = ", 6 training rows and 6 rows held out" if report.n_holdout else " and 12 real ones"
+        return (
+            "unknown",
+            f"There are too few rows to compare: take at least 6 synthetic rows{real}.",
         )
-    by_class = {x.label: None for x in lines if x.marked and not x.is_overall}
+    # Marks of classes of few rows are chance.
+    left_out = [x.label for x in few]
+    by_class = {
+        x.label: None for x in lines if x.marked and not x.is_overall and x.label not in left_out
+    }
     remedy = _remedy_of_fidelity(report, poor)
     if poor:
         light = "red" if len(poor) >= _N_POOR else "amber"

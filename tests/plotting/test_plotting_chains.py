@@ -13,6 +13,8 @@ from sklearn_pyraug import HMC, RandomWalk, RHVAEAugmenter
 from sklearn_pyraug.plotting import ChainDiagnosticsDisplay
 
 pytest.importorskip("matplotlib")
+from matplotlib.cbook import is_math_text
+from matplotlib.text import Text
 
 INFOS = {
     "setosa": {"acceptance_rate": 0.75, "divergence_rate": 0.0, "step_size": 0.5},
@@ -114,6 +116,24 @@ def test_energy_error_and_autocorrelation_have_their_panels():
     plain = ChainDiagnosticsDisplay.from_estimator(drawn())
     assert len(plain.axes_) == 3
     assert plain.lines_ == {}
+
+
+def test_names_of_any_text_are_shown():
+    """Some were typeset as formulas or left out, and long ones were cut off at the edges."""
+    info = INFOS["setosa"] | {"autocorrelation": np.array([1, 0.5, 0.2])}
+    labels = [
+        f"_a name of $ or $ that is longer than a picture is wide, of group {k}" for k in "ab"
+    ]
+    display = ChainDiagnosticsDisplay.from_estimator(drawn(dict.fromkeys(labels, info)))
+    canvas = display.figure_.canvas
+    canvas.draw()
+    texts = display.figure_.findobj(lambda part: isinstance(part, Text) and part.get_visible())
+    names = [text for text in texts if "…" in text.get_text()]
+    assert sorted(text.get_text()[-1] for text in names) == [*"aabb"]
+    for text in names:
+        assert not is_math_text(text.get_text())
+        ends = text.get_window_extent()
+        assert 0 <= ends.x0 < ends.x1 <= canvas.get_width_height()[0]
 
 
 def test_a_given_axes_is_parted():

@@ -77,7 +77,7 @@ def test_a_shared_generator_is_drawn_once():
     copy = record(5, 2)  # as read from a file
     display = TrainingCurvesDisplay.from_estimator(fitted({"a": one, "b": one, "c": copy}))
     assert list(display.lines_) == ["all classes"]
-    assert display.ax_.get_title().endswith("all classes")
+    assert display.ax_.get_title().endswith("(all classes)")
 
 
 def test_all_lines_can_be_told_apart_up_to_24_classes():
@@ -91,7 +91,7 @@ def test_all_lines_can_be_told_apart_up_to_24_classes():
 def test_more_classes_are_counted_instead_of_named():
     history = {k: record(9, 4, level=k) for k in range(25)}
     display = TrainingCurvesDisplay.from_estimator(fitted(history))
-    assert display.ax_.get_title().endswith("25 classes")
+    assert display.ax_.get_title().endswith("(25 classes)")
     assert "24" not in legend_texts(display.ax_)
 
 
