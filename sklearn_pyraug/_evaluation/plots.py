@@ -315,8 +315,11 @@ def draw_histogram(ax, histogram):
 
 
 def shortened(text, length):
-    """Return a text of at most `length` characters."""
-    return text if len(text) <= length else text[: length - 1] + "…"
+    """Return a text of at most `length` characters, with its end, which often tells it apart."""
+    if len(text) <= length:
+        return text
+    n_last = length // 3
+    return f"{text[: length - n_last - 1]}…{text[-n_last:]}"
 
 
 def plain(text):

@@ -4,7 +4,16 @@ from numbers import Real
 
 import numpy as np
 
-from ._style import BESIDE, COLORS, MOST_NAMES, Display, class_style, require, shown_number
+from ._style import (
+    BESIDE,
+    COLORS,
+    MOST_NAMES,
+    Display,
+    class_style,
+    require,
+    shown_name,
+    shown_number,
+)
 
 # Attributes of a record, with what is written below the bars.
 _PANELS = {
@@ -169,8 +178,10 @@ class ChainDiagnosticsDisplay(Display):
                 "`infos` holds no class: no rows were drawn from a generator. Draw some before."
             )
         widths = [1.0] * len(names) + [1.6] * bool(curves)
+        labels = [shown_name(label) for label in self.infos]
+        longest = 0.08 * max(map(len, labels))
         size = (
-            1.2 + 2.1 * sum(widths) + 0.9 * (1 < len(curves) <= MOST_NAMES),
+            0.9 + longest + 2.1 * sum(widths) + (0.6 + longest) * (1 < len(curves) <= MOST_NAMES),
             1.4 + 0.25 * max(7 if curves else 4, len(infos)),
         )
         title = "Chains of the last draw, by class"
@@ -186,7 +197,7 @@ class ChainDiagnosticsDisplay(Display):
             axes[0].axvline(target, color="black", linestyle="--", linewidth=1.2)
             axes[0].set_title(f"target {shown_number(target)}", fontsize="medium")
         if names:
-            axes[0].set_yticks(np.arange(len(infos)), [str(label) for label in self.infos])
+            axes[0].set_yticks(np.arange(len(infos)), labels)
             axes[0].set_ylabel("class")
         if curves:
             self.lines_ = _draw_curves(axes[-1], curves, list(self.infos))
@@ -224,7 +235,7 @@ def _draw_curves(panel, curves, labels):
         if not named:
             style["marker"] = ""  # nothing would say whose they are
         (lines[label],) = panel.plot(np.arange(len(curve)), curve, linewidth=1.4, **style)
-        lines[label].set_label(str(label))
+        lines[label].set_label(shown_name(label))
     lowest = min(np.nanmin(curve) for curve in curves.values())
     panel.set_ylim(min(-0.1, 1.1 * lowest), 1.05)
     panel.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))

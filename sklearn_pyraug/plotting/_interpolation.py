@@ -4,7 +4,7 @@ import numpy as np
 
 from .._validation import check_count
 from ._images import as_images, draw_montage, figure_size, layout_of, montages, name_rows
-from ._style import COLORS, Display, require, shown_number
+from ._style import COLORS, Display, require, shown_name, shown_number
 from ._tables import numbers_of, read_rows
 
 # Line style and marker of a table's lines: they differ in grey, too.
@@ -156,7 +156,7 @@ class InterpolationDisplay(Display):
             If matplotlib is not installed.
         """
         check_count("max_columns", max_columns)
-        title = f"Paths between two rows of class {self.label}"
+        title = f"Paths between two rows of class {shown_name(self.label)}"
         if self.column_names is None:
             self._plot_images(ax, cmap, title)
         else:
@@ -202,7 +202,7 @@ class InterpolationDisplay(Display):
                 panel.plot(path[:, j], label=name, markersize=4, **style)
             if self.ends is not None:
                 panel.plot([0, len(path) - 1], self.ends[:, j], "kD", markersize=6, label="rows")
-            panel.set_title(self.column_names[j], fontsize="medium")
+            panel.set_title(shown_name(self.column_names[j]), fontsize="medium")
             panel.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         for panel in axes[-n_columns:]:
             panel.set_xlabel("step")

@@ -6,7 +6,7 @@ from sklearn.decomposition import PCA
 from .._preprocessing.containers import take
 from .._preprocessing.label_encoder import distinct_labels, read_labels
 from .._validation import check_count
-from ._style import COLORS, Display, component_names, require
+from ._style import COLORS, Display, component_names, require, shown_name
 
 _ENCODER = "it cannot code rows. Give a fitted RHVAEAugmenter."
 _MARGIN = 0.12  # around the codes, as a share of their range
@@ -212,7 +212,7 @@ class LatentSpaceDisplay(Display):
         # Between title and axes, where it covers no code.
         place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.3}
         ax.legend(ncols=2, frameon=False, **place)
-        ax.set_title(f"Latent space of class {self.label}", pad=28)
+        ax.set_title(f"Latent space of class {shown_name(self.label)}", pad=28)
         names = ["$z_1$", "$z_2$"]
         if self.variance_share is not None:
             names = component_names(self.variance_share, "codes'")

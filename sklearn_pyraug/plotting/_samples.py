@@ -16,7 +16,7 @@ from ._images import (
     name_rows,
     picture_layout,
 )
-from ._style import Display, require, shown_number
+from ._style import Display, require, shown_name, shown_number
 from ._tables import draw_marginals, draw_scatter, read_rows
 
 _KINDS = ("auto", "images", "marginals", "scatter")
@@ -374,7 +374,7 @@ class SyntheticSamplesDisplay(Display):
             draw_montage(ax, grid, *look)
             ax.set_title(title)
         shape = next(images.shape[1:] for images in [*self.real, *self.synthetic] if len(images))
-        name_rows(axes[0], [str(label) for label in self.classes], *shape[:2])
+        name_rows(axes[0], [shown_name(label) for label in self.classes], *shape[:2])
         return figure, axes
 
 

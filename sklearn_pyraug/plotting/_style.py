@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
+from .._evaluation.plots import plain, shortened
 from ..io._guards import import_optional
 
 # Okabe and Ito's colours without yellow, which is too pale for a line on white, and black, which
@@ -77,6 +78,13 @@ class Display:
 def class_style(k):
     """Return colour and marker of class number k, as keywords of ``Axes.plot``."""
     return {"color": COLORS[k % len(COLORS)], "marker": _MARKERS[k % len(_MARKERS)]}
+
+
+def shown_name(name):
+    """Return the name of a class or column as a short line, without formulas, for any text."""
+    text = plain(shortened(" ".join(str(name).split()), 28))
+    # Legends leave out what begins with an underscore.
+    return f" {text}" if text.startswith("_") else text
 
 
 def component_names(shares, whose):

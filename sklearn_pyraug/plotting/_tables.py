@@ -3,11 +3,11 @@
 import numpy as np
 from scipy import sparse
 
-from .._evaluation.plots import draw_histogram, find_histogram, plain, principal_plane, shortened
+from .._evaluation.plots import draw_histogram, find_histogram, principal_plane
 from .._evaluation.rows import code_tables
 from .._preprocessing.containers import is_missing
 from ..metrics._columns import _Table, difference
-from ._style import BESIDE, MOST_NAMES, class_style, component_names
+from ._style import BESIDE, MOST_NAMES, class_style, component_names, shown_name
 
 
 def read_rows(X):
@@ -55,7 +55,7 @@ def draw_marginals(display, figure, max_columns):
         draw_histogram(ax, histogram)
         is_number = columns[j][0].dtype.kind == "f"
         measure = "Kolmogorov-Smirnov" if is_number else "total variation"
-        title = f"{plain(shortened(names[j], 28))}\n{measure} {differences[j]:.2f}"
+        title = f"{shown_name(names[j])}\n{measure} {differences[j]:.2f}"
         if any(histogram.missing):
             old, new = (100 * share for share in histogram.missing)
             title += f"\nmissing: real {old:.0f} %, synthetic {new:.0f} %"
@@ -99,9 +99,8 @@ def draw_scatter(display, figure):
             ax.plot(x, y, zorder=1, label="_real rows", **style)
         for k, label in enumerate(display.classes):
             x, y = points[i * n_classes + k].T
-            ax.plot(
-                x, y, **class_style(k), linestyle="none", markersize=4, alpha=0.6, label=str(label)
-            )
+            look = {"linestyle": "none", "markersize": 4, "alpha": 0.6}
+            ax.plot(x, y, **class_style(k), **look, label=shown_name(label))
         ax.set_title(title)
         ax.set_xlabel(names[0])
     axes[0].set_ylabel(names[1])

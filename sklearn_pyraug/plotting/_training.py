@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from ._style import BESIDE, MOST_NAMES, Display, class_style, require
+from ._style import BESIDE, MOST_NAMES, Display, class_style, require, shown_name
 
 # What is drawn, by quantity: the loss, and the two terms that it is the sum of.
 _LABELS = {
@@ -166,7 +166,7 @@ class TrainingCurvesDisplay(Display):
             _widen(axes, first_epoch, together, n_epochs)
         self.lines_ = drawn.pop("loss")
         self.term_lines_ = drawn
-        handles = [_handle(label=name, **s) for name, s in zip(names, styles, strict=True)]
+        handles = [_handle(label=shown_name(n), **s) for n, s in zip(names, styles, strict=True)]
         held_out = any(len(lines) == 2 for lines in self.lines_.values())
         _add_legend(axes[-1], handles, held_out, together > first_epoch, alone=len(axes) == 1)
         return self
@@ -174,8 +174,8 @@ class TrainingCurvesDisplay(Display):
     def _make_axes(self, ax, n_panels, names):
         """Return the axes of the panels, under a title."""
         named = f"{len(names)} classes" if len(names) > MOST_NAMES else None
-        named = names[0] if len(names) == 1 else named
-        ending = "" if named is None else f": {named}"
+        named = shown_name(names[0]) if len(names) == 1 else named
+        ending = "" if named is None else f" ({named})"
         beside = 1.2 * (1 < len(names) <= MOST_NAMES or n_panels > 1)
         if n_panels > 1:
             title = "Loss by epoch, and the terms it is the sum of" + ending
@@ -186,7 +186,7 @@ class TrainingCurvesDisplay(Display):
             if len(given) != 1:
                 raise ValueError(f"`ax` holds {len(given)} axes, and 1 is drawn on; give it alone.")
             axes = self.axes_ = np.array([self._axes(given[0], (6.4 + beside, 4.4))])
-            axes[0].set_title("Loss by epoch (lower is better)" + ending)
+            axes[0].set_title("Loss by epoch, lower is better" + ending)
         self.ax_ = axes[0]
         return axes
 

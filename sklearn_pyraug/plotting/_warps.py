@@ -4,7 +4,7 @@ import numpy as np
 
 from .._latent_tools import find_warp
 from ._images import as_images, layout_of
-from ._style import COLORS, Display, require
+from ._style import COLORS, Display, require, shown_name
 
 # Lines of a grid along each axis of an image, about.
 _N_LINES = 12
@@ -132,7 +132,7 @@ class WarpDisplay(Display):
         from matplotlib.colors import LogNorm
 
         titles = ("origin and grid", "warped", "target", "growth")
-        title = f"How an image of class {self.label} is warped"
+        title = f"How an image of class {shown_name(self.label)} is warped"
         axes = self._panels(ax, 4, 4, (10.0, 3.1), title)
         low, high = float(np.nanmin(self.images)), float(np.nanmax(self.images))
         images = self.images

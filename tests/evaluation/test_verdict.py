@@ -129,6 +129,15 @@ def test_two_rows_are_no_grounds_for_a_yes(sets):
     assert "at least 6" in sentence(report, "realistic")
 
 
+def test_marks_of_few_rows_are_chance(sets):
+    """Five independent rows were called far from real ones."""
+    X, y, X_new, y_new, *holdout = sets
+    kept = np.r_[:3, 60:62]
+    report = compare(X, y, X_new[kept], y_new[kept], *holdout, n_permutations=0, random_state=0)
+    assert any(x.marked and x.kind == "fidelity" for x in report.lines)
+    assert lights(report)[0] == "unknown"
+
+
 def test_other_shares_of_classes_are_told(sets):
     X, y, X_new, y_new, *holdout = sets
     kept = np.r_[:10, 60:120]
