@@ -81,6 +81,10 @@ _OPTIONAL = {
     "synthetic_mask_": np.ndarray,
 }
 _MAX_BYTES_A_ROW = 2**26
+# A file may come from anybody, and the user who loads it did not choose its settings. By default a
+# row takes 300 steps at most, and the latent space has 10 dimensions.
+_MAX_STEPS = 100_000
+_MAX_LATENT_DIM = 1000
 
 
 class OtherKindError(ValueError):
@@ -140,8 +144,9 @@ class ModelFileMixin:
         FileExistsError
             If `path` exists and `overwrite` is False.
         ValueError
-            If a parameter or an attribute is of a type that a file cannot hold, or if parameters
-            that shape the networks were changed after `fit`.
+            If a parameter or an attribute is of a type that a file cannot hold, if drawing a row
+            would take more steps than a file may ask for, or if parameters that shape the networks
+            were changed after `fit`.
         OSError
             If the file cannot be written.
 
@@ -247,7 +252,9 @@ class ModelFileMixin:
 def _document(estimator):
     """Return the content of a file: plain JSON, and tensors by name."""
     kind, generators = estimator._file_kind, estimator._generators
-    fit = _settings(estimator).fit
+    settings = _settings(estimator)
+    _check_cost(settings)
+    fit = settings.fit
     if not _has_flow(generators, fit.flow):
         raise NetworksError(
             "The parameters are not those of the last fit: its flow does not follow from them. "
@@ -287,6 +294,23 @@ def _has_flow(generators, flow):
 def _settings(e):
     source = e if e._file_kind == "augmenter" else e._augmenter()
     return resolve(source, e._row_encoder.codec, e._row_encoder.layout, e._n_rows)
+
+
+def _check_cost(settings):
+    """Raise ValueError if a row would take more time or memory than a file may ask for."""
+    sampler, flow = settings.draw.sampler, settings.fit.flow
+    per_step = sampler.n_leapfrog if sampler.sampler == "hmc" else 1
+    for name, value, limit, remedy in (
+        ("sampler", sampler.n_steps * per_step, _MAX_STEPS, "n_steps or n_leapfrog"),
+        ("metric", flow.n_leapfrog * flow.n_fixed_point, _MAX_STEPS, "n_leapfrog or n_fixed_point"),
+        ("latent_dim", flow.latent_dim, _MAX_LATENT_DIM, "latent_dim"),
+    ):
+        if value > limit:
+            what = "dimensions" if name == "latent_dim" else "steps for each row"
+            raise ValueError(
+                f"{name} asks for {value} {what}, and a model file holds at most {limit}. Use a "
+                f"smaller {remedy}, or keep the estimator with joblib.dump."
+            )
 
 
 def _read_head(path, meta, kind, own):
@@ -338,7 +362,9 @@ def _read(estimator, head, meta, tensors, own):
     for name, hint in sorted(fitted.items(), key=lambda item: item[0] == "_generators"):
         if name == "_generators":
             check_sides(architecture, estimator._row_encoder.codec.n_codes_)
-            seen, flow = _settings(estimator).fit[:2]  # raises if parameters and data differ
+            settings = _settings(estimator)  # raises if parameters and data differ
+            _check_cost(settings)
+            seen, flow = settings.fit[:2]
             wide = {"n_features": architecture.n_features, "likelihood": "gaussian", "layout": None}
             sound = architecture in (seen, seen._replace(**wide))
             _require(sound, "its networks do not follow from its parameters and columns")

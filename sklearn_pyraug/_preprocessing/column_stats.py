@@ -57,6 +57,7 @@ class Columns(NamedTuple):
         sound = (
             all(v.shape == (n,) for v in self[:8])
             and all(v.dtype.kind in "biuf" and np.isfinite(v).all() for v in self)
+            and ((self.decimals >= 0) & (self.decimals <= _MAX_DECIMALS)).all()
             and borders.shape == (n + 1,)
             and borders[0] == 0
             and (np.diff(borders) >= 0).all()

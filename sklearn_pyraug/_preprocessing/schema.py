@@ -29,6 +29,8 @@ _BOOLEANS = (bool, np.bool_)
 _NUMBERS = (Real, Decimal)
 # Integers from here on may have no float64 of their own.
 _LARGEST = 2**53
+# No float64 has more decimal places.
+_MAX_PLACES = 1074
 _DATES = (date, time, timedelta, np.datetime64, np.timedelta64)
 
 
@@ -57,6 +59,13 @@ class _Column(NamedTuple):
     places: int | None = None
     origin: int = 0
     exact: np.ndarray | None = None
+
+    def check(self):
+        """Raise ValueError if the parts do not fit together, as in a forged file."""
+        if not 0 <= (self.places or 0) <= _MAX_PLACES:
+            raise ValueError(f"a column has {self.places} decimal places")
+        if self.levels is not None and self.counted:
+            raise ValueError("a column of levels is one of large integers")
 
     @property
     def dropped(self):
@@ -364,7 +373,7 @@ def _places(values):
     if not len(values) or not _all_are(Decimal, values):
         return None
     exponents = [v.as_tuple().exponent for v in values if v.is_finite()]
-    return max(0, -min(exponents, default=0))
+    return min(max(0, -min(exponents, default=0)), _MAX_PLACES)
 
 
 def _all_are(types, values):

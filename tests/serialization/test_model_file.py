@@ -26,6 +26,7 @@ from torch import nn
 
 import sklearn_pyraug
 from sklearn_pyraug import (
+    HMC,
     MLP,
     Columns,
     LearnedMetric,
@@ -684,6 +685,19 @@ def test_malformed_files_are_refused(damage, path):
 
 _CODE = "state/_row_encoder/codec/_code/MixedCodec"
 OTHERS = {
+    "a chain without end": (
+        "random walk",
+        _set(
+            "parameters/sampler",
+            {
+                "component": {
+                    "class": "RandomWalk",
+                    "parameters": {"n_steps": 10**9, "step_size": None},
+                }
+            },
+        ),
+    ),
+    "many decimal places": ("objects", _set("state/_row_encoder/schema/columns/2/places", 10**9)),
     "large images": ("large images", _set("architecture/sample_shape", [10**6, 10**6])),
     "negative sides": ("large images", _set("architecture/sample_shape", [-70, -20])),
     "many channels": ("large images", _set("architecture/n_channels", 10**9)),
@@ -703,6 +717,13 @@ OTHERS = {
         _tensor(f"{GENERATOR}.stack.tensors.likelihood.segment", lambda t: t + 99),
     ),
     "many codes": ("mixed", _set("architecture/layout/blocks/0/stop", 10**12)),
+    "many decimals": (
+        "mixed",
+        _tensor(
+            "state._row_encoder.codec._code._masked.0.numbers._columns.decimals",
+            lambda t: 0 * t + 10**9,
+        ),
+    ),
     "codes of another dtype": ("mixed", _tensor(f"{GENERATOR}.latent.c", lambda t: t.double())),
     "a wide category": ("mixed", _set("architecture/layout/blocks/2/stop", 2**31)),
     "an unknown block": ("mixed", _set("architecture/layout/blocks/1/kind", "x")),
@@ -795,3 +816,18 @@ def test_column_names_of_several_levels_are_named(path):
     augmenter = quick().fit(pd.DataFrame(X, columns=names), y)
     with pytest.raises(ValueError, match="several levels of column names. Join them"):
         augmenter.save(path)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "asked"),
+    [
+        ({"sampler": HMC(n_steps=10**6, n_leapfrog=10)}, "sampler asks for 10000000 steps"),
+        ({"latent_dim": 1001}, "latent_dim asks for 1001 dimensions"),
+    ],
+)
+def test_what_no_file_may_ask_for_is_not_written(parameters, asked, path):
+    """`sample` from a file of a stranger went on for ever, or filled the memory."""
+    augmenter = copy.deepcopy(fitted("table")).set_params(**parameters)
+    with pytest.raises(ValueError, match=f"{asked}.*holds at most.*joblib.dump"):
+        augmenter.save(path)
+    assert not path.exists()
