@@ -201,7 +201,8 @@ def make_posterior_metric(mu, log_var, mask, lam, share=None, rho=None):
     metric : PosteriorMetric
     """
     d = mu.shape[-1]
-    rho = torch.as_tensor(math.sqrt(d) if rho is None else rho).to(mu).expand(len(mu), 1, 1).clone()
+    rho = math.sqrt(d) if rho is None else rho
+    rho = torch.as_tensor(rho, dtype=mu.dtype, device=mu.device).expand(len(mu), 1, 1).clone()
     share = mask if share is None else mask * share.to(mu)
     share = share / share.sum(-1, keepdim=True)
     n = (share > 0.0).sum(-1, keepdim=True)

@@ -22,6 +22,12 @@ def test_width_and_regularization_per_class():
         torch.testing.assert_close(together.G[k], alone.at(z).G[k])
 
 
+def test_the_width_is_exact_in_float64():
+    """It went through torch's default dtype: √3 had 8 digits, and scores depended on that dtype."""
+    metric = make_posterior_metric(draw(0, K, N, D), draw(1, K, N, D), torch.ones(K, N), 0.1)
+    assert metric.rho.flatten().tolist() == [math.sqrt(D)] * K
+
+
 def test_float32_suffices_for_precise_posteriors(random_seed):
     """Standard deviations of 0.05 to 1, as an encoder has them, at the density's own points."""
     d, n = 10, 50
