@@ -100,11 +100,13 @@ class ClassHistory(NamedTuple):
     flow_volume_error: float | None = None
 
     def then(self, other):
-        """Return the record of two trainings, one after the other; the last has the weights."""
+        """Return the record of two trainings; the weights are of the last that had a best epoch."""
         joined = {n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in BY_EPOCH}
         return other._replace(
             **joined,
-            best_epoch=len(self.train_loss) + other.best_epoch,
+            best_epoch=len(self.train_loss) + other.best_epoch
+            if other.best_epoch
+            else self.best_epoch,
             n_rollbacks=self.n_rollbacks + other.n_rollbacks,
             batch_size=self.batch_size,
         )

@@ -27,6 +27,7 @@ from sklearn_pyraug.rhvae.training.data import (
 )
 from sklearn_pyraug.rhvae.training.net import _MAX_ROLLBACKS, _can_fuse, train_stack
 from sklearn_pyraug.rhvae.training.pairs import find_partners
+from sklearn_pyraug.rhvae.training.records import ClassHistory
 
 D, d = 4, 2
 ARCHITECTURE = Architecture(D, hidden_layer_sizes=(8,))
@@ -592,6 +593,15 @@ def test_keyboard_interrupt_in_the_first_epoch(event):
     assert isinstance(interrupted, KeyboardInterrupt)
     assert len(history[0].train_loss) == 0
     assert is_finite(generator)
+
+
+@pytest.mark.parametrize(("second", "best"), [(2, 6), (0, 3)])
+def test_the_best_epoch_of_two_phases_has_the_weights(second, best):
+    """Of a second phase without any best epoch, the last epoch of the first was named."""
+    one, two = (
+        ClassHistory(*np.zeros((2, 4)), b, 0, None, 8, *np.zeros((2, 4))) for b in (3, second)
+    )
+    assert one.then(two).best_epoch == best
 
 
 def test_early_stopping_callback_ends_the_training_quietly(capsys):
