@@ -31,6 +31,7 @@ from torch import nn
 from torch.func import functional_call, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.parameter import is_lazy
 
 from .mlp import LOG_VAR_RANGE, Posterior, lower_triangular, n_tril, takes_reference
 
@@ -438,7 +439,7 @@ def _draw_seed(generator):
 def _make_modules(name, spec, arguments, generators):
     """Make one module per class from a module (copied) or a factory (called)."""
     if isinstance(spec, nn.Module):
-        return [copy.deepcopy(spec) for _ in generators]
+        return [_ready(name, copy.deepcopy(spec)) for _ in generators]
     modules = []
     for g in generators:
         # A factory draws its weights from the global generator: lend it the class's stream.
@@ -456,8 +457,21 @@ def _make_modules(name, spec, arguments, generators):
                 f"{name}{arguments} returned {module!r}, which is no torch.nn.Module. "
                 "Pass a torch.nn.Module, or a class or function that returns one."
             )
-        modules.append(module)
+        modules.append(_ready(name, module))
     return modules
+
+
+def _ready(name, module):
+    """Return a module in float32, the dtype of rows and codes; one in another is copied."""
+    tensors = [*module.parameters(), *module.buffers()]
+    if any(map(is_lazy, tensors)):
+        raise ValueError(
+            f"{name} has lazy layers, whose sizes are not known yet. Evaluate it on a batch before "
+            "you pass or return it, or give all sizes."
+        )
+    if all(t.dtype == torch.float32 for t in tensors if t.is_floating_point()):
+        return module
+    return copy.deepcopy(module).float()
 
 
 def _own_networks(architecture, latent_dim):
@@ -517,8 +531,8 @@ def check_networks(architecture, flow):
             theta = theta.flatten(2) if torch.is_tensor(theta) and theta.dim() > 2 else theta
             hint = f"One row of X has {D} values: make its last layer fit."
             _check_shape(name, theta, [(2, D)], hint)
-            if flow.learns_metric and flow.second_order:
-                _check_twice_differentiable(network, z, x)
+            if flow.n_leapfrog:
+                _check_differentiable(network, z, x, twice=flow.learns_metric and flow.second_order)
         else:
             needed = [(2, d, d), (2, n_tril(d))]
             L = _outputs(name, network, network.shaped(x), x, f"{needed[0]} or {needed[1]}")
@@ -573,18 +587,26 @@ def _check_encoder(encoder, x, d):
 
 
 @torch.enable_grad()
-def _check_twice_differentiable(decoder, z, r):
+def _check_differentiable(decoder, z, r, *, twice):
     """Differentiate as the flow does: with respect to z, and that with respect to the weights."""
-    z = z.clone().requires_grad_()
+    z, g = z.clone().requires_grad_(), None
+    theta = decoder(z, r).square().sum()
     try:
-        (g,) = torch.autograd.grad(
-            decoder(z, r).square().sum(), z, create_graph=True, allow_unused=True
-        )
-        if g is not None and g.requires_grad:
+        if theta.requires_grad:
+            (g,) = torch.autograd.grad(theta, z, create_graph=twice, allow_unused=True)
+        if twice and g is not None and g.requires_grad:
             leaves = [z, *(p for p in decoder.parameters() if p.requires_grad)]
             torch.autograd.grad(g.square().sum(), leaves, allow_unused=True)
     except RuntimeError as error:
+        how, remedy = ", as the Hamiltonian flow requires", ""
+        if twice:
+            how = " twice, as metric__integrator='leapfrog' requires"
+            remedy = ", or metric__integrator='splitting'"
         raise ValueError(
-            "decoder cannot be differentiated twice, as metric__integrator='leapfrog' requires: "
-            f"{error}. Use other layers, or metric__integrator='splitting'."
+            f"decoder cannot be differentiated{how}: {error}. Use other layers{remedy}."
         ) from error
+    if g is None:
+        raise ValueError(
+            "decoder has no derivative with respect to the codes z, which the Hamiltonian flow "
+            "needs. Make its output depend on z, without detach() or no_grad()."
+        )

@@ -25,6 +25,7 @@ from sklearn_pyraug.rhvae.networks.user import (
     VmapMetric,
     VmapStack,
     lent_stream,
+    user_network,
     why_in_turn,
 )
 
@@ -291,6 +292,16 @@ def test_a_module_is_copied_for_every_class():
     weight = stack.decoder.stacked[0]
     assert torch.equal(weight[0], module.weight)
     assert torch.equal(weight[1], module.weight)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_networks_of_another_precision_are_used_in_float32(dtype):
+    """Weights were, but buffers were not: batch-norm in float64 failed."""
+    module = normed(D, 2 * d).to(dtype)
+    for spec in (module, lambda n_features, latent_dim: module):
+        network = user_network("decoder", Architecture(2 * d, decoder=spec), D, streams(0, K))
+        assert network(torch.zeros(K, B, D)).dtype == torch.float32
+    assert {t.dtype for t in module.parameters()} == {dtype}
 
 
 def test_log_variance_is_clamped():
@@ -729,6 +740,13 @@ def test_a_lone_last_row_joins_another_batch(batch_size):
     assert np.isfinite(augmenter.fit(X, y).sample(3)[0]).all()
 
 
+class Deaf(Branching):
+    """Says the same whatever the codes are."""
+
+    def forward(self, z):
+        return self.linear(z.detach())
+
+
 @pytest.mark.parametrize(
     ("network", "fragment"),
     [
@@ -737,6 +755,8 @@ def test_a_lone_last_row_joins_another_batch(batch_size):
         (lambda d, D: dropping(d, D + 1), r"\(2, 5\)"),
         (lambda d, D: Branching(d, D + 1), r"\(2, 5\)"),
         (lambda d, D: Branching(d + 1, D), "RuntimeError"),
+        (lambda d, D: nn.LazyLinear(D), "lazy layers"),
+        (Deaf, "no derivative with respect to the codes"),
     ],
 )
 def test_what_does_not_fit_is_refused_as_ever(network, fragment):
