@@ -171,8 +171,8 @@ def check_finite(X, feature_names=None, missing="error", empty=(), is_image=Fals
         Numeric rows.
     feature_names : array-like of str of shape (n_features,), default=None
         The names of the columns for the message. If `None`, columns are named by their position.
-    missing : {"error", "keep"}, default="error"
-        Whether NaN is refused.
+    missing : {"error", "keep"} or None, default="error"
+        Whether NaN is refused. None refuses it, too, where there is no such parameter.
     empty : list of int, default=()
         Columns that may be empty.
     is_image : bool, default=False
@@ -201,11 +201,14 @@ def check_finite(X, feature_names=None, missing="error", empty=(), is_image=Fals
     n_nan[list(empty) if not kept else slice(None)] = 0
     if not (n_nan.any() or n_inf.any()):
         return
-    remedy = "Put an imputer, such as sklearn.impute.SimpleImputer, before the augmenter in the "
-    remedy += "pipeline, or set missing='keep' to have missing values generated, too."
+    remedy = "Put an imputer, such as sklearn.impute.SimpleImputer, in front in a pipeline"
+    kept_as = "missing values generated, too"
     if is_image:
-        remedy = "Set missing='keep' to have missing pixels carried along with the others, or fill "
-        remedy += "them, for example by numpy.nan_to_num(X, nan=0)."
+        remedy = "Fill missing pixels, for example by numpy.nan_to_num(X, nan=0)"
+        kept_as = "them carried along with the others"
+    if missing is not None:
+        remedy += f", or set missing='keep' to have {kept_as}"
+    remedy += "."
     if n_inf.any():
         remedy += " Imputers refuse infinite values: replace those by NaN first."
     if kept:

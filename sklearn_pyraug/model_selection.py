@@ -23,7 +23,7 @@ class OriginSplit(BaseCrossValidator):
 
     Parameters
     ----------
-    cv : int, splitter or iterable, default=5
+    cv : int, splitter or list, default=5
         Splitter of the real rows, as in :func:`sklearn.model_selection.cross_validate`: a number
         of stratified folds, a splitter such as :class:`~sklearn.model_selection.GroupKFold`, or a
         list of pairs of positions among the real rows.

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from shared import QUICK, table
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
@@ -168,6 +169,11 @@ def test_refusals():
     for frame in (dates, dates.assign(site=pd.cut(X[:, 0], 3))):
         with pytest.raises(TypeError, match=r"no numbers where numbers are needed: 'site'\. Enc"):
             clone(EMBEDDER).fit(frame)
+    gaps = pd.DataFrame(np.where(X > X[0, 0], np.nan, X), columns=list("abcd"))
+    # scikit-learn names no column, and its `assume_finite` let codes be learned from gaps.
+    with sklearn.config_context(assume_finite=True):
+        with pytest.raises(ValueError, match=r"contains NaN.* 'a' \(.*imputer.* in front in a pip"):
+            clone(EMBEDDER).fit(gaps)
     with pytest.raises(NotFittedError):
         clone(EMBEDDER).inverse_transform(np.zeros((1, 2)))
     with pytest.raises(ValueError, match="minimum of 4"):

@@ -129,10 +129,11 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
         )
     check_has_columns(X)
     X = X if categories else decoded(X)
-    table = Table(X)
+    table, empty = Table(X), []
+    checks["ensure_all_finite"] = False
     if categories:
         table = read_table(X, estimator.categorical_features)
-        checks |= {"accept_sparse": ("csr", "csc"), "ensure_all_finite": False}
+        checks["accept_sparse"] = ("csr", "csc")
     elif (columns := column_names(X)) is not None:
         check_unique_names(columns)
     with columns_are_named(X, "categories" if categories else "numbers"):
@@ -141,14 +142,15 @@ def read_rows(X, estimator, *, reset, name="X", categories=True, **checks):
         else:
             values = check_array(table.view, input_name="X", estimator=estimator, **checks)
             validate_data(estimator, X, reset=reset, skip_check_array=True)
-    if categories:
-        names = getattr(estimator, "feature_names_in_", None)
+    if table.schema is not None:
         empty = _dropped(table.schema)
-        if reset and table.schema is not None:
+        if reset:
             values, table, empty = _without_identifiers(values, table, estimator)
-        asked = component("sample_shape", estimator.sample_shape)
-        is_image = shape is not None or (asked is not None and not isinstance(asked.shape, str))
-        check_finite(values, names, estimator.missing, empty, is_image)
+    names = getattr(estimator, "feature_names_in_", None)
+    missing = getattr(estimator, "missing", None)
+    asked = component("sample_shape", estimator.sample_shape)
+    is_image = shape is not None or (asked is not None and not isinstance(asked.shape, str))
+    check_finite(values, names, missing, empty, is_image)
     values = values.toarray() if sparse.issparse(values) else values
     return Rows(values, table, template, shape)
 
@@ -175,8 +177,7 @@ def _without_identifiers(values, table, estimator):
 
 def _dropped(schema):
     """Return the positions of columns that are empty in new rows."""
-    columns = () if schema is None else schema.columns
-    return [j for j, column in enumerate(columns) if column.dropped]
+    return [j for j, column in enumerate(schema.columns) if column.dropped]
 
 
 class RowEncoder(NamedTuple):
