@@ -5,21 +5,31 @@ from scipy import sparse
 
 from .._evaluation.plots import draw_histogram, find_histogram, principal_plane
 from .._evaluation.rows import code_tables
-from .._preprocessing.containers import is_missing
+from .._preprocessing.containers import (
+    column_at,
+    column_levels,
+    column_names,
+    decoded,
+    is_missing,
+)
 from ..metrics._columns import _Table, difference
 from ._style import BESIDE, MOST_NAMES, class_style, component_names, shown_name
 
 
 def read_rows(X):
     """Return rows as an array of shape (n_rows, n_columns), and the names of the columns."""
-    # Of a table of pyarrow, `columns` are the values.
-    names = getattr(X, "column_names", getattr(X, "columns", None))
-    rows = X.toarray() if sparse.issparse(X) else np.asarray(X)
+    names = column_names(X)
+    rows = X.toarray() if sparse.issparse(X) else np.asarray(decoded(X))
     if rows.ndim < 2:
         raise ValueError(f"`X` has shape {rows.shape}; give a table of rows and columns.")
     rows = rows.reshape(len(rows), -1)
     if names is None:
-        names = [f"column {j}" for j in range(rows.shape[1])]
+        return rows, [f"column {j}" for j in range(rows.shape[1])]
+    # Categories, which may be numbers, are texts from here on.
+    for j in range(len(names)):
+        if column_levels(column_at(X, j)) is not None:
+            rows = rows.astype(object, copy=False)
+            rows[:, j] = [v if is_missing(v) else str(v) for v in rows[:, j]]
     return rows, [str(name) for name in names]
 
 

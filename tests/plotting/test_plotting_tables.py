@@ -114,14 +114,19 @@ def test_missing_numbers_are_told_and_no_part_of_the_distribution():
     assert "Kolmogorov-Smirnov 1.00" in ax.get_title()
 
 
-def test_differences_are_those_of_the_metric():
+@pytest.mark.parametrize("library", ["pandas", "pyarrow"])
+def test_differences_are_those_of_the_metric(library):
+    """Codes of categories were numbers, and missing ones of a dictionary its first level."""
     pd = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"x": rng.normal(size=40), "n": rng.integers(0, 3, 40) * 1.0})
     frame["city"] = rng.choice(["Bonn", "Rome"], 40)
     frame.loc[::9, "x"], frame.loc[::7, "city"] = np.nan, None
+    frame["code"] = pd.Categorical(np.where(np.arange(40) < 6, np.nan, rng.integers(0, 4, 40)))
     expected = column_differences(frame[:20], frame[20:]).to_frame()["difference"]
     mask = np.arange(40) >= 20
+    if library == "pyarrow":
+        frame = pytest.importorskip("pyarrow").Table.from_pandas(frame)
     display = SyntheticSamplesDisplay.from_predictions(frame, np.zeros(40, int), mask)
     assert_allclose(list(display.differences_.values()), expected[list(display.differences_)])
 
