@@ -10,8 +10,9 @@ import numpy as np
 
 import sklearn_pyraug
 
+from ..io._guards import did_you_mean
 from ..io._tables import spellings
-from .files import check_input, check_new_file, read_data
+from .files import check_dropped, check_input, check_new_file, read_data
 from .options import (
     Command,
     Speaker,
@@ -67,7 +68,8 @@ def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_j
         check_input(path, name, target=target, from_folders=False)
     if html is not None:
         check_new_file(html, overwrite=overwrite, name="--html")
-    sets = _read(paths, target, drop, table, speaker)
+    check_dropped(drop, target)
+    sets = _without(_read(paths, target, table, speaker), drop)
     shape = None if sets["REAL"].folder is None else sets["REAL"].image_shape
     _note_empty_columns(sets["REAL"].X, sets["SYNTHETIC"].X, speaker)
     arguments = [values for data in _aligned(sets) for values in (data.X, data.y)]
@@ -100,7 +102,7 @@ def _in_options(error):
     return text.replace("which y does", "which REAL does")
 
 
-def _read(paths, target, drop, table, speaker):
+def _read(paths, target, table, speaker):
     """Return the data by name: of SYNTHETIC its synthetic rows, of the others the real ones."""
     sets = {}
     for name, path in paths.items():
@@ -110,7 +112,6 @@ def _read(paths, target, drop, table, speaker):
         if first and (codes := _codes(first.X, data.X)):
             as_text = table | {"as_text": codes}
             data = read_data(path, name, speaker, target=target, size=size, table=as_text)
-        data = data._replace(X=_without(data.X, drop))
         wanted = name == "SYNTHETIC"
         if wanted and data.synthetic is None and path.samefile(paths["REAL"]):
             raise click.ClickException(
@@ -127,9 +128,20 @@ def _read(paths, target, drop, table, speaker):
     return sets
 
 
-def _without(X, columns):
-    """Return X without these columns, as far as it has them: `augment` may have dropped them."""
-    return X.drop(columns=[c for c in columns if c in X.columns]) if hasattr(X, "columns") else X
+def _without(sets, drop):
+    """Return the data without these columns; some may lack them, as `augment` may have done so."""
+    known = [column for data in sets.values() for column in getattr(data.X, "columns", ())]
+    for column in drop:
+        if column not in known:
+            raise click.ClickException(
+                f"--drop is {column!r}, which is no column of REAL{did_you_mean(column, known)}"
+            )
+    return {
+        name: data._replace(X=data.X.drop(columns=list(drop), errors="ignore"))
+        if hasattr(data.X, "columns")
+        else data
+        for name, data in sets.items()
+    }
 
 
 def _note_empty_columns(X_real, X_synthetic, speaker):

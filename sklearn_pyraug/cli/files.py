@@ -160,9 +160,7 @@ def read_data(
         return Data(folder.X, folder.y, _TARGET, folder, folder.synthetic_mask)
     if size is not None:
         raise click.UsageError(f"--size is for folders of images, but {name} is a table.")
-    for other, names in ("target", [target]), ("keep", (table or {}).get("keep", ())):
-        if both := set(drop).intersection(names):
-            raise click.UsageError(f"--drop and --{other} both name {min(both)!r}; drop one.")
+    check_dropped(drop, target, (table or {}).get("keep", ()))
     target = _TARGET if target is None else target
     with _options_named(name):
         X, y, synthetic, notes = read_table(path, target, **(table or {}))
@@ -187,6 +185,13 @@ def _tell(folder, speaker):
         if files:
             more = f" and {len(files) - 1} more" if len(files) > 1 else ""
             speaker.note(f"{what}: {files[0][0]} ({files[0][1]}){more}")
+
+
+def check_dropped(drop, target, keep=()):
+    """Raise click.UsageError if a column is named by several options."""
+    for other, names in ("target", [target]), ("keep", keep):
+        if both := set(drop).intersection(names):
+            raise click.UsageError(f"--drop and --{other} both name {min(both)!r}; drop one.")
 
 
 def _without(X, drop, name):
@@ -242,8 +247,6 @@ def check_output(path, *, overwrite, n_axes=None, is_folder=False):
     """
     suffix = path.suffix.lower()
     if is_table(path):
-        if path.is_dir():
-            raise click.UsageError(f"--output is '{path}', which is a folder; name a file.")
         if suffix != ".npz" and (is_folder or (n_axes or 2) > 2):
             raise click.UsageError(
                 f"--output is '{path}', but the rows are images; give a folder or an .npz file."
@@ -259,7 +262,7 @@ def check_output(path, *, overwrite, n_axes=None, is_folder=False):
             f"--output is '{path}', a folder without a {_MANIFEST}, which is not replaced even "
             "with --overwrite; choose another name."
         )
-    check_new_file(path, overwrite=overwrite)
+    check_new_file(path, overwrite=overwrite, is_folder=not is_table(path))
 
 
 def check_apart(source, output):
@@ -272,8 +275,13 @@ def check_apart(source, output):
         )
 
 
-def check_new_file(path, *, overwrite, make_folder=False, name="--output"):
+def check_new_file(path, *, overwrite, is_folder=False, make_folder=False, name="--output"):
     """Raise click.ClickException unless a file or folder can be made at `path`, named so."""
+    if is_folder and os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
+        raise click.UsageError(f"{name} is '{path}', which is no folder; choose another name.")
+    if not is_folder and path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a pipe or a device"
+        raise click.UsageError(f"{name} is '{path}', which is {what}; name a file.")
     if os.path.lexists(path) and not overwrite:
         raise click.ClickException(
             f"{name} is '{path}', which exists; choose another name or add --overwrite."

@@ -53,8 +53,6 @@ def train(context, source, output, **options):
         raise click.UsageError(
             f"--output is '{output}'; give a model a name that ends in {_MODEL_SUFFIX}."
         )
-    if output.is_dir():
-        raise click.UsageError(f"--output is '{output}', which is a folder; name a file.")
     check_new_file(output, overwrite=options["overwrite"])
     data = read_training_data(source, speaker, options, parameters)
     labels, counts = count_labels(data.y)

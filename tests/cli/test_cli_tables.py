@@ -512,9 +512,13 @@ def test_evaluate_refuses_what_cannot_be_compared(frame, match, folder, capsys):
     assert match in failure(capsys, 1, "evaluate", "real.csv", "new.csv", "--target", "kind")
 
 
-def test_a_folder_named_like_a_table_is_refused(patients, capsys):
+@pytest.mark.parametrize(
+    "options", [["augment", "-o"], ["evaluate", "patients.csv", "--overwrite", "--html"]]
+)
+def test_a_folder_in_the_place_of_a_file_is_refused(options, patients, capsys):
+    """That of a page was found out when all was measured."""
     os.mkdir("folder.csv")
-    arguments = ["augment", "patients.csv", "--target", "diagnosis", "-o", "folder.csv"]
+    arguments = [*options, "folder.csv", "patients.csv", "--target", "diagnosis"]
     assert "which is a folder; name a file" in failure(capsys, 2, *arguments)
 
 
@@ -627,3 +631,5 @@ def test_evaluate_names_columns_that_were_kept_aside(folder, capsys):
     (folder / "more.csv").write_text("\n".join(lines))
     run("evaluate", "more.csv", "more.csv", "--target", "kind")
     assert "'id' is empty in SYNTHETIC; if it was kept aside, --drop" in capsys.readouterr().err
+    misspelt = ["evaluate", "more.csv", "more.csv", "--target", "kind", "--drop", "ID"]
+    assert "did you mean 'id'?" in failure(capsys, 1, *misspelt)
