@@ -138,10 +138,10 @@ class RHVAEAugmenter(
         Kind and size of the networks. ``"mlp"`` means perceptrons, ``"conv"`` convolutions over
         images and volumes, also for the metric network and the direct decoder. ``"auto"`` is
         ``"conv"`` for ``decoder="deformation"`` and for images of more than 10,000 values, else
-        ``"mlp"``. Your own encoder is copied for each generator; a class or factory is called as
-        ``encoder(n_features, latent_dim)``. It maps (B, D) rows, or rows in `sample_shape` if that
-        is given, to ``(mu, log_var)``, each (B, latent_dim). An encoder with two inputs also gets
-        the reference rows.
+        ``"mlp"``; ``decoder="residual"`` always has perceptrons. Your own encoder is copied for
+        each generator; a class or factory is called as ``encoder(n_features, latent_dim)``. It maps
+        (B, D) rows, or rows in `sample_shape` if that is given, to ``(mu, log_var)``, each
+        (B, latent_dim). An encoder with two inputs also gets the reference rows.
     latent_dim : int or "auto", default="auto"
         Dimension of the latent space: more dimensions express more ways in which rows differ and
         need more rows. ``"auto"`` is 10, or less if there are fewer columns or rows.
@@ -167,8 +167,8 @@ class RHVAEAugmenter(
     output : {"auto", "mean", "draw", "transfer"} or Transfer, default="auto"
         What a new row is. ``"mean"``: the mean of p(x | z). ``"draw"``: a draw from p(x | z).
         ``"transfer"``: a reference row, changed by a share of the difference between two other
-        rows. ``"auto"`` is ``"transfer"`` for ``"residual"``, ``"mean"`` for images and for tables
-        with more columns than rows, else ``"draw"``.
+        rows. ``"auto"`` is ``"transfer"`` for ``"residual"``, ``"mean"`` for ``"deformation"``, for
+        grey or colour images and for at least as many columns as rows, else ``"draw"``.
     min_distance : float, "auto" or None, default=None
         Least distance of a new row to all training rows. Closer rows are drawn again, up to ten
         times. Distances are root mean squares over the coded columns, as in `origin_distances_`.
@@ -231,12 +231,16 @@ class RHVAEAugmenter(
         Where the networks were trained.
     history_ : dict
         By label, a record with ``train_loss`` and ``valid_loss`` (negative ELBO in nats per
-        row, one value per epoch), their terms (``train_reconstruction``, ``train_divergence`` and
-        so on), ``best_epoch``, ``n_rollbacks``, and the ``device`` and ``batch_size`` that were
-        used, which differ from the parameters if the memory of a GPU ran out. Epochs that classes
-        shared are the same in all of their records.
+        row, one value per epoch; ``valid_loss`` is NaN without held-out rows), their terms
+        (``train_reconstruction``, ``train_divergence`` and so on), ``best_epoch``, ``n_rollbacks``,
+        and the ``device`` and ``batch_size`` that were used, which differ from the parameters if
+        the memory of a GPU ran out. Epochs that classes shared are the same in all of their
+        records.
     n_epochs_ : dict
-        Epochs trained, by label; 0 for a class that is too small to train on.
+        Epochs trained, by label; 0 for a class that is too small to train on. With
+        ``shared="auto"`` it may be a little below `max_epochs`, or above it if few classes have at
+        least 4 rows: the copy of a class also learns from some rows of other classes, and all
+        copies together see as many rows as the shared network would.
     sampler_info_ : dict
         By label, diagnostics of the last draw: ``acceptance_rate``, and for all samplers except
         ``"independent_mh"`` ``divergence_rate`` and ``step_size``. The rates are 1 and 0 for
@@ -479,7 +483,8 @@ class RHVAEAugmenter(
         X_resampled : {array-like, dataframe, sparse matrix} of shape \
                 (n_samples_new, n_features)
             The rows of X, in their order, then the synthetic ones, class by class, in the
-            container and shape of X, with its column names, dtypes and levels.
+            container and shape of X, with its column names, dtypes and levels. The index of pandas
+            becomes 0, 1, 2, ...; ``X.index[augmenter.origin_indices_]`` has the old names.
         y_resampled : array-like of shape (n_samples_new,)
             Their labels, in y's container.
 

@@ -434,7 +434,8 @@ class Columns(BaseEstimator):
         likelihood for each column of mixed tables.
     scaling : {"auto", "standard", "quantile"}, default="auto"
         Numbers that the networks get for a continuous column: standard scores, or normal scores of
-        ranks. ``"auto"`` takes ranks if the column is heavy-tailed.
+        ranks. ``"auto"`` takes ranks if the column is heavy-tailed, in tables of at most 500
+        columns.
     value_mapping : {"auto", "nearest", "quantile", None}, default="auto"
         How new values are moved to values that their column can take. ``"auto"``: to the nearest
         observed value if the column has ties, else to whole numbers or to at most four decimals if
@@ -442,7 +443,8 @@ class Columns(BaseEstimator):
         (categories and columns of two values only if the class has at least ten rows).
         ``"nearest"``: to the nearest observed value in all columns. ``"quantile"``: to the observed
         values of the class, rank for rank. None: only into the observed range, which reveals fewer
-        values of single rows.
+        values of single rows. In tables of more than 500 columns ``"auto"`` only keeps ties and
+        whole numbers.
     identifiers : {"error", "drop", "keep"}, default="error"
         What to do with columns of text in which at least half of the values occur once, such as
         names. ``"error"`` raises an error, ``"drop"`` leaves them empty in new rows, and ``"keep"``

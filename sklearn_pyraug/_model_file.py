@@ -207,6 +207,8 @@ class ModelFileMixin:
 
         Raises
         ------
+        TypeError
+            If a parameter is passed that the file holds.
         ValueError
             If the file is damaged, of another version of the format or of another class, or if the
             networks are not those of the training.

@@ -111,8 +111,8 @@ class AugmentedClassifierCV(
         the classifier is a pipeline that takes them.
     memory : str, path-like, joblib.Memory or None, default=None
         Cache for trainings of :class:`RHVAEAugmenter`. It saves time if :meth:`fit` is called
-        again on the same rows with the same `random_state`. In any case, factors share one
-        training per split within a call of :meth:`fit`.
+        again on the same rows with the same `random_state`. In any case, the factors 2 and 4 share
+        one training per split within a call of :meth:`fit`.
     n_jobs : int or None, default=None
         Number of fits at once, by joblib. The result does not depend on it, at a given number of
         BLAS threads.
