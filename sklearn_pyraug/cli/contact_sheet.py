@@ -1,9 +1,12 @@
 """One picture of origins and the synthetic images that came of them, drawn by Pillow alone."""
 
+import unicodedata
+
 import numpy as np
 
 from ..io._atomic import atomic_write
 from ..plotting._images import as_images, picture_layout
+from ..plotting._style import shortened
 
 # Rows and pairs of a sheet. The side in pixels to which small images are enlarged, and that to
 # which large ones are shrunk.
@@ -84,5 +87,7 @@ def _small_picture(image, low, high):
 
 
 def _in_font(label):
-    """Return a label as one short line that Pillow's own font can write."""
-    return " ".join(str(label).split())[:24].encode("latin-1", "replace").decode("latin-1")
+    """Return a label as one short line that Pillow's own font can write, without accents."""
+    parts = unicodedata.normalize("NFKD", " ".join(str(label).split()))
+    letters = "".join(c for c in parts if not unicodedata.combining(c))
+    return shortened(letters.encode("ascii", "replace").decode(), 24).replace("…", "..")

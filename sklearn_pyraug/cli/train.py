@@ -8,10 +8,12 @@ import numpy as np
 
 import sklearn_pyraug
 
+from ..io._image_files import FORMATS
 from ..io._tables import count_labels
 from .augment import check_source, match_strategy, parameters_of, read_training_data
 from .files import Data, check_new_file, check_output, is_table, match_labels, read_data, write_data
 from .options import (
+    Choice,
     Command,
     Speaker,
     common_options,
@@ -90,9 +92,7 @@ def train(context, source, output, **options):
     "whose formats and NIfTI headers the new images get.",
 )
 @table_options
-@click.option(
-    "--format", metavar="NAME", help="Format of images: png, nii.gz, npy, ...  [automatic]"
-)
+@click.option("--format", type=Choice(FORMATS), help="Format of images.  [automatic]")
 @count_option("--seed", help="Seed of the draw.  [the model's]")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.  [the model's]")
 @click.option("--n-jobs", type=int, metavar="N", help="Processes; -1: all cores.")

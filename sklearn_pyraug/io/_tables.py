@@ -312,8 +312,8 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     hand on; without it, a csv file has commas and UTF-8. Columns that were kept aside are empty in
     rows that are none of the file's, and in equal rows of which some were removed from `X`, as
     nothing tells which are left. Numbers and strings are read back from
-    csv exactly, but csv does not keep an index, categories or dates. Parquet keeps categories and
-    dates, but not an index.
+    csv exactly, but csv does not keep an index, categories or dates. Parquet keeps categories of
+    text and dates, but not an index.
 
     Examples
     --------

@@ -129,6 +129,17 @@ def test_contact_sheets_show_each_origin_before_what_came_of_it(shape, folder):
     assert (line[dark.max() + 20 :] == 255).all()
 
 
+def test_contact_sheets_write_letters_without_accents(folder):
+    """Pillow's font has none, and drew boxes."""
+    sheets = []
+    for label in ("\u00fcber", "uber"):
+        X, y = np.eye(8).reshape(2, 4, 8), [label] * 2
+        mask, origins = np.array([False, True]), np.zeros(2, int)
+        write_contact_sheet(folder / "s.png", X, y, mask, origins, channels="none", overwrite=True)
+        sheets.append((folder / "s.png").read_bytes())
+    assert sheets[0] == sheets[1]
+
+
 def test_a_second_run_is_refused_before_training_and_goes_with_overwrite(
     pictures, folder, monkeypatch, capsys
 ):
