@@ -131,12 +131,14 @@ def importance_log_likelihood(
     Returns
     -------
     log_likelihood : Tensor of shape (n_classes, n_rows)
-        In nats per row.
+        In nats per row; −∞ where no draw is a number.
     """
     K, n, d = *x.shape[:2], stack.settings.latent_dim
     shape = (2, K, 1 if common else n, d)
     draws = []
     for _ in range(n_importance):
         noise = torch.randn(shape, generator=generator).to(x).expand(-1, -1, n, -1)
-        draws.append(elbo_terms(stack, Batch(x, mask, noise[0], noise[1], r, metric)).elbo)
+        elbo = elbo_terms(stack, Batch(x, mask, noise[0], noise[1], r, metric)).elbo
+        # Where the flow has diverged, the density is none.
+        draws.append(torch.where(elbo.isnan(), -math.inf, elbo))
     return torch.logsumexp(torch.stack(draws), 0) - math.log(n_importance)

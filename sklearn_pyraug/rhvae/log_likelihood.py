@@ -57,8 +57,8 @@ def score_rows(generator, x, stream, *, n_importance, device="cpu"):
     Returns
     -------
     scores : Tensor of shape (K, n)
-        In nats, on the CPU; −∞ where the estimate is not a number, as for a row so far from a
-        class that the posterior's flow diverges.
+        In nats, on the CPU; −∞ where no draw is a number, as for a row so far from a class that
+        the posterior's flow diverges.
     """
     stack = generator.stack.to(device)
     members = list(range(stack.n_classes))
@@ -98,7 +98,7 @@ def score_from_references(
     Returns
     -------
     scores : Tensor of shape (K, n)
-        In nats, on the CPU; −∞ where the estimate is not a number.
+        In nats, on the CPU; −∞ where no draw is a number.
     """
     stack = generator.stack.to(device)
     members = list(range(stack.n_classes))
@@ -155,5 +155,4 @@ def _log_likelihood(stack, metric, x, r, stream, n_importance):
     """Return log p(x), or log p(x | r), of the same rows x (n, D) under every member, (K, n)."""
     x = x.expand(stack.n_classes, -1, -1)
     mask = torch.ones_like(x[..., 0])
-    log_p = importance_log_likelihood(stack, x, mask, metric, stream, n_importance, r, common=True)
-    return torch.where(log_p.isnan(), -math.inf, log_p)
+    return importance_log_likelihood(stack, x, mask, metric, stream, n_importance, r, common=True)

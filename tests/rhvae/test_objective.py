@@ -279,6 +279,23 @@ def test_elbo_is_below_the_exact_likelihood_and_attains_it(random_seed, trained)
         assert gap > 0.1  # a test with teeth: the bound is not always tight
 
 
+def test_a_draw_whose_flow_diverges_weighs_nothing():
+    """One draw that was no number made an estimate of many that were -inf."""
+    stack, batch = some_stack(0, n_leapfrog=0), some_batch(0)
+    found, decode = [], stack.decode
+
+    def diverging(z, r):
+        theta = decode(z, r)
+        found.append(torch.nan * theta if len(found) % 2 else theta)
+        return found[-1]
+
+    stack.decode = diverging
+    args = stack, batch.x, batch.mask, None
+    got = importance_log_likelihood(*args, stream(0), n_importance=2)
+    alone = importance_log_likelihood(*args, stream(0), n_importance=1)
+    torch.testing.assert_close(got, alone - math.log(2.0))
+
+
 @pytest.mark.slow
 def test_importance_log_likelihood_converges_to_the_exact_one(random_seed):
     generator, rows = linear_model(random_seed, trained=True)
