@@ -162,10 +162,11 @@ def read_table(path, target, *, keep=(), as_text=(), **options):
                 "store the features as X and the target as y."
             )
         shapes = {name: array.shape for name, array in arrays.items()}
-        if shapes["X"][:1] in ((), (0,)) or len({shape[:1] for shape in shapes.values()}) > 1:
+        odd = len(shapes["X"]) < 2 or not shapes["X"][0]
+        if odd or len({shape[:1] for shape in shapes.values()}) > 1:
             raise ValueError(
-                f"`path` is '{path}', whose arrays have the shapes {shapes}; store as many targets "
-                "as rows, and at least one."
+                f"`path` is '{path}', whose arrays have the shapes {shapes}; store X in the shape "
+                "(n_samples, n_features), and as many targets as rows, at least one."
             )
         return arrays["X"], arrays["y"], _mark(arrays.get(_MASK)), []
     if kind in (".csv", ".tsv"):
