@@ -556,9 +556,6 @@ COMPONENTS = {
 # What a model file may hold: all but where and how to run.
 DATA_COMPONENTS = tuple({kind for kinds in COMPONENTS.values() for kind in kinds.values()})
 
-# What "auto" becomes once one of its parameters is set; of a decoder or an output the data decide.
-_OF_AUTO = {"sampler": HMC, "encoder": MLP}
-
 
 def metric_of(metric, decoder, parameters=()):
     """Return the metric that is meant, given the values of both parameters.
@@ -574,6 +571,20 @@ def metric_of(metric, decoder, parameters=()):
         if set(parameters) <= set(PosteriorMetric._get_param_names()):
             return "posterior"
     return "learned"
+
+
+def _of_auto(name, metric, parameters):
+    """Return what "auto" becomes once its `parameters` are set, given the value of `metric`.
+
+    Of a decoder or an output the data decide.
+    """
+    if name == "encoder":
+        return MLP()
+    if name != "sampler":
+        return "auto"
+    is_posterior = isinstance(metric, PosteriorMetric) or metric == "posterior"
+    suits = is_posterior and set(parameters) <= set(IndependentMH._get_param_names())
+    return IndependentMH() if suits else HMC()
 
 
 def component(name, value):
@@ -616,8 +627,9 @@ class ComponentParametersMixin:
         **params : dict
             A value that stands for a component, such as ``"hmc"`` or a folder of checkpoints, is
             replaced by that component before one of its parameters is set. ``"auto"`` becomes
-            :class:`HMC`, :class:`MLP`, or the metric of the decoder that has the parameters:
-            :class:`PosteriorMetric` where new rows start from real ones, or :class:`LearnedMetric`.
+            :class:`MLP`, or what it stands for if that has the parameters: the metric of the
+            decoder, and the sampler of the metric. Otherwise it becomes :class:`LearnedMetric` or
+            :class:`HMC`.
 
         Returns
         -------
@@ -634,12 +646,12 @@ class ComponentParametersMixin:
         for name, inner in nested.items():
             if name not in self._get_param_names():
                 continue
-            value = params.get(name, getattr(self, name))
-            if name == "metric":
-                decoder = params.get("decoder", getattr(self, "decoder", "direct"))
-                value = metric_of(value, decoder, inner)
-            if isinstance(value, str) and value == "auto" and name in _OF_AUTO:
-                value = _OF_AUTO[name]()
+            decoder = params.get("decoder", getattr(self, "decoder", "direct"))
+            metric = params.get("metric", self.metric)
+            metric = metric_of(metric, decoder, nested.get("metric", ()))
+            value = metric if name == "metric" else params.get(name, getattr(self, name))
+            if isinstance(value, str) and value == "auto":
+                value = _of_auto(name, metric, inner)
             value = component(name, value)
             if not hasattr(value, "get_params"):
                 known = [f"{name}={text!r}" for text in COMPONENTS.get(name, {})]

@@ -15,6 +15,7 @@ from sklearn_pyraug import (
     Columns,
     Deformation,
     ImageShape,
+    IndependentMH,
     LearnedMetric,
     Pipeline,
     PosteriorMetric,
@@ -78,6 +79,22 @@ def test_auto_is_the_metric_of_the_decoder():
     )
 
 
+@pytest.mark.parametrize(
+    ("parameters", "sampler"),
+    [
+        ({}, "IndependentMH(n_steps=8)"),
+        ({"metric__temperature": 2.0}, "HMC(n_steps=8)"),
+        ({"decoder": "direct"}, "HMC(n_steps=8)"),
+        ({"decoder": "direct", "metric": PosteriorMetric()}, "IndependentMH(n_steps=8)"),
+        ({"sampler__n_leapfrog": 2}, "HMC(n_leapfrog=2, n_steps=8)"),
+    ],
+)
+def test_auto_is_the_sampler_of_the_metric(parameters, sampler):
+    """A grid over the steps of the default sampler searched over those of another one."""
+    augmenter = RHVAEAugmenter().set_params(sampler__n_steps=8, **parameters)
+    assert repr(augmenter.sampler) == sampler
+
+
 def test_parameters_of_what_a_string_stands_for_can_be_set():
     augmenter = RHVAEAugmenter(metric="posterior", decoder="deformation", checkpoint="run")
     augmenter.set_params(
@@ -88,7 +105,7 @@ def test_parameters_of_what_a_string_stands_for_can_be_set():
     assert repr(augmenter.decoder) == repr(Deformation(n_neighbors=2))
     assert repr(augmenter.checkpoint) == repr(Checkpoint("run", interval=5))
     assert repr(augmenter.sample_shape) == repr(ImageShape((3, 8, 8), channels="first"))
-    assert repr(augmenter.sampler) == repr(HMC(n_steps=7))
+    assert repr(augmenter.sampler) == repr(IndependentMH(n_steps=7))
     twin = clone(augmenter)
     twin.set_params(sampler__n_steps=3)
     assert augmenter.sampler.n_steps == 7
