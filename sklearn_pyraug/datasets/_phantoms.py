@@ -121,8 +121,8 @@ def make_brain_phantoms(
         tell the classes apart with a balanced accuracy of Φ(ventricle_effect / 2): 84 % for 2.
         At 0 the classes are alike.
     deformation : float, default=0.03
-        Standard deviation of the smooth displacements, as a share of half the box. The map may
-        fold from about 0.1 on.
+        Standard deviation of the smooth displacements, as a share of half the box. Heads may fold
+        from about 0.07 on.
     bias_field : float, default=0.1
         Standard deviation of the logarithm of the smooth factor on brightness.
     noise : float, default=0.05

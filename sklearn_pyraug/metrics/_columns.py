@@ -292,14 +292,7 @@ def _correlations(X):
     """
     if not X.shape[1]:
         return np.empty((0, 0))
-    known = ~np.isnan(X)
-    K = known.astype(np.float64)
-    Z, _ = near_one(np.where(known, X, 0), axis=0)
-    low, high = (np.where(known, Z, end) for end in (np.inf, -np.inf))
-    varies = low.min(axis=0) < high.max(axis=0)
-    # Centred, and with values up to 1, sums of squares lose nothing.
-    Z = np.where(known & varies, Z - Z.sum(axis=0) / np.maximum(K.sum(axis=0), 1), 0)
-    Z /= np.where(varies, np.abs(Z).max(axis=0), 1)
+    Z, K = _centred(X)
     # Row i, column j: moments of column i over the rows where column j is known, too.
     n = np.maximum(K.T @ K, 1)
     mean, square = Z.T @ K / n, (Z**2).T @ K / n
@@ -310,6 +303,30 @@ def _correlations(X):
     correlations = np.clip(np.where(varies, covariance / scale, 0), -1, 1)
     np.fill_diagonal(correlations, 1)
     return correlations
+
+
+def _centred(X):
+    """Return columns of which sums of squares lose nothing, and where their values are known.
+
+    Parameters
+    ----------
+    X : ndarray of float64 of shape (n, n_columns)
+        NaN where a value is missing.
+
+    Returns
+    -------
+    Z : ndarray of shape (n, n_columns)
+        Of mean 0 and values up to 1; 0 where a value is missing or the column constant.
+    K : ndarray of shape (n, n_columns)
+        1 where a value is known, else 0.
+    """
+    known = ~np.isnan(X)
+    K = known.astype(np.float64)
+    Z, _ = near_one(np.where(known, X, 0), axis=0)
+    low, high = (np.where(known, Z, end) for end in (np.inf, -np.inf))
+    varies = low.min(axis=0) < high.max(axis=0)
+    Z = np.where(known & varies, Z - Z.sum(axis=0) / np.maximum(K.sum(axis=0), 1), 0)
+    return Z / np.where(varies, np.abs(Z).max(axis=0), 1), K
 
 
 def associations(table, columns):
@@ -333,9 +350,7 @@ def associations(table, columns):
     numbers, categories = np.flatnonzero(~is_category), np.flatnonzero(is_category)
     result = np.eye(len(columns))
     result[np.ix_(numbers, numbers)] = _correlations(X[:, numbers])
-    known = ~np.isnan(X[:, numbers])
-    K = known.astype(np.float64)
-    Z, _ = near_one(np.where(known, X[:, numbers], 0), axis=0)
+    Z, K = _centred(X[:, numbers])
     levels = [_indicators(X[:, j]) for j in categories]
     for i, (j, E) in enumerate(zip(categories, levels, strict=True)):
         result[j, numbers] = result[numbers, j] = _correlation_ratios(E, Z, K)
@@ -363,11 +378,8 @@ def _correlation_ratios(E, Z, K):
     E : ndarray of shape (n, n_levels)
         Indicators of the categories.
     Z, K : ndarray of shape (n, n_numbers)
-        Numbers, and 1 where these are known.
+        See :func:`_centred`.
     """
-    n = np.maximum(K.sum(axis=0), 1)
-    Z = K * (Z - (K * Z).sum(axis=0) / n)
     total = (Z**2).sum(axis=0)
     between = ((E.T @ Z) ** 2 / np.maximum(E.T @ K, 1)).sum(axis=0)
-    varies = total > n * _NO_VARIANCE
-    return np.sqrt(np.clip(np.where(varies, between / np.where(varies, total, 1), 0), 0, 1))
+    return np.sqrt(np.minimum(between / np.where(total > 0, total, 1), 1))

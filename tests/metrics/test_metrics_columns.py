@@ -115,6 +115,20 @@ def test_extreme_units_change_nothing(exponent, random_seed):
     assert_allclose(far.correlations, near.correlations, atol=1e-3)
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-9, 1.0, 1e12])
+def test_numbers_and_categories_are_associated_in_any_unit(unit, random_seed):
+    """In units as small as 1e-8 no column of numbers depended on a category."""
+    rng = np.random.default_rng(random_seed)
+    group = rng.integers(0, 3, 60)
+    x = rng.normal(size=60) + group
+    x[::7] = np.nan
+    table = _columns._read("X", np.c_[unit * x, group], [1])
+    ratio = _columns.associations(table, np.arange(2))[0, 1]
+    known = ~np.isnan(x)
+    means = np.array([np.nanmean(x[group == k]) for k in range(3)])
+    assert_allclose(ratio, np.std(means[group[known]]) / np.std(x[known]))
+
+
 def test_the_ends_of_the_range_give_finite_values():
     most = np.finfo(np.float64).max
     X = np.array([[most, 1.0], [-most, 2.0], [1.0, 5e-324]])
