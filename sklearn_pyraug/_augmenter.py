@@ -374,8 +374,9 @@ class RHVAEAugmenter(
         It has a direct decoder, the learned metric with its Hamiltonian flow in training,
         Hamiltonian Monte Carlo on the metric's volume, and the mean of p(x | z) as the new row.
         The flow has the values of its authors' published models with d = 10: K = 3, ε = 0.01,
-        √β₀ = 0.3, λ = 0.001 and T = 1.5 (0.8 for d = 2). With these values it hardly moves codes,
-        and the likelihood of held-out rows is that of a plain VAE.
+        √β₀ = 0.3, λ = 0.001 and T = 1.5. Theirs with d = 2 has T = 0.8, which you have to set:
+        ``as_published(latent_dim=2).set_params(metric__temperature=0.8)``. With these values it
+        hardly moves codes, and the likelihood of held-out rows is that of a plain VAE.
 
         Parameters
         ----------

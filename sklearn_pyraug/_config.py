@@ -100,7 +100,7 @@ _BATCH_SIZES = (8, 100)
 _BATCH_VALUES = 6_000_000
 # Multiplications of a step, forwards, from which an accelerator gains. An H200 takes 3 ms for a
 # step without a flow, and 25 with one, whatever its size: in that time one thread of a processor
-# does 40 million. Tables of 300 x 10 and 62 x 2,000 (1 and 4 million) were faster on 16 cores, 500
+# does 40 million. Tables of 300 x 10 and 62 x 2,000 (1 and 2 million) were faster on 16 cores, 500
 # images of 784 pixels (66 million) on the H200. Others were not measured.
 _MIN_ACCELERATED_WORK = 30_000_000
 # Pixels beyond which a perceptron has too many weights.

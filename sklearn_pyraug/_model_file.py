@@ -158,9 +158,10 @@ class ModelFileMixin:
         -----
         The file of an augmenter holds the coded training rows where new rows start from real ones,
         as a pickle does: keep it where the data may be kept. That of an embedder holds no training
-        rows, but codes of some, and of the columns their ranges and what repeats in them. No file
-        holds networks of your own and a callable `sampling_strategy`, nor what says where and how
-        to run: `callbacks`, `checkpoint`, `device`, `memory`, `n_jobs` and `verbose`.
+        rows, but codes of some, the ranges and repeated values of columns, and all values of
+        heavy-tailed columns. No file holds networks of your own, a callable `sampling_strategy`, or
+        what says where and how to run: `callbacks`, `checkpoint`, `device`, `memory`, `n_jobs` and
+        `verbose`.
 
         Examples
         --------
