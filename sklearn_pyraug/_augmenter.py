@@ -131,16 +131,16 @@ class RHVAEAugmenter(
         volumes. ``"direct"`` is the papers' decoder, which makes x from z alone. ``"auto"`` is
         ``"deformation"`` for images, else ``"residual"``, with which classifiers gained more. Your
         own decoder is called as ``decoder(latent_dim, n_features)``. It maps (B, latent_dim), or
-        this and (B, D) reference rows, to (B, D) in any shape: means for a Gaussian likelihood (of
-        standardised columns), else logits. Its ``forward`` shows whether it takes reference rows; a
-        factory says so with an attribute ``takes_reference = True``.
+        this and reference rows as an encoder gets them, to (B, D) in any shape: means for a
+        Gaussian likelihood (of standardised columns), else logits. Its ``forward`` shows whether it
+        takes reference rows; a factory says so with an attribute ``takes_reference = True``.
     encoder : {"auto", "mlp", "conv"}, MLP, torch.nn.Module or callable, default="auto"
         Kind and size of the networks. ``"mlp"`` means perceptrons, ``"conv"`` convolutions over
         images and volumes, also for the metric network and the direct decoder. ``"auto"`` is
         ``"conv"`` for ``decoder="deformation"`` and for images of more than 10,000 values, else
         ``"mlp"``; ``decoder="residual"`` always has perceptrons. Your own encoder is copied for
         each generator; a class or factory is called as ``encoder(n_features, latent_dim)``. It maps
-        (B, D) rows, or rows in `sample_shape` if that is given, to ``(mu, log_var)``, each
+        (B, D) rows, or images in their shape with channels first, to ``(mu, log_var)``, each
         (B, latent_dim). An encoder with two inputs also gets the reference rows.
     latent_dim : int or "auto", default="auto"
         Dimension of the latent space: more dimensions express more ways in which rows differ and
@@ -506,6 +506,10 @@ class RHVAEAugmenter(
     @torch_defaults()
     def sample(self, n_samples):
         """Draw new rows from the trained generators.
+
+        If `random_state` is an int, every call with the same `n_samples` returns the same rows, and
+        with the numbers in `sampling_strategy_` those that `fit_resample` has appended. For other
+        rows, call ``set_params(random_state=...)`` with another int before.
 
         Parameters
         ----------
