@@ -388,8 +388,9 @@ class AugmentedClassifier(
     without it must return the real rows first.
 
     A classifier that validates itself in its fit, such as a grid search, does so on rows whose
-    synthetic neighbours it is fitted on, and prefers models that remember rows. A warning says so.
-    Search over the AugmentedClassifier instead, with parameters such as ``classifier__C``.
+    synthetic neighbours it is fitted on, and prefers models that remember rows. A warning says so
+    where it has a parameter `cv`. Search over the AugmentedClassifier instead, with parameters such
+    as ``classifier__C``.
 
     Training rows of a single class are passed to the classifier without augmentation.
 
