@@ -381,8 +381,9 @@ class AugmentedClassifier(
     :class:`~sklearn.model_selection.TunedThresholdClassifierCV` around the AugmentedClassifier,
     with ``response_method="predict_proba"``. A fixed threshold is about the last of `classes_`
     unless you pass `pos_label`. The `decision_function` is the classifier's own. If the classifier
-    has a ``class_weight``, its effect on the shares is not corrected: use
-    ``synthetic_weight="balanced"`` instead.
+    has a ``class_weight`` or ``priors``, their effect on the shares is not corrected: use
+    ``synthetic_weight="balanced"`` in place of the former, and ``prior_correction=False`` with the
+    latter.
 
     The attribute ``synthetic_mask_`` of the fitted augmenter says which rows are new. An augmenter
     without it must return the real rows first.
