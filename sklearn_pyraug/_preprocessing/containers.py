@@ -59,6 +59,8 @@ def check_container(value, where):
             f"X is a structured array of the fields {', '.join(map(repr, fields[:5]))}, which is "
             "no table of rows. Pass pandas.DataFrame(X)."
         )
+    if where == "X" and column_names(value) == []:
+        raise ValueError("X is a table without columns. Pass X with at least one column.")
     if library == "pandas":
         return
     if library is None:
