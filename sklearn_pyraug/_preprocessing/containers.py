@@ -59,9 +59,12 @@ def check_container(value, where):
             f"X is a structured array of the fields {', '.join(map(repr, fields[:5]))}, which is "
             "no table of rows. Pass pandas.DataFrame(X)."
         )
-    if where == "X" and column_names(value) == []:
-        raise ValueError("X is a table without columns. Pass X with at least one column.")
     if library == "pandas":
+        if where == "X" and value.ndim == 2 and not value.shape[1]:
+            raise ValueError(
+                f"Found array with 0 feature(s) (shape={value.shape}) while a minimum of 1 is "
+                "required. Pass X with at least one column."
+            )
         return
     if library is None:
         methods = _ELSEWHERE if hasattr(value, "columns") else ()
