@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from sklearn import config_context
 from sklearn.utils import check_array
 
 from ._sklearn_compat import _num_samples
@@ -75,14 +76,15 @@ def check_sample_weight(sample_weight, X=None):
     if isinstance(sample_weight, np.ma.MaskedArray):
         sample_weight = sample_weight.astype(np.float64).filled(np.nan)
     try:
-        sample_weight = check_array(
-            sample_weight,
-            ensure_2d=False,
-            # A single number is none of many, and has a message of its own below.
-            ensure_min_samples=0,
-            dtype=[np.float64, np.float32],
-            input_name="sample_weight",
-        )
+        with config_context(assume_finite=False):  # checked as rows are, whatever that says
+            sample_weight = check_array(
+                sample_weight,
+                ensure_2d=False,
+                # A single number is none of many, and has a message of its own below.
+                ensure_min_samples=0,
+                dtype=[np.float64, np.float32],
+                input_name="sample_weight",
+            )
     except ValueError as error:
         if "could not convert" not in str(error):
             raise

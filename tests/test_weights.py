@@ -6,6 +6,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from shared import quick, stream, table
+from sklearn import config_context
 from sklearn.datasets import load_digits
 
 from sklearn_pyraug import HMC, LearnedMetric, Residual, RHVAEAugmenter
@@ -465,8 +466,9 @@ def test_refuses_a_growing_class_without_weight(data):
     ],
 )
 def test_refuses(data, method, weights, match):
+    """With `assume_finite`, a training with weights of NaN diverged."""
     X, y, _ = data
-    with pytest.raises(ValueError, match=match):
+    with config_context(assume_finite=True), pytest.raises(ValueError, match=match):
         getattr(quick(), method)(X, y, sample_weight=weights)
 
 
