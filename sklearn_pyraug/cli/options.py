@@ -484,6 +484,9 @@ def augmenter_parameters(context, sets, pyraug_configs):
             raise click.UsageError(f"{name} is given twice, by an option and by --set; drop one.")
         settings[name] = _parsed(value, f"--set {name}")
     parameters |= context.meta.get("parameters", {}) | from_file | settings | typed
+    if parameters.get("sample_shape__channels", "") is None:
+        # The word stands for itself there.
+        parameters["sample_shape__channels"] = "none"
     _check_values(parameters)
     return parameters, notes
 

@@ -160,7 +160,7 @@ def test_options_and_set_reach_the_estimator(parameters_of):
         *("--latent-dim", "3", "--seed", "5", "--device", "cpu", "--n-jobs", "-1"),
         *("--factor", "3", "--sampling-strategy", "minority"),
         *("--set", "lr=1e-2", "--set", "encoder--hidden-layer-sizes=64,32"),
-        *("--set", "patience=none"),
+        *("--set", "patience=none", "--set", "sample_shape__channels=none"),
     )
     assert parameters == {
         "latent_dim": 3,
@@ -172,6 +172,7 @@ def test_options_and_set_reach_the_estimator(parameters_of):
         "lr": 0.01,
         "encoder__hidden_layer_sizes": (64, 32),
         "patience": None,
+        "sample_shape__channels": "none",
         "verbose": 0,
     }
 
