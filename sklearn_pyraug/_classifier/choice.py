@@ -430,7 +430,7 @@ class AugmentedClassifierCV(
 
     def _read(self, X):
         X = super()._read(X)
-        known = column_names(X) or []
+        known = set(column_names(X) or ())
         # The default steps find columns by their names, where all are text.
         lacking = [name for name in self._columns if isinstance(name, str) and name not in known]
         if lacking:
