@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from imblearn.utils import check_sampling_strategy
 
-from sklearn_pyraug._validation import check_n_classes
+from sklearn_pyraug._validation import check_n_classes, named
 
 _STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
 
@@ -159,8 +159,8 @@ def _wanted_rows(strategy, y, classes, counts):
     if not isinstance(sizes, Mapping):
         what = "returned" if callable(strategy) else "is"
         raise TypeError(
-            f"sampling_strategy {what} {sizes!r}, which does not say how large each class is to "
-            "be. Use a str, a float, a dict of {label: number of rows}, or a callable that "
+            f"sampling_strategy {what} {named(sizes)}, which does not say how large each class is "
+            "to be. Use a str, a float, a dict of {label: number of rows}, or a callable that "
             "returns such a dict."
         )
     index = {label: k for k, label in enumerate(classes)}
