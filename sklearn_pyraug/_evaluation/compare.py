@@ -37,7 +37,7 @@ from ..metrics import (
 )
 from ..metrics._attacks import count_singled_out
 from ..metrics._columns import _read, associations
-from ..metrics._utility import check_labels
+from ..metrics._utility import check_classifier, check_labels
 from .html import made_with
 from .measures import MEASURES, SHARES
 from .plots import closest_distance, find_plots
@@ -143,10 +143,7 @@ def compare(
     <AugmentationReport: 108 synthetic rows, 426 training rows, 143 rows held out, 2 classes.>
     """
     seed = root_seed(random_state)
-    check_count("n_permutations", n_permutations, least=0)
-    if (X_holdout is None) != (y_holdout is None):
-        missing = "X_holdout" if X_holdout is None else "y_holdout"
-        raise ValueError(f"`{missing}` is None; give both rows held out and their labels, or none.")
+    check_settings(X_holdout, y_holdout, classifier, n_permutations)
     given = {"X": (X, y), "X_new": (X_new, y_new)}
     if X_holdout is not None:
         given["X_holdout"] = X_holdout, y_holdout
@@ -162,6 +159,16 @@ def compare(
     coded, categorical = code_rows(sets, categorical_features, is_image=shape is not None)
     settings = _Settings(categorical, seed, n_permutations, layout)
     return _Comparison(labels, coded, settings).report(classifier)
+
+
+def check_settings(X_holdout, y_holdout, classifier, n_permutations):
+    """Raise TypeError or ValueError if something is not what `compare` takes, whatever the rows."""
+    check_count("n_permutations", n_permutations, least=0)
+    if classifier is not None:
+        check_classifier(classifier)
+    if (X_holdout is None) != (y_holdout is None):
+        missing = "X_holdout" if X_holdout is None else "y_holdout"
+        raise ValueError(f"`{missing}` is None; give both rows held out and their labels, or none.")
 
 
 def _pictures(X, n_features, sample_shape):

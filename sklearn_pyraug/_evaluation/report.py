@@ -11,7 +11,7 @@ from .._preprocessing.label_encoder import distinct_labels, read_labels
 from .._random import root_seed
 from .._validation import named, no_data_in_errors
 from ..metrics._utility import check_labels
-from .compare import compare, described
+from .compare import check_settings, compare, described
 from .results import ALL, make_line
 
 
@@ -149,6 +149,7 @@ def augmentation_report(
     True
     """
     seed = root_seed(random_state)
+    check_settings(X_holdout, y_holdout, classifier, n_permutations)
     augmenter = _fitted(augmenter, X, y)
     labels, _, y_index = distinct_labels(read_labels(y))
     counts = np.bincount(y_index)

@@ -13,7 +13,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
-from sklearn_pyraug import AugmentationReport, augmentation_report, compare
+from sklearn_pyraug import AugmentationReport, RHVAEAugmenter, augmentation_report, compare
 from sklearn_pyraug._evaluation.compare import _alerts
 from sklearn_pyraug._evaluation.rows import Rows
 from sklearn_pyraug.metrics import (
@@ -437,8 +437,9 @@ def test_seeds():
             "`y_holdout` has the label 7, which y does not have",
         ),
         ({"y": np.full(40, 9)}, ValueError, "`y` has the label 9, which the augmenter's"),
+        # Before the augmenter is fitted, which would raise another error.
         (
-            {"X_holdout": np.zeros((3, 4)), "y_holdout": [0, 1, 2], "classifier": 3},
+            {"augmenter": RHVAEAugmenter(max_epochs=0), "classifier": 3},
             TypeError,
             "`classifier` is 3",
         ),
