@@ -121,7 +121,7 @@ def test_impossible_strategies_are_named(strategy, match):
 @pytest.mark.parametrize(
     ("strategy", "match"),
     [
-        (["a"], r"sampling_strategy is \['a'\].*Use a str"),
+        (["a"], r"sampling_strategy is a builtins.list,.*Use a str"),
         (None, r"sampling_strategy is None"),
         (lambda y: 3, r"sampling_strategy returned 3"),
     ],
