@@ -206,7 +206,7 @@ class LatentToolsMixin:
 
         p(x | class) = ∫ p(x | z) N(z; 0, I) dz is estimated by importance sampling [1]_, with the
         posterior's flow as proposal. With a reference decoder it is (1/n) Σ_r p(x | r) over the
-        rows r of the class, summed over the five nearest to x only. It is the density of the
+        rows r of the class; of those far from x, a few stand for all. It is the density of the
         *coded* row: standardised columns, pixels in [0, 1], indicators. If all columns of a table
         are standardised, the log density in the units of X is lower by the sum of the logarithms
         of their standard deviations. Only compare scores of models with the same coding.

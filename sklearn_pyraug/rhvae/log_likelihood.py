@@ -12,13 +12,14 @@ p(x | class) = (1/n) Σ_r p(x | r),  p(x | r) = ∫ p(x | z, r) p(z) dz,
 
 or, where rows have weights, in proportion to these.
 
-Of this sum the m rows nearest to x are taken; the others add little, as far as p(x | r) falls off
-with the distance, and leaving them out can only lower the estimate. All integrals are estimated
-by importance sampling, see :func:`.elbo.importance_log_likelihood`: with S draws the
-logarithm is too low by half the relative variance of the mean of S weights, in every class alike
-as far as the encoders are equally good.
+Of this sum the m rows nearest to x are taken, and of those of the ranks (m, 4 m], (4 m, 16 m] and
+so on one each, at random with every draw of z, that stands for its whole run. (To leave the others
+out would cost a class of hundreds of rows some nats, and the more the more rows it has.) All
+integrals are estimated by importance sampling, see :func:`.elbo.importance_log_likelihood`: with S
+draws the logarithm is too low by half the relative variance of the mean of S weights, in every
+class alike as far as the encoders are equally good.
 
-Shapes: K members of a stack, D columns.
+Shapes: K members of a stack, D columns, R runs of ranks.
 """
 
 import math
@@ -29,8 +30,8 @@ from .elbo import importance_log_likelihood
 
 __all__ = ["score_from_references", "score_rows"]
 
-# References per row.
-_N_NEAREST = 5
+# Nearest references of a row, and how much further the ranks of every later one reach.
+_N_NEAREST, _GROWTH = 3, 4
 # Rows per member, and values per tensor of a stack's rows, that are worked on at once: bounds
 # the memory.
 _CHUNK = 2048
@@ -90,9 +91,9 @@ def score_from_references(
         others are scored with it.
     n_importance : int
         Draws S of z per row and reference.
-    n_nearest : int, default=5
-        References m per row and class, or all of a smaller class. A reference from which a row
-        was made is one like any other.
+    n_nearest : int, default=3
+        References m per row and class that are taken with every draw, or all of a smaller class. A
+        reference from which a row was made is one like any other.
     device : str, default="cpu"
 
     Returns
@@ -107,24 +108,28 @@ def score_from_references(
         x[y == k].to(device)
         for x, y, k in zip(generator.rows, generator.labels, labels, strict=True)
     ]
-    m = min(n_nearest, max(len(r) for r in own))
     log_n = torch.tensor([len(r) for r in own], device=device).log().unsqueeze(1)
-    log_w = None
+    log_w = [torch.zeros(len(r), device=device) for r in own]
     if generator.weights is not None:
         log_w, log_n = _log_weights(generator, labels, device)
+    runs = [_runs(len(r), n_nearest) for r in own]
+    n_runs, n_own = (max(map(len, values)) for values in (runs, own))
     x, parts, start = generator.seen(x), [], stream.get_state()
-    for part in x.split(max(1, _chunk(stack, x) // m)):
+    for part in x.split(max(1, min(_chunk(stack, x) // n_runs, _CHUNK_VALUES // n_own))):
         stream.set_state(start)
         part = part.to(device)
-        found = [_nearest(part, r, m) for r in own]
-        nearest, absent = (torch.stack(values) for values in zip(*found, strict=True))
-        r = torch.stack([rows[i] for rows, i in zip(own, nearest, strict=True)])
-        pairs = part.repeat_interleave(m, 0)
-        log_p = _log_likelihood(stack, metric, pairs, r.flatten(1, 2), stream, n_importance)
-        log_p = log_p.view(*r.shape[:3]).masked_fill(absent.unsqueeze(1), -math.inf)
-        if log_w is not None:
-            log_p += torch.stack([w[i] for w, i in zip(log_w, nearest, strict=True)])
-        parts.append((log_p.logsumexp(-1) - log_n).cpu())
+        ranked = [_ranked(part, r) for r in own]
+        pairs, draws = part.repeat_interleave(n_runs, 0), []
+        for _ in range(n_importance):
+            found = [
+                _one_of_each(run, i, n_runs, stream) for run, i in zip(runs, ranked, strict=True)
+            ]
+            r = torch.stack([rows[i] for rows, (i, _) in zip(own, found, strict=True)])
+            weight = [w[i] + log_size for w, (i, log_size) in zip(log_w, found, strict=True)]
+            log_p = _log_likelihood(stack, metric, pairs, r.flatten(1, 2), stream, 1)
+            draws.append((log_p.view(*r.shape[:3]) + torch.stack(weight)).logsumexp(-1))
+        log_p = torch.stack(draws).logsumexp(0) - math.log(n_importance)
+        parts.append((log_p - log_n).cpu())
     generator.stack.cpu()
     return torch.cat(parts, 1)
 
@@ -140,15 +145,43 @@ def _log_weights(generator, labels, device):
     return [w.log().float().to(device) for w in own], sums.to(device)
 
 
-def _nearest(x, own, m):
-    """Return the indices of the m rows of `own` nearest to each of x, and which there are not.
+def _runs(n, m):
+    """Return the ranks of n references as runs, of shape (R, 2): the first rank and the length.
 
-    Shapes (n, m) and (m,): where `own` has fewer, a row stands in for those that lack.
+    The m first are runs by themselves; each later one is three times as long as all before it.
     """
-    found = torch.cdist(x, own).topk(min(m, len(own)), largest=False).indices
-    lacking = m - found.shape[1]
-    found = torch.cat([found, found[:, :1].expand(-1, lacking)], 1)
-    return found, torch.arange(m, device=x.device) >= m - lacking
+    starts, start = [*range(min(m, n))], m
+    while start < n:
+        starts.append(start)
+        start *= _GROWTH
+    first = torch.tensor(starts)
+    return torch.stack([first, torch.cat([first[1:], torch.tensor([n])]) - first], 1)
+
+
+def _ranked(x, own):
+    """Return the indices of the rows of `own`, from the nearest to x on, shape (n, n_own)."""
+    # By differences: a row's ranks do not depend on the rows beside it.
+    return torch.cdist(x, own, compute_mode="donot_use_mm_for_euclid_dist").argsort(
+        dim=1, stable=True
+    )
+
+
+def _one_of_each(runs, ranked, n_runs, stream):
+    """Take a reference of each run, the same rank for all rows.
+
+    Returns
+    -------
+    index : Tensor of int64, shape (n, n_runs)
+        A row stands in for runs that there are not.
+    log_size : Tensor of shape (n_runs,)
+        Of how many references each is one; −∞ for none.
+    """
+    first, size = runs.T
+    rank = first + (torch.rand(len(runs), dtype=torch.float64, generator=stream) * size).long()
+    lacking = (0, n_runs - len(runs))
+    rank = torch.nn.functional.pad(torch.minimum(rank, first + size - 1), lacking)
+    log_size = torch.nn.functional.pad(size.double().log(), lacking, value=-math.inf)
+    return ranked[:, rank.to(ranked.device)], log_size.to(ranked.device, torch.float32)
 
 
 def _log_likelihood(stack, metric, x, r, stream, n_importance):
