@@ -68,9 +68,8 @@ PROTOCOLS = {
     "tabebm": Protocol(
         "TabEBM's protocol: 20 to 500 rows, 500 new ones",
         (
-            Run(("none", *FREE, "SMOTE", "pair", "ours"), SMALL, 10),
+            Run(("none", *FREE, "SMOTE", "pair", "ours"), TABEBM, 10),
             Run(("TVAE", "CTGAN"), SMALL, 3),
-            Run(("none", *FREE, "SMOTE", "pair", "ours"), TABEBM, 3),
             Run(("ARF",), ("biodeg20", "biodeg50"), 3),
         ),
         FIVE,
@@ -103,7 +102,7 @@ PROTOCOLS = {
     ),
     "easy": Protocol(
         "scikit-learn's own tables, at three times the largest class",
-        (Run(("none", *FREE, *SMOTES, "pair", "kde", "ours"), tuple(data.SKLEARN), 5),),
+        (Run(("none", *FREE, *SMOTES, "pair", "kde", "ours"), tuple(data.SKLEARN), 20),),
     ),
     "volumes": Protocol(
         "Volumes: adrenal glands and phantom brains, 200 more of each class",
