@@ -69,6 +69,7 @@ PROTOCOLS = {
         "TabEBM's protocol: 20 to 500 rows, 500 new ones",
         (
             Run(("none", *FREE, "SMOTE", "pair", "ours"), TABEBM, 10),
+            Run(("TVAE",), data.GROUPS["biodeg"], 10),
             Run(("TVAE", "CTGAN"), SMALL, 3),
             Run(("ARF",), ("biodeg20", "biodeg50"), 3),
         ),
