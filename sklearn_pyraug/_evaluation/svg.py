@@ -88,14 +88,14 @@ def points(real, synthetic):
     return _svg(700, 300, f'<path class="dot" d="{dots}"/><path class="cross" d="{crosses}"/>')
 
 
-def heat_map(names, values, scale=1.0):
+def heat_map(names, values, scale):
     """Return a square of colours, one row and one column a name.
 
     Parameters
     ----------
     names : sequence of str
     values : ndarray of shape (n, n)
-    scale : float, default=1.0
+    scale : float
         The value of a full colour.
     """
     n, left = len(names), 104

@@ -149,7 +149,7 @@ def _tensor(T, projection, member):
     return torch.from_numpy(np.ascontiguousarray(seen)).to(member.latent.c.dtype)
 
 
-def class_index(generators, labels, label, name="label"):
+def class_index(generators, labels, label, name):
     """Return the index of a class that has a trained generator.
 
     Parameters
@@ -158,7 +158,7 @@ def class_index(generators, labels, label, name="label"):
     labels : list
         Of all classes.
     label : object
-    name : str, default="label"
+    name : str
         Of the argument, for messages.
     """
     if isinstance(label, np.generic) and label.dtype.kind in "biufU":

@@ -70,7 +70,7 @@ class Columns(NamedTuple):
             raise ValueError("what is known of columns of numbers does not fit together")
 
 
-def summarise(X, value_mapping="auto", scaling="standard"):
+def summarise(X, value_mapping, scaling):
     """Summarise the columns of a table.
 
     Parameters

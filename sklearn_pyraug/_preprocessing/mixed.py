@@ -34,7 +34,7 @@ class Kinds(NamedTuple):
         return only_continuous or bool((self.levels | constant).all())
 
 
-def find_kinds(X, categorical, single_columns=True, with_atoms=True):
+def find_kinds(X, categorical, single_columns, with_atoms):
     """Find the kind of each column by the rule of :class:`~.table_codec.TableCodec`.
 
     Parameters
@@ -43,9 +43,9 @@ def find_kinds(X, categorical, single_columns=True, with_atoms=True):
         NaN is a missing value.
     categorical : ndarray of bool of shape (n_features,)
         Columns of categories.
-    single_columns : bool, default=True
+    single_columns : bool
         Whether to look for numbers of two values and for atoms; not done in wide tables.
-    with_atoms : bool, default=True
+    with_atoms : bool
         Whether to look for atoms.
 
     Returns

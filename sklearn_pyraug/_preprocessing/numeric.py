@@ -24,7 +24,7 @@ class NumberCodec:
         ranked.
     rounded : bool
         Whether columns are held to their integers and decimals.
-    quantiles : tuple of ndarray, default=None
+    quantiles : tuple of ndarray, or None
         From :func:`class_quantiles`: decoded values are then those of the training rows, rank
         for rank.
 
@@ -49,7 +49,7 @@ class NumberCodec:
     _rounded: bool
     _quantiles: tuple[np.ndarray, ...] | None
 
-    def __init__(self, columns, unit_interval, rounded=True, quantiles=None):
+    def __init__(self, columns, unit_interval, rounded, quantiles):
         self._columns = columns
         self._unit_interval = unit_interval
         self._rounded = rounded
@@ -275,13 +275,13 @@ def _as_code(probability):
     return ndtri(probability).astype(np.float32).astype(np.float64)
 
 
-def class_quantiles(X, y_index=None):
+def class_quantiles(X, y_index):
     """Return the training values of each class, sorted within their columns.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-    y_index : ndarray of int of shape (n_samples,), default=None
+    y_index : ndarray of int of shape (n_samples,), or None
         Class of each row; None for a single class.
 
     Returns

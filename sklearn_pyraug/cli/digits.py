@@ -35,18 +35,18 @@ class Rows(NamedTuple):
     y: np.ndarray
 
 
-def run_demo(output, *, random_state=0, n_per_class=20, overwrite=False):
+def run_demo(output, *, random_state, n_per_class, overwrite):
     """Augment a few digits, compare classifiers, print a table and draw the new digits.
 
     Parameters
     ----------
     output : str or path-like
         Folder for the picture; made if missing.
-    random_state : int, default=0
+    random_state : int
         Seed of everything.
-    n_per_class : int, default=20
+    n_per_class : int
         Training rows of each of the ten classes, from 6 to 150.
-    overwrite : bool, default=False
+    overwrite : bool
         Whether a picture already in the folder may be replaced.
 
     Raises

@@ -113,7 +113,7 @@ class CellFormat(NamedTuple):
         return sign + whole + (self.point if point else "") + rest
 
 
-def read_column(cells, na=frozenset(), points=".,", as_text=False):
+def read_column(cells, na, points, as_text):
     """Return the values of a column of cells, and their format.
 
     Parameters

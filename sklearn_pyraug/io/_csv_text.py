@@ -54,7 +54,7 @@ class Dialect(NamedTuple):
         """Return a csv reader of these lines."""
         return csv.reader(lines, delimiter=self.sep, skipinitialspace=bool(self.space), strict=True)
 
-    def quoted(self, cell, always=False):
+    def quoted(self, cell, always):
         """Return a cell's text with quotes around it where it needs them."""
         lost = bool(self.space) and cell.startswith(" ")
         if always or lost or any(sign in cell for sign in (self.sep, '"', "\r", "\n")):

@@ -15,7 +15,7 @@ _PICKLES = (".pt", ".pth")
 _MAX_CSV_BYTES = 2**26
 
 
-def list_images(root, labels=None):
+def list_images(root, labels):
     """Find the images of a folder and their labels, without opening any.
 
     Parameters

@@ -246,14 +246,14 @@ def _is_as_it_was(root, source):
     return stamp == source.stamp
 
 
-def folder_names(labels, kept=None, taken=()):
+def folder_names(labels, kept, taken):
     """Give each label a folder of its own.
 
     Parameters
     ----------
     labels : iterable of str
         Distinct.
-    kept : dict of str to str, default=None
+    kept : dict of str to str
         Labels that have a folder, and its name.
     taken : iterable of str
         Names that are used for something else.
@@ -267,11 +267,11 @@ def folder_names(labels, kept=None, taken=()):
     Examples
     --------
     >>> from sklearn_pyraug.io._plans import folder_names
-    >>> folder_names(["cat", "Cat", "../up", ""])
+    >>> folder_names(["cat", "Cat", "../up", ""], kept={}, taken=[])
     {'cat': 'cat', 'Cat': 'Cat-2', '../up': '_._up', '': '_'}
     """
     labels = list(labels)
-    names = {label: kept[label] for label in labels if label in (kept or {})}
+    names = {label: kept[label] for label in labels if label in kept}
     used = {_folded(name) for name in [*taken, *names.values()]}
     # Labels that are safe names come first, so that no other gets their name.
     for label in sorted(labels, key=lambda label: _safe(label) != label):

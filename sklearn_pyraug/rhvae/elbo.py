@@ -105,7 +105,7 @@ def elbo_terms(stack, batch):
 
 @torch.no_grad()
 def importance_log_likelihood(
-    stack, x, mask, metric, generator, n_importance=100, r=None, common=False
+    stack, x, mask, metric, generator, n_importance, r=None, common=False
 ):
     """Estimate log p(x) by importance sampling with the flow as proposal.
 
@@ -120,7 +120,7 @@ def importance_log_likelihood(
     metric : Metric
     generator : torch.Generator
         On the CPU.
-    n_importance : int, default=100
+    n_importance : int
         Draws S per row.
     r : Tensor of the shape of x, or None, default=None
         Reference rows.

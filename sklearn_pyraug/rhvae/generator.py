@@ -63,7 +63,7 @@ class Generator(NamedTuple):
         """Return the codes and the metric of a class of a single member."""
         return self.latents([0], [label])
 
-    def member(self, position, dtype=torch.float64):
+    def member(self, position, dtype):
         """Return the generator of one member alone, see :func:`.coding.member_of`."""
         return member_of(self, position, dtype)
 

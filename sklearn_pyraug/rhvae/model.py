@@ -242,7 +242,7 @@ class RHVAEStack(nn.Module):
         """
         return self.metric_from(self.encode(x, r), x, mask, r)
 
-    def metric_from(self, posterior, x, mask, r=None):
+    def metric_from(self, posterior, x, mask, r):
         """Return the metric of given posteriors of `x`, see :meth:`metric`."""
         lam = self.settings.regularization
         if self.settings.metric == "posterior":

@@ -131,7 +131,7 @@ class ReferenceGenerator(NamedTuple):
         """Return the codes and the metric of a class of a single member."""
         return self.latents([0], [label])
 
-    def member(self, position, dtype=torch.float64):
+    def member(self, position, dtype):
         """Return the generator of one member alone, see :func:`.coding.member_of`."""
         own = member_of(self, position, dtype)
         fine = None if own.fine is None else [x.to(dtype) for x in own.fine]

@@ -24,13 +24,13 @@ class GaussianLikelihood(nn.Module):
     ----------
     n_classes, n_features : int
         K and D.
-    min_scale : float, default=0.05
-        Smallest standard deviation, in the units of x (standardised columns).
     """
 
-    def __init__(self, n_classes, n_features, min_scale=0.05):
+    # Smallest standard deviation, in the units of x: standardised columns, or grey values.
+    min_scale = 0.05
+
+    def __init__(self, n_classes, n_features):
         super().__init__()
-        self.min_scale = min_scale
         self.raw_scale = nn.Parameter(torch.zeros(n_classes, 1, n_features))
 
     @torch.no_grad()
@@ -99,12 +99,10 @@ class IsotropicLikelihood(GaussianLikelihood):
     ----------
     n_classes, n_features : int
         K and D.
-    min_scale : float, default=0.05
-        Smallest standard deviation, in the units of x (grey values in [0, 1]).
     """
 
-    def __init__(self, n_classes, n_features, min_scale=0.05):
-        super().__init__(n_classes, n_features, min_scale)
+    def __init__(self, n_classes, n_features):
+        super().__init__(n_classes, n_features)
         self.raw_scale = nn.Parameter(torch.zeros(n_classes, 1, 1))
 
     @torch.no_grad()

@@ -83,18 +83,16 @@ class MixedLikelihood(nn.Module):
         K and D.
     layout : CodeLayout
         Of D code columns.
-    min_scale : float, default=0.05
-        See :class:`GaussianLikelihood`.
     """
 
-    def __init__(self, n_classes, n_features, layout, min_scale=0.05):
+    def __init__(self, n_classes, n_features, layout):
         super().__init__()
         K = n_classes
         self.sizes = tuple(
             stop - start for start, stop in map(layout.span, ("gaussian", "bernoulli"))
         )
         self.sizes += (n_features - sum(self.sizes),)
-        self.gaussian = GaussianLikelihood(K, self.sizes[0], min_scale)
+        self.gaussian = GaussianLikelihood(K, self.sizes[0])
         # Offsets within the categorical columns.
         first = n_features - self.sizes[2]
         self.spans = tuple(

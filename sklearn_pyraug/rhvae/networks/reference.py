@@ -89,13 +89,13 @@ class DeformationDecoder(nn.Module):
         One random stream per member of the stack.
     inverse_link : callable
         The likelihood's s: the parameters whose mean is, nearly, a given row.
-    n_channels : int, default=1
+    n_channels : int
         Images of one row, all warped by the same map.
-    fine : tuple of int or None, default=None
-        Another shape that references may have: it is warped by the same parameters.
-    exposure : bool, default=True
+    fine : tuple of int
+        Another shape that references may have, which is warped by the same parameters.
+    exposure : bool
         Whether the exposure is changed.
-    second_order : bool, default=True
+    second_order : bool
         Whether the result can be differentiated twice, which takes several times as long.
     """
 
@@ -106,11 +106,11 @@ class DeformationDecoder(nn.Module):
         hidden_layer_sizes,
         generators,
         inverse_link,
-        n_channels=1,
+        n_channels,
         *,
-        fine=None,
-        exposure=True,
-        second_order=True,
+        fine,
+        exposure,
+        second_order,
     ):
         super().__init__()
         self.n_channels = n_channels
@@ -123,7 +123,7 @@ class DeformationDecoder(nn.Module):
         # Not buffers: those of a stack lead with the class axis, and this serves all classes.
         self._grids = {
             (n_channels * math.prod(shape), "cpu", torch.float32): make_grid(shape)
-            for shape in (sample_shape, fine or sample_shape)
+            for shape in (sample_shape, fine)
         }
         self.inverse_link = inverse_link
 

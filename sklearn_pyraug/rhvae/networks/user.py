@@ -322,7 +322,7 @@ class VmapStack(nn.Module):
         """Return rows x of shape (K, B, D) in the shape in which the modules take them."""
         return x if self.sample_shape is None else x.reshape(*x.shape[:2], *self.sample_shape)
 
-    def inputs(self, first, r=None):
+    def inputs(self, first, r):
         """Return the inputs of the modules: the first, and the rows r if they take two."""
         return (first, self.shaped(r)) if self.takes_reference else (first,)
 

@@ -40,7 +40,7 @@ def nearest_neighbors(c, mask, n_neighbors):
 
 
 @torch.no_grad()
-def sample_geodesic(metric, start, generators, *, n_neighbors=5, n_points=17, n_iter=20):
+def sample_geodesic(metric, start, generators, *, n_neighbors=5, n_points=17):
     """Draw points on geodesics from centroids to one of their neighbours each.
 
     From centroid i a neighbour j is drawn among the `n_neighbors` nearest, and the point at
@@ -56,9 +56,8 @@ def sample_geodesic(metric, start, generators, *, n_neighbors=5, n_points=17, n_
         One CPU stream per class; what a class draws depends on nothing but its own.
     n_neighbors : int, default=5
         Neighbours among which j is drawn, all that there are in smaller classes.
-    n_points, n_iter : int, default=17, 20
-        Points on a curve and iterations of the solver, see
-        :func:`~sklearn_pyraug.rhvae.metric.geodesics.geodesic`.
+    n_points : int, default=17
+        Points on a curve.
 
     Returns
     -------
@@ -86,7 +85,7 @@ def sample_geodesic(metric, start, generators, *, n_neighbors=5, n_points=17, n_
         curve_of.append(inverse)
         fraction.append(torch.where(i <= j, u, 1.0 - u))
     first, second = ([p[:, end] for p in pairs] for end in (0, 1))
-    curves = geodesic(centroids_at(c, first), centroids_at(c, second), metric, n_points, n_iter)
+    curves = geodesic(centroids_at(c, first), centroids_at(c, second), metric, n_points)
     z = [
         point_at(curves.points[k, at], curves.arc[k, at], u.unsqueeze(-1)).squeeze(-2)
         for k, (at, u) in enumerate(zip(curve_of, fraction, strict=True))

@@ -71,7 +71,7 @@ class StackNet(NeuralNet):
         Parameters of :class:`skorch.NeuralNet`.
     """
 
-    def __init__(self, module, *, loader, valid=None, metric_rows=None, patience=None, **kwargs):
+    def __init__(self, module, *, loader, valid, metric_rows, patience, **kwargs):
         super().__init__(module, criterion=nn.Identity, train_split=None, **kwargs)
         self.loader = loader
         self.valid = valid

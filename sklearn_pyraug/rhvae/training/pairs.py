@@ -75,13 +75,13 @@ def find_partners(rows, labels, n_neighbors=None, of=None):
     return Partners(torch.cat(parts), start, count)
 
 
-def n_partners(labels, n_neighbors=None):
+def n_partners(labels, n_neighbors):
     """Return how many rows may be each row's reference, shape (n,); see :func:`find_partners`.
 
     Parameters
     ----------
     labels : Tensor of int64, shape (n,)
-    n_neighbors : int or None, default=None
+    n_neighbors : int or None
     """
     _, group, sizes = labels.unique(return_inverse=True, return_counts=True)
     others = sizes - 1

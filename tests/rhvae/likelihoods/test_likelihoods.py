@@ -136,9 +136,9 @@ def test_gaussian_sample_of_extreme_noise_is_finite(edge):
 
 def test_gaussian_density_stays_bounded_for_a_constant_column():
     """A column that is constant within a class draws its scale to 0; the floor holds."""
-    likelihood = GaussianLikelihood(1, 1, min_scale=0.05)
+    likelihood = GaussianLikelihood(1, 1)
     x = torch.zeros(1, B, 1)
-    bound = -math.log(0.05 * math.sqrt(2.0 * math.pi))
+    bound = -math.log(likelihood.min_scale * math.sqrt(2.0 * math.pi))
     optimizer = torch.optim.SGD(likelihood.parameters(), lr=1.0)
     for raw in (-1.0, -10.0, -100.0, -1000.0):
         with torch.no_grad():
