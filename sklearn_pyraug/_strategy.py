@@ -6,11 +6,9 @@ from numbers import Integral, Real
 import numpy as np
 from imblearn.utils import check_sampling_strategy
 
-from sklearn_pyraug._validation import check_n_classes, named
+from ._validation import check_n_classes, named
 
 _STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
-
-
 # What a factor chosen from the data is at least and at most.
 _FACTORS = (2.0, 8.0)
 

@@ -12,6 +12,7 @@ import narwhals.stable.v1 as nw
 import numpy as np
 from scipy import sparse
 
+from .._validation import check_has_columns
 from .dtypes import dtype_state
 
 TABLES = ("polars.DataFrame", "pyarrow.Table")
@@ -60,11 +61,8 @@ def check_container(value, where):
             "no table of rows. Pass pandas.DataFrame(X)."
         )
     if library == "pandas":
-        if where == "X" and value.ndim == 2 and not value.shape[1]:
-            raise ValueError(
-                f"Found array with 0 feature(s) (shape={value.shape}) while a minimum of 1 is "
-                "required. Pass X with at least one column."
-            )
+        if where == "X":
+            check_has_columns(value)
         return
     if library is None:
         methods = _ELSEWHERE if hasattr(value, "columns") else ()

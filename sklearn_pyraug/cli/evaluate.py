@@ -10,7 +10,7 @@ import numpy as np
 
 import sklearn_pyraug
 
-from ..io._guards import did_you_mean
+from ..io._guards import did_you_mean, printable
 from ..io._tables import spellings
 from .files import check_dropped, check_input, check_new_file, read_data
 from .options import (
@@ -20,7 +20,6 @@ from .options import (
     in_one_line,
     listed,
     path_option,
-    printable,
     repeatable,
     result_options,
     say,

@@ -9,7 +9,7 @@ import click
 
 import sklearn_pyraug
 
-from ..io._guards import did_you_mean
+from ..io._guards import did_you_mean, printable
 from ..io._tables import count_labels
 from .augment import match_strategy, read_training_data
 from .files import check_input, check_new_file
@@ -22,7 +22,6 @@ from .options import (
     in_one_line,
     in_options,
     listed,
-    printable,
     repeatable,
     result_options,
     say,

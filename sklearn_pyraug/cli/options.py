@@ -10,7 +10,7 @@ import click
 
 import sklearn_pyraug
 
-from ..io._guards import did_you_mean
+from ..io._guards import did_you_mean, printable
 from .pyraug_config import read_pyraug_config, translate
 
 if sys.version_info >= (3, 11):
@@ -104,11 +104,6 @@ def debug_option():
         callback=note,
         help="Show the traceback of an error.",
     )
-
-
-def printable(text):
-    """Return a text without anything that a terminal would take for a command."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def in_one_line(text):
