@@ -320,28 +320,43 @@ def train_stack(
     StateError
         If the state that the store holds is not one of this training.
     """
-    d = stack.settings.latent_dim
+    kept = {"batch_size": settings.batch_size, "device": str(device), "n_before": n_before}
+    save = None if store is None else SaveState(store, kept)
+    net = _make_net(stack, rows, settings, streams, device, description, save)
+    T = stack.T.cpu().clone()
+    n_left = _resume(net, settings, kept, None if store is None else store.read(), description)
+    interrupted = None
+    _keep_freed_memory()
+    try:
+        net.notify("on_train_begin", X=None, y=None)
+        net.fit_loop(np.empty(0), epochs=n_left)
+        if store is not None and n_left:
+            store.write(training_state_dict(net, kept, finished=net.stopped_))
+    except KeyboardInterrupt as error:
+        interrupted = error
+        if save is not None:
+            save.flush()
+    finally:
+        net.notify("on_train_end", X=None, y=None)
+    _restore(stack, net.best_state_, T, net.eps_)
+    flows = _measure_flow(stack, rows, streams["split"])
+    return _records(net, flows, device, settings.batch_size), interrupted
+
+
+def _make_net(stack, rows, settings, streams, device, description, save):
+    """Return an initialised net over a stack, which is then on the device."""
     loader = StackLoader(
         rows,
         streams["shuffle"],
         streams["noise"],
         settings.batch_size,
-        d,
+        stack.settings.latent_dim,
         device,
         min_rows=2 if any(getattr(m, "in_turn", None) for m in stack.children()) else 1,
     )
-    valid = rows_of_metric = None
-    if any(len(r.valid) for r in rows):
-        references = None if rows[0].partners is None else [r.valid_references for r in rows]
-        weights = [r.valid_weight for r in rows]
-        held_out = [r.valid for r in rows]
-        valid = fixed_batch(held_out, streams["split"], d, device, references, weights)
-        if stack.flowing:
-            rows_of_metric = metric_rows(rows, streams["split"], device)
+    valid, rows_of_metric = _held_out(stack, rows, streams["split"], device)
     callbacks = list(settings.callbacks or [])
-    kept = {"batch_size": settings.batch_size, "device": str(device), "n_before": n_before}
-    if store is not None:
-        save = SaveState(store, kept)
+    if save is not None:
         callbacks.append(("save_state", save))
     if settings.verbose:
         callbacks.append(("progress", ProgressBar(settings.max_epochs, description)))
@@ -363,16 +378,29 @@ def train_stack(
         lr=settings.lr,
         verbose=0,
     )
-    net.initialize()
-    T = stack.T.cpu().clone()
-    state = None if store is None else store.read()
+    return net.initialize()
+
+
+def _held_out(stack, rows, generators, device):
+    """Return the held-out rows as a batch, and those of its metric; None where there are none."""
+    if not any(len(r.valid) for r in rows):
+        return None, None
+    references = None if rows[0].partners is None else [r.valid_references for r in rows]
+    weights = [r.valid_weight for r in rows]
+    held_out, d = [r.valid for r in rows], stack.settings.latent_dim
+    valid = fixed_batch(held_out, generators, d, device, references, weights)
+    return valid, metric_rows(rows, generators, device) if stack.flowing else None
+
+
+def _resume(net, settings, kept, state, description):
+    """Put the state of an earlier run, if there is one, into a net; return the epochs left."""
     if state is not None and settings.callbacks:
         warnings.warn(
             "The training goes on from `checkpoint`, which does not hold the state of callbacks: "
             "they start anew. The weights are those of an undisturbed run if no callback changes "
             "the training.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     finished = state is not None and load_training_state(net, kept, state)
     n_done = len(net.history)
@@ -383,36 +411,24 @@ def train_stack(
         )
     if n_done and not finished:
         _logger.info("%s goes on after epoch %d of %d.", description, n_done, settings.max_epochs)
-    n_left = 0 if finished else settings.max_epochs - n_done
-    interrupted = None
-    _keep_freed_memory()
-    try:
-        net.notify("on_train_begin", X=None, y=None)
-        net.fit_loop(np.empty(0), epochs=n_left)
-        if store is not None and n_left:
-            store.write(training_state_dict(net, kept, finished=net.stopped_))
-    except KeyboardInterrupt as error:
-        interrupted = error
-        if store is not None:
-            save.flush()
-    finally:
-        net.notify("on_train_end", X=None, y=None)
-    _restore(stack, net.best_state_, T, net.eps_)
-    flows = _measure_flow(stack, rows, streams["split"])
-    history = [
+    return 0 if finished else settings.max_epochs - n_done
+
+
+def _records(net, flows, device, batch_size):
+    """Return what every class went through."""
+    return [
         ClassHistory(
             **{name: np.array(values) for name, values in by_epoch.items()},
             best_epoch=int(best),
             n_rollbacks=int(n),
             device=device,
-            batch_size=settings.batch_size,
+            batch_size=batch_size,
             **flow,
         )
         for by_epoch, best, n, flow in zip(
             net.class_losses_, net.best_epoch_, net.n_rollbacks_, flows, strict=True
         )
     ]
-    return history, interrupted
 
 
 def _can_fuse(device):
