@@ -382,19 +382,25 @@ def _all_are(types, values):
 
 def categorical_mask(categorical_features, n_features, names):
     """Return `categorical_features` as an array of bool of shape (n_features,)."""
-    if categorical_features is None or not len(categorical_features):
-        return np.zeros(n_features, dtype=bool)
     given = categorical_features
-    given = given.tolist() if isinstance(given, np.ndarray) else list(given)
+    # A name alone is no list of its letters.
+    is_single = isinstance(given, (str, Real))
+    if given is None or not (is_single or len(given)):
+        return np.zeros(n_features, dtype=bool)
+    if isinstance(given, np.ndarray):
+        given = given.tolist()
+    given = [given] if is_single else list(given)
     is_mask = all(isinstance(v, (bool, np.bool_)) for v in given)
     if is_mask and len(given) == n_features:
         return np.array(given, dtype=bool)
     names = [] if names is None else names
     columns = range(n_features) if all(isinstance(v, Integral) for v in given) else names
     unknown = [v for v in given if v not in columns]
-    if is_mask or unknown or isinstance(categorical_features, Mapping):
+    if is_mask or unknown or is_single or isinstance(categorical_features, Mapping):
         what = f"has {unknown[0]!r}, which is none of" if unknown else "does not fit"
-        if is_mask:
+        if is_single:
+            what = "is no list of some of"
+        elif is_mask:
             what = f"has {len(given)} bools, which do not fit"
         # Integers are positions, whatever the names are.
         named = [repr(name) for name in names if not isinstance(name, Integral)][:5]

@@ -224,6 +224,8 @@ def test_named_columns_are_added_to_the_recognised_ones():
         ([["a"], ["b"]], r"has \['a'\], which is none"),
         (["a", 1, None], "has 1, which is none"),
         ({"a": True}, "does not fit the 3 columns"),
+        ("ab", "'ab' is no list of some of the 3 columns"),
+        (0, "0 is no list of some of the 3 columns"),
     ],
 )
 def test_columns_that_cannot_be_named(features, match):
