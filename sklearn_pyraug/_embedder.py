@@ -66,14 +66,14 @@ class RHVAEEmbedder(
         Number of features; the default can be drawn in a plane. ``"auto"`` is 10, or less if there
         are fewer columns or rows.
     sample_shape : tuple of int, ImageShape, "auto" or None, default="auto"
-        Shape of a row that is an image, such as (28, 28). ``"auto"`` recognises grey images. None
-        means that X is a table.
+        Shape of a row that is an image, such as ``(28, 28)``. ``"auto"`` takes the shape of X, or
+        recognises flat grey images. None means that X is a table.
     columns : "auto" or Columns, default="auto"
         How numbers are scaled and which likelihood is used; see :class:`Columns`. Its
         `value_mapping` is ignored.
     encoder : {"auto", "mlp", "conv"} or MLP, default="auto"
         Kind and size of the networks: perceptrons, or convolutions for images. ``"auto"`` is
-        ``"conv"`` for images of more than 10,000 pixels, else ``"mlp"``.
+        ``"conv"`` for images of more than 10,000 values, else ``"mlp"``.
     metric : {"auto", "learned", "posterior"}, LearnedMetric or PosteriorMetric, default="auto"
         Metric of the latent space. ``"auto"`` is ``"learned"``, with a Hamiltonian flow in
         training.
@@ -246,7 +246,7 @@ class RHVAEEmbedder(
         Returns
         -------
         Z : ndarray of shape (n_samples, latent_dim)
-            Means of q(z | x), in X's dtype.
+            Means of q(z | x), in float32 if X is, else in float64.
 
         Raises
         ------
@@ -273,8 +273,9 @@ class RHVAEEmbedder(
         Returns
         -------
         X_original : ndarray of shape (n_samples, n_features), or of images
-            In the shape that `fit` was given; within the ranges of the training rows' columns, in
-            their units and dtype; a column of two values comes back as one of the two.
+            In the shape and the units that `fit` was given, in float32 if its rows were, else in
+            float64; within the ranges of their columns. A column of two values comes back as one
+            of the two.
 
         Raises
         ------

@@ -114,8 +114,9 @@ def compare(
         If `classifier` is no classifier.
     ValueError
         If rows and labels, or the columns of two sets, do not match; if only one of `X_holdout` and
-        `y_holdout` is given; if a label is not one of y; if all rows held out are training rows;
-        or if rows hold infinity, or images NaN.
+        `y_holdout` is given; if a label is not one of y; if all rows held out are training rows; if
+        `categorical_features` or `sample_shape` does not fit the columns; if rows hold infinity,
+        or images NaN; or if `n_permutations` is no integer of at least 0.
 
     See Also
     --------

@@ -208,9 +208,9 @@ def linkability(
     Raises
     ------
     ValueError
-        If there is only one column or group, `groups` does not fit the columns, `scale` is
-        unknown, or if the sets are empty, not two-dimensional, not finite, or differ in their
-        number of columns.
+        If there is only one column or group, `groups` does not fit the columns, `n_neighbors` is
+        no integer of at least 1, `scale` is unknown, or if the sets are empty, not
+        two-dimensional, not finite, or differ in their number of columns.
 
     See Also
     --------
