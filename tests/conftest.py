@@ -48,6 +48,21 @@ def pytest_xdist_make_scheduler(config, log):
     return WorkStealingScheduling(config, log)
 
 
+@pytest.fixture
+def rng():
+    """Random numbers, the same in each test."""
+    import numpy as np
+
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of the test's own, in which it runs."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(params=["auto", "direct"])
 def either_decoder(request, monkeypatch):
     """Let `shared.quick` take the default decoder, and in a second run the papers'."""

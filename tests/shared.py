@@ -53,6 +53,16 @@ def draw(seed, *shape, dtype=torch.float64):
     return torch.randn(*shape, generator=stream(seed), dtype=dtype)
 
 
+def spread(n_chains, n_centroids):
+    """Return the start of each chain, the centroids in turn."""
+    return torch.arange(n_chains) % n_centroids
+
+
+def codes(n, n_columns=3, seed=0):
+    """Return rows of a normal distribution as float32 codes."""
+    return np.random.default_rng(seed).normal(size=(n, n_columns)).astype(np.float32)
+
+
 def contents(root):
     """Return the bytes of all files below a folder, by name."""
     return {

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from commands import QUICK, failure, run
 from numpy.testing import assert_array_equal
 from shared import contents
 
@@ -16,18 +17,8 @@ from sklearn_pyraug.io import load_image_folder, load_table, save_image_folder, 
 
 image = pytest.importorskip("PIL.Image")
 
-QUICK = [
-    *("--latent-dim", "2", "--device", "cpu"),
-    *("--set", "max_epochs=2", "--set", "encoder__hidden_layer_sizes=8"),
-]
+pytestmark = pytest.mark.usefixtures("folder")
 SIZES = {"cat": 6, "dog": 9}
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """A folder of the test's own, in which commands run."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def draw(rng, *shape):
@@ -48,22 +39,6 @@ def pictures(folder):
             picture = draw(rng, 10, 12).astype(np.uint8)
             image.fromarray(picture).save(folder / "pets" / label / f"{label} {i}.png")
     return folder / "pets"
-
-
-def run(*arguments):
-    """Run a command that has to succeed."""
-    assert main([str(argument) for argument in arguments]) == 0
-
-
-def failure(capsys, status, *arguments):
-    """Run a command that has to fail and return its one line."""
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == status
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    (line,) = [line for line in captured.err.splitlines() if ": note: " not in line]
-    assert line.startswith("sklearn-pyraug: error: ")
-    return line
 
 
 def test_augment_a_folder(pictures, folder, capsys):

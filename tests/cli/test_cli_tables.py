@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from commands import QUICK, failure, run
 from numpy.testing import assert_array_equal
 
 from sklearn_pyraug import RHVAEAugmenter, compare
@@ -16,17 +17,7 @@ from sklearn_pyraug.io import load_synthetic_mask, load_table, save_table
 
 pd = pytest.importorskip("pandas")
 
-QUICK = [
-    *("--latent-dim", "2", "--device", "cpu"),
-    *("--set", "max_epochs=2", "--set", "encoder__hidden_layer_sizes=8"),
-]
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """A folder of the test's own, in which commands run."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture
@@ -50,26 +41,9 @@ def patients(folder):
     return pd.read_csv(folder / "patients.csv")
 
 
-def run(*arguments):
-    """Run a command that has to succeed."""
-    assert main([str(argument) for argument in arguments]) == 0
-
-
 def augment(*arguments):
     """Run `augment` on the patients."""
     run("augment", "patients.csv", "--target", "diagnosis", *QUICK, *arguments)
-
-
-def failure(capsys, status, *arguments):
-    """Run a command that has to fail and return its one line."""
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == status
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    lines = [line for line in captured.err.splitlines() if ": note: " not in line]
-    (line,) = lines
-    assert line.startswith("sklearn-pyraug: error: ")
-    return line
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
-from shared import dense, kinds, numbers, quick, root_mean_square, table
+from shared import codes, dense, kinds, numbers, quick, root_mean_square, table
 
 from sklearn_pyraug import Columns, Residual, RHVAEAugmenter, Transfer
 from sklearn_pyraug._generation import sample as _sampling
@@ -17,11 +17,6 @@ from sklearn_pyraug._generation.min_distance import Guard, make_guard
 from sklearn_pyraug._generation.sample import DrawSettings, draw
 from sklearn_pyraug.metrics._neighbors import Spacing, find_spacing
 from sklearn_pyraug.rhvae import Output, SamplerSettings
-
-
-def spread(n, n_columns=3, seed=0):
-    """Return rows of a normal distribution as float32 codes."""
-    return np.random.default_rng(seed).normal(size=(n, n_columns)).astype(np.float32)
 
 
 def nearest(augmenter, X, X_new):
@@ -201,7 +196,7 @@ def test_twins_leave_nothing_to_draw_again():
 
 
 def test_guard():
-    T = spread(30)
+    T = codes(30)
     guard = make_guard(T)
     assert guard.limit == guard.spacing.threshold == find_spacing(T).threshold
     assert_allclose(guard.distances(T + 1), root_mean_square(T + 1, T).min(axis=1), rtol=1e-5)

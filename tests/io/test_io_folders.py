@@ -57,11 +57,6 @@ def pixels(rng, shape, dtype=np.uint8):
 
 
 @pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-@pytest.fixture
 def small(tmp_path, rng):
     """Return a folder of two classes with two png images each."""
     root = tmp_path / "small"

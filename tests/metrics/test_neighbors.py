@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
+from shared import codes
 
 from sklearn_pyraug.metrics import _neighbors
 from sklearn_pyraug.metrics._neighbors import Spacing, closest, closest_other, find_spacing
-
-
-def spread(n, n_columns=3, seed=0):
-    """Return rows of a normal distribution as float32 codes."""
-    return np.random.default_rng(seed).normal(size=(n, n_columns)).astype(np.float32)
 
 
 @pytest.mark.parametrize(("n_columns", "block"), [(1, 7), (3, 21), (40, 280), (40, 800)])
@@ -19,7 +15,7 @@ def test_distances_to_the_closest_row(n_columns, block, monkeypatch):
     monkeypatch.setattr(_neighbors, "_BLOCK", block)
     if block == 800:  # of volumes: seven of the columns at a time
         monkeypatch.setattr(_neighbors, "_MAX_SEARCHED_COLUMNS", 39)
-    A, B = spread(50, n_columns), spread(60, n_columns, seed=1)
+    A, B = codes(50, n_columns), codes(60, n_columns, seed=1)
     assert_allclose(closest(A, B), cdist(A, B).min(axis=1), rtol=1e-6)
     within = cdist(B, B) + np.diag(np.full(60, np.inf))
     assert_allclose(closest_other(B), within.min(axis=1), rtol=1e-6)
@@ -30,7 +26,7 @@ def test_distances_to_the_closest_row(n_columns, block, monkeypatch):
 @pytest.mark.parametrize("n_twins", [2, 3, 5])
 def test_the_closest_row_of_a_twin_is_a_twin(n_twins):
     """Whichever of several equal rows the search finds first."""
-    rows = 1e4 + spread(20, 30)
+    rows = 1e4 + codes(20, 30)
     rows[:n_twins] = rows[0]
     assert_array_equal(closest_other(rows)[:n_twins], 0)
     assert (closest_other(rows)[n_twins:] > 0).all()
@@ -48,7 +44,7 @@ def test_spacing_of_points_on_a_line():
 
 def test_infinite_codes_are_far_away():
     """Of values at the end of the floats' range, whose standard scores overflow."""
-    T = spread(30)
+    T = codes(30)
     T[0, 0] = np.inf
     new = np.array([[np.inf, 0, 0], [-np.inf, 0, 0]], np.float32)
     assert (closest(new, T[1:]) > 1e29).all()

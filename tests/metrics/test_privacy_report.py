@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from shared import kinds, numbers, quick, root_mean_square, table
+from shared import codes, kinds, numbers, quick, root_mean_square, table
 from sklearn.datasets import load_iris
 
 from sklearn_pyraug import LearnedMetric, RHVAEAugmenter, Transfer
@@ -14,11 +14,6 @@ from sklearn_pyraug.metrics._privacy import privacy_report
 
 # Draws that stay where they start: the codes move little, and little of a difference is taken.
 NEAR = {"metric": LearnedMetric(temperature=1e-3), "output": Transfer(scale=1e-4)}
-
-
-def spread(n, n_columns=3, seed=0):
-    """Return rows of a normal distribution as float32 codes."""
-    return np.random.default_rng(seed).normal(size=(n, n_columns)).astype(np.float32)
 
 
 # --- the report, of points made by hand ---------------------------------------------------
@@ -55,9 +50,9 @@ def test_a_distance_at_the_threshold_is_not_below_it_whatever_the_rounding():
 
 
 def test_twins_make_the_threshold_zero_and_are_counted():
-    T = spread(50)
+    T = codes(50)
     T[1], T[2], T[4] = T[0], T[0], T[3]
-    new = np.concatenate([T[:4], spread(6, seed=1)])
+    new = np.concatenate([T[:4], codes(6, seed=1)])
     report = privacy_report(new, T, np.zeros(10, int), [7])
     assert report.threshold == 0
     assert (report.n_close, report.n_copies, report.n_twins) == (0, 4, 5)
@@ -84,7 +79,7 @@ def test_the_text_is_a_few_sentences():
         "1 % (100) would. 2 are near-copies, within a tenth of the usual distance. 3 equal a "
         "training row."
     )
-    none = privacy_report(np.empty((0, 3), np.float32), spread(9), np.empty(0, int), ["a"])
+    none = privacy_report(np.empty((0, 3), np.float32), codes(9), np.empty(0, int), ["a"])
     assert str(none) == "There are no synthetic rows."
     assert (none.n_rows, none.share, none.by_label) == (0, 0.0, {})
     assert not none.has_many_near_copies
@@ -118,7 +113,7 @@ def test_the_share_expected_of_independent_rows(n, random_seed):
 
 def test_of_many_rows_some_are_measured(monkeypatch):
     monkeypatch.setattr(_neighbors, "_MAX_MEASURED", 40)
-    T, new = spread(300), spread(200, seed=1)
+    T, new = codes(300), codes(200, seed=1)
     new[:50] = T[:50]
     y_index = np.repeat([0, 1], 100)
     report = privacy_report(new, T, y_index, ["a", "b"])

@@ -25,11 +25,6 @@ DTYPES = [
 LIKELIHOODS = ["gaussian", "bernoulli", "binomial"]
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def table(dtype, n_rows=60, n_columns=5):
     """Make a table that uses the middle of the range of its dtype."""
     rng = np.random.default_rng(1)

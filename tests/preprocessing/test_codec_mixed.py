@@ -15,11 +15,6 @@ REAL, LEVELS, BINARY, ATOM, GAPS, BOTH, PAIR, CONSTANT = range(8)
 
 
 @pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-@pytest.fixture
 def table(rng):
     """One column of each kind, and which of them hold categories."""
     atom = np.where(rng.random(N) < 0.5, 0.0, rng.normal(5, 1, N))

@@ -10,11 +10,6 @@ from sklearn_pyraug._preprocessing.column_stats import find_atom
 from sklearn_pyraug._preprocessing.table_codec import TableCodec
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def lognormal(rng, n=100, sigma=1.5):
     return np.exp(sigma * rng.normal(size=(n, 1)))
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from shared import draw, stream
+from shared import draw, spread, stream
 
 from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
 from sklearn_pyraug.rhvae.samplers import metric_log_density, sample_hmc
@@ -49,10 +49,6 @@ def test_float32_suffices_for_precise_posteriors(random_seed):
 
 
 # --- HMC on it -----------------------------------------------------------------------------
-
-
-def spread(n_chains, n_centroids):
-    return torch.arange(n_chains) % n_centroids
 
 
 def test_step_size_follows_the_posteriors_widths(random_seed):

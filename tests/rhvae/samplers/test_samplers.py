@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from shared import stream
+from shared import spread, stream
 
 from sklearn_pyraug.rhvae.metric.learned import make_metric
 from sklearn_pyraug.rhvae.metric.posterior import make_posterior_metric
@@ -169,10 +169,6 @@ def some_metric(seed, n_classes=2, n_centroids=6, d=2, temperature=0.8, lam=0.05
     L = L + 2.0 * torch.eye(d, dtype=torch.float64)
     T = torch.full((n_classes, 1, 1), temperature, dtype=torch.float64)
     return make_metric(c, L, torch.ones(n_classes, n_centroids).double(), T, lam)
-
-
-def spread(n_chains, n_centroids):
-    return torch.arange(n_chains) % n_centroids
 
 
 def distance_to_centroids(z, c):

@@ -4,16 +4,12 @@ import math
 
 import pytest
 import torch
-from shared import draw, stream
+from shared import draw, spread, stream
 
 from sklearn_pyraug.rhvae.metric.geodesics import curve_lengths
 from sklearn_pyraug.rhvae.metric.learned import make_metric
 from sklearn_pyraug.rhvae.samplers import sample_geodesic, sample_posterior, sample_prior
 from sklearn_pyraug.rhvae.samplers.geodesic import nearest_neighbors
-
-
-def spread(n_chains, n_centroids):
-    return torch.arange(n_chains) % n_centroids
 
 
 def some_metric(c, mask=None, temperature=0.8, lam=0.05):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from shared import draw, stream
+from shared import draw, spread, stream
 from torch.distributions import MultivariateNormal
 
 from sklearn_pyraug.rhvae.metric.learned import inverse_metric, make_metric
@@ -39,10 +39,6 @@ def inverse(z, metric):
     if hasattr(metric, "precision"):
         return torch.linalg.inv(torch.diag_embed(metric.at(z).G))
     return inverse_metric(z, metric)
-
-
-def spread(n_chains, n_centroids):
-    return torch.arange(n_chains) % n_centroids
 
 
 @both_metrics
