@@ -5,6 +5,8 @@ import numpy as np
 from .._preprocessing.images import image_layout
 from .._validation import positive_integers
 
+_CHANNELS = ("auto", "first", "last", "none")
+
 
 def picture_layout(sample_shape, channels="auto"):
     """Return the layout of rows that are images or volumes.
@@ -19,13 +21,23 @@ def picture_layout(sample_shape, channels="auto"):
     -------
     layout : ImageLayout
     """
+    if channels not in _CHANNELS:
+        raise ValueError(
+            f"`channels` is {channels!r}; give one of {', '.join(map(repr, _CHANNELS))}."
+        )
     shape = positive_integers(sample_shape)
     layout = image_layout(shape, channels) if shape else None
     if layout is None or len(layout.extent) == 1:
+        named = "" if channels == "auto" else f" with channels={channels!r}"
+        remedy = (
+            "`kind='marginals'` draws columns"
+            if sample_shape is None
+            else "leave it out for a table"
+        )
         raise ValueError(
-            f"`sample_shape` is {sample_shape!r}; give (height, width) or (depth, height, width), "
-            "either with an axis of channels: only rows that are images or volumes can be drawn as "
-            "such; `kind='marginals'` draws columns."
+            f"`sample_shape` is {sample_shape!r}{named}; give (height, width) or (depth, height, "
+            "width), either with an axis of channels: only rows that are images or volumes can be "
+            f"drawn as such; {remedy}."
         )
     return layout
 

@@ -111,8 +111,8 @@ class InterpolationDisplay(Display):
         AttributeError
             If the augmenter cannot interpolate.
         ValueError
-            If `sample_shape` is no image's shape or does not fit, no column holds numbers, or
-            `max_columns` is below 1.
+            If `sample_shape` is no image's shape or does not fit, no column holds numbers,
+            `max_columns` is below 1, or as ``augmenter.interpolate``.
         """
         cls._pyplot()
         interpolate = require(
@@ -154,6 +154,8 @@ class InterpolationDisplay(Display):
         ------
         ImportError
             If matplotlib is not installed.
+        ValueError
+            If `max_columns` is below 1, or `ax` cannot be used.
         """
         check_count("max_columns", max_columns)
         title = f"Paths between two rows of class {shown_name(self.label)}"

@@ -1,10 +1,11 @@
 """Real rows beside synthetic ones."""
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .._preprocessing.images import stack_rows
 from .._preprocessing.label_encoder import distinct_labels, read_labels
+from .._random import root_seed
 from .._validation import check_count
 from ..io._guards import check_mask
 from ._images import (
@@ -180,11 +181,12 @@ class SyntheticSamplesDisplay(Display):
             If matplotlib is not installed.
         ValueError
             If `sample_shape` is no image's shape, does not fit `X`, or the lengths of `X`, `y`,
-            `synthetic_mask` and `origins` differ, if a number is below 1, if `kind` is unknown, or
-            if there is nothing to draw.
+            `synthetic_mask` and `origins` differ, if an origin is no row, if a number is below 1,
+            if `kind` or `channels` is unknown, or if there is nothing to draw.
         """
         # Before any work, so that a missing library is not found out at the end of it.
         cls._pyplot()
+        X = stack_rows(X)
         if sample_shape is None and getattr(X, "ndim", 2) > 2:
             sample_shape = X.shape[1:]
         kind = _check_kind(kind, sample_shape)
@@ -203,6 +205,12 @@ class SyntheticSamplesDisplay(Display):
                 raise ValueError(
                     f"`origins` has shape {origins.shape} and dtype {origins.dtype}, with "
                     f"{len(rows)} rows in `X`; give the index of a row for each."
+                )
+            lost = (origins < 0) | (origins >= len(rows))
+            if (lost & mask).any():
+                raise ValueError(
+                    f"`origins` has {origins[lost & mask][0]}, which is none of the {len(rows)} "
+                    "rows in `X`; give the index of a row for each synthetic row."
                 )
             sources = rows[origins[mask]]
         sets, counts = [(rows[own], y[own]) for own in (~mask, mask)], (n_real, n_synthetic)
@@ -304,8 +312,8 @@ class SyntheticSamplesDisplay(Display):
         (real, y), (synthetic, y_new), (n_real, n_synthetic) = real_set, new_set, counts
         if kind == "images":
             n_real, n_synthetic = n_real or 5, n_synthetic or (10 if sources is None else 5)
-        # None would stand for numpy's global generator.
-        rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
+        # numpy's seeds end at 2**32.
+        rng = np.random.RandomState(root_seed(random_state) % 2**32)
         classes, _, y_index = distinct_labels(np.concatenate([y, y_new]))
         y, y_new = np.split(y_index, [len(y)])
         old = [_choose(y == k, n_real, rng) for k in range(len(classes))]
@@ -343,8 +351,9 @@ class SyntheticSamplesDisplay(Display):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is nothing to draw.
+            If there is nothing to draw, or `max_columns` is below 1.
         """
+        check_count("max_columns", max_columns)
         if self.kind == "images":
             self.figure_, self.axes_ = self._plot_images(figure, cmap)
         elif self.kind == "marginals":

@@ -94,7 +94,8 @@ class WarpDisplay(Display):
         NotFittedError
             If the augmenter is not fitted.
         ValueError
-            If the augmenter warps no images, or an image or the label is not like those of `fit`.
+            If the augmenter warps no images, an image or the label is not like those of `fit`, or
+            `ax` cannot be used.
         """
         cls._pyplot()
         require(augmenter, "decoder_", "fit it before its warps are drawn.")
@@ -128,6 +129,8 @@ class WarpDisplay(Display):
         ------
         ImportError
             If matplotlib is not installed.
+        ValueError
+            If `ax` cannot be used.
         """
         from matplotlib.colors import LogNorm
 

@@ -213,6 +213,32 @@ def test_origins_that_do_not_fit_are_refused(origins):
         )
 
 
+@pytest.mark.parametrize("origin", [-1, 4])
+def test_an_origin_that_is_no_row_is_refused(origin):
+    """The last row was drawn as the origin where -1 said that none is known."""
+    X, mask = np.ones((4, 2, 3)), np.repeat([False, True], 2)
+    with pytest.raises(ValueError, match=f"`origins` has {origin}, which is none of the 4 rows"):
+        SyntheticSamplesDisplay.from_predictions(X, [0, 1, 0, 1], mask, origins=[0, 1, 0, origin])
+
+
+def test_a_list_of_images_is_drawn_as_images():
+    """Its pixels were drawn as the columns of a table."""
+    X, mask = list(np.ones((4, 2, 3))), np.repeat([False, True], 2)
+    display = SyntheticSamplesDisplay.from_predictions(X, [0, 1, 0, 1], mask)
+    assert display.kind == "images"
+
+
+def test_an_unknown_place_of_channels_is_refused(digits):
+    with pytest.raises(ValueError, match="`channels` is 'third'; give one of 'auto', 'first'"):
+        SyntheticSamplesDisplay.from_predictions(*digits, sample_shape=(8, 8), channels="third")
+
+
+def test_a_table_is_drawn_again_with_at_least_one_column(digits):
+    display = SyntheticSamplesDisplay.from_predictions(*digits, random_state=2**40)
+    with pytest.raises(ValueError, match="`max_columns` is 0; give an integer of at least 1"):
+        display.plot(max_columns=0)
+
+
 def test_the_augmenter_says_where_channels_are_and_signals_are_tables():
     augmenter, rng = Augmenter(), np.random.default_rng(0)
     augmenter.sample_shape_, augmenter.channels_ = (3, 4, 5), "none"
