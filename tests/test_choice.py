@@ -392,7 +392,10 @@ def test_pickle_and_refit(data):
             "classifier=AugmentedClassifier contains an augmenter or sampler already: pass",
         ),
         ({"augmenters": "SMOTE"}, ValueError, "'augmenters' parameter"),
-        ({"augmenters": {"nothing": SMOTE()}}, ValueError, "augmenters has the name 'nothing'"),
+        *(
+            ({"augmenters": {name: SMOTE()}}, ValueError, f"augmenters has the name '{name}'")
+            for name in FREE
+        ),
         ({"augmenters": {"x": StandardScaler()}}, TypeError, r"augmenters\['x'\] must have fit_re"),
         ({"n_repeats": 0}, ValueError, "'n_repeats' parameter"),
         ({"cv": 1}, ValueError, "'cv' parameter"),

@@ -312,7 +312,7 @@ class AugmentedClassifierCV(
                 "already: pass it without, and the sampler in augmenters={'name': sampler}."
             )
         if self.augmenters is not None:
-            check_samplers("augmenters", self.augmenters)
+            check_samplers("augmenters", self.augmenters, (NOTHING, _WEIGHTS, _THRESHOLD))
 
     def _splitter(self, y, groups, seed):
         """Return `cv`, with fewer folds where a class has fewer rows."""

@@ -113,8 +113,17 @@ def _sizes(strategy, factor, n_features, y):
     return {label: n + m for (label, m), n in zip(new.items(), counts, strict=True)}
 
 
-def check_samplers(parameter, samplers):
-    """Raise TypeError or ValueError if `samplers` is neither "auto" nor samplers by name."""
+def check_samplers(parameter, samplers, reserved=(NOTHING,)):
+    """Raise TypeError or ValueError if `samplers` is neither "auto" nor samplers by name.
+
+    Parameters
+    ----------
+    parameter : str
+        Its name.
+    samplers : object
+    reserved : sequence of str
+        Names of what is compared in any case.
+    """
     if isinstance(samplers, str) and samplers == "auto":
         return
     if not isinstance(samplers, dict):
@@ -123,10 +132,9 @@ def check_samplers(parameter, samplers):
             "{'ADASYN': ADASYN()}."
         )
     for key, sampler in samplers.items():
-        if not isinstance(key, str) or key == NOTHING:
-            raise ValueError(
-                f"{parameter} has the name {key!r}: pass a text other than {NOTHING!r}."
-            )
+        if not isinstance(key, str) or key in reserved:
+            taken = " or ".join(map(repr, reserved))
+            raise ValueError(f"{parameter} has the name {key!r}: pass a text other than {taken}.")
         if not hasattr(sampler, "fit_resample") or isinstance(sampler, type):
             raise TypeError(
                 f"{parameter}[{key!r}] must have fit_resample(X, y), got {named(sampler)}: pass "

@@ -74,7 +74,8 @@ def augmentation_gain(
         there are categories), with the class sizes of the
         :class:`~sklearn_pyraug.RHVAEAugmenter`. If one of the two cannot be fitted, it is left out
         and named in the result. The samplers of a dict are added to these two, with their own class
-        sizes; None measures the augmenter only.
+        sizes; one that is called ``"SMOTE"`` or ``"random over-sampling"`` replaces that one. None
+        measures the augmenter only.
     preprocessor : "auto", transformer or None, default="auto"
         Preprocessor between samplers and a plain classifier, fitted within every split. ``"auto"``
         fills and standardises columns of numbers, one-hot encodes at most 100 categories per
