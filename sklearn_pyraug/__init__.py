@@ -2,5 +2,5 @@
 
 from lazy_loader import attach_stub
 
-# The public names stand in __init__.pyi; each is loaded when it is first used.
+# The public names are listed in __init__.pyi; each is loaded when it is first used.
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

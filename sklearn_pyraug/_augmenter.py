@@ -42,9 +42,9 @@ from ._validation import (
 from .metrics._privacy import privacy_report, warn_of_near_copies
 from .rhvae import check_networks
 
-# Of the table that a notebook shows.
+# Column names of the table that a notebook shows.
 _HTML_HEADER = ("class", "rows", "epochs", "best epoch", "new rows")
-# What a draw leaves; all of it goes when the generators are trained again.
+# Attributes that a draw sets. They are removed when the generators are trained again.
 _OF_DRAWS = (
     "sampler_info_",
     "synthetic_mask_",
@@ -306,7 +306,7 @@ class RHVAEAugmenter(
     """
 
     _file_kind = "augmenter"
-    # imbalanced-learn's hook, which its own `fit_resample` alone calls.
+    # A hook of imbalanced-learn, which only its own `fit_resample` calls.
     _fit_resample = None
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
 
@@ -634,7 +634,7 @@ class RHVAEAugmenter(
 
     def _get_fitted_attr_html(self, doc_link=""):
         shown = super()._get_fitted_attr_html(doc_link)
-        # Names of groups may be those of patients.
+        # Groups may be named after patients.
         shown.pop("groups_", None)
         return shown
 
@@ -648,7 +648,7 @@ class RHVAEAugmenter(
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = self.missing == "keep"
-        # The tags speak of arrays, whose categories are not recognised but named.
+        # The tags describe arrays, whose categories have to be named.
         tags.input_tags.categorical = self.categorical_features is not None
         tags.input_tags.string = self.categorical_features is not None
         return tags

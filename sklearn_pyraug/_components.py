@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from ._sklearn_compat import HasMethods, Interval, StrOptions
 
-# Their parameters are the fields, of which scikit-learn reads the names in `__init__`.
+# The fields are the parameters: scikit-learn reads their names from `__init__`.
 _component = dataclass(kw_only=True, repr=False, eq=False)
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
@@ -541,7 +541,7 @@ class Checkpoint(BaseEstimator):
     interval: float = 30.0
 
 
-# By parameter of the estimators, the strings that stand for a component's defaults.
+# For each parameter of the estimators, the strings that stand for a component with its defaults.
 COMPONENTS = {
     "metric": {"learned": LearnedMetric, "posterior": PosteriorMetric},
     "sampler": {"hmc": HMC, "independent_mh": IndependentMH, "random_walk": RandomWalk},
@@ -553,7 +553,7 @@ COMPONENTS = {
 }
 
 
-# What a model file may hold: all but where and how to run.
+# Components that a model file may hold: all but those that say where and how to run.
 DATA_COMPONENTS = tuple({kind for kinds in COMPONENTS.values() for kind in kinds.values()})
 
 

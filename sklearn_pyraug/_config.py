@@ -95,22 +95,22 @@ PARAMETER_CONSTRAINTS = {
 # Latent dimensions, unless there are fewer columns or rows to learn from.
 _LATENT_DIM = 10
 _FINE_TUNING = FineTuning(share=0.1, lr_factor=0.05)
-# The fewest and the most rows of a step, and the values in it by which the number is chosen.
+# Least and largest number of rows in a step, and the number of values in it that "auto" aims at.
 _BATCH_SIZES = (8, 100)
 _BATCH_VALUES = 6_000_000
-# Multiplications of a step, forwards, from which an accelerator gains. An H200 takes 3 ms for a
-# step without a flow, and 25 with one, whatever its size: in that time one thread of a processor
-# does 40 million. Tables of 300 x 10 and 62 x 2,000 (1 and 2 million) were faster on 16 cores, 500
-# images of 784 pixels (66 million) on the H200. Others were not measured.
+# Multiplications in the forward pass of a step above which an accelerator is faster. An H200 takes
+# 3 ms for a step without a flow, and 25 ms with one, whatever its size. One thread of a CPU does 40
+# million in that time. Tables of 300 x 10 and 62 x 2,000 (1 and 2 million) were faster on 16 cores,
+# and 500 images of 784 pixels (66 million) on the H200. Other sizes and devices were not measured.
 _MIN_ACCELERATED_WORK = 30_000_000
-# Pixels beyond which a perceptron has too many weights.
+# Number of pixels above which a perceptron has too many weights.
 _MAX_MLP_PIXELS = 10_000
-# Partners of a row in narrow tables, what is narrow, and how many rows are searched for them, which
-# takes time in the square of their number.
+# Partners of a row in narrow tables, the most columns of a narrow table, and the most rows that are
+# searched, because the time of the search grows with their square.
 _NEAR = 5
 _MAX_NARROW_COLUMNS = 20
 _MAX_SEARCHED_ROWS = 5_000
-# Rows from which convolutional networks are twice, and again twice as wide.
+# Numbers of rows at which the width of convolutional networks is doubled.
 _ROWS_OF_WIDTHS = (100, 1000)
 
 
@@ -148,7 +148,7 @@ def columns_of(estimator, kind):
     """Return how the columns are coded, for a kind of decoder, as :class:`Columns`."""
     columns = component("columns", estimator.columns)
     if kind == "deformation" and columns.likelihood == "gaussian":
-        # An image that is warped has one scale, whatever its noise is.
+        # All pixels of a warped image have one scale, whatever the noise is.
         return clone(columns).set_params(likelihood="auto")
     return columns
 
@@ -236,7 +236,7 @@ def training_device(device, settings, n_rows, n_classes=1):
     """
     architecture, flow, training = settings.fit[:3]
     if architecture.decoder == "residual":
-        # Wide tables are learned in coordinates, no more than there are rows.
+        # Wide tables are projected to at most as many coordinates as there are rows.
         architecture = architecture._replace(n_features=min(architecture.n_features, n_rows))
     n_members = 1 if settings.shared else n_classes
     n_seen = min(n_members * training.batch_size, n_rows)
@@ -254,7 +254,7 @@ def _architecture(estimator, codec, metric, kind, layout, n_rows):
     perceptron = encoder if isinstance(encoder, MLP) else MLP()
     coarse = None
     if kind == "deformation" and own_encoder is None and own_metric is None:
-        # A user's networks are promised the images themselves.
+        # A user's networks get the images at full size.
         coarse = coarse_extent(layout.spatial, n_rows)
     return Architecture(
         codec.n_codes_,
@@ -268,7 +268,8 @@ def _architecture(estimator, codec, metric, kind, layout, n_rows):
         1 if layout is None else layout.n_channels * (1 + codec.has_mask_),
         _width(encoder, kind, layout, n_rows),
         coarse,
-        # A mask is never dim. To dim what is uncertain would cost less, and masks would grow.
+        # A mask has no grey values. With exposure, the decoder would dim pixels that it is not sure
+        # of, and masks would grow.
         not codec.two_valued_,
     )
 
@@ -291,8 +292,7 @@ def _width(encoder, kind, layout, n_rows):
             "X of shape (n_samples, height, width) or a sample_shape, or encoder='auto'."
         )
     if not isinstance(encoder, MLP) and not convolutional:
-        # Direct decoders are trained in few steps, in which small images are learned better by
-        # perceptrons.
+        # Direct decoders are trained in few steps, in which perceptrons learn small images better.
         large = layout is not None and prod(layout.shape) > _MAX_MLP_PIXELS
         convolutional = n_axes > 1 and (kind == "deformation" or large)
     if not convolutional or kind == "residual":
@@ -327,9 +327,10 @@ def _flow(latent_dim, metric, codec, kind, n_rows, convolutional):
         sqrt(d) if T == "auto" else float(T),
         fixed_lam,
         int(metric.n_fixed_point),
-        # The derivative of linear interpolation jumps from pixel to pixel: its own derivative says
-        # nothing. Convolutions are twice as fast without, and classifiers gain the same. A kick a
-        # step reaches the same likelihood without.
+        # Not for deformations: the derivative of linear interpolation jumps from pixel to pixel,
+        # and its own derivative says nothing. Not for convolutions: they are twice as fast without,
+        # and classifiers gain as much. Not for splitting, which reaches the same likelihood
+        # without.
         second_order=metric.integrator == "leapfrog"
         and kind != "deformation"
         and not convolutional,
@@ -424,7 +425,7 @@ def _warp_scale(estimator, kind, layout):
         return None
     scale = _deformation(estimator).scale
     if isinstance(scale, str):
-        # A volume has few others of its class near by: whole warps would widen the class.
+        # A volume has few near neighbours in its class, so that whole warps would widen the class.
         scale = (0.1, 1.0) if len(layout.spatial) == 3 else 1.0
     return check_scale(scale, "Deformation")
 
@@ -448,5 +449,5 @@ def _output(estimator, codec, kind, reference, layout, n_rows):
         )
     low, high = check_scale(output.scale, "Transfer")
     transfer = TransferSettings(low, high, float(output.residual))
-    # A share of the whole change is transferred: the warp itself is not scaled, too.
+    # Only a share of the change is transferred, so the warp is not scaled a second time.
     return Output(False, transfer, None if warp is None else (1.0, 1.0))

@@ -213,7 +213,7 @@ class RHVAEEmbedder(
         rows = self._read(X, reset=True, ensure_min_samples=MIN_ROWS)
         device, layout = check_device(self.device), rows.layout(*image_shape_of(self))
         shape = None if layout is None else layout.shape
-        # Decoded means are wanted as they are, not moved to values that occur.
+        # Decoded means are returned as they are, and not moved to observed values.
         columns = columns_of(self, "direct")
         codec = TableCodec(columns.likelihood, shape, None, columns.scaling)
         encoder, T = RowEncoder.fit(rows, layout, codec)

@@ -76,11 +76,11 @@ def check_sample_weight(sample_weight, X=None):
     if isinstance(sample_weight, np.ma.MaskedArray):
         sample_weight = sample_weight.astype(np.float64).filled(np.nan)
     try:
-        with config_context(assume_finite=False):  # checked as rows are, whatever that says
+        with config_context(assume_finite=False):  # checked like rows, whatever this setting says
             sample_weight = check_array(
                 sample_weight,
                 ensure_2d=False,
-                # A single number is none of many, and has a message of its own below.
+                # A single number has its own message below.
                 ensure_min_samples=0,
                 dtype=[np.float64, np.float32],
                 input_name="sample_weight",
@@ -158,8 +158,8 @@ def class_weights(sample_weight, y_index):
     weights = sample_weight.astype(np.float64)
     for k in np.unique(y_index):
         own = y_index == k
-        # By the largest first: ratios are then the same, bit for bit, for any multiple of weights
-        # that is exact, and no sum can overflow.
+        # Divided by the largest first. Ratios are then the same, bit for bit, for any exact
+        # multiple of the weights, and no sum can overflow.
         ratios = weights[own] / weights[own].max()
         weights[own] = ratios / ratios.mean()
     return None if np.all(weights == 1.0) else weights

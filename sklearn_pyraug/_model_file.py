@@ -38,9 +38,9 @@ from .metrics import PrivacyReport
 from .rhvae import Architecture, ClassHistory, RHVAEStack
 
 _MODEL_VERSION = 1
-# What writes and reads each kind of file.
+# The class that writes and reads each kind of file.
 _KINDS = {"augmenter": "RHVAEAugmenter", "embedder": "RHVAEEmbedder"}
-# The parameters that are data. All others say where and how to run: they come from the caller.
+# Parameters that are data. The others say where and how to run, and come from the caller.
 _DATA_PARAMETERS = (
     "augmentation_factor", "batch_size", "categorical_features", "columns", "decoder", "encoder",
     "latent_dim", "lr", "max_epochs", "metric", "min_distance", "missing", "output", "patience",
@@ -56,8 +56,8 @@ _COMMON = {
     "n_features_in_": int,
     "sample_shape_": tuple[int, ...] | None,
 }
-# What both kinds of estimators hold beside their parameters. The names of groups, which may be
-# those of patients, are not written, nor what a pipeline has set.
+# Attributes of either kind of estimator. Names of groups, which may be those of patients, are not
+# written, and neither is what a pipeline has set.
 _FITTED = {
     "augmenter": _COMMON
     | {
@@ -71,7 +71,7 @@ _FITTED = {
     },
     "embedder": _COMMON | {"_n_features_out": int, "history_": ClassHistory, "n_epochs_": int},
 }
-# What they may hold.
+# Attributes that may be missing.
 _OPTIONAL = {
     "feature_names_in_": np.ndarray,
     "origin_distances_": np.ndarray,
@@ -81,8 +81,8 @@ _OPTIONAL = {
     "synthetic_mask_": np.ndarray,
 }
 _MAX_BYTES_A_ROW = 2**26
-# A file may come from anybody, and the user who loads it did not choose its settings. By default a
-# row takes 300 steps at most, and the latent space has 10 dimensions.
+# A file may come from anybody, and whoever loads it did not choose its settings. By default a row
+# takes at most 300 steps, and the latent space has 10 dimensions.
 _MAX_STEPS = 100_000
 _MAX_LATENT_DIM = 1000
 
@@ -242,7 +242,7 @@ class ModelFileMixin:
         except (NetworksError, OtherKindError):
             raise
         except Exception as error:
-            # Any kind may come from values that do not fit together.
+            # Values that do not fit together may raise any kind of error.
             raise ValueError(
                 f"`path` is '{path}', which is no model file or a damaged one "
                 f"({str(error)[:300]}); give a file that {_KINDS[cls._file_kind]}.save has "
@@ -447,7 +447,7 @@ def _check(e, architecture):
         encoder.new_rows(rows)
         e._label_encoder.decode(np.zeros(3, np.intp))
     except ImportError:
-        pass  # It takes a library to tell; `sample` asks for it.
+        pass  # This check needs a library that is missing here; `sample` asks for it.
 
 
 def _check_embedder(e):

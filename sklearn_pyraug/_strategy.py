@@ -9,7 +9,7 @@ from imblearn.utils import check_sampling_strategy
 from ._validation import check_n_classes, named
 
 _STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
-# What a factor chosen from the data is at least and at most.
+# Range of a factor that is chosen from the data.
 _FACTORS = (2.0, 8.0)
 
 
@@ -108,7 +108,7 @@ def check_room(n_new, shape, dtype):
     for label, n in n_new.items():
         try:
             np.empty((n, *shape), dtype)
-        except (MemoryError, ValueError):  # the latter of more bytes than numpy can count
+        except (MemoryError, ValueError):  # the latter for more bytes than numpy can count
             raise ValueError(
                 f"sampling_strategy and augmentation_factor ask for {n} new rows of class "
                 f"{label!r}, which do not fit into memory. Ask for fewer."

@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
-# A process of another number was forked from the one that has imported this.
+# A process with another id was forked after this import.
 _PROCESS = os.getpid()
 _MAX_NAMED_COLUMNS = 5
-# What is to be done about text, by what refuses it.
+# The remedy for columns of text, by what refuses them.
 _OF_TEXT = {
     "categories": "Name such columns in categorical_features, or encode them first",
     "numbers": "Encode them first",
     "classifier": "Encode them between augmenter and classifier: pass a pipeline as the classifier",
 }
 _DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]+)?")
-# How numpy's and scikit-learn's messages show what stands in a table: a cell's text, the start of
+# The parts of messages of numpy and scikit-learn that show data: the text of a cell, the start of
 # an array of one axis, an array of complex numbers, a single number, or a table as a parameter.
 _SHOWN_DATA = re.compile(
     r"(?s)(?<=could not convert string to float): .*|(?<=could not convert string to complex): .*"
@@ -135,12 +135,12 @@ def torch_defaults():
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
-            # Either costs time in every call of torch. Before 2.5, torch.get_default_device fails
-            # once the default was set back to None.
+            # Only if needed, because a default device slows down every call of torch. Before 2.5,
+            # torch.get_default_device fails after the default was set back to None.
             if torch.empty(0).device.type != "cpu":
                 stack.enter_context(torch.device("cpu"))
             if os.getpid() != _PROCESS:
-                # OpenMP's threads do not survive a fork: torch would wait for them for ever.
+                # OpenMP's threads do not survive a fork, and torch would wait for them forever.
                 stack.callback(torch.set_num_threads, torch.get_num_threads())
                 torch.set_num_threads(1)
             for kind in ("cpu", "cuda"):
@@ -186,7 +186,7 @@ def check_finite(X, feature_names=None, missing="error", empty=(), is_image=Fals
         missing but something is infinite.
     """
     if X.dtype == np.longdouble:
-        with np.errstate(over="ignore"):  # computed with in float64, which does not hold them all
+        with np.errstate(over="ignore"):  # computed in float64, which does not hold them all
             X = X.astype(np.float64)
     values = X.data if issparse(X) else X
     if values.dtype.kind not in "fc":
@@ -516,7 +516,7 @@ def columns_are_named(X, taker="categories"):
                 "X holds sequences in the place of numbers, or rows of different lengths. Pass "
                 "rows of one length, and images as a list or in one array, such as numpy.stack(X)."
             ) from None
-        # scikit-learn's and pandas' ways of saying that X holds text, or dates, intervals and such.
+        # How scikit-learn and pandas say that X holds text, or dates, intervals and the like.
         of_text = "could not convert", "bytes/strings", "Cannot cast"
         of_others = "float() argument must be", "could not be promoted"
         of_text, of_others = (
@@ -538,12 +538,12 @@ def columns_are_named(X, taker="categories"):
         if of_text:
             raise text_error(bad, taker) from None
         if of_others and bad:
-            # scikit-learn's checks want its own words to be kept.
+            # scikit-learn's estimator checks look for its own words.
             own = f"{error}. " if "float()" in str(error) else ""
             what = text_error(bad, taker, "values that are no numbers")
             raise TypeError(f"{own}{what}") from None
         n_inf = np.array([0 if x is None else np.isinf(x).sum() for x in numbers])
-        if not n_inf.any():  # they were made of X on the way
+        if not n_inf.any():  # they arose on the way
             raise
         raise ValueError(
             f"{str(error).rstrip()} Found {_tallies(np.zeros_like(n_inf), n_inf, names)}. Replace "

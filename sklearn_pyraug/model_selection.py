@@ -67,7 +67,7 @@ class OriginSplit(BaseCrossValidator):
     [30, 30, 30, 30, 30]
     """
 
-    # What routing is told: `groups` are wanted.
+    # For metadata routing: `groups` are requested.
     __metadata_request__split = {"groups": True}
 
     def __init__(self, cv=5, *, origin_indices=None):

@@ -103,7 +103,7 @@ class Pipeline(imblearn.pipeline.Pipeline):
         params = super()._check_method_params(method, props, **kwargs)
         if not get_config()["enable_metadata_routing"]:
             for of_step in params.values():
-                # imbalanced-learn drops those of samplers.
+                # imbalanced-learn drops the parameters of samplers.
                 of_step["fit_resample"].update(of_step["fit"])
         return params
 

@@ -220,7 +220,7 @@ class PredictionsMixin:
     def _take_over(self, fitted):
         """Take the attributes that a classifier has of those it was fitted on."""
         for name in ("classes_", "n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)  # nothing of an earlier fit may stay
+            vars(self).pop(name, None)  # left by an earlier fit
             if hasattr(fitted, name):
                 setattr(self, name, getattr(fitted, name))
 
@@ -270,7 +270,7 @@ class PredictionsMixin:
         proba = self._inner.predict_proba(self._read(X))
         if (shift := self._log_prior_ratio()) is None:
             return proba
-        with np.errstate(divide="ignore"):  # a probability of zero stays zero
+        with np.errstate(divide="ignore"):  # a probability of 0 stays 0
             return np.exp(_shifted(np.log(proba), shift))
 
     @available_if(_classifier_has("predict_log_proba"))
@@ -448,7 +448,7 @@ class AugmentedClassifier(
         self.synthetic_weight = synthetic_weight
         self.prior_correction = prior_correction
 
-    # The parameters of the augmenter and of the classifier are theirs to validate.
+    # Augmenter and classifier validate their own parameters.
     @with_callbacks
     @no_data_in_errors()
     @_fit_context(prefer_skip_nested_validation=False)
@@ -523,7 +523,7 @@ class AugmentedClassifier(
 
     @property
     def _inner(self):
-        # The fitted one first: a grid search knows what it can do only once it is fitted.
+        # The fitted one first, because a grid search gets its methods from its fit.
         return getattr(self, "classifier_", self.classifier)
 
     def _log_prior_ratio(self):
@@ -531,7 +531,7 @@ class AugmentedClassifier(
         before, after = self.class_prior_, self.augmented_prior_
         if not self.prior_correction or np.allclose(before, after, rtol=1e-12, atol=0):
             return None
-        # A class that the classifier knows of and that has no rows stays as it is.
+        # A class that the classifier knows but that has no rows keeps its probability.
         return np.log(np.divide(before, after, out=np.ones_like(after), where=after > 0))
 
     @available_if(_classifier_has("score"))
@@ -561,7 +561,7 @@ class AugmentedClassifier(
         tags = super().__sklearn_tags__()
         inner = [tags_or_none(self.augmenter), tags_or_none(self.classifier)]
         inputs = [InputTags() if t is None else t.input_tags for t in inner]
-        # What both accept is accepted, what either needs is needed.
+        # An input has to be accepted by both, and to meet what either needs.
         for name in ("sparse", "allow_nan", "string", "categorical", "three_d_array"):
             setattr(tags.input_tags, name, all(getattr(i, name) for i in inputs))
         tags.input_tags.positive_only = any(i.positive_only for i in inputs)

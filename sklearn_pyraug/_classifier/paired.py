@@ -19,7 +19,7 @@ from .._preprocessing.label_encoder import distinct_labels
 from .._validation import add_note, columns_are_named, named
 from .augmented import weight_parameter
 
-# What the method without augmentation is called.
+# Name of the method without augmentation.
 NOTHING = "nothing"
 # scikit-learn's scores between 0 and 1.
 _PROPORTION = re.compile(
@@ -73,7 +73,7 @@ def run_all(title, models, X, y, sample_weight, splits, scorer, scoring, n_jobs,
     left_out : dict of str to str
         Why the other methods could not be measured.
     """
-    # Without augmentation first, as an error that has nothing to do with it shows up sooner there.
+    # Without augmentation first: it is fast, and shows errors that have other causes.
     tasks = [(name, i) for name in models for i in range(len(splits))]
     fits = Parallel(n_jobs=n_jobs, return_as=results_as())(
         delayed(_score)(title, name, models[name], X, y, sample_weight, splits[i], scorer)
@@ -127,7 +127,7 @@ def weights_for(taker, sample_weight, rows=slice(None)):
         return {}
     if hasattr(taker, "fit"):
         return {weight_parameter(taker): sample_weight[rows]}
-    # scikit-learn's scorers take weights, whether or not their metric does.
+    # scikit-learn's scorers take weights even if their metric does not.
     takes = "sample_weight" in signature(getattr(taker, "_score_func", taker)).parameters
     return {"sample_weight": sample_weight[rows]} if takes else {}
 
@@ -209,7 +209,7 @@ def standard_error(differences, n_train, n_test):
     error : float
         0.0 where all differences are equal.
     """
-    if np.ptp(differences) == 0:  # the variance of equal numbers may round to more than zero
+    if np.ptp(differences) == 0:  # rounding may make the variance of equal numbers positive
         return 0.0
     share = 1 / len(differences) + np.mean(n_test / n_train)
     return float(np.sqrt(share * differences.var(ddof=1)))

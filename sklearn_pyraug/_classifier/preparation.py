@@ -37,7 +37,7 @@ from .._validation import check_unique_names
 from .augmented import AugmentedClassifier
 from .samplers import Smote
 
-# A category beyond these many of a column shares one column with the others.
+# Most columns that one column of categories becomes; the rarest categories share the last.
 _MAX_CATEGORIES = 100
 
 
@@ -206,7 +206,7 @@ def read_columns(X):
         kinds = [
             column_kind(column, name, "X") for column, name in zip(columns, names, strict=True)
         ]
-        # scikit-learn takes other names for positions.
+        # scikit-learn would take names that are no strings for positions.
         places = names if all(isinstance(v, str) for v in names) else range(len(names))
         numbers, categories = (
             [place for place, kind in zip(places, kinds, strict=True) if kind in letters]
@@ -247,7 +247,7 @@ def _steps(preprocessor, classifier, X, y, train, table):
             return []
     flat = [make_pipeline(FunctionTransformer(_flat), MaxAbsScaler())]
     steps = flat if table.is_image else _columns(table)
-    # From step to step in arrays, whatever scikit-learn's `transform_output` is.
+    # Steps pass arrays to each other, whatever scikit-learn's `transform_output` is.
     return [step.set_output(transform="default") for step in steps]
 
 
@@ -285,7 +285,7 @@ def _dense(X):
         columns = [column_at(X, j) for j in range(X.num_columns)]
         return np.column_stack([column_numbers(c, column_kind(c)) for c in columns])
     kinds = getattr(X, "dtypes", None)
-    if not hasattr(kinds, "items"):  # no frame of pandas
+    if not hasattr(kinds, "items"):  # not a dataframe of pandas
         return X
     sparse = {name: k.subtype for name, k in kinds.items() if type(k).__name__ == "SparseDtype"}
     return X.astype(sparse) if sparse else X
@@ -296,7 +296,7 @@ def _as_text(X):
     if column_names(X) is None:
         columns = np.asarray(X, object).T
     else:
-        # As an array, a table of pyarrow has levels where values are missing.
+        # Not as an array: it would have levels in place of a pyarrow table's missing values.
         columns = [column_values(column_at(X, j)) for j in range(X.shape[1])]
     text = [[None if is_missing(value) else str(value) for value in c] for c in columns]
     return np.array(text, dtype=object).T
@@ -311,6 +311,6 @@ def _can_be_fitted(model, X, y, train):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             clone(model).fit(take(X, train), take(y, train))
-    except Exception:  # of whichever kind: it does not take such rows
+    except Exception:  # of any kind: it does not take such rows
         return False
     return True

@@ -86,7 +86,7 @@ class Smote(BaseEstimator):
         if n_neighbors < 1:
             return Repeat(**keywords).fit_resample(X, y)
         keywords["k_neighbors"] = n_neighbors
-        # SMOTE subtracts rows, which numpy refuses of booleans.
+        # SMOTE subtracts rows, and numpy cannot subtract booleans.
         is_boolean = isinstance(X, np.ndarray) and X.dtype.kind == "b"
         if self.all_categories or is_boolean:
             sampler = SMOTEN(**keywords)

@@ -46,11 +46,12 @@ from .rows import Rows, code_rows, read_rows
 from .verdict import area_margin, share_margin
 
 _NONE = float("nan")
-# Rows of which the median distance is taken.
+# Largest number of rows from which the median distance is computed.
 _MAX_MEDIAN_ROWS = 500
-# Columns that differ most, and those of which pairs are compared.
+# Number of columns listed as those that differ most, and number of columns whose pairs are
+# compared.
 _N_COLUMNS, _MAX_PAIRED = 5, 40
-# More than by chance that is worth a mark.
+# Smallest excess over chance that is worth a mark.
 _NOTABLE = 0.1
 
 
@@ -184,7 +185,7 @@ def _pictures(X, n_features, sample_shape):
     try:
         layout = image_layout(shape, image.channels)
     except ValueError:
-        # Rows of other shapes are measured, and not drawn.
+        # Rows of other shapes are measured, but not shown as pictures.
         return shape, None
     return shape, layout if len(layout.extent) > 1 else None
 
@@ -207,7 +208,7 @@ def _alerts(real, synthetic, holdout):
 
     def n_equal(rows, others, n_others):
         n, usual = sum(key in others for key in rows), _twin_share(largest, n_others)
-        # Twins come in pairs, so that shares of few rows vary twice as much.
+        # Equal rows come in pairs, so that shares of few rows vary twice as much.
         variance = usual * (1 - usual) * len(rows) * (1 + 2 * len(rows) / max(n_others, 1))
         return n if n > usual * len(rows) + 2 * np.sqrt(variance) else 0
 
@@ -308,7 +309,7 @@ class _Group(NamedTuple):
     compute: Callable
 
 
-# Left out where no permutation is asked for.
+# Left out if n_permutations is 0.
 _P_VALUES = ("two-sample p-value", "MMD² p-value")
 
 
@@ -324,7 +325,7 @@ def _two_samples(real, other, settings):
 
 def _distances(real, other, settings):
     seed = settings.seed
-    # The bandwidth of the real rows alone, so that value and baseline have the same.
+    # The bandwidth comes from the real rows only, so that value and baseline share it.
     rows = np.random.default_rng(seed).permutation(len(real.coded))[:_MAX_MEDIAN_ROWS]
     distances = pairwise_distances(real.coded[rows])
     distances = distances[distances > 0]
@@ -335,7 +336,7 @@ def _distances(real, other, settings):
         scale=None,
         random_state=seed,
     )
-    # That of both sets together, for a p-value that is exact.
+    # The bandwidth of both sets together makes the p-value exact.
     test = maximum_mean_discrepancy(
         real.coded,
         other.coded,
@@ -360,7 +361,7 @@ def _pair_differences(real, other, settings):
     chosen = np.unique(np.linspace(0, real.X.shape[1] - 1, _MAX_PAIRED).astype(int))
     first, second = (associations(table, chosen) for table in tables)
     numbers = ~settings.categorical[chosen]
-    # Correlations are from -1 to 1, associations from 0.
+    # Correlations lie between -1 and 1, associations between 0 and 1.
     widths = 1 + np.outer(numbers, numbers)
     pairs = np.triu_indices(len(chosen), 1)
     return (np.mean((np.abs(first - second) / widths)[pairs]),)
@@ -382,7 +383,7 @@ def _closeness(training, other, settings):
     )
 
 
-# The first set is that of the real rows; for "privacy" those that the generator was trained on.
+# The first set has the real rows; for "privacy", those that the generator was trained on.
 _GROUPS = (
     _Group(("precision", "recall", "density", "coverage"), 6, _neighbourhoods),
     _Group(("two-sample AUC", "two-sample p-value"), 5, _two_samples),
@@ -436,14 +437,14 @@ class _Comparison:
         self.labels, self.settings = labels, settings
         self.real, self.synthetic, *holdout = sets
         self.holdout = holdout[0] if holdout else None
-        # The order of all rows, of which the two halves of each class are made.
+        # The order in which rows are dealt to the two halves of each class.
         self.order = np.random.default_rng(settings.seed).permutation(len(self.real.y))
 
     def report(self, classifier):
         """Return the AugmentationReport."""
         alerts, n_copies = _alerts(self.real, self.synthetic, self.holdout)
         n_synthetic = self._count(self.synthetic)
-        # All rows together are those of the classes that can be compared.
+        # "All rows" means those of the classes that can be compared.
         everything = self._pairs([label for label, n in n_synthetic.items() if n])
         lines = self._measures(ALL, everything)
         for label, n in n_synthetic.items():
@@ -529,7 +530,7 @@ class _Comparison:
             str(x) if isinstance(x, str) else name
             for x, name in zip(result.names, names, strict=True)
         ]
-        # One column is the largest of all, which has a line already.
+        # A single column is the largest difference, which already has a line.
         lines = [
             make_line(names[j], ALL, result.differences[j], usual[j], kind="columns")
             for j in (order[:_N_COLUMNS] if len(names) > 1 else ())
@@ -549,7 +550,7 @@ class _Comparison:
             return [make_line(name, ALL, _NONE, note=note) for name in names]
         of_rows = attrgetter("X", "y")
         if classifier is None:
-            # As scikit-learn takes a seed.
+            # scikit-learn's seeds end at 2**32.
             classifier = RandomForestClassifier(random_state=self.settings.seed % 2**32)
             of_rows = attrgetter("coded", "y")
         baseline, *values = train_on_synthetic(

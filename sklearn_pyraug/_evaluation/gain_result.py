@@ -13,8 +13,8 @@ from .html import Page, settings_table, table
 from .plots import shortened
 
 _WIDTH = 80
-# Splits, and rows as a multiple of those that there are, beyond which none are recommended; and
-# splits beyond which the interval hardly narrows.
+# Most splits, and most rows as a multiple of the present ones, that are recommended; and number of
+# splits above which the interval hardly narrows.
 _MOST_SPLITS, _MOST_ROWS, _MANY_SPLITS = 200, 50, 30
 
 
@@ -203,7 +203,7 @@ class AugmentationGain(Page):
         """Return half the width that the interval would have with so many splits."""
         ratio = np.mean(self.n_test / self.n_train)
         n = np.array([n_splits, len(self.differences)])
-        # The interval's width is in proportion to these.
+        # The interval's width is proportional to these.
         new, old = stats.t.ppf((1 + self.confidence_level) / 2, n - 1) * np.sqrt(1 / n + ratio)
         return (self.interval[1] - self.interval[0]) / 2 * new / old
 
@@ -293,7 +293,7 @@ class AugmentationGain(Page):
         scale, unit, decimals = (100, " points", 1) if points else (1, "", 3)
         numbers = [scale * number for number in (self.gain, *self.interval)]
         if self.helps != "unclear":
-            # An end that is printed as zero would contradict the verdict.
+            # An end printed as zero would contradict the verdict.
             most = decimals + 3
             while decimals < most and any(round(number, decimals) == 0 for number in numbers):
                 decimals += 1
@@ -347,7 +347,7 @@ def corrected_interval(differences, n_train, n_test, confidence_level):
     low, high : float
         Both equal to the mean where all differences are equal.
     """
-    if np.ptp(differences) == 0:  # their mean may be off by a rounding error
+    if np.ptp(differences) == 0:  # their mean may have a rounding error
         return float(differences[0]), float(differences[0])
     mean = float(differences.mean())
     quantile = stats.t.ppf((1 + confidence_level) / 2, len(differences) - 1)

@@ -12,7 +12,7 @@ from ..io._atomic import atomic_write
 from . import svg
 from .measures import MEASURES
 
-# All within one class, so that it changes nothing else in a notebook.
+# All rules are within one class, so that they change nothing else in a notebook.
 _STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 _TITLES = {
     "fidelity": "Do the synthetic rows look like real ones?",
@@ -23,7 +23,7 @@ _TITLES = {
 _WORDS = {"green": "yes", "amber": "with care", "red": "no", "unknown": "unknown"}
 _MARK = ' class="mark"'
 _LEGEND = "Filled: real rows. Outlined: synthetic rows."
-# Classes that the tables show, columns of the table of missing values.
+# Most classes in the tables, and most columns in the table of missing values.
 _MAX_CLASSES, _MAX_MISSING = 12, 30
 
 
@@ -49,7 +49,7 @@ def report_parts(report):
     )
     for kind, title in _TITLES.items():
         lines = [line for line in report.lines if line.kind == kind]
-        # A single pixel tells nothing.
+        # Single pixels say nothing.
         if lines and not (kind == "columns" and report.plots.pictures):
             parts += [f"<h2>{title}</h2>", _measures(lines, labels)]
     if report.reasons:

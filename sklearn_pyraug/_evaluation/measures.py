@@ -37,8 +37,8 @@ def _exceeds(value, baseline):
 
 
 def _is_poor_column(value, baseline):
-    # The baseline of one column may be small by chance. Between few rows it is large, and since
-    # no difference is above 1, half of what is left is then much.
+    # The baseline of one column may be small by chance. With few rows it is large; since no
+    # difference exceeds 1, half of the rest is then a large difference.
     return value > min(3 * baseline + 0.1, (1 + baseline) / 2)
 
 
@@ -65,7 +65,7 @@ MEASURES = {
         "fidelity",
         "0.5 is ideal",
         "How well a classifier tells synthetic rows from real ones; 0.5 is not at all.",
-        # Where real rows are told from each other, too, there is nothing to mark.
+        # If even real rows can be told from each other, there is nothing to mark.
         lambda v, baseline: v > 0.8 and not v <= baseline + 0.1,
     ),
     "two-sample p-value": Measure(
@@ -186,7 +186,7 @@ MEASURES = {
     ),
     "copies": Measure("privacy", _LOWER, "Share of these that equal a training row.", _exceeds),
 }
-# What attacks find; what exceeds the baseline is given away.
+# What attacks find. The excess over the baseline is what synthetic rows reveal.
 ATTACKS = (
     "membership AUC",
     "membership at 1 % false",
@@ -196,5 +196,5 @@ ATTACKS = (
 )
 # How close synthetic rows come to training rows.
 CLOSENESS = tuple(n for n, m in MEASURES.items() if m.kind == "privacy" and n not in ATTACKS)
-# Those of them that are shares of rows, of which chance moves those of few rows.
+# Those that are shares of rows, which vary by chance if there are few rows.
 SHARES = ("authenticity", "memorization share", "training proximity")

@@ -10,18 +10,18 @@ from ..metrics import distance_to_closest_record
 from ..metrics._columns import _read, associations
 
 _N_BINS = 20
-# Numbers of no more different values than this are drawn as categories, one bar each.
+# Columns of numbers with at most this many different values are drawn as categories, one bar each.
 _MAX_VALUES = 12
 # Bars of a column of categories; the rarer ones share the last one.
 _MAX_CATEGORIES = 8
-# A category that fewer real rows have is not named in a report.
+# A category is named in a report only if at least this many real rows have it.
 _MIN_NAMED = 5
-# Points of either kind in the scatter plot of a report; columns that are drawn, and those of
-# the heat maps; synthetic images, and pixels of their longer side.
+# Limits of a report: points of either kind in the scatter plot, columns that are drawn, columns of
+# the heat maps, synthetic images, and pixels along an image's longer side.
 _MAX_POINTS, _MAX_COLUMNS, _MAX_PAIRED, _MAX_IMAGES, _MAX_PIXELS = 500, 60, 24, 10, 96
-# Beyond, widths of bins and variances would overflow.
+# Larger values are clipped: widths of bins and variances would overflow.
 _LARGEST = 1e100
-# They differ in grey, too.
+# They also differ in grey.
 _REAL, _SYNTHETIC = "0.75", "#D55E00"
 
 
@@ -117,7 +117,7 @@ def find_plots(pairs, columns, settings):
     real, synthetic, layout = pairs.real, pairs.synthetic, settings.layout
     distances = None
     if pairs.privacy is not None:
-        # Two sets of real rows, that the baseline of the privacy measures comes from.
+        # The two sets of real rows that the baseline of the privacy measures compares.
         pair = [closest_distance(*pairs.privacy[::-1]), closest_distance(synthetic, real)]
         name = "distance to the closest training row (standard deviations)"
         weights = [np.ones(len(d)) for d in pair]
@@ -156,7 +156,7 @@ def find_plots(pairs, columns, settings):
 def _find_pictures(real, synthetic, layout, rng):
     """Return synthetic images, of each class in turn, with the closest real ones."""
     order = rng.permutation(len(synthetic.y))
-    # The first of each class, then the second ones.
+    # The first row of each class, then the second, and so on.
     rank, seen = [], {}
     for label in synthetic.y[order].tolist():
         seen[label] = seen.get(label, 0) + 1
@@ -178,7 +178,7 @@ def _as_pictures(X, layout):
     X = X.reshape(len(X), *layout.shape).astype(np.float64)
     if layout.channels != "none":
         X = np.moveaxis(X, 1 if layout.channels == "first" else -1, -1)
-        # Colours are three; of another number the first one is shown.
+        # Three channels are colours; otherwise the first channel is shown.
         X = X if layout.n_channels == 3 else X[..., 0]
     if len(layout.extent) == 3:
         X = X[:, X.shape[1] // 2]
@@ -291,7 +291,7 @@ def principal_plane(real, *others):
     n = min(2, *sets[0].shape)
     if not sets[0].var(axis=0).any():
         return [np.zeros((len(X), 2)) for X in sets], np.zeros(2)
-    # The solver is exact whatever the shape, and draws no random numbers.
+    # This solver is exact for any shape, and draws no random numbers.
     pca = PCA(n, svd_solver="full").fit(sets[0])
     pad = (0, 2 - n)
     points = [np.pad(pca.transform(X), ((0, 0), pad)) for X in sets]

@@ -182,7 +182,7 @@ def augmentation_report(
 def _fitted(augmenter, X, y):
     """Return a fitted augmenter: itself, or a clone."""
     is_fitted = hasattr(augmenter, "classes_")
-    # Dataframes have a `sample`, too.
+    # Dataframes also have a method `sample`.
     able = hasattr(augmenter, "sample") and (is_fitted or hasattr(augmenter, "fit"))
     if not able or isinstance(augmenter, type):
         raise TypeError(
@@ -202,7 +202,7 @@ def _untouched(augmenter):
     ]
     is_image = getattr(augmenter, "sample_shape_", None) is not None
     if "output" in names and (is_image or "decoder" not in names):
-        # It is about the reference rows of tables.
+        # It only concerns the reference rows of tables.
         names.remove("output")
     if "columns" in names and is_image:
         names.remove("columns")
@@ -214,7 +214,7 @@ def _drawn(augmenter, n_real):
     try:
         return augmenter.sample(n_real)
     except ValueError as error:
-        # After fit_resample, some classes may have no generator: only trying shows which.
+        # After fit_resample some classes may have no generator; a draw of one row shows which.
         able = {}
         for label, n in n_real.items():
             try:
@@ -241,7 +241,7 @@ def _privacy_lines(augmenter):
     for label, counts in [(ALL, report), *report.by_label.items()]:
         if counts.n_rows:
             label = label if isinstance(label, (str, int, float)) else str(label)
-            # Where no row was measured, these shares are blank.
+            # These shares are blank if no row was measured.
             n_measured = counts.n_measured or float("nan")
             shares = {
                 "close rows": counts.n_close / n_measured,

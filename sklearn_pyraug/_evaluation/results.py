@@ -10,10 +10,10 @@ from .measures import MEASURES
 from .plots import ReportPlots, shortened
 from .verdict import find_scores, find_verdict
 
-# The "class" of measures of all rows together.
+# Label of the lines for all rows together.
 ALL = "(all)"
 _WIDTH = 80
-# Share of rows that would have to change their class, from which on it matters.
+# If at least this share of rows would have to change their class, the difference matters.
 _OTHER_SHARES = 0.1
 _KINDS = ("fidelity", "columns", "utility", "privacy")
 _WORDS = {"green": "(+) yes", "amber": "(~) with care", "red": "(-) no", "unknown": "(?) unknown"}

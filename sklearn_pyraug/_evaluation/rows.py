@@ -88,7 +88,7 @@ def code_rows(sets, categorical_features, is_image):
     """
     (name, rows), *others = sets.items()
     first = _read(name, rows.X, categorical_features)
-    # What is a category in the first set is one in the others, too.
+    # A category in the first set is one in all others.
     mask = first.categorical if first.categorical.any() else None
     tables = [first]
     for name, rows in others:
@@ -139,7 +139,7 @@ def _numbers(values):
         return X, np.zeros(0, bool)
     missing = np.isnan(X)
     with_gaps = missing.any(axis=0)
-    # An observed value, since the mean of two huge ones may be none.
+    # An observed value, because the mean of two huge ones may overflow.
     known = np.where(missing[: len(values[0])].all(axis=0), 0, values[0])
     X = np.where(missing, np.nanquantile(known, 0.5, axis=0, method="lower"), X)
     (X,) = standardize(X[: len(values[0])], X)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .plots import shortened
 
-# The ends of a scale of colours around zero, which is white; they differ to colour-blind eyes.
+# Ends of a colour scale with white at zero, which colour-blind readers can tell apart.
 _NEGATIVE, _POSITIVE = np.array([33, 102, 172]), np.array([190, 88, 6])
 # Width and height of a histogram, and pixels of a cell of a heat map.
 _WIDTH, _HEIGHT, _CELL = 240, 120, 14

@@ -5,17 +5,17 @@ from typing import NamedTuple
 
 from .measures import ATTACKS, CLOSENESS
 
-# Marked measures of all rows from which on rows are not realistic, or not private.
+# Number of marked measures of all rows from which rows are not realistic, or not private.
 _N_POOR, _N_CLOSE = 3, 2
-# A score of a classifier so far below the baseline is worth a warning; known no better than
-# to so much, it says nothing.
+# A classifier's score this far below the baseline is worth a warning. If its margin is larger than
+# the second number, it says nothing.
 _FALL, _MOST_MARGIN = 0.05, 0.15
-# An area of 0.6 is seen with fewer rows than these only by chance: 70 of either kind have a margin
-# of 0.096.
+# Largest margin of the area under the curve with which an area of 0.6 is no chance, and the number
+# of rows of either kind that gives about this margin (70 give 0.096).
 _MOST_AUC_MARGIN, _FEW = 0.1, 70
-# An estimate lies within so many standard deviations in 95 of 100 cases.
+# An estimate lies within this many standard deviations in 95 of 100 cases.
 Z = 1.96
-# What it means that a measure is marked.
+# What a marked measure means.
 _FINDINGS = {
     "precision": "many rows lie where no real rows do",
     "recall": "they vary less than real rows",
@@ -162,7 +162,7 @@ def _realistic(report):
             "unknown",
             f"There are too few rows to compare: take at least 6 synthetic rows{real}.",
         )
-    # Marks of classes of few rows are chance.
+    # Marks of classes with few rows are chance.
     left_out = [x.label for x in few]
     by_class = {
         x.label: None for x in lines if x.marked and not x.is_overall and x.label not in left_out
@@ -225,9 +225,9 @@ def _useful(report):
         return "unknown", f"Not measured: it {line.note if line else 'was left out'}."
     counts = [n for label, n in report.n_holdout.items() if n and report.n_synthetic[label]]
     n = sum(counts)
-    # So many rows of classes of one size have a mean of shares that is known as well.
+    # This many rows, in classes of equal size, give a mean of shares with the same precision.
     n_even = len(counts) ** 2 / sum(1 / n for n in counts)
-    # With two successes and two failures more, a share of 1 has a margin, too.
+    # Two successes and two failures are added, so that a share of 1 also has a margin.
     p = (n_even * line.value + 2) / (n_even + 4)
     margin = Z * math.sqrt(p * (1 - p) / (n_even + 4))
     told = (
@@ -310,7 +310,7 @@ def _remedy_of_privacy(report, singled, is_near):
         "decoder": "decoder='direct' starts from no real row and is the safest",
     }
     if singled:
-        # Single values do it, however far the rows are.
+        # Single values single rows out, however far the rows are.
         values = "columns=Columns(value_mapping=None) moves no value to one that a real row has"
         ours = {"columns": values} | (ours if is_near else {})
     changes = [text for name, text in ours.items() if name in report.remedies]

@@ -31,14 +31,14 @@ from .._version import __version__
 from ..io._guards import why
 from .checkpoint import CheckpointFolder
 
-# Settings of a training whose fields are named one by one.
+# Settings whose fields get a digest each, so that messages can name the one that differs.
 _SETTINGS = ("architecture", "flow", "training")
-# Fields of the settings that leave the weights as they are.
+# Fields that do not change the weights.
 _IRRELEVANT = {"verbose"}
 _SCALARS = (type(None), bool, int, float, complex, str, bytes)
-# Written out in full by their repr.
+# Types whose repr is complete.
 _BY_REPR = (np.dtype, torch.dtype, torch.device, torch.Size, PurePath, Decimal, date, slice, range)
-# Libraries that count by their version, and not by their code.
+# Libraries that are identified by their version instead of their code.
 _LIBRARIES = {"builtins", "numpy", "scipy", "sklearn", "skorch", "sklearn_pyraug", "torch"}
 
 
@@ -122,7 +122,7 @@ def with_keys(tasks, settings, execution, store):
     keys = [digest((task.members, task.data, task.own, task.root, parts)) for task in tasks]
     if store.folder is not None:
         data = [(task.members, task.data) for task in tasks]
-        # A longer training begins as a shorter one.
+        # A longer training begins like a shorter one.
         kept = {name: part for name, part in parts.items() if name != "max_epochs"}
         store.folder.claim(execution.root, {"data": digest(data)} | kept)
         tasks = [
@@ -187,7 +187,7 @@ def cached(memory, key, function, *arguments):
         return pickle.loads(memory.cache(_run, ignore=["call"])(key, function.__qualname__, call))
     except Exception as error:
         if call.began and not call.returned:
-            raise  # The function's own error.
+            raise  # the function's own error
         warnings.warn(
             f"`memory` could not be read or written ({why(error)}): what it was to hold is "
             "computed and not kept. Free space, delete the folder, or name another.",
@@ -283,7 +283,7 @@ def _feed(hashed, value, inside):
         hashed.update(b";")
 
     if id(value) in inside:
-        # A part that refers to the whole, as the owner of a bound method.
+        # A part that refers to the whole, such as the owner of a bound method.
         note(len(inside) - inside.index(id(value)))
     elif isinstance(value, (*_SCALARS, *_BY_REPR)):
         note(value)
@@ -296,7 +296,7 @@ def _feed(hashed, value, inside):
         note("object", value.shape)
         parts(value.ravel().tolist())
     elif isinstance(value, torch.Tensor):
-        # Frozen weights are not those that training changes.
+        # Training does not change frozen weights.
         note(value.dtype, tuple(value.shape), value.requires_grad)
         # A copy, because one number of an expanded tensor passes for contiguous.
         flat = value.detach().cpu().flatten().clone(memory_format=torch.contiguous_format)
@@ -347,7 +347,8 @@ def _function(function):
     yield function.__defaults__, function.__kwdefaults__
     yield [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
     for name in code.co_names:
-        # A number that is set at the top of a script; what is called counts by its name.
+        # A number that is set at the top of a script. Functions that are called count by their
+        # name.
         named = function.__globals__.get(name)
         if isinstance(named, (*_SCALARS, tuple)):
             yield name, named

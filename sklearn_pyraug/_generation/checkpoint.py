@@ -92,7 +92,7 @@ class CheckpointFolder:
                     handle.write(json.dumps(content, indent=1).encode())
                 self._run = run
             except FileExistsError:
-                # Another run has begun it meanwhile: the same training, or one that is refused.
+                # Meanwhile another run has begun: the same training, or one that is refused below.
                 self._run = self._read()
         before = self._run.parts
         other = [name for name in parts | before if parts.get(name) != before.get(name)]
@@ -115,7 +115,7 @@ class CheckpointFolder:
         if not os.path.lexists(path):
             return None
         try:
-            # Neither a link out of the folder nor a pipe.
+            # This opens neither a link out of the folder nor a pipe.
             handle, (n_bytes, _) = open_inside(self.path, _RUN)
             with handle:
                 if n_bytes > _MAX_RUN_BYTES:

@@ -105,7 +105,7 @@ class ClassModel(NamedTuple):
 
     def tensor(self, z):
         """Return codes (array) in the model's precision."""
-        # Not `from_numpy`, which warns of arrays that cannot be written to.
+        # Not `from_numpy`, which warns about arrays that cannot be written to.
         return torch.tensor(np.asarray(z, dtype=np.float64)).to(self.member.latent.c.dtype)
 
     def _run(self, function):
@@ -191,7 +191,7 @@ def class_model(generators, k, device):
         Index of a class that has a trained generator.
     device : str
     """
-    # Apple's GPUs know no float64.
+    # Apple's GPUs have no float64.
     dtype = torch.float32 if device.startswith("mps") else torch.float64
     wanted = generators.member_of(k)
     group = next(g for g in generators.trained if wanted in g.members)

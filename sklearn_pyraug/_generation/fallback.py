@@ -4,7 +4,7 @@ import numpy as np
 
 from ..rhvae.weighting import systematic
 
-# Below this number of rows a class is not trained on.
+# Least number of rows of a class to train a generator on.
 MIN_ROWS = 4
 # Width of the noise, in pooled within-class standard deviations.
 _BANDWIDTH = 0.2

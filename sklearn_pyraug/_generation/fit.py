@@ -40,14 +40,14 @@ from .min_distance import make_guard
 
 _logger = logging.getLogger(__name__)
 
-# Weights in one stack. A class costs the less the more there are beside it, on a CPU too, until
+# Most weights in one stack. The more classes a stack has, the less each costs, also on a CPU, until
 # memory is the limit: training holds five numbers per weight.
 _MAX_WEIGHTS = {"cpu": 25_000_000}
 _MAX_WEIGHTS_ACCELERATOR = 500_000_000
-# Weights of copies of shared networks, one for each class; a model's file holds them, too.
+# Most weights of all copies of a shared network. A model file holds these copies, too.
 _MAX_COPIED_WEIGHTS = 50_000_000
 
-# Nats by which the ELBO of the flow may be off.
+# Largest error of the flow's ELBO, in nats, without a warning.
 _MAX_ERROR = 1.0
 
 _STREAMS = ("weights", "shuffle", "noise", "split", "fine_tuning")
@@ -165,7 +165,7 @@ def _trainable_classes(request):
     """Return the wanted classes that have enough rows, and warn of the others."""
     counts = np.bincount(request.y_index, minlength=len(request.labels))
     if request.shared:
-        # A class of one row has no pair of its own, and borrows those of the others.
+        # A class of one row has no pairs, and borrows those of other classes.
         enough = int(counts[counts > 1].sum()) >= MIN_ROWS
         trainable = list(request.wanted) if enough else []
     else:
@@ -200,7 +200,7 @@ def _shared_if_many(request, trainable, settings):
 
 def _fit_projection(T, architecture):
     """Return the coordinates in which the networks see a wide table, or None."""
-    # A user's networks are promised the columns themselves.
+    # A user's networks get the columns themselves.
     own_networks = architecture.encoder is not None or architecture.metric_network is not None
     is_wide = T.shape[1] > T.shape[0]
     is_projected = architecture.decoder == "residual" and is_wide and not own_networks
@@ -230,7 +230,7 @@ def _members(request, trainable, seen, weights):
         None if group is None else torch.from_numpy(group.astype(np.int64)),
     )
     if request.shared:
-        # Where no class is wanted, there may be no pair of rows to learn from.
+        # If no class can be trained, there may be no pair of rows to learn from.
         return {0: everything} if trainable else {}
     rows = request.class_rows
     return {k: everything.take(rows[k]) for k in trainable}
@@ -250,7 +250,7 @@ def _plan(members, settings, device):
         )
     batch_size, n_numbers = settings.training.batch_size, n_weights(architecture, flow)
     if architecture.convolution is not None:
-        # Few weights, but a batch of images takes memory.
+        # Convolutions have few weights, but a batch of images takes memory.
         n_numbers += batch_size * architecture.n_seen
     sizes = {k: len(own.rows) for k, own in members.items()}
     return plan_groups(sizes, n_numbers, batch_size, device, bool(in_turn))
@@ -342,7 +342,8 @@ def _train_groups(groups, members, own, settings, execution, store):
 def _warn_of_flow(history, flow):
     """Warn where the flow's steps are too large for the ELBO to hold."""
     errors = [h.flow_volume_error for h in history if (h.flow_volume_error or 0.0) > _MAX_ERROR]
-    # A few may be off by chance, and across the kinks of a network no difference is a derivative.
+    # A few may be off by chance, because a difference across a kink of a network is not a
+    # derivative.
     if 2 * len(errors) > len(history):
         warnings.warn(
             f"The Hamiltonian flow of {len(errors)} of {len(history)} generators does not preserve "
@@ -369,7 +370,7 @@ def _train_group(task):
         train, named = train_reference_generator, {"own": task.own}
     n_rows = max(len(own.rows) for own in task.data)
     for attempt in training_attempts(asked.batch_size, n_rows, task.device):
-        # Callbacks keep state, and each group is a net of its own.
+        # Callbacks keep state, and each group has its own net.
         training = asked._replace(
             batch_size=attempt.batch_size, callbacks=copy.deepcopy(asked.callbacks)
         )
@@ -401,7 +402,7 @@ def _fitted(request, trained, projection, weights, settings):
     shared = request.shared is True
     own = {k: 0 if shared else k for k in request.wanted}
     history = {k: records[m] for k, m in sorted(own.items()) if m in records}
-    # Too small a class, or one whose training an interruption forestalled.
+    # Classes that are too small, or that an interruption left untrained.
     untrained = [k for k in request.wanted if k not in history or not len(history[k].train_loss)]
     scale = pooled_scale(T, request.y_index, len(request.labels)) if untrained else None
     small = {

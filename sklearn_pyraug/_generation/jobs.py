@@ -12,8 +12,8 @@ import torch
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import BACKENDS, get_active_backend
 
-# Multiplications in one step of training or sampling below which a second thread gains at most a
-# quarter, and loses twentyfold when another program keeps its core busy.
+# Number of multiplications in a step of training or sampling below which a second thread gains at
+# most a quarter, and makes the step 20 times slower if another program keeps its core busy.
 _MIN_THREADED_WORK = 20_000_000
 
 _LOCAL_BACKENDS = ("sequential", "threading", "multiprocessing", "loky")
@@ -39,7 +39,7 @@ class Execution(NamedTuple):
 
 def results_as():
     """Return joblib's `return_as`: a generator where the active backend has one, else a list."""
-    # Neither multiprocessing nor ray has.
+    # multiprocessing and ray have none.
     return "generator" if get_active_backend()[0].supports_return_generator else "list"
 
 
@@ -84,7 +84,7 @@ def _n_threads(work, local, n_jobs):
         return None
     if local == "threading":
         return max(1, torch.get_num_threads() // n_jobs)
-    # OpenMP's threads do not survive the fork. The others divide the cores themselves.
+    # OpenMP's threads do not survive a fork. The other backends divide the cores themselves.
     return 1 if local == "multiprocessing" else None
 
 
@@ -118,8 +118,8 @@ def torch_threads(n_threads):
         yield
         return
     with _Lowered.lock:
-        # torch gives a thread its number when it first needs one: asked for only after the number
-        # is set, a block that ends meanwhile elsewhere would have it overwritten.
+        # Asked before the number is set: torch gives a thread its number at the first request, and
+        # a block that ends meanwhile in another thread would overwrite it.
         here = torch.get_num_threads()
         if not _Lowered.n_open:
             _Lowered.before = here

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import torch
 
-# The fewest rows of a step that are tried on an accelerator.
+# Least number of rows in a step that is tried on an accelerator.
 _MIN_BATCH_SIZE = 8
-# What torch says where it raises a RuntimeError: by CUDA and Metal, by cuBLAS and cuDNN.
+# Parts of the RuntimeErrors of CUDA and Metal, and of cuBLAS and cuDNN.
 _MESSAGES = ("out of memory", "ALLOC_FAILED")
 
 
@@ -74,7 +74,7 @@ def training_attempts(batch_size, n_rows, device):
         yield attempt
         if not attempt.failed:
             return
-        # After the context has ended: the exception holds on to the tensors.
+        # Only after the context has ended, because the exception keeps the tensors alive.
         gc.collect()
         smaller = min(smaller, n_rows)
         if smaller <= _MIN_BATCH_SIZE:

@@ -88,7 +88,7 @@ def stack_adapter(architecture):
 
     def make(state):
         hidden, tensors, n = architecture.hidden_layer_sizes, state.tensors, state.n_members
-        # Before networks are made for so many.
+        # Checked before networks are made for so many members.
         sound = len(hidden) <= len(tensors) and all(len(t) == n for t in tensors.values())
         if not sound or not all(bool(t.isfinite().all()) for t in tensors.values()):
             raise ValueError("the weights of a stack of networks are not sound")
@@ -277,7 +277,7 @@ def _check_latent(latent, n, N, d):
     tensors = [(getattr(metric, name), shape) for name, shape in shapes.items()]
     tensors += [(latent.c, (n, N, d)), (latent.log_var, (n, N, d))]
     sound = all(_is(t, shape, "float") and t.dtype == torch.float32 for t, shape in tensors)
-    # No centroid is there where log w is −∞.
+    # Where log w is −∞ there is no centroid.
     values = [t for t, _ in tensors] + [metric.offset.exp(), torch.as_tensor(metric.lam)]
     sound = sound and all(bool(t.isfinite().all()) for t in values if t is not metric.offset)
     if not isinstance(metric, Metric):

@@ -13,7 +13,7 @@ from .jobs import run_jobs
 from .memory import drawing_attempts, warn_of_drawing
 from .min_distance import CopyGuard, limited
 
-# How often a row that came out as a copy of its reference, or too close to a row, is drawn again.
+# How often a row that is a copy of its reference, or too close to a row, is drawn again.
 _MAX_REDRAWS = 10
 
 

@@ -11,24 +11,25 @@ import numpy as np
 
 from .arithmetic import column_blocks, exponents, offsets_from, times_power
 
-# Tables of more columns are measurements of one kind, such as gene expressions: what "auto"
-# finds in single columns is left alone there.
+# Wider tables hold measurements of one kind, such as gene expressions. "auto" does not look at
+# their single columns.
 MAX_TABLE_COLUMNS = 500
-# Rows of a class that have to agree on a level before others are ruled out: by chance, all of ten
-# have a value that a quarter of their class lack once in 18 times.
+# Number of rows of a class that have to agree on a level before other levels are ruled out. If a
+# quarter of a class lacks a value, all of ten rows have it by chance once in 18 times.
 MIN_AGREEING_ROWS = 10
 
 # Steps of 10**-k are looked for up to this k.
 _MAX_DECIMALS = 4
 # Heavy tails: limits on the L-skewness and the L-kurtosis, which are 0.33 and 0.17 for an
-# exponential, 0.46 and 0.29 for a standard lognormal, 0 and 0.26 for Student's t with 3 degrees
-# of freedom. Of fewer rows the ratios are too noisy, fewer values are a scale of levels.
+# exponential, 0.46 and 0.29 for a standard lognormal, 0 and 0.26 for Student's t with 3 degrees of
+# freedom. With fewer rows these ratios are too noisy; fewer different values are levels of a scale.
 _MAX_L_SKEWNESS, _MAX_L_KURTOSIS = 0.4, 0.35
 _MIN_TAIL_ROWS, _MIN_TAIL_VALUES = 20, 11
 
-# An atom: one value in this share of the rows and in so many, beside this many other values.
+# An atom is one value with at least this share and this number of the rows, next to at least this
+# many other values.
 _MIN_ATOM_SHARE, _MIN_ATOM_ROWS, _MIN_OTHER_VALUES = 0.3, 3, 6
-# So many other values are no levels, however often each occurs.
+# With more other values than this, they are no levels, however often each occurs.
 _MANY_VALUES = 20
 
 
@@ -97,7 +98,7 @@ def summarise(X, value_mapping, scaling):
     ranked, knots = [np.empty(0, dtype=np.intp)], [np.empty((0, n_samples), dtype=X.dtype)]
 
     for j in column_blocks(X.shape):
-        rows = np.sort(np.ascontiguousarray(X[:, j].T), axis=1)  # one table column a row
+        rows = np.sort(np.ascontiguousarray(X[:, j].T), axis=1)  # each row is a column of the table
         low[j], high[j] = rows[:, 0], rows[:, -1]
         if X.dtype.kind == "f":
             exponent[j] = exponents(low[j], high[j])
@@ -144,10 +145,10 @@ def _decimals(rows):
     found = np.zeros(len(rows), dtype=np.intp)
     eps = float(np.finfo(rows.dtype).eps)
     for k in range(1, _MAX_DECIMALS + 1):
-        # A step must be well above the precision of the values, else every number is on it.
+        # The step must be well above the precision of the values, or every number would be on it.
         top = np.maximum(np.abs(rows[:, 0]), np.abs(rows[:, -1])).astype(np.float64)
         left = np.flatnonzero((found == 0) & (8 * eps * top < 10.0**-k))
-        # Most columns fail at once.
+        # A few values rule out most columns.
         few = rows[left][:, :: -(-rows.shape[1] // 16)]
         left = left[_on_step(few, k, eps)]
         found[left[_on_step(rows[left], k, eps)]] = k

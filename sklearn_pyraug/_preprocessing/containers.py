@@ -17,7 +17,7 @@ from .dtypes import dtype_state
 
 TABLES = ("polars.DataFrame", "pyarrow.Table")
 COLUMNS = ("polars.Series", "pyarrow.ChunkedArray", "pyarrow.Array")
-# Of frames that are computed elsewhere: the method that brings them here.
+# Methods that fetch a frame that is computed elsewhere.
 _ELSEWHERE = ("toPandas", "to_pandas")
 
 
@@ -304,7 +304,7 @@ def _label_array(y, name):
                 "one-hot labels of two axes."
             ) from None
     values = object_array(y)
-    # Of an enum's text numpy would make the names of its members.
+    # numpy would replace text enums by the names of their members.
     is_text = values.size and all(type(v) in (str, np.str_) for v in values)
     return np.asarray(y) if is_text else values
 
@@ -316,7 +316,7 @@ def _is_array(value):
 
 def _plain(values):
     """Return objects as an array of bools, ints or floats where all of them are."""
-    if any(isinstance(v, np.timedelta64) for v in values):  # an integer to Python
+    if any(isinstance(v, np.timedelta64) for v in values):  # Python would make integers of them
         return values
     for kind in (bool, np.bool_), Integral, (float, np.floating):
         if all(isinstance(v, kind) for v in values):
@@ -326,7 +326,7 @@ def _plain(values):
     else:
         return values
     plain = np.array(values.tolist())
-    # Of integers of more than 64 bits numpy may make floats.
+    # numpy may make floats of integers with more than 64 bits.
     return values if kind is Integral and plain.dtype.kind == "f" else plain
 
 
@@ -412,10 +412,11 @@ def stack(X, new):
     if isinstance(X, list):
         return [*(list(row) if isinstance(row, list) else row for row in X), *new]
     if sparse.issparse(X):
-        # The type, because older SciPys stack sparse arrays into a sparse matrix.
+        # The type is kept, because older versions of SciPy stack sparse arrays into a sparse
+        # matrix.
         return type(X)(sparse.vstack([X, new], format=X.format))
     X = np.asarray(X)
-    # Without a dtype, numpy would give bytes in another order that of the machine.
+    # Without a dtype, numpy would change the byte order to that of the machine.
     return np.concatenate([X, new], dtype=X.dtype)
 
 

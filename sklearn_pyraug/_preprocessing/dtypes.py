@@ -62,7 +62,7 @@ def dtype_state(dtype):
     elif name == "CategoricalDtype":
         state = ("category", dtype.ordered, dtype_state(dtype.categories.dtype))
     elif name == "StringDtype":
-        # pandas below 2.3 has no such attribute, and NA alone.
+        # pandas below 2.3 has no such attribute, and only NA.
         missing = getattr(dtype, "na_value", None)
         state = ("string", dtype.storage, isinstance(missing, float))
     elif name == "SparseDtype":

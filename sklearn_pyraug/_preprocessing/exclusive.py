@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 
-# How many rows with several ones are to be expected by chance where there is none, and in how many
-# columns the search is counted once.
+# Expected number of rows with several ones, by chance, from which their absence means something;
+# and number of columns up to which the search counts once.
 _MIN_EXPECTED, _N_COLUMNS = 5.0, 2
 _PREFIX = re.compile(r".*[\W_](?=\w*$)")
 
@@ -41,7 +41,7 @@ def find_sets(X, categorical, names=None):
     ones = np.where(binary, np.sum(X == 1, axis=0), 0)
     varies = binary & (ones > 0) & (ones < len(X))
     least = _MIN_EXPECTED + np.log(max(varies.sum(), _N_COLUMNS) / _N_COLUMNS)
-    # A column that is no part of a set separates runs, unless it is constant.
+    # A column that belongs to no set separates runs, unless it is constant.
     constant = binary & ~varies
     columns = [j for j in range(X.shape[1]) if not constant[j]]
     sets, first = [], 0
@@ -119,7 +119,7 @@ def merge(X, sets, names=None):
                 "rows out, or correct them."
             )
         levels.append(np.where(is_one.any(axis=1), is_one.argmax(axis=1) + 1, 0))
-    # Room for the number of columns.
+    # Room for as many levels as columns.
     dtype = np.int16 if X.dtype.itemsize == 1 else X.dtype
     others = np.delete(X, np.concatenate(sets), axis=1).astype(dtype, copy=False)
     return np.column_stack([others, np.stack(levels, axis=1).astype(dtype)])

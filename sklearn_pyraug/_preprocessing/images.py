@@ -6,15 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 CHANNELS = ("auto", "first", "last", "none")
-# The longest axis that "auto" takes for colours and not for an extent.
+# The longest axis that "auto" takes for channels.
 _MAX_CHANNELS = 4
 _MAX_SPATIAL = 3
-# Fewer columns, or sides shorter than this, are no image worth warping.
+# Images with fewer columns or shorter sides are not worth warping.
 _MIN_COLUMNS, _MIN_SIDE = 64, 8
 _MIN_ROWS = 8
 # Images are at most this many times as long in one direction as in the other.
 _MAX_ASPECT = 2.0
-# Mean correlation of neighbouring pixels, and by how much it stands out from a lag between rows.
+# Least mean correlation of neighbouring pixels, and least difference to that at a lag between rows.
 _MIN_CORRELATION = 0.25
 _MIN_PEAK = 0.2
 
@@ -155,7 +155,7 @@ def flat_rows(X):
     shape : tuple of int or None
         That of a row; None where X was no such array.
     """
-    # A dataframe or a sparse matrix has two axes; what has no axes is left to scikit-learn.
+    # Dataframes and sparse matrices have two axes. Objects without axes are left to scikit-learn.
     if getattr(X, "ndim", 0) <= 2:
         return X, None
     X = np.asarray(X)

@@ -20,8 +20,8 @@ from .containers import (
 )
 from .templates import Template
 
-# The target of a regression: more numbers than this, fewer rows for each than this, and at least
-# this share of them in one row alone.
+# The target of a regression has more different numbers than this, fewer rows for each than this,
+# and at least this share of numbers that occur once.
 _MANY_LABELS, _FEW_ROWS, _SHARE_OF_SINGLE_ROWS = 20, 10, 0.2
 
 

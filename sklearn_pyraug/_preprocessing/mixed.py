@@ -125,7 +125,7 @@ class MixedCodec:
         Whether a column holds one single value.
     """
 
-    # What a file holds; all else follows.
+    # What a model file holds; everything else follows.
     _plain: np.ndarray
     _dtype: np.dtype
     _numbers: NumberCodec | None
@@ -154,7 +154,7 @@ class MixedCodec:
             second += twofold
 
         learned = [(int(j), learn_levels(X[:, j], y_index, n_classes)) for j in levels]
-        # Those of one code column first: they end the Bernoulli block.
+        # Levels with one code column first, because they end the Bernoulli block.
         learned.sort(key=lambda pair: pair[1].width > 1)
         self._levels, start = [], second
         for j, level in learned:

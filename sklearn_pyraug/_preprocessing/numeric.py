@@ -43,7 +43,7 @@ class NumberCodec:
     the first of the other.
     """
 
-    # What a file holds; all else follows.
+    # What a model file holds; everything else follows.
     _columns: Columns
     _unit_interval: bool
     _rounded: bool
@@ -83,7 +83,7 @@ class NumberCodec:
     def _fit_scores(self, columns):
         """Keep, for each ranked column, its distinct values with their codes."""
         n = columns.knots.shape[1]
-        # As float32 has them, so that a training value's code is exactly one of them.
+        # Rounded to float32, so that the code of a training value is exactly one of them.
         self._scores = _as_code((np.arange(n) + 0.5) / n)
         self._curves = []
         for knots in columns.knots:
@@ -110,8 +110,8 @@ class NumberCodec:
     def _fit_ends_and_borders(self, columns):
         """Code the ends of each column, and the borders between neighbouring observed values."""
         owner = np.repeat(np.arange(len(columns.low)), np.diff(columns.start))
-        # Borders lie between the codes as float32 has them, so that a training value that has a
-        # code of its own comes back exactly.
+        # Borders lie between codes rounded to float32, so that a training value with a code of its
+        # own comes back exactly.
         codes = self._encode_at(columns.values, owner).astype(np.float64)
         self._borders = np.zeros(len(codes))
         self._borders[:-1] = codes[:-1] + (codes[1:] - codes[:-1]) / 2
@@ -122,7 +122,7 @@ class NumberCodec:
         """Return the columns' variance as a share of that of zeros and ones with the same means."""
         mean = self._center_code
         most = (mean * (1.0 - mean)).sum()
-        # A column's offsets are on its own exponent, the codes on that of the whole table.
+        # Offsets use the column's exponent, and codes that of the whole table.
         unit = np.ldexp(self._unit, self._exponent - self._columns.exponent)
         return ((self._columns.deviation / unit) ** 2).sum() / most if most > 0 else 1.0
 
@@ -164,7 +164,7 @@ class NumberCodec:
             between = np.interp(
                 offsets[..., where], self._offsets_of(knots, k), self._scores, codes[0], codes[-1]
             )
-            # Values that differ may have equal offsets: look them up.
+            # Different values may have equal offsets, so look the values up.
             position = np.minimum(known.searchsorted(X[..., where]), len(known) - 1)
             is_known = known[position] == X[..., where]
             T[..., where] = np.where(is_known, codes[position], between)
@@ -196,11 +196,11 @@ class NumberCodec:
             if self._quantiles is not None:
                 X[:, j] = self._decode_ranks(codes, j, class_index)
                 continue
-            # Constant columns too: their range is one point.
+            # Constant columns, too: their range is one point.
             X[:, j] = self._decode_smooth(codes, j)
             for k, knots in self._knots_of(j):
-                # Offsets are rounded; a training value's own score, or one between the scores of
-                # equal values, means just that value.
+                # Offsets are rounded. The score of a training value, or one between the scores of
+                # equal values, means exactly that value.
                 left = self._scores.searchsorted(codes[:, k - j.start], side="right") - 1
                 left, right = np.maximum(left, 0), np.minimum(left + 1, len(knots) - 1)
                 exact = (self._scores[left] == codes[:, k - j.start]) | (
@@ -229,7 +229,7 @@ class NumberCodec:
             for k, knots in self._knots_of(j):
                 places = self._offsets_of(knots, k)
                 offsets[:, k - j.start] = np.interp(codes[:, k - j.start], self._scores, places)
-            # The code of an end may have been rounded inwards: it means the end all the same.
+            # The code of an end may have been rounded inwards, but still means the end.
             offsets[codes <= self._end_codes[0, j]] = -np.inf
             offsets[codes >= self._end_codes[1, j]] = np.inf
             if anchor.dtype.kind in "iu":

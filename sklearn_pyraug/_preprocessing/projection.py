@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.decomposition import PCA
 
-# Components whose standard deviation is below this share of the first one's are rounding.
+# Components with a standard deviation below this share of the first one's are rounding errors.
 _RANK_TOLERANCE = 1e-5
 
 
@@ -55,6 +55,6 @@ def fit_projection(T):
     deviation = pca.singular_values_
     kept = deviation > _RANK_TOLERANCE * deviation[0]
     basis = pca.components_[kept].astype(np.float32)
-    # The mean square of the scores, over rows and components.
+    # The root mean square of the scores, over rows and components.
     scale = float(np.sqrt(np.sum(deviation[kept] ** 2) / (len(T) * len(basis))))
     return Projection(pca.mean_.astype(np.float32), basis, scale)

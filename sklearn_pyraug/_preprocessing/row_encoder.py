@@ -300,10 +300,10 @@ def as_rows(x, estimator):
         Fitted.
     """
     if library_of(x) == "pandas" and getattr(x, "ndim", 2) == 1:
-        # A row of a dataframe, whose names are the columns'.
+        # A row of a dataframe; its index has the names of the columns.
         return x.to_frame().T.infer_objects()
     if np.shape(x) in ((estimator.n_features_in_,), estimator.sample_shape_):
-        # A list stays one: numpy would make text of numbers beside text.
+        # A list stays a list, because numpy would turn numbers next to text into text.
         return x[None] if isinstance(x, np.ndarray) else [x]
     return x
 
@@ -345,7 +345,7 @@ def _in_training_levels(numbers, schema, training, names):
         own, known = (None if c is None else c.levels for c in columns)
         shift = np.subtract(*(0 if c is None else c.origin for c in columns), dtype=object)
         if shift:
-            # As Python's integers, so that they are rounded once, as in the fit.
+            # As Python integers, so that they are rounded once, as in the fit.
             numbers[:, j] = [int(v) + shift if v == v else v for v in numbers[:, j]]
         x, where = numbers[:, j], column_name(j, names)
         present = x[~np.isnan(x)] if x.dtype.kind == "f" else x
@@ -358,7 +358,7 @@ def _in_training_levels(numbers, schema, training, names):
         if own is None:
             continue
         index = {level: i for i, level in enumerate(known)}
-        # Levels that no row of X has may be unknown.
+        # Levels that do not occur in X may be unknown.
         new = np.array([index.get(level, -1) for level in own], dtype=np.float64)
         used = new[present.astype(np.intp)]
         if (used < 0).any():

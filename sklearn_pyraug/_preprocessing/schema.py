@@ -27,7 +27,7 @@ from .masked import unmasked
 
 _BOOLEANS = (bool, np.bool_)
 _NUMBERS = (Real, Decimal)
-# Integers from here on may have no float64 of their own.
+# Integers from here on may not have an exact float64.
 _LARGEST = 2**53
 # No float64 has more decimal places.
 _MAX_PLACES = 1074
@@ -162,7 +162,7 @@ def without_columns(schema, dropped):
     """Return a schema in which columns at some positions are empty in new rows."""
     columns = list(schema.columns)
     for j in dropped:
-        # In an array of text NaN would become text, too.
+        # In an array of text, NaN would become text.
         columns[j] = _Column(object_array([]), False, "" if schema.dtype.kind == "U" else None)
     return schema._replace(columns=tuple(columns))
 
@@ -214,7 +214,7 @@ def _read_frame(X, names, categorical_features):
     if text:
         raise text_error(text)
     if np.result_type(*(x for x, _ in pairs)).kind == "f":
-        # Integers that are too large for it are counted from the smallest one.
+        # Integers that are too large for floats are counted from the smallest one.
         pairs = [
             (_exact(x, column, column_at(X, j)) if column.whole else (x, column))
             for j, (x, column) in enumerate(pairs)
@@ -223,7 +223,7 @@ def _read_frame(X, names, categorical_features):
     dtype = np.result_type(*numbers)
     view = np.array(numbers, dtype=dtype).T.reshape(X.shape)
     categorical = asked | np.array([c.levels is not None for c in columns], dtype=bool)
-    # A column of numbers without None goes back as it is.
+    # Columns of numbers without None need no schema.
     plain = all(
         c.missing is not None and kind not in "MO" and not c.counted
         for c, kind in zip(columns, kinds, strict=True)
@@ -266,7 +266,7 @@ def _read_column(column, kind, asked, name):
     is_pandas, levels = library_of(column) == "pandas", column_levels(column)
     if levels is not None:
         index = {level: i for i, level in enumerate(levels)}
-        # A level that is NaN is missing, too.
+        # A level that is NaN also counts as missing.
         codes = [index.get(v, np.nan) for v in column_values(column)]
         missing = np.nan if is_pandas else None
         return np.array(codes, dtype=np.float64), _Column(object_array(levels), False, missing)
@@ -287,7 +287,7 @@ def _read_array(X, categorical_features):
     if array.dtype.kind in "biufc":
         return Table(array, categorical)
     if not isinstance(X, np.ndarray):
-        # From a list, numpy makes text of numbers beside text.
+        # numpy would turn numbers next to text in a list into text.
         array = np.asarray(X, dtype=object)
     pairs = [
         _read_values(array[:, j].astype(object), categorical[j], column_name(j), False)
@@ -344,7 +344,7 @@ def _read_values(values, categorical, name, recognise=True):
     try:
         levels.sort()
     except TypeError:
-        # Values that have no order keep that in which they occur.
+        # Values that cannot be sorted keep the order in which they occur.
         levels = list(dict.fromkeys(known))
     index = {level: i for i, level in enumerate(levels)}
     codes[~lacking] = [index[v] for v in known]
@@ -383,7 +383,7 @@ def _all_are(types, values):
 def categorical_mask(categorical_features, n_features, names):
     """Return `categorical_features` as an array of bool of shape (n_features,)."""
     given = categorical_features
-    # A name alone is no list of its letters.
+    # A single name is not a list of its letters.
     is_single = isinstance(given, (str, Real))
     if given is None or not (is_single or len(given)):
         return np.zeros(n_features, dtype=bool)

@@ -11,10 +11,11 @@ from .numeric import NumberCodec, class_quantiles
 
 # "auto": how many columns on one scale make a table look like an image.
 _MIN_IMAGE_COLUMNS = 16
-# Between MNIST (0.8) and pictures of greys (0.5 and less), see `NumberCodec.dispersion`.
+# Between MNIST (0.8) and grey pictures (at most 0.5), see `NumberCodec.dispersion`.
 _MIN_BINARY_DISPERSION = 0.7
 _MAX_BYTE = 255
-# The share of a pixel from which on it is missing; below a half, as a warp may darken images to it.
+# A decoded pixel is missing if its mask is above this: below a half, because a change of exposure
+# may halve the mask.
 _MISSING = 0.4
 
 
@@ -130,7 +131,7 @@ class TableCodec:
     the table.
     """
 
-    # What a file holds; all else follows.
+    # What a model file holds; everything else follows.
     likelihood: str
     sample_shape: tuple[int, ...] | None
     value_mapping: str | None
@@ -190,7 +191,7 @@ class TableCodec:
             X = np.where(np.isnan(X), X.dtype.type(self._fill), X)
         X = merge(X, self._sets)
         categorical, whole = self._merged(categorical, True), self._merged(whole, True)
-        # Both are known of numbers alone.
+        # The summary, and whether all are 0 and 1, are known for complete numbers only.
         columns = None
         if not categorical.any() and not np.isnan(X).any():
             columns = self._summarise(X)
@@ -262,7 +263,7 @@ class TableCodec:
         ends = columns.low.min(), columns.high.max()
         blocks = column_blocks(X.shape)
         self.two_valued_ = all(np.isin(X[:, block], ends).all() for block in blocks)
-        # One scale for all columns leaves no room for ranks.
+        # All columns have one scale, so none is coded by ranks.
         columns = columns._replace(ranked=columns.ranked[:0], knots=columns.knots[:0])
         self._code = self._number_codec(X, y_index, columns, unit_interval=True)
         self.likelihood_ = self.likelihood

@@ -29,7 +29,7 @@ from .dtypes import dtype_state, make_dtype
 _FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
 _SPARSE = tuple(f"{form}_{kind}" for form in _FORMATS for kind in ("matrix", "array"))
 _PANDAS = ("pandas.DataFrame", "pandas.Series", "pandas.Index", "pandas.array")
-# Of a decimal of pyarrow; polars 1 has 38 where a Decimal does not say how many.
+# Most digits of pyarrow's decimals. Those of polars 1 without a precision have 38.
 _MAX_DIGITS = 76
 
 
@@ -53,7 +53,7 @@ class Template:
         if library == "pandas":
             empty = X.iloc[:0] if hasattr(X, "iloc") else X[:0]
             if hasattr(empty, "attrs"):
-                # They may hold rows, such as those of the file that X was read from.
+                # Attributes may hold rows, such as those of the file that X was read from.
                 empty.attrs = {}
             return cls(empty)
         if library == "pyarrow":
@@ -102,7 +102,7 @@ def _polars_table(table, values):
         numbers, nulls = _new_values(values[:, j], kind, dtype, str(dtype).lower())
         column = pl.Series(name, numbers, dtype=dtype)
         columns[name] = column if nulls is None else column.set(pl.Series(nulls), None)
-    # A dict, as a list gives unnamed columns names.
+    # As a dict, because with a list polars would name unnamed columns.
     return pl.DataFrame(columns)
 
 
@@ -116,7 +116,7 @@ def _arrow_table(table, values):
         if levels is None:
             columns.append(pa.array(numbers, type=dtype, mask=nulls))
             continue
-        # All levels, and not only those that occur among the new rows.
+        # All levels, also those that do not occur among the new rows.
         index = {level: i for i, level in enumerate(levels)} | {None: None}
         columns.append(_dictionary([index[v] for v in numbers], levels, dtype))
     return pa.Table.from_arrays(columns, schema=table.schema)
@@ -140,7 +140,7 @@ def _new_values(values, kind, dtype, name):
     name : str
         Its name, which is numpy's where the kind is one of numbers.
     """
-    # narwhals knows no half floats, and earlier versions of pyarrow take them from numpy alone.
+    # narwhals has no half floats, and earlier versions of pyarrow only take them from numpy.
     if kind not in "MO" or name == "halffloat":
         nulls = np.equal(values, None) if values.dtype == object else np.zeros(len(values), bool)
         numpy_name = {"boolean": "bool", "halffloat": "float16", "float": "float32"}
@@ -149,7 +149,7 @@ def _new_values(values, kind, dtype, name):
         return numbers, nulls if nulls.any() else None
     values = values.tolist()
     if name.startswith("decimal"):
-        # A float may have rounded the largest one up to one more digit.
+        # Floats may have rounded the largest one up to one more digit.
         digits = min(dtype.precision or 38, _MAX_DIGITS)
         top = Decimal((0, (9,) * digits, -dtype.scale))
         values = [None if v is None else min(max(v, top.copy_negate()), top) for v in values]
@@ -288,7 +288,7 @@ def _empty_container(state):
     if library == "pandas":
         if name != "DataFrame":
             series = module.Series([], dtype=dtypes[0], name=labels[0])
-            # Not of every dtype there is an index.
+            # Not every dtype can be that of an index.
             if name == "Index":
                 return module.Index(series)
             return series.array if name == "array" else series

@@ -6,11 +6,12 @@ import numpy as np
 
 from .._validation import column_name
 
-# Fewer rows say nothing; from this share of values on that no other row has they are identifiers.
+# With fewer rows nothing can be said. If at least this share of values occurs once, they are
+# identifiers.
 _MIN_ROWS, _MIN_SHARE_OF_SINGLE_ROWS = 10, 0.5
-# From this share of numbers on, and of more different ones than levels have codes of their own.
+# From this share of numbers on, text is taken for numbers if more than this many differ.
 _MIN_SHARE_OF_NUMBERS, _MAX_LEVELS = 0.8, 20
-# Longer odd values are not shown: they may be a person's.
+# Longer values are not shown, because they may be names of people.
 _MAX_SHOWN = 10
 
 

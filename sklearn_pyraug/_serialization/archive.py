@@ -17,9 +17,9 @@ from ..io._atomic import atomic_write
 
 _FORMAT = "sklearn-pyraug"
 _VERSION = 1
-# What is read is bounded before anything is made of it, and what is written keeps to the same
-# bounds. Parameters, labels and column names take kilobytes of JSON, and JSON takes up to twenty
-# times its size in memory.
+# Bounds that are checked before anything is read, and that written files keep to. Parameters,
+# labels and column names take kilobytes of JSON, and JSON takes up to twenty times its size in
+# memory.
 _MAX_HEADER_BYTES = 32 * 2**20
 _MAX_HEADER_VALUES = 500_000
 
@@ -97,7 +97,7 @@ def read_archive(path):
             raise _bad(path, f"an archive that is out of bounds ({error})") from None
         try:
             checksum, _, text = json.loads(header)["__metadata__"]["meta"].partition(" ")
-            # Within the header, brackets and commas of a text may be written as escapes.
+            # In the header, brackets and commas within a text may be escaped.
             _check_bounds(text.encode())
             meta = json.loads(text)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
@@ -166,10 +166,10 @@ def _dump(meta, tensors):
             raise ValueError(
                 f"`tensors` has {type(tensor).__name__} under {name!r}; give dense tensors."
             )
-        # Own memory for each: safetensors refuses views that share it.
+        # Each gets its own memory, because safetensors refuses views that share it.
         plain[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
     try:
-        # In one text, since the order of several is not always the same.
+        # In one text, because the order of several would vary.
         return safetensors_torch.save(plain, {"meta": f"{_checksum(text, plain)} {text}"})
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(

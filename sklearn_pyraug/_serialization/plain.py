@@ -13,9 +13,9 @@ from decimal import Decimal
 import numpy as np
 
 _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-# No value of an estimator is nested by half as much.
+# No value of an estimator is nested half as deeply.
 _MAX_DEPTH = 32
-# numpy's Mersenne Twister reads its key at its position without a look at either.
+# numpy's Mersenne Twister reads its key at its position without checking either.
 _KEY_LENGTH = 624
 
 

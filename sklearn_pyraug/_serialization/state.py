@@ -33,12 +33,13 @@ import torch
 
 from .plain import PlainValues, float_from, float_state, shown
 
-# What numpy, torch and every version of safetensors have: of unsigned integers, bytes alone.
+# The dtypes that numpy, torch and every version of safetensors have; bytes are the only unsigned
+# integers.
 _TENSOR_TYPES = "?bBhilqefd"
 _DTYPE = re.compile(r"[<>|](b1|[iu][1248]|f(2|4|8|12|16)|O|U[0-9]{1,4}|M8\[(s|ms|us|ns)\])")
-# Every text of an array takes the memory of the longest that its dtype allows.
+# Each text in an array takes the memory of the longest one that its dtype allows.
 _MAX_TEXT_BYTES = 2**26
-# An int will do for a float.
+# An int is accepted as a float.
 _NUMBERS = {
     bool: (bool, np.bool_),
     int: (int, np.integer),
@@ -339,7 +340,7 @@ class StateReader:
         tensor = self._tensors.pop(where)
         if tuple(tensor.shape) != shape:
             raise ValueError(f"{where} has the shape {tuple(tensor.shape)}, not {shape}")
-        # A copy has memory of its own, aligned as that of other tensors and arrays.
+        # A copy has its own memory, which is aligned like that of other tensors and arrays.
         return tensor.clone()
 
 

@@ -124,7 +124,7 @@ def augment(context, source, output, contact_sheet, **options):
 
 def _draw_sheet(path, X, y, augmenter, data, speaker, *, overwrite):
     """Write a contact sheet; return False where that takes a library that is missing."""
-    # It takes as long to import as the rest of the help's answer.
+    # Imported here, because it takes as long as all else that --help needs.
     from .contact_sheet import write_contact_sheet
 
     mask = augmenter.synthetic_mask_

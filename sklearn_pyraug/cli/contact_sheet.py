@@ -8,8 +8,8 @@ from ..io._atomic import atomic_write
 from ..plotting._images import as_images, picture_layout
 from ..plotting._style import shortened
 
-# Rows and pairs of a sheet. The side in pixels to which small images are enlarged, and that to
-# which large ones are shrunk.
+# Most rows of a sheet, and pairs in a row. Sides in pixels to which small images are enlarged and
+# large ones shrunk.
 _MOST_CLASSES, _N_PAIRS = 20, 4
 _SIDE, _MOST_PIXELS = 96, 320
 _MARGIN = 6
@@ -45,11 +45,11 @@ def write_contact_sheet(path, X, y, synthetic, origins, *, channels, overwrite=F
 
     def images_of(label):
         own = np.flatnonzero(synthetic & (y == label))
-        # Spread over the class, whose rows come origin by origin.
+        # Spread over the class, because its rows are ordered by origin.
         shown = own[np.unique(np.linspace(0, len(own) - 1, _N_PAIRS).round().astype(int))]
         return as_images(X[np.column_stack([origins[shown], shown]).ravel()], layout)
 
-    # Class by class, and read twice, so that not all large images are held at once.
+    # Class by class, and twice, so that not all images are in memory at once.
     ends = np.array([(np.nanmin(x), np.nanmax(x)) for x in map(images_of, labels)], dtype=float)
     low, high = ends.min(), ends.max()
     rows = [[_small_picture(x, low, high) for x in images_of(label)] for label in labels]

@@ -70,7 +70,7 @@ def run_demo(output, *, random_state, n_per_class, overwrite):
 
     augmenter = RHVAEAugmenter(sample_shape=_SAMPLE_SHAPE, random_state=random_state, verbose=1)
     ours, ours_seconds = resample(augmenter, train)
-    # Without pyplot, which would look for a screen.
+    # Without pyplot, which would look for a display.
     figure = Figure(figsize=(8.0, 5.1), layout="constrained")
     SyntheticSamplesDisplay.from_predictions(
         ours.X,
@@ -113,7 +113,7 @@ def split_digits(n_per_class, random_state):
     """
     X, y = load_digits(return_X_y=True)
     rng = np.random.RandomState(random_state)
-    # Not train_test_split: stratified, it keeps the classes' shares, not equal numbers of rows.
+    # Not train_test_split, which keeps the shares of classes instead of equal numbers of rows.
     chosen = [rng.choice(np.flatnonzero(y == k), n_per_class, replace=False) for k in np.unique(y)]
     chosen = np.sort(np.concatenate(chosen))
     held_out = np.setdiff1d(np.arange(len(y)), chosen)

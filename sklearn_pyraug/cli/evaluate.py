@@ -73,7 +73,7 @@ def evaluate(real, synthetic, target, holdout, drop, seed, html, overwrite, as_j
     _note_empty_columns(sets["REAL"].X, sets["SYNTHETIC"].X, speaker)
     arguments = [values for data in _aligned(sets) for values in (data.X, data.y)]
     with warnings.catch_warnings():
-        # Classes that the synthetic rows do not have: the score says so.
+        # About classes without synthetic rows, which the report names.
         warnings.simplefilter("ignore", UserWarning)
         try:
             report = sklearn_pyraug.compare(

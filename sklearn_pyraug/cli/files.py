@@ -19,11 +19,11 @@ from ..io._tables import SUFFIXES as TABLES
 from ..io._tables import read_table, spellings
 
 _TARGET = "target"
-# What `save_image_folder` marks its folders with.
+# The file that `save_image_folder` marks its folders with.
 _MANIFEST = "manifest.csv"
-# Names in the messages of io, of what are options here.
+# Parameters in messages of io that are options here.
 _OPTIONS = re.compile(r"`(target|keep|sep|decimal|encoding|na|size)`")
-# A column of texts is no category where so many of them occur once, in so many rows.
+# In at least this many rows, a column with more than this share of different texts is no category.
 _MANY_TEXTS, _MANY_ROWS = 0.5, 20
 
 
@@ -153,7 +153,7 @@ def read_data(
             if value:
                 raise click.UsageError(f"--{option} is for tables, but {name} is a folder.")
         with warnings.catch_warnings(), _options_named(name):
-            # That files were skipped: they are named below.
+            # About skipped files, which are named below.
             warnings.simplefilter("ignore", UserWarning)
             folder = io.load_image_folder(path, size=size, on_error=on_error)
         _tell(folder, speaker)
@@ -175,7 +175,7 @@ def _tell(folder, speaker):
     """Print what of a folder was left out or changed."""
     report = folder.report
     for file, reason in report.skipped:
-        # Missing rows are more than a note.
+        # A warning, because rows are missing.
         speaker.warn(f"{file} is left out: {reason}")
     for what, files in (
         ("left out", [pair for pair in report.ignored if pair[1] != "hidden"]),
@@ -310,7 +310,7 @@ def try_writing(path, data):
     """
     X, y, rows = data.X, data.y, np.arange(len(data.y))
     if not hasattr(X, "columns"):
-        # Two, and one with missing pixels, which files of images cannot have.
+        # Two rows, and one with missing pixels, which image files cannot hold.
         gaps = np.isnan(X).reshape(len(X), -1).any(axis=1) if X.dtype.kind == "f" else []
         rows = np.union1d(rows[:2], np.flatnonzero(gaps)[:1])
         X, y = X[rows], y[rows]
@@ -368,9 +368,9 @@ def match_labels(wanted, labels, where, spellings=None):
     """
     by_text = {str(label): label for label in labels}
     known = {text: label for text, label in (spellings or {}).items() if label in labels}
-    # What a label itself is comes before what it is without spaces around it.
+    # A label as it is takes precedence over one without the spaces around it.
     known |= by_text
-    # Texts are names, and are named exactly; numbers and truth values have many spellings.
+    # Texts have to match exactly. Numbers and truth values have many spellings.
     by_value = {_value(text): label for text, label in known.items() if not isinstance(label, str)}
     matched = {}
     for typed, n in wanted.items():

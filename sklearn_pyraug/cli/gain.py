@@ -156,7 +156,7 @@ def _in_options(error):
         return "--scoring needs the labels 0 and 1; give a score of all classes, such as f1_macro."
     if "could not convert" in text:
         return "--scoring needs numbers as labels; give a score of classes, such as f1_macro."
-    # Identifiers.
+    # The message about identifiers.
     text = re.sub(r"Leave such columns out, or .*", "Leave such columns out by --drop.", text)
     return in_options(text.replace("scoring=", "--scoring "))
 

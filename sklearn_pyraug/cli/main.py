@@ -29,7 +29,7 @@ from .train import generate, train
 
 # Errors that a user can cause and correct. Anything else is a bug of the program.
 _EXPECTED = (ImportError, OSError, ValueError, MemoryError)
-# They are for developers.
+# Warnings for developers.
 _NOT_FOR_USERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, SyntaxWarning)
 
 
@@ -94,8 +94,8 @@ def main(argv=None):
     """
     run = _Run()
     with warnings.catch_warnings():
-        # A dictionary of those seen is kept by module, so that "default" would let a second call
-        # in one process say nothing.
+        # Not "default": a module remembers its warnings, so that a second call in one process would
+        # print none.
         warnings.simplefilter("always")
         for category in _NOT_FOR_USERS:
             warnings.simplefilter("ignore", category)
@@ -116,7 +116,7 @@ def _failed(error, run):
         return 143 if run.terminated else 1
     if run.debug and not isinstance(error, (KeyboardInterrupt, click.ClickException)):
         traceback.print_exc()
-    # Where a library makes another error of the interrupt, it was the termination all the same.
+    # A library may have replaced the interrupt by another error.
     if run.terminated:
         _complain("terminated")
         return 143
@@ -135,7 +135,7 @@ def _termination_as_interrupt(run):
     """Let SIGTERM do what Ctrl-C does, so that temporary files and workers go."""
 
     def interrupt(number, frame):
-        # A second one must not disturb the cleaning up that the first has begun.
+        # A second signal must not disturb the cleaning up after the first.
         if not run.terminated:
             run.terminated = True
             raise KeyboardInterrupt
@@ -162,13 +162,13 @@ def _invoke(argv, run):
     else:
         status = 0
     if sys.stdout is not None:
-        # Here and not at the interpreter's end, where a closed pipe could not be caught.
+        # Here, because a closed pipe cannot be caught when the interpreter exits.
         sys.stdout.flush()
     return status
 
 
 def _complain(text):
-    # Above a progress bar that may be there.
+    # Above a progress bar, if there is one.
     with tqdm.external_write_mode(file=sys.stderr):
         say(f"{PROG}: {in_one_line(text)}", err=True)
 
@@ -199,7 +199,7 @@ def _message(error):
 
 
 def _reason(error):
-    # torch's errors are RuntimeErrors, of a GPU and of the CPU's allocator.
+    # torch raises RuntimeErrors, for GPUs and for the CPU's allocator.
     exhausted = isinstance(error, RuntimeError) and any(
         sign in str(error).lower() for sign in ("out of memory", "allocate memory")
     )

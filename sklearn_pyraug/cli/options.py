@@ -46,7 +46,7 @@ _OPTION_PARAMETERS = {
     "device": "device",
     "n_jobs": "n_jobs",
 }
-# Remedies in the estimator's messages, and what they are here.
+# Remedies in messages of the estimator, and those of the command line.
 _REMEDIES = {
     "Leave such columns out, or set columns=Columns(identifiers='drop') to": (
         "Leave such columns out by --keep or --drop, or --set columns__identifiers=drop to"
@@ -480,7 +480,7 @@ def augmenter_parameters(context, sets, pyraug_configs):
         settings[name] = _parsed(value, f"--set {name}")
     parameters |= context.meta.get("parameters", {}) | from_file | settings | typed
     if parameters.get("sample_shape__channels", "") is None:
-        # The word stands for itself there.
+        # Here "none" is a value, not None.
         parameters["sample_shape__channels"] = "none"
     _check_values(parameters)
     return parameters, notes

@@ -16,9 +16,9 @@ _OWN_NETWORK = (
     "the {} was the model's own, which no JSON file holds; the default one is used (pass yours "
     "in Python)"
 )
-# A config of Pyraug takes hundreds of bytes.
+# Pyraug's config files have some hundred bytes.
 _MAX_BYTES = 2**20
-# By kind of file and key, the parameter that takes its value as it is.
+# For each kind of file and key, the parameter that takes the value unchanged.
 _PARAMETERS = {
     "model": {
         "latent_dim": "latent_dim",
@@ -40,8 +40,8 @@ _PARAMETERS = {
         "eps_lf": "sampler__step_size",
     },
 }
-# What is said of the other keys: a text, or a function of its value that returns a text or None.
-# Those of None are translated by a rule of their own.
+# Notes on the other keys: a text, or a function of the value that returns a text or None. Keys with
+# None have their own rule below.
 _NOTES = {
     "model": {
         "input_dim": "read from the data",
@@ -76,7 +76,7 @@ _NOTES = {
     },
 }
 _KEYS = {kind: {*_PARAMETERS[kind], *_NOTES[kind]} for kind in _NOTES}
-# Words in the names of files, for those whose keys fit several kinds.
+# Words in file names that decide if the keys fit several kinds.
 _WORDS = {
     "training": ("train",),
     "sampler": ("sampler", "generation"),
@@ -150,7 +150,8 @@ def translate(config, name):
             if text is not None:
                 notes.append(f"{name}: {key} has no counterpart: {text}")
         elif key == "beta_zero":
-            # It is the root of β₀ there: the momentum starts as γ over it, not over its root.
+            # Pyraug's value is the root of β₀: the momentum starts as γ divided by it, not by its
+            # root.
             parameters["metric__beta_zero"] = value * value if isinstance(value, Real) else value
         elif key == "no_cuda" and value:
             parameters["device"] = "cpu"

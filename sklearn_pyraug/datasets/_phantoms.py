@@ -27,7 +27,7 @@ VENTRICLE_AXES = np.array([0.10, 0.36, 0.15])
 VENTRICLE_CENTRE = np.array([0.15, 0.02, 0.10])
 THALAMUS_AXES = np.array([0.11, 0.17, 0.12])
 THALAMUS_CENTRE = np.array([0.14, -0.06, -0.16])
-# A ventricle that grows becomes wide before it becomes long; the shares sum to 1.
+# A growing ventricle becomes wide before it becomes long; the shares sum to 1.
 WIDENING = np.array([0.5, 0.15, 0.35])
 # Standard deviation of the logarithm of a ventricle's volume within a class, and of the
 # logarithm of the ratio of left to right.
@@ -178,7 +178,7 @@ def make_brain_phantoms(
     y = np.arange(n_samples) % 2
     X = np.empty((n_samples, *grid.points.shape[1:]), dtype=np.float32)
     for i, label in enumerate(y):
-        # A stream of its own for each head: its number alone decides what it looks like.
+        # Each head has its own stream, so that its number alone decides what it looks like.
         rng = np.random.default_rng(np.random.SeedSequence(root, spawn_key=(i,)))
         anatomy = draw_anatomy((label - 0.5) * ventricle_effect, rng)
         image = draw_head(anatomy, grid, deformation)
@@ -282,7 +282,7 @@ def draw_head(anatomy, grid, deformation):
     p = grid.points - anatomy.centre.astype(np.float32)[:, None, None, None]
     p = np.tensordot(anatomy.rotation.astype(np.float32), p, (1, 0))
     p += deformation * np.stack([field(control, grid) for control in anatomy.displacement])
-    # From here on the head is the unit ball.
+    # From here on, the head is the unit ball.
     p /= (anatomy.axes / HEAD_AXES).astype(np.float32)[:, None, None, None]
     width = grid.width / float(np.mean(anatomy.axes / HEAD_AXES))
 
@@ -346,7 +346,7 @@ def ellipsoid(p, centre, axes):
     q /= axes.astype(np.float32)[:, None, None, None]
     f = np.sqrt(np.einsum("i...,i...->...", q, q))
     slope = np.sqrt(np.einsum("i...,i->...", q**2, (axes**-2).astype(np.float32)))
-    # In the very middle both are zero, and the surface is a short half-axis away.
+    # In the centre both are zero, and the surface is one short half-axis away.
     tiny = np.float32(1e-6)
     return (f - 1) * (f + tiny) / (slope + tiny / np.float32(axes.min()))
 

@@ -51,7 +51,7 @@ def read_npy(handle, n_bytes, max_pixels, n_packed=None):
 
 
 def _read_array(handle, n_bytes, n_packed=None, check=None):
-    # A header may declare a length of four gigabytes: no more than this is read for it.
+    # A header may declare a length of four gigabytes, so at most this much is read.
     start = io.BytesIO(handle.read(_MAX_NPY_HEADER))
     try:
         read_header = _NPY_HEADERS[np.lib.format.read_magic(start)]

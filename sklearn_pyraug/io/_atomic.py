@@ -20,9 +20,9 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# Characters of the path's name in the temporary one. Names have at most 255 bytes.
+# Most characters of the name that a temporary name repeats. Names have at most 255 bytes.
 _MAX_NAME = 50
-# A link is not followed, and a named pipe is not waited for.
+# Links are not followed, and named pipes are not waited for.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -63,8 +63,8 @@ def atomic_write(path, *, overwrite=True):
             "make it first."
         )
     remove_leftovers(path)
-    # Not by tempfile: its files are private to their owner, whatever the umask says, and would stay
-    # so under the final name.
+    # Not by tempfile, whose files are private to their owner, whatever the umask, and would stay
+    # private under the final name.
     temporary, held = begin(path, partial(Path.touch, exist_ok=False))
     try:
         with open(temporary, "r+b") as handle:
@@ -75,7 +75,7 @@ def atomic_write(path, *, overwrite=True):
             _refuse_existing(path, overwrite)
             os.replace(temporary, path)
     except OSError as error:
-        # That of a full disk says not which file was written.
+        # The error of a full disk does not name the file.
         if error.filename is None and error.errno is not None:
             error.filename = os.fspath(path)
         raise
@@ -114,7 +114,7 @@ def begin(path, make):
         held = lock(temporary)
         if temporary.exists():
             return temporary, held
-        # Before it was locked, another process has taken it for a leftover.
+        # Another process took it for a leftover before it was locked.
         release(held)
 
 
@@ -178,7 +178,7 @@ def _remove(path):
 
 
 def _refuse_existing(path, overwrite):
-    # A user who may do so would replace a device by a file.
+    # Otherwise a user with the rights would replace a device by a file.
     if path.exists() and not path.is_file():
         raise FileExistsError(
             f"`path` is '{printable(path)}', which is a folder or a device; choose another name."

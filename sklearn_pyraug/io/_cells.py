@@ -10,14 +10,15 @@ _GROUPERS = {".": ",'\u2019 \u00a0\u202f", ",": ".'\u2019 \u00a0\u202f"}
 _SAMPLE = 1000
 # Up to here all integers are floats, too.
 _EXACT = 2**53
-# With sign and groups; no integer of 64 bits has more.
+# Most characters of an integer of 64 bits, with sign and groups.
 _MOST_DIGITS = 28
-# Floats have no more decimals than these for certain.
+# Floats are exact up to this many digits.
 _MANY_DIGITS = 15
 
 
 def _number_pattern(point, grouper=""):
-    # Leading zeros make a code, and so does an exponent without a sign and a point, as in 1E10.
+    # Text with leading zeros is a code, and so is one like 1E10, whose exponent has no sign and
+    # whose number has no point.
     whole = "(?:0|[1-9][0-9]*)"
     if grouper:
         whole = f"(?:0|[1-9][0-9]{{0,2}}(?:{re.escape(grouper)}[0-9]{{3}})*)"

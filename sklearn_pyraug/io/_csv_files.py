@@ -9,7 +9,7 @@ import numpy as np
 from ._cells import CellFormat, likely_points, read_column
 from ._csv_text import read_text
 
-# Tables of text shrink to a tenth or so: more than this, at a higher ratio, is a bomb.
+# Tables of text shrink to about a tenth. More bytes than this, at a higher ratio, are a bomb.
 _BOMB_BYTES, _BOMB_RATIO = 2**21, 100
 _CHUNK = 2**20
 
@@ -44,11 +44,11 @@ class CsvFile:
         self.as_text = set(as_text)
         self.names, self.notes = text.names, text.notes
         self.keep = list(keep)
-        # Separators at the ends of all lines make a column of nothing.
+        # Separators at the end of all lines make an empty column.
         self._idle = [
             self.names[j] for j in text.unnamed if not any(row[j].strip() for row in text.rows)
         ]
-        # Texts of single cells take much room: they are read again where they are written.
+        # The texts of single cells take much memory, so they are read again when they are written.
         self._text, self._rows = text._replace(rows=None), text.rows
 
     def frame(self, everything=False):

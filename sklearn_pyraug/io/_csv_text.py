@@ -18,7 +18,7 @@ _MARKS = (
 # The first line of files that tell Excel their separator.
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _SAMPLE = 200
-# Each column takes microseconds and some hundred bytes beside its cells.
+# Each column takes microseconds and some hundred bytes in addition to its cells.
 _MAX_COLUMNS = 2**16
 
 
@@ -156,7 +156,7 @@ def read_text(data, *, sep=None, encoding=None):
             records.append("".join(record))
             rows.append(row)
     except csv.Error as error:
-        # Of a field that is too large, a quote that is not closed is the usual reason, too.
+        # An unclosed quote is also the usual reason for a field that is too large.
         remedy = "close each quote, and double those within quoted cells"
         raise ValueError(f"line {n_before + reader.line_num}: {error}; {remedy}") from None
     if header is None:
@@ -196,7 +196,7 @@ def _decode(data, encoding):
                 "utf-8, latin-1, cp1252 or utf-16"
             ) from None
         if not (marked and name.startswith("utf")):
-            # Python's encoders of these names would write a mark that the file has not.
+            # Python's encoders with these names would write a mark, which the file does not have.
             unmarked = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
             mark, choices = b"", [unmarked.get(name, name)]
     for name in choices:

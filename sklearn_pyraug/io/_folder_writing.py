@@ -221,7 +221,7 @@ def _write(folder, row, kind, plan, like):
     path = folder.joinpath(*plan.entry.file.split("/"))
     path.parent.mkdir(parents=True, exist_ok=True)
     # Under a short name: the final one may have the greatest length that the system allows, and
-    # temporary names are longer.
+    # temporary names are even longer.
     part = folder / ".part"
     with atomic_write(part) as handle:
         if plan.copied:
@@ -282,7 +282,7 @@ def _put_in_place(temporary, target, replaced):
         if not os.path.lexists(target):
             raise
         if old.exists():
-            # Under a name that is not taken for a leftover.
+            # Renamed, so that it is not taken for a leftover.
             visible = old.with_name(old.name[1:])
             os.rename(old, visible)
             kept = f" What was there is in '{printable(visible)}'."

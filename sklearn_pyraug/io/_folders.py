@@ -16,7 +16,7 @@ from ._picture import COLOUR, GREY, VOLUME, resize, resize_affine
 
 # Number of bad files that an error message names.
 _MAX_NAMED = 10
-# Number of files of each list in the text; the attributes have all of them.
+# Number of files of each list in the text. The attributes have all.
 _MAX_SHOWN = 20
 
 
@@ -126,7 +126,7 @@ def load_image_folder(path, *, size=None, on_error="raise", labels=None, max_pix
         picture = picture._replace(affine=None, header=None)
         extent = (size,) * len(picture.extent) if isinstance(size, int) else size
         if extent is not None and len(extent) == len(picture.extent):
-            # At once, so that large originals are not held.
+            # Now, so that large originals do not stay in memory.
             picture, source = _resized(picture, source, extent, report)
         pictures.append(picture)
         sources.append(source)

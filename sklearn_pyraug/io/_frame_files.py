@@ -13,21 +13,21 @@ import numpy as np
 from ._csv_files import find_rows
 from ._guards import BadFile
 
-# More bytes than this, at a higher ratio to what is stored, are a bomb.
+# More bytes than this, at a higher ratio to the stored ones, are a bomb.
 _BOMB_BYTES, _BOMB_RATIO = 2**26, 200
 # What a cell of Excel can hold.
 _NUMBERS = (int, float, np.floating, Decimal)
 _TIMES = (datetime.date, datetime.time, datetime.timedelta)
 _MOST_CHARACTERS = 32767
-# Of a sheet each byte of XML takes a microsecond, and it shrinks to a twentieth or so.
+# Each byte of a sheet's XML takes a microsecond, and shrinks to about a twentieth.
 _BOMB_XML_BYTES, _BOMB_XML_RATIO = 2**20, 50
-# Types of Arrow, which may have "large_" before them, that can be read as levels.
+# Types of Arrow, perhaps with the prefix "large_", that can be read as levels.
 _TEXTS = ("string", "binary")
 _FEW_ROWS = 16
-# Rows beyond those that Excel has may be numbered as high as one likes.
+# Excel's number of rows. A file may number its rows higher.
 _MAX_SHEET_ROWS = 2**20
 _FORMULA = re.compile(rb"<f[ />]")
-# What Excel shows where a formula has no result.
+# What Excel shows if a formula has no result.
 _ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
 
 
@@ -72,8 +72,8 @@ def _read_parquet(data):
             texts[column.path in plain and not differences].add(column.path)
     _check_size(max(n_bytes, 8 * metadata.num_rows * metadata.num_columns), len(data))
     n_bytes = 0
-    # A text that many rows share is stored once, and would take its length for each of them: it is
-    # read as a level of a category where that can be, else a few rows at a time.
+    # A text that many rows share is stored once, but takes its length for each row in memory. It is
+    # read as a level of a category if possible, else a few rows at a time.
     for as_levels, names in texts.items():
         options = {"read_dictionary": names} if as_levels else {}
         size = {} if as_levels else {"batch_size": _FEW_ROWS}
@@ -105,7 +105,7 @@ class ParquetFile:
     def __init__(self, data, *, keep=()):
         table, self.keep, self.notes = _read_parquet(data), list(keep), []
         _check_names(table.column_names)
-        # A range has no name.
+        # A RangeIndex has no name.
         index = (table.schema.pandas_metadata or {}).get("index_columns", [])
         index = [name for name in index if name in table.column_names]
         self._index = [name for name in index if name in self.keep]
@@ -129,12 +129,12 @@ class ParquetFile:
         import pyarrow
         from pyarrow import parquet
 
-        # It loads scipy, which other formats do without.
+        # Imported here, because it loads scipy, which other formats do not need.
         from .._preprocessing.containers import take
 
         places = find_rows(self.frame(), table, ~synthetic, self.keep)
         own = [name for name in self.names if name in table or name in self.keep]
-        # New rows have nothing in the columns that are kept aside.
+        # New rows are empty in the columns that are kept aside.
         fields = [self._table.schema.field(name).with_nullable(True) for name in own]
         schema, is_new = pyarrow.schema(fields), places < 0
         there = pyarrow.schema([field for field in fields if field.name in table])
@@ -150,7 +150,7 @@ class ParquetFile:
             result = result.append_column(name, pyarrow.array(table[name], from_pandas=True))
         metadata = dict(self._table.schema.metadata or {})
         if b"pandas" in metadata:
-            # What pandas reads of it: types, but no index.
+            # pandas reads types from it, but no index.
             told = json.loads(metadata[b"pandas"])
             columns = [c for c in told["columns"] if c["name"] == c["field_name"] in own]
             metadata[b"pandas"] = json.dumps(told | {"index_columns": [], "columns": columns})
@@ -174,7 +174,7 @@ def _read_sheet(data):
         _check_size(8 * n_cells, len(data))
         if number > _MAX_SHEET_ROWS:
             raise ValueError(f"it has rows beyond number {_MAX_SHEET_ROWS}")
-        # The value of a text of nothing is None, too.
+        # The value of an empty text is also None.
         lacking = [c.value is None and c.data_type == "n" for c in row]
         if any(no and c.data_type == "f" for no, c in zip(lacking, as_written, strict=False)):
             raise ValueError(
@@ -196,12 +196,12 @@ def _sheet_rows(data, data_only=True):
     import openpyxl
 
     try:
-        # Row by row: a single cell far away would otherwise make room for all between. As values:
-        # formulas would not hold in other rows.
+        # Row by row, because a single cell far away would otherwise take memory for all between. As
+        # values, because formulas would not be right in other rows.
         book = openpyxl.load_workbook(
             io.BytesIO(data), read_only=True, data_only=data_only, keep_links=False
         )
-        # What the file says of its size may be wrong.
+        # The size that the file declares may be wrong.
         book.worksheets[0].reset_dimensions()
         yield from book.worksheets[0].iter_rows()
         book.close()
@@ -280,11 +280,11 @@ def _cell_of(value, name):
     if isinstance(value, bool):
         return value, "b"
     if isinstance(value, _NUMBERS) and np.isfinite(float(value)):
-        # Of a number, openpyxl would write 16 digits.
+        # openpyxl would write 16 digits of a number.
         return str(value).removesuffix(".0"), "n"
     if isinstance(value, _TIMES) and getattr(value, "tzinfo", None) is None:
         return value, "d"
-    # As in csv files: Excel has no such values.
+    # As in csv files, because Excel has no such values.
     text = str(value)
     if len(text) > _MOST_CHARACTERS or ILLEGAL_CHARACTERS_RE.search(text):
         raise ValueError(
@@ -305,7 +305,7 @@ def write_sheet(names, rows):
     """
     import openpyxl
 
-    # It loads scipy, which other formats do without.
+    # Imported here, because it loads scipy, which other formats do not need.
     from .._preprocessing.containers import is_missing
 
     book = openpyxl.Workbook()
@@ -316,10 +316,10 @@ def write_sheet(names, rows):
             cell = book.active.cell(i, j)
             cell.value, kind = _cell_of(value, names[j - 1])
             if kind in "ns":
-                # A text that begins with = is no formula.
+                # A text that begins with = is not a formula.
                 cell.data_type = kind
             if number_format != "General":
-                # Dates have one of their own.
+                # Dates have their own format.
                 cell.number_format = number_format
     out = io.BytesIO()
     book.save(out)

@@ -10,8 +10,8 @@ import numpy as np
 
 # Deflate packs at most 1032 bytes into one: a file that declares more is wrong.
 _DEFLATE_RATIO = 1032
-# Images compress far less; a file that unpacks to more bytes than this, at a higher ratio than
-# this, is treated as a decompression bomb. A volume of 256 x 256 x 256 float32 is none.
+# Images compress far less. A file that unpacks to more bytes than this, at a higher ratio than
+# this, is treated as a decompression bomb; a volume of 256 x 256 x 256 float32 is not.
 _BOMB_BYTES, _BOMB_RATIO = 2**26 + 2**16, 32
 _KINDS = {
     stat.S_IFDIR: "folder",
@@ -109,8 +109,7 @@ def open_inside(root, file):
         top = os.path.realpath(root)
         if os.path.commonpath([path, top]) != top:
             raise BadFile("leads out of the folder")
-        # Checked before it is opened, because opening a pipe waits for its other end and opening
-        # a device may start it.
+        # Checked before opening: a pipe would wait for its other end, and a device might start.
         _check_regular(os.stat(path))
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         handle = os.fdopen(os.open(path, flags), "rb")

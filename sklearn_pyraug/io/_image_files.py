@@ -128,13 +128,13 @@ def read_image(root, file, max_pixels):
             raise BadFile("is empty")
         try:
             with warnings.catch_warnings():
-                # Readers warn of what they repair; what they cannot repair is an error.
+                # Readers warn about what they repair, and raise errors for the rest.
                 warnings.simplefilter("ignore")
                 picture = _READERS[format_of(file)](handle, stamp[0], max_pixels)
                 return picture._replace(array=plain_array(picture.array)), stamp
         except BadFile:
             raise
-        # A hostile file can make a reader raise any error, also of memory and recursion.
+        # A hostile file can make a reader raise any error, even MemoryError and RecursionError.
         except Exception as error:
             raise BadFile(f"cannot be read ({why(error)})") from error
 
@@ -183,7 +183,7 @@ def _within(row, dtype):
     if dtype.kind in "iu":
         return np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max
     info = np.finfo(dtype)
-    # Beyond this, floats do not hold every integer.
+    # Floats do not hold every integer beyond this.
     limit = 2 ** (info.nmant + 1) if row.dtype.kind in "iu" else float(info.max)
     return -limit <= low and high <= limit
 

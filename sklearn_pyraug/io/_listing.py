@@ -11,7 +11,7 @@ LABELS, MANIFEST = "labels.csv", "manifest.csv"
 LABEL_COLUMNS = ("file", "label")
 MANIFEST_COLUMNS = ("file", "label", "synthetic", "origin")
 _PICKLES = (".pt", ".pth")
-# A line takes some hundred bytes: a larger file is not a list of files.
+# A line takes some hundred bytes, so that a larger file is not a list of files.
 _MAX_CSV_BYTES = 2**26
 
 
@@ -58,7 +58,7 @@ def list_images(root, labels):
     others = [pair for pair in bad if pair[0] not in seen]
     reason = f"not in {name}; add it there, or remove the file" if complete else f"not in {name}"
     unlisted = [(file, reason) for file in images if file not in seen]
-    # A manifest lists all files of its folder, a list of labels may choose among them.
+    # A manifest lists all files of its folder; a list of labels may list some of them.
     if complete:
         return sources, problems + others + unlisted, ignored
     return sources, problems, ignored + others + unlisted
@@ -150,7 +150,7 @@ def _read_manifest(root):
 
 def _read_labels(root, labels):
     """Return the name of a csv file of labels, and its pairs of file and label."""
-    # A list that the user names may be a link to anywhere; one in the folder may not.
+    # A list that the user names may be a link to anywhere, but not one in the folder.
     where = place(root, LABELS) if labels is None else os.path.realpath(labels)
     folder, name = os.path.split(where)
     lines = _read_csv(folder, name, LABEL_COLUMNS)
@@ -172,7 +172,7 @@ def _read_csv(folder, name, columns):
     with handle:
         if n_bytes > _MAX_CSV_BYTES:
             raise ValueError(f"'{where}' has {n_bytes} bytes; give a list of files.")
-        # Names of files may be bytes that are not text; they are kept as the system gives them.
+        # File names may be bytes that are not text; they are kept as the system gives them.
         text = handle.read().decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
     try:
         header, *lines = csv.reader(io.StringIO(text, newline="")) if text else [[]]

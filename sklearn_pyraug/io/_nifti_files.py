@@ -63,7 +63,7 @@ def write_nifti(handle, row, affine, header, packed):
             image_class = nibabel.Nifti2Image
     affine = np.eye(4) if affine is None else affine
     payload = image_class(row, affine, header, dtype=row.dtype).to_bytes()
-    # With a time of writing, equal volumes would be unequal files.
+    # With the time of writing, equal volumes would give different files.
     handle.write(gzip.compress(payload, compresslevel=6, mtime=0) if packed else payload)
 
 
@@ -93,7 +93,7 @@ def _read(stream, n_bytes, max_pixels, packed):
         check_unpacked(needed, n_bytes)
     limit = needed + _MAX_PADDING
     payload = start
-    # A file that declares more bytes than it has must not make room for them.
+    # No memory is allocated for bytes that a file declares but does not have.
     if packed or needed <= n_bytes:
         payload += stream.read(max(limit + 1 - len(start), 0))
     if len(payload) < needed:
@@ -106,7 +106,7 @@ def _read(stream, n_bytes, max_pixels, packed):
     try:
         header.check_fix(logger=_SILENT)
         proxy = nibabel.arrayproxy.ArrayProxy(io.BytesIO(payload), header, mmap=False)
-        # Not by `from_bytes`, which reads extensions, of which there may be a million.
+        # Not by `from_bytes`, which would read extensions, perhaps a million.
         image = image_class(proxy, header.get_best_affine(), header)
         scaled = (proxy.slope, proxy.inter) != (1, 0)
         array = image.get_fdata(dtype=np.float32) if scaled else proxy.get_unscaled()

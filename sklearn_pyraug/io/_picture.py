@@ -152,7 +152,7 @@ def resize(array, extent):
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         values = np.rint(values)
-        # The end of a range of 64 bits is not a float: take the last float below it.
+        # The end of the range of 64 bits is not a float: use the last float below it.
         high = np.nextafter(np.float64(info.max), 0) if dtype.itemsize == 8 else info.max
         values = np.clip(values, info.min, high)
     elif dtype.itemsize < values.dtype.itemsize:

@@ -13,7 +13,7 @@ _NAMES = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "tif": "TIFF"}
 _MAX_PAGES = 2048
 _AS_GREY = ("1", "L", "LA", "La")
 _AS_STORED = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
-# Each scan of a jpg goes over the whole image; usual files have at most a dozen.
+# Each scan of a jpg covers the whole image; usual files have at most a dozen.
 _MAX_SCANS, _SCAN = 50, b"\xff\xda"
 # Position of the bit depth in a PNG file: after signature, first chunk's length and name, sizes.
 _PNG_DEPTH = 24

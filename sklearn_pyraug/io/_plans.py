@@ -90,7 +90,7 @@ def make_plans(X, kind, labels, like, synthetic_mask, origins, format):
             and _is_as_it_was(like.root, source)
         )
         written = source.format if copied else _choose_format(values, kind, source, None)
-        # A row that the format of its file cannot hold gets another suffix.
+        # A row that its file's format cannot hold gets another suffix.
         while written != source.format and file.casefold() in used:
             file = f"{file}.{written}"
         used.add(file.casefold())
@@ -108,7 +108,7 @@ def _match_rows(X, like, synthetic_mask, origins):
             rows.append(_Row(marked, False, place))
             continue
         was_synthetic = place is not None and bool(like.sources[place].synthetic)
-        # A row that was read with the mark keeps it; its values tell it from a new one.
+        # A row that was read with a mark keeps it. Its values distinguish it from a new one.
         if marked and not (origins is None and was_synthetic and _equal(X[i], like.X[place])):
             rows.append(_Row(True, False, None if origins is None else place))
             continue
@@ -273,7 +273,7 @@ def folder_names(labels, kept, taken):
     labels = list(labels)
     names = {label: kept[label] for label in labels if label in kept}
     used = {_folded(name) for name in [*taken, *names.values()]}
-    # Labels that are safe names come first, so that no other gets their name.
+    # Labels that are safe names come first, so that no other label gets their name.
     for label in sorted(labels, key=lambda label: _safe(label) != label):
         if label not in names:
             safe = _safe(label)

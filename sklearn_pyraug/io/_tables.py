@@ -20,10 +20,10 @@ from ._guards import BadFile, check_mask, did_you_mean, import_optional
 
 _MASK = "synthetic"
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".npz")
-# Packages beside pandas.
+# Packages that are needed in addition to pandas.
 _ENGINES = {".parquet": ("pyarrow",), ".xlsx": ("openpyxl",)}
 _READERS = {".csv": CsvFile, ".tsv": CsvFile, ".parquet": ParquetFile, ".xlsx": ExcelFile}
-# A target of more numbers with decimals is one of a regression.
+# A target with more different numbers, some with decimals, is one of a regression.
 _MOST_CLASSES = 10
 _ORIGIN = "table_file"
 
@@ -212,7 +212,7 @@ def spellings(X, name):
 
 def count_labels(y):
     """Return the labels, sorted, and the number of rows of each."""
-    # Imported here, as it takes a while.
+    # Imported here, because it takes a while.
     from .._preprocessing.label_encoder import distinct_labels, read_labels
 
     labels, _, y_index = distinct_labels(read_labels(y))
@@ -335,9 +335,9 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     if not hasattr(X, "columns"):
         X = np.asarray(unmasked(X))
     elif not hasattr(X, "iloc"):
-        # As objects, integers stay so beside missing ones.
+        # As objects, integers stay integers next to missing values.
         X = narwhals.from_native(X).to_arrow().to_pandas(integer_object_nulls=kind != ".npz")
-    # Not as an array: parquet keeps a target's categories.
+    # Not as an array, so that parquet keeps the categories of a target.
     y = y if hasattr(y, "array") else np.asarray(unmasked(y))
     if X.ndim < 2 or (y.ndim != 1 and kind != ".npz") or len(X) != len(y):
         raise ValueError(
@@ -415,14 +415,14 @@ def _import_pandas(kind):
 def _read_file(path, kind, **options):
     """Read a csv, parquet or xlsx file."""
     _import_pandas(kind)
-    # Opened here: the error of a file that cannot be opened is not one of a damaged file.
+    # Opened here, because a file that cannot be opened is not a damaged file.
     with open(path, "rb") as handle:
         data = handle.read()
     try:
         if path.name.lower().endswith(".gz"):
             data = unpacked(data)
         return _READERS[kind](data, **options)
-    # The readers raise errors of many types for damaged files.
+    # Readers raise errors of many types for damaged files.
     except Exception as error:
         named = type(error) is ValueError
         text = str(error) if named else f"it is damaged, or no {kind[1:]} file"
@@ -434,7 +434,7 @@ def _read_npz(path, names):
     with open(path, "rb") as handle:
         try:
             arrays, all_names = read_npz_arrays(handle, path.stat().st_size, names)
-        # Other errors than ours may show the bytes of a damaged file.
+        # Errors other than ours may show bytes of a damaged file.
         except Exception as error:
             reason = str(error) if isinstance(error, BadFile) else "is damaged"
             raise ValueError(
@@ -465,7 +465,7 @@ def _to_frame(X, y, synthetic_mask, target, kind):
             f"`X` has a column, or `target` is, {taken[0] if taken else target!r}; rename it: the "
             f"file needs {_MASK!r} for the mark and {target!r} for the target."
         )
-    # By position, ignoring the index of y.
+    # By position, whatever the index of y.
     frame[target] = getattr(y, "array", y)
     if synthetic_mask is not None:
         frame[_MASK] = synthetic_mask
@@ -476,7 +476,7 @@ def _with_kept(frame, origin, synthetic):
     """Return a frame with the columns that were kept aside, empty in new rows."""
     whole = origin.frame(everything=True).reset_index(drop=True)
     places = find_rows(whole, frame, ~synthetic, origin.keep)
-    # As objects, integers and truth values stay so beside missing ones.
+    # As objects, integers and booleans keep their type next to missing values.
     kept = {
         name: (whole[name].astype(object) if whole[name].dtype.kind in "biu" else whole[name])
         .reindex(places)
@@ -502,7 +502,7 @@ def _try_writing(frame, write, kind):
         return write()
     try:
         return write()
-    # pyarrow's errors show values; this one names only the columns.
+    # pyarrow's errors show values; this one only names columns.
     except Exception:
         columns = [frame.iloc[:, [j]] for j in range(frame.shape[1])]
         bad = [column.columns[0] for column in columns if not _is_parquet(column)]

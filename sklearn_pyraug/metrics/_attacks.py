@@ -11,11 +11,11 @@ from .._validation import check_count
 from ._neighbors import closest, is_below
 from ._pairs import check_sets, rescale
 
-# At which share of false alarms the attack on membership is read.
+# The share of false alarms at which membership inference is measured.
 _FALSE_ALARMS = 0.01
 # A guess is right within this share of the column's range.
 _TOLERANCE = 0.05
-# Columns that are guessed, spread over all.
+# Most columns that are guessed, spread over all.
 _MAX_COLUMNS = 30
 # Values that are sorted at once.
 _BLOCK = 2**22

@@ -11,12 +11,12 @@ from .._preprocessing.schema import read_table
 from .._validation import add_note, column_name, columns_are_named, no_data_in_errors
 from ._pairs import check_same_columns, near_one
 
-# The matrix of correlations grows with the square of the number of columns.
+# Most columns for a matrix of correlations, which grows with the square of their number.
 _MAX_CORRELATED = 2_000
-# Columns whose values reach 1 and whose variance is no more than this are constant but for
-# rounding.
+# A column whose largest value is 1 is constant, apart from rounding, if its variance is at most
+# this.
 _NO_VARIANCE = 1e-14
-# Categories that associations tell apart.
+# Most categories that associations distinguish.
 _MAX_LEVELS = 20
 # Values whose distributions are compared at once: bounds the memory.
 _CHUNK_VALUES = 2**20
@@ -271,7 +271,7 @@ def _kolmogorov_smirnov(A, B, weights=None):
         G = (np.arange(1, len(t) + 1)[:, None] - n_first) / len(B)
     else:
         G = np.cumsum(np.concatenate([np.zeros(len(A)), weights])[order], axis=0)
-    # Both functions jump at the last of equal values.
+    # Both functions jump at the last of several equal values.
     is_last = np.ones(t.shape, bool)
     is_last[:-1] = t[1:] != t[:-1]
     return np.max(np.abs(n_first / len(A) - G), axis=0, where=is_last, initial=0.0)
@@ -293,7 +293,7 @@ def _correlations(X):
     if not X.shape[1]:
         return np.empty((0, 0))
     Z, K = _centred(X)
-    # Row i, column j: moments of column i over the rows where column j is known, too.
+    # Row i, column j: moments of column i over the rows where column j is also known.
     n = np.maximum(K.T @ K, 1)
     mean, square = Z.T @ K / n, (Z**2).T @ K / n
     variance = square - mean**2

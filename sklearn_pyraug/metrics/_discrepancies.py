@@ -11,10 +11,10 @@ from .._validation import check_count
 from ._pairs import check_sets, check_two_rows, permutation_p_value, rescale, squared_distances
 from ._two_samples import TwoSampleResult
 
-# Rows of both sets whose distances give the median: 2 million distances.
+# Most rows of both sets for the median distance: 2 million distances.
 _MAX_MEDIAN_ROWS = 2_000
 _FLOATS = np.finfo(np.float64)
-# Projected values in one block.
+# Number of projected values in one block.
 _BLOCK = 2**20
 
 
@@ -102,7 +102,7 @@ def maximum_mean_discrepancy(
     _check_bandwidth(bandwidth)
     sets = check_sets(X_real=X_real, X_synthetic=X_synthetic)
     check_two_rows("the estimate needs pairs in either set", X_real=sets[0], X_synthetic=sets[1])
-    # Units and bandwidth are those of both sets, which do not change when rows change places.
+    # Units and bandwidth are those of both sets together, so that permutations do not change them.
     X, exponent = rescale(scale, np.concatenate(sets), np.concatenate(sets))
     if isinstance(bandwidth, str):
         bandwidth = _median_distance(X, rng)
@@ -111,7 +111,7 @@ def maximum_mean_discrepancy(
             bandwidth = times_power(np.float64(bandwidth), -exponent)
         bandwidth = np.clip(bandwidth, _FLOATS.tiny, _FLOATS.max)
     n_real = len(sets[0])
-    # Column 0 marks the real rows, the others as many rows drawn at random.
+    # Column 0 marks the real rows, and each other column as many random rows.
     marks = np.zeros((len(X), 1 + n_permutations))
     marks[:n_real] = 1
     rng.permuted(marks[:, 1:], axis=0, out=marks[:, 1:])
@@ -246,7 +246,7 @@ def _squared_discrepancies(X, marks, bandwidth):
     """
     n_first = marks[:, 0].sum()
     n_second = len(X) - n_first
-    within_first = np.zeros(marks.shape[1])  # sums of k over pairs of rows, i = j among them
+    within_first = np.zeros(marks.shape[1])  # sums of k over pairs of rows, including i = j
     of_first = np.zeros(marks.shape[1])
     total = start = 0
     for D in squared_distances(X, X):

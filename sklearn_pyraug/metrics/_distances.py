@@ -153,8 +153,8 @@ def memorization_share(X_synthetic, X_real, quantile=0.01):
     check_two_rows("the threshold is a distance between real rows", X_real=X_real)
     X_real, X_synthetic = standardize(X_real, X_real, X_synthetic)
     threshold = np.quantile(closest_other(X_real), quantile)
-    # "No further than", not "nearer than": with duplicated real rows the threshold is 0, and
-    # an exact copy must still count.
+    # "At most", not "less": with duplicated real rows the threshold is 0, and exact copies must
+    # still count.
     return float(np.mean(~is_below(threshold, closest(X_synthetic, X_real))))
 
 
@@ -225,7 +225,7 @@ def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
             f"rows; give an integer of at least 1 and below both numbers of rows."
         )
 
-    # One power of two for all leaves every comparison as it is.
+    # Dividing all by one power of two changes no comparison.
     X_real, X_synthetic, _ = near_one(X_real, X_synthetic)
     real_radius = _kth_squared_distance(X_real, n_neighbors)
     synthetic_radius = _kth_squared_distance(X_synthetic, n_neighbors)
@@ -248,7 +248,7 @@ def precision_recall_density_coverage(X_real, X_synthetic, n_neighbors=5):
 
 def _kth_squared_distance(X, k):
     """Squared distance from each row of X to its k-th nearest other row, shape (n,)."""
-    # Rank k of the row's distances counted from 0, since the row itself is at distance 0.
+    # Rank k counted from 0, because the row itself is at distance 0.
     return np.concatenate([np.partition(D, k, axis=1)[:, k] for D in squared_distances(X, X)])
 
 
@@ -395,7 +395,7 @@ def authenticity(X_synthetic, X_real, *, scale="standard"):
     check_two_rows("a real row is compared to its nearest other one", X_real=X_real)
     X_real, X_synthetic, _ = rescale(scale, X_real, X_real, X_synthetic)
     index, distances = nearest(X_synthetic, X_real)
-    # "Greater", not "at least": a copy of one of two twins is a copy.
+    # "Greater", not "at least", because a copy of one of two equal rows is a copy.
     return float(np.mean(is_below(closest_other(X_real)[index], distances)))
 
 

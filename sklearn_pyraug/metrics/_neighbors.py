@@ -9,23 +9,23 @@ from sklearn.utils import gen_batches
 
 # The quantile of the training rows' distances to their nearest other one.
 QUANTILE = 0.01
-# Rows, real and synthetic, of which the distances are measured: a share of 1 % is then known to
-# 0.14 % (one standard deviation).
+# Most rows, real or synthetic, whose distances are measured. With 5,000, a share of 1 % has a
+# standard deviation of 0.14 %.
 _MAX_MEASURED = 5_000
-# Codes are of float32: what differs by less than this share of a distance is no difference.
+# Codes are float32: distances that differ by less than this share are equal.
 _ROUNDING = 1e-6
-# Stands for a code that is infinite.
+# Stands for an infinite code.
 _FAR = 1e30
-# Values in one block of differences.
+# Number of values in one block of differences.
 _BLOCK = 2**22
-# The search copies 256 rows at a time as float64, for each thread: 2 GB of volumes of a million
-# voxels. Wider rows than this are compared by blocks of columns.
+# Each thread of the search copies 256 rows at a time as float64, which is 2 GB for volumes of a
+# million voxels. Rows with more columns than this are compared by blocks of columns.
 _MAX_SEARCHED_COLUMNS = 20_000
-# As near as this, in medians of the training rows' distances to their nearest other one, is a
-# near-copy. Of the default settings' new rows 0 to 1 % are, and 8 % where 30 rows have two numbers
-# and three columns of few values; of those of an augmenter that copies, all.
+# A near-copy is at most this far away, in medians of the training rows' distances to their nearest
+# other one. With the default settings 0 to 1 % of new rows are near-copies, and 8 % for 30 rows of
+# two numbers and three columns of few values; all rows of an augmenter that copies are.
 _NEAR = 0.1
-# What helps against rows that are too near, for warnings.
+# Remedy in warnings about rows that are too close.
 STRAY = (
     "new rows stray further, by output=Transfer(scale=...) with a larger scale, or with "
     "decoder='direct' by metric=LearnedMetric(temperature=...) with a larger temperature"
@@ -135,7 +135,7 @@ def closest_other(X, chosen=None):
     """
     chosen = np.arange(len(X)) if chosen is None else chosen
     index, distances = nearest(X[chosen], X, 2)
-    # A row is the nearest to itself, but may come second to a twin, or behind two.
+    # A row is nearest to itself, but may come second after an equal row, or after two.
     return np.where(index[:, 0] == chosen, distances[:, 1], distances[:, 0])
 
 
@@ -146,7 +146,7 @@ def is_below(distances, limit):
 
 def is_near(distances, median):
     """Return which distances are at most a tenth of the median spacing, shape (n,)."""
-    # Not "nearer than": with twins the median may be 0, and copies must still count.
+    # Not "less": with equal training rows the median may be 0, and copies must still count.
     return distances <= _NEAR * median
 
 

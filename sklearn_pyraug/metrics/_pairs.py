@@ -10,9 +10,9 @@ from .._preprocessing.containers import check_container, column_names, decoded
 from .._preprocessing.masked import unmasked
 from .._validation import columns_are_named, no_data_in_errors
 
-# Standardised values are clipped here: beyond, the sum of their squares would overflow.
+# Standardised values are clipped to this, because sums of larger squares would overflow.
 _LARGEST_SCORE = 2.0**500
-# Permuted statistics that are less by rounding alone are equal to the observed one.
+# A permuted statistic that is only smaller by rounding equals the observed one.
 _ROUNDING = 1e-12
 
 
@@ -35,7 +35,7 @@ def check_sets(**sets):
         differ in their columns.
     """
     checked = {}
-    # scikit-learn looks at the sum first, in which two values of 1e308 are inf, and inf - inf NaN.
+    # scikit-learn first looks at the sum, where two values of 1e308 give inf, and inf - inf NaN.
     with no_data_in_errors(), np.errstate(invalid="ignore"):
         for name, X in sets.items():
             check_container(X, "X")

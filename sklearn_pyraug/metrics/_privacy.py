@@ -18,8 +18,8 @@ from ._neighbors import (
     is_near,
 )
 
-# What near-copies have to exceed for a warning: rows, share, and multiple of the share of the
-# training rows that are as near to each other.
+# Near-copies give a warning if they exceed all of these: a number of rows, a share, and a multiple
+# of the share of training rows that are as close to each other.
 _WARN_ROWS, _WARN_SHARE, _WARN_MULTIPLE = 3, 0.2, 3
 
 
@@ -207,8 +207,8 @@ def privacy_report(T_new, T_real, y_index, labels, spacing=None):
 
 def _expected_share(n):
     """Return the share of fresh rows closer than the threshold among the distances of n rows."""
-    # Sorted distances come in pairs, as two rows are the nearest to each other, and a given one of
-    # n + 1 rows is in one of the j closest pairs with a probability of 2j / (n + 1).
+    # Sorted distances come in pairs, because two rows are nearest to each other. One of n + 1 rows
+    # is in one of the j closest pairs with probability 2j / (n + 1).
     place = QUANTILE * (n - 1)
     rank = int(place)
     n_pairs = rank // 2 + 1 + (place - rank) * (rank % 2)

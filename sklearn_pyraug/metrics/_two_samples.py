@@ -137,9 +137,9 @@ def classifier_two_sample_test(
     rng = np.random.default_rng(root)
     searched_once = classifier is None and isinstance(cv, Integral)
     if classifier is None:
-        # Units of both sets, which do not change when rows change places.
+        # In units of both sets together, so that permutations do not change them.
         (X,) = standardize(X, X)
-        # A training part may have fewer rows than that: with 2 folds, half of them.
+        # A training part may have fewer rows: with 2 folds, half of them.
         n_neighbors = min(int(np.sqrt(len(X))), min(len(train) for train, _ in splits))
         classifier = KNeighborsClassifier(n_neighbors)
     if searched_once:
@@ -215,7 +215,7 @@ def _neighbor_areas(classifier, X, y, splits, n_permutations, rng):
     for train, test in splits:
         fitted = clone(classifier).fit(X[train], y[train])
         neighbors = train[fitted.kneighbors(X[test], return_distance=False)]
-        # Neighbours of label 1, of which the ranks are those of their share.
+        # The number of neighbours with label 1 has the same ranks as their share.
         scores = np.zeros((len(labels), len(test)), dtype=int)
         for nearest in neighbors.T:
             scores += labels[:, nearest]

@@ -15,17 +15,17 @@ from ._style import (
     shown_number,
 )
 
-# Attributes of a record, with what is written below the bars.
+# Names of diagnostics, and the text below their bars.
 _PANELS = {
     "acceptance_rate": "acceptance rate\n(share of steps)",
     "divergence_rate": "divergence rate\n(share of steps)",
     "energy_error": "energy error\n(nats, mean)",
     "step_size": "step size\n(latent units)",
 }
-# Those that are no shares of a whole: their axes end with the largest.
+# Diagnostics that are not shares: their axes end with the largest value.
 _UNBOUNDED = ("energy_error", "step_size")
 _CURVES = "autocorrelation"
-# What the samplers that adapt their step size adapt it towards; "auto" is the first or none.
+# Acceptance towards which samplers adapt their step size; "auto" adapts like "hmc", or not.
 _TARGETS = {"auto": 0.8, "hmc": 0.8, "HMC": 0.8, "random_walk": 0.3, "RandomWalk": 0.3}
 
 
@@ -192,7 +192,7 @@ class ChainDiagnosticsDisplay(Display):
             values = np.array([info.get(name, np.nan) for info in infos], dtype=float)
             self.bars_[name] = _draw_bars(panel, name, values)
             panel.set_yticks(np.arange(len(infos)), [""] * len(infos))
-            panel.set_ylim(len(infos) - 0.4, -0.6)  # the first class on top
+            panel.set_ylim(len(infos) - 0.4, -0.6)  # the first class is on top
         if target is not None and names[:1] == ["acceptance_rate"]:
             axes[0].axvline(target, color="black", linestyle="--", linewidth=1.2)
             axes[0].set_title(f"target {shown_number(target)}", fontsize="medium")
@@ -213,7 +213,7 @@ def _draw_bars(panel, name, values):
     end = largest if name in _UNBOUNDED and largest > 0 else 1
     panel.set_xlim(0, 1.4 * end)
     for position, value in zip(positions, values, strict=True):
-        # In a column behind the longest bar, where no line runs through them.
+        # In a column behind the longest bar, where no line crosses them.
         panel.text(1.05 * end, position, _number(value, name), va="center", fontsize="small")
     if name not in _UNBOUNDED:
         panel.set_xticks([0, 0.5, 1])
@@ -233,7 +233,7 @@ def _draw_curves(panel, curves, labels):
         every = max(1, len(curve) // 6)
         style = class_style(k) | {"markersize": 4, "markevery": (k * every // 4 % every, every)}
         if not named:
-            style["marker"] = ""  # nothing would say whose they are
+            style["marker"] = ""  # no legend would explain them
         (lines[label],) = panel.plot(np.arange(len(curve)), curve, linewidth=1.4, **style)
         lines[label].set_label(shown_name(label))
     lowest = min(np.nanmin(curve) for curve in curves.values())
@@ -261,5 +261,5 @@ def _target(augmenter, infos):
     if getattr(sampler, "step_size", None) is not None:
         return None
     if not any("step_size" in info for info in infos.values()):
-        return None  # independent proposals, whatever "auto" has come to
+        return None  # independent proposals, whatever "auto" stands for
     return _TARGETS.get(sampler if isinstance(sampler, str) else type(sampler).__name__)

@@ -7,7 +7,7 @@ from .._evaluation.gain_result import in_words, is_proportion
 from .._random import root_seed
 from ._style import BESIDE, COLORS, Display, require
 
-# By the verdict: marker, colour inside, name. They differ in grey, too.
+# For each verdict: marker, fill colour and name. They also differ in grey.
 _VERDICTS = {
     "yes": ("^", COLORS[0], "helps"),
     "unclear": ("o", "white", "unclear"),
@@ -167,7 +167,7 @@ class AugmentationGainDisplay(Display):
             If `augmenter` has no ``augmentation_factor`` or there are no factors, and as
             :func:`~sklearn_pyraug.augmentation_gain`.
         """
-        # Here, because it brings the estimators along, which no other display needs.
+        # Imported here, because it imports the estimators, which no other display needs.
         from .._evaluation.gain import augmentation_gain
 
         cls._pyplot()
@@ -222,7 +222,7 @@ class AugmentationGainDisplay(Display):
         self.errorbar_ = ax.errorbar(
             factors,
             middle,
-            yerr=0.5 * (ends[:, 1] - ends[:, 0]),  # the gain lies in the middle
+            yerr=0.5 * (ends[:, 1] - ends[:, 0]),  # the gain is in the middle
             color=COLORS[0],
             linewidth=1.5,
             elinewidth=1.2,

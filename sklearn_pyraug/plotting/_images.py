@@ -118,7 +118,7 @@ def montages(*blocks):
     if not shown:
         raise ValueError("`real` and `synthetic` hold 0 images; give at least one.")
     shape = shown[0].shape[1:]
-    # Floats, as differences of truth values are an error and those of integers may overflow.
+    # Floats, because booleans cannot be subtracted and integers may overflow.
     low, high = float(min(map(np.nanmin, shown))), float(max(map(np.nanmax, shown)))
     grids = [_montage(block, *shape) for block in blocks]
     if len(shape) == 2:
@@ -160,6 +160,6 @@ def _montage(block, height, width, *channels):
 def figure_size(grids):
     """Return (width, height) in inches: both grids at one scale, within a page."""
     n_rows, n_columns = grids[0].shape[0], sum(grid.shape[1] for grid in grids)
-    inches = min(7.0 / n_columns, 9.0 / n_rows)  # a pixel of an image
+    inches = min(7.0 / n_columns, 9.0 / n_rows)  # size of an image's pixel
     # Labels and the gap between the blocks take about an inch, headings half of one.
     return max(3.0, n_columns * inches + 1.0), max(1.5, n_rows * inches + 0.5)

@@ -7,7 +7,7 @@ from ._images import as_images, draw_montage, figure_size, layout_of, montages, 
 from ._style import COLORS, Display, require, shown_name, shown_number
 from ._tables import numbers_of, read_rows
 
-# Line style and marker of a table's lines: they differ in grey, too.
+# Line styles and markers for tables. They also differ in grey.
 _STYLES = {
     "geodesic": {"word": "solid", "linestyle": "-", "marker": "o", "color": COLORS[0]},
     "linear": {"word": "dashed", "linestyle": "--", "marker": "s", "color": COLORS[1]},
@@ -171,7 +171,7 @@ class InterpolationDisplay(Display):
             paths = [np.concatenate([self.ends[:1], path, self.ends[1:]]) for path in paths]
         (grid,), scale = montages(paths)
         width, height = figure_size([grid])
-        # An inch more for the names of the rows, which are long.
+        # One more inch for the names of the rows, which are long.
         ax = self._axes(ax, (width + 1.0, height + 0.3))
         draw_montage(ax, grid, scale, cmap)
         names = [f"{name}\nlength {shown_number(x)}" for name, x in self.lengths.items()]
@@ -188,7 +188,7 @@ class InterpolationDisplay(Display):
         shown = _most_different(*self.paths.values())[:max_columns]
         if len(shown) < len(self.column_names):
             title += f"\nthe {len(shown)} of {len(self.column_names)} columns that differ most"
-        # In the title, where no line runs through it.
+        # In the title, where no line crosses it.
         title += "\n" + ", ".join(
             f"{_STYLES[name]['word']}: {name} (length {shown_number(x)})"
             for name, x in self.lengths.items()

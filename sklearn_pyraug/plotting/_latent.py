@@ -147,7 +147,7 @@ class LatentSpaceDisplay(Display):
             synthetic = np.asarray(encode(*augmenter.sample({label: n_synthetic})), dtype=float)
         share, origin, directions = None, np.zeros(2), np.eye(2)
         if codes.shape[1] > 2:
-            # The solver is exact whatever the shape, and draws no random numbers.
+            # This solver is exact for any shape, and draws no random numbers.
             plane = PCA(n_components=2, svd_solver="full").fit(codes)
             share, origin, directions = (
                 plane.explained_variance_ratio_,

@@ -184,7 +184,7 @@ class SyntheticSamplesDisplay(Display):
             `synthetic_mask` and `origins` differ, if an origin is no row, if a number is below 1,
             if `kind` or `channels` is unknown, or if there is nothing to draw.
         """
-        # Before any work, so that a missing library is not found out at the end of it.
+        # First, so that a missing library is noticed before any work.
         cls._pyplot()
         X = stack_rows(X)
         if sample_shape is None and getattr(X, "ndim", 2) > 2:
@@ -282,7 +282,7 @@ class SyntheticSamplesDisplay(Display):
         _check_counts(n_real, n_synthetic, max_columns)
         y = read_labels(y)
         if kind == "images":
-            # Where there is none, this says so.
+            # If there is none, this raises the error.
             layout = layout or picture_layout(sample_shape)
             real, names = as_images(X, layout), None
             X_new, y_new = augmenter.sample(n_synthetic or 10)

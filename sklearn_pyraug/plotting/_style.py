@@ -6,14 +6,14 @@ from sklearn.exceptions import NotFittedError
 from .._evaluation.plots import plain, shortened
 from ..io._guards import import_optional
 
-# Okabe and Ito's colours without yellow, which is too pale for a line on white, and black, which
-# is left to what belongs to no class. Colours and markers are of numbers without a common
-# divisor, so that 42 classes differ in one or both; the markers differ in grey, too.
+# Okabe and Ito's colours without yellow, which is too pale for lines on white, and black, which is
+# kept for what belongs to no class. The numbers of colours and of markers have no common divisor,
+# so that 42 classes differ in one or both. The markers also differ in grey.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-# More names than this are longer than the picture is high.
+# Most names in a legend; more would not fit the height of the picture.
 MOST_NAMES = 24
-# Where a legend stands beside its axes and covers nothing.
+# Position of a legend beside its axes, where it covers nothing.
 BESIDE = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
 
 
@@ -54,7 +54,7 @@ class Display:
                 )
             figure = ax.figure
             ax.set_axis_off()
-            # A figure within the figure, as only that makes room for a title above its axes.
+            # A subfigure, because only that makes room for a title above its axes.
             part = figure.add_subfigure(grid, facecolor="none")
             axes = part.subplots(*shape, squeeze=False, **options)
             part.suptitle(title, fontsize="medium")
@@ -83,7 +83,7 @@ def class_style(k):
 def shown_name(name):
     """Return the name of a class or column as a short line, without formulas, for any text."""
     text = plain(shortened(" ".join(str(name).split()), 28))
-    # Legends leave out what begins with an underscore.
+    # Legends leave out names that begin with an underscore.
     return f" {text}" if text.startswith("_") else text
 
 

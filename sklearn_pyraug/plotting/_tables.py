@@ -25,7 +25,7 @@ def read_rows(X):
     rows = rows.reshape(len(rows), -1)
     if names is None:
         return rows, [f"column {j}" for j in range(rows.shape[1])]
-    # Categories, which may be numbers, are texts from here on.
+    # Categories, which may be numbers, become text.
     for j in range(len(names)):
         if column_levels(column_at(X, j)) is not None:
             rows = rows.astype(object, copy=False)
@@ -44,12 +44,12 @@ def draw_marginals(display, figure, max_columns):
             "synthetic rows of at least one class."
         )
     real, synthetic = (np.concatenate(rows) for rows in zip(*pairs, strict=True))
-    # Each class weighs among the synthetic rows as among the real ones.
+    # Each class has the same weight among synthetic rows as among real ones.
     weights = np.concatenate([np.full(len(s), len(r) / len(real) / len(s)) for r, s in pairs])
     names = display.column_names or [f"column {j}" for j in range(real.shape[1])]
     tables = _tables(real, synthetic)
     columns = [[table.column(j) for table in tables] for j in range(len(names))]
-    # Up to the error of summing shares.
+    # Rounded, because sums of shares have rounding errors.
     differences = [min(round(float(difference(*pair, weights)), 12), 1.0) for pair in columns]
     shown = np.argsort(-np.array(differences), kind="stable")[:max_columns].tolist()
     n_columns = min(len(shown), 3)
@@ -103,7 +103,7 @@ def draw_scatter(display, figure):
         zip(axes, ("real", "synthetic, over the real ones"), strict=True)
     ):
         if i == 1:
-            # Below the synthetic rows, so that it is seen where they leave real ones alone.
+            # Below the synthetic rows, to show which real rows have none nearby.
             x, y = np.concatenate(points[:n_classes]).T
             style = {"marker": "o", "color": "0.75", "linestyle": "none", "markersize": 4}
             ax.plot(x, y, zorder=1, label="_real rows", **style)

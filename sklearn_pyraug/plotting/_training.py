@@ -6,7 +6,7 @@ import numpy as np
 
 from ._style import BESIDE, MOST_NAMES, Display, class_style, require, shown_name
 
-# What is drawn, by quantity: the loss, and the two terms that it is the sum of.
+# Labels of what is drawn: the loss, and the two terms whose sum it is.
 _LABELS = {
     "loss": "negative ELBO (nats per row)",
     "reconstruction": "reconstruction (nats per row)",
@@ -257,7 +257,7 @@ def _draw_panel(ax, quantity, histories, values, styles, first_epoch, together):
     for k, (name, history) in enumerate(histories.items()):
         lines[name] = _draw_curves(ax, values[name], together, styles[k], k)
         if lines[name]:
-            # On the curve that the best epoch was chosen by.
+            # On the curve by which the best epoch was chosen.
             _draw_marks(ax, values[name][-1], history.best_epoch, first_epoch, styles[k], size)
     late = [a[max(first_epoch - 1, len(a) // 10) :] for arrays in values.values() for a in arrays]
     late = np.concatenate(late) if late else np.zeros(0)
@@ -276,7 +276,7 @@ def _draw_curves(ax, values, first_epoch, style, k):
     for array, line, width in zip(values, ("--", "-"), (1.0, 1.7), strict=False):
         epochs = np.arange(first_epoch, len(array) + 1)
         every = max(1, len(epochs) // 6)
-        # The markers of several curves are shifted, so that they do not lie on one another.
+        # Markers of several curves are shifted, so that they do not overlap.
         marked = style | {"markevery": (k * every // 4 % every, every), "markersize": 4}
         lines += ax.plot(epochs, array[first_epoch - 1 :], line, linewidth=width, **marked)
     return lines

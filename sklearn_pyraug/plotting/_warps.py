@@ -6,7 +6,7 @@ from .._latent_tools import find_warp
 from ._images import as_images, layout_of
 from ._style import COLORS, Display, require, shown_name
 
-# Lines of a grid along each axis of an image, about.
+# About this many lines of a grid are drawn along each axis of an image.
 _N_LINES = 12
 
 
@@ -147,7 +147,7 @@ class WarpDisplay(Display):
             for lines in (lattice, lattice.swapaxes(0, 1)):
                 for line in lines[_lines(len(lines))]:
                     axes[0].plot(line[:, 1], line[:, 0], color=COLORS[5], linewidth=0.9)
-        # The warp may read beyond the border; the picture ends there.
+        # The warp may read beyond the border, where the picture ends.
         height, width = images.shape[1:3]
         axes[0].set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
         most = max(1.1, np.nanmax(np.exp(abs(np.log(self.growth)))))
