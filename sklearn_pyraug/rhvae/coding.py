@@ -15,12 +15,12 @@ import torch
 
 from .metric.geodesics import Geodesic, chains, geodesic, point_at
 
-# Rows, and values, that are worked on at once: bounds the memory.
+# Most rows, and most values, per chunk: bounds the memory.
 _CHUNK = 2048
 _CHUNK_VALUES = 2**21
-# Rows that differ by less, as a share of their length (at least 1), are one row.
+# Rows whose difference is below this share of their length (at least 1) are equal.
 _ROUNDING = 1e-4
-# Points of a curve, and steps of its descent: on the hyperbolic half plane lengths are 0.01 % off.
+# Points of a curve, and steps of its descent: lengths on the hyperbolic half plane are 0.01 % off.
 _N_POINTS, _N_ITER = 65, 200
 # Points of the chain of codes from which another descent starts.
 _N_START = 257
@@ -76,7 +76,7 @@ def stack_of(stack, position, dtype=torch.float32):
     stack : RHVAEStack
     """
     own = _taker(position, dtype)
-    # What the memo holds is not copied: the other members' weights never are.
+    # deepcopy takes what the memo holds, so that the other members' weights are never copied.
     memo = {id(p): torch.nn.Parameter(own(p), p.requires_grad) for p in stack.parameters()}
     memo |= {id(b): own(b) for b in stack.buffers()}
     return copy.deepcopy(stack, memo)
@@ -108,7 +108,7 @@ def nearest_references(member, label, x):
     own = (member.labels[0] == label).nonzero().flatten()
     rows, found = member.rows[0][own], []
     for part in _parts(x):
-        # By differences, which are exact where rows are nearly equal.
+        # By differences, which are exact for nearly equal rows.
         distance = torch.cdist(part, rows, compute_mode="donot_use_mm_for_euclid_dist")
         rounding = _ROUNDING * part.norm(dim=-1, keepdim=True).clamp_min(1.0)
         found.append(distance.masked_fill(distance <= rounding, torch.inf).argmin(1))
@@ -240,11 +240,11 @@ def connect(member, label, z0, z1, n_points, kind):
     metric = member.latent_of(label).metric
     share = torch.linspace(0.0, 1.0, n_points, dtype=z0.dtype)
     if kind == "linear":
-        # The very line that a geodesic is not longer than.
+        # The same line that a geodesic is never longer than.
         length = geodesic(z0[None], z1[None], metric, _N_POINTS, n_iter=0).length[0]
         return torch.lerp(z0[:, None], z1[:, None], share.unsqueeze(1)), length
     curves = _shortest(z0, z1, metric)
     points = point_at(curves.points[0], curves.arc[0], share.expand(len(z0), -1))
-    # Exactly, although the interpolation rounds.
+    # Set exactly, because the interpolation rounds.
     points[:, 0], points[:, -1] = z0, z1
     return points, curves.length[0]

@@ -139,6 +139,6 @@ def importance_log_likelihood(
     for _ in range(n_importance):
         noise = torch.randn(shape, generator=generator).to(x).expand(-1, -1, n, -1)
         elbo = elbo_terms(stack, Batch(x, mask, noise[0], noise[1], r, metric)).elbo
-        # Where the flow has diverged, the density is none.
+        # If the flow has diverged, the density is 0.
         draws.append(torch.where(elbo.isnan(), -math.inf, elbo))
     return torch.logsumexp(torch.stack(draws), 0) - math.log(n_importance)

@@ -18,7 +18,7 @@ from .training.data import split_rows, weights_of
 from .training.phases import train_in_phases
 from .weighting import in_rounds
 
-# Rows or chains per class that are worked on at once: bounds the memory.
+# Most rows or chains per class in a chunk: bounds the memory.
 _CHUNK = 2048
 
 
@@ -149,7 +149,7 @@ def _furthest_first(c, n_kept, generator, row_weight=None):
     chosen = [first]
     closest = (c - c[first]).square().sum(-1)
     for _ in range(n_kept - 1):
-        # Codes may coincide (duplicated rows); then any of the others will do.
+        # Codes may coincide (duplicated rows): then any other code is chosen.
         weight = closest.clone() if row_weight is None else closest * row_weight
         if not torch.isfinite(weight.sum()) or weight.sum() <= 0.0:
             weight = torch.ones_like(weight)
@@ -243,7 +243,7 @@ def train_generator(data, settings, streams, *, device="cpu", description="RHVAE
     train = [s.train for s in split]
     theta = stack.likelihood.start_at(train, weights_of([s.weight for s in split], train))
     if hasattr(stack.decoder, "start_at"):
-        # Saves the epochs in which the network would only learn the mean row.
+        # This saves the epochs in which the network would only learn the mean row.
         stack.decoder.start_at(theta)
     history, interrupted = train_in_phases(
         stack, split, settings, streams, device=device, description=description, store=store

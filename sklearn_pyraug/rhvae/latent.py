@@ -19,7 +19,7 @@ from .samplers import (
     sample_random_walk,
 )
 
-# Draws per class that are worked on at once.
+# Most draws per class in a chunk.
 _CHUNK = 2048
 
 SAMPLERS = ("hmc", "independent_mh", "posterior", "geodesic", "random_walk", "prior")
@@ -153,11 +153,12 @@ def sample_latent(latent, start, generators, settings):
         ``"random_walk"`` ``autocorrelation`` of shape (K, n_lags + 1). The last is that of chains
         of the first chunk; what is not known of a member, as it draws nothing, is not a number.
     """
-    # Made before the chunks: small blocks between large ones would keep these from being reused.
+    # Allocated before the chunks, because small blocks between large ones would prevent their
+    # reuse.
     z = [latent.c.new_empty(len(s), latent.c.shape[-1]) for s in start]
     own, infos = [s.clone() for s in start], []
-    # A class that has run out of starts draws nothing more: what it draws depends on its own
-    # count, not on how many chunks another class needs.
+    # A class without further starts draws nothing more, so that its draws depend on its own count,
+    # and not on how many chunks another class needs.
     for first in range(0, max(1, *map(len, start)), _CHUNK):
         chunk = [s[first : first + _CHUNK] for s in start]
         drawn, *ends, info = _sample_chunk(latent, chunk, generators, settings)
@@ -191,10 +192,10 @@ def _merge(infos, counts):
     for name in infos[0]:
         values = torch.stack([i[name].cpu() for i in infos], 1)
         if name == "autocorrelation":
-            # Of as many chains as are followed; a member that draws has its most in the first.
+            # Chains of the first chunk, in which a member has most.
             merged[name] = values[:, 0]
         elif name == "energy_error":
-            # A mean over the proposals that did not diverge; of a chunk without, not a number.
+            # A mean over the proposals that did not diverge; NaN for a chunk without any.
             regular = counts * (1.0 - torch.stack([i["divergence_rate"].cpu() for i in infos], 1))
             regular = torch.where(values.isnan(), 0.0, regular)
             merged[name] = (values.nan_to_num() * regular).sum(1) / regular.sum(1)

@@ -30,10 +30,9 @@ from .elbo import importance_log_likelihood
 
 __all__ = ["score_from_references", "score_rows"]
 
-# Nearest references of a row, and how much further the ranks of every later one reach.
+# Nearest references of a row that are all used, and the factor by which later runs of ranks grow.
 _N_NEAREST, _GROWTH = 3, 4
-# Rows per member, and values per tensor of a stack's rows, that are worked on at once: bounds
-# the memory.
+# Most rows per member, and most values in a tensor of all members' rows: bounds the memory.
 _CHUNK = 2048
 _CHUNK_VALUES = 2**21
 
@@ -160,7 +159,7 @@ def _runs(n, m):
 
 def _ranked(x, own):
     """Return the indices of the rows of `own`, from the nearest to x on, shape (n, n_own)."""
-    # By differences: a row's ranks do not depend on the rows beside it.
+    # By differences, so that a row's ranks do not depend on other rows.
     return torch.cdist(x, own, compute_mode="donot_use_mm_for_euclid_dist").argsort(
         dim=1, stable=True
     )

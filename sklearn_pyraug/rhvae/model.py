@@ -31,7 +31,7 @@ from .networks.mlp import MLP, Encoder, MetricNetwork, MLPDecoder, n_tril, takes
 from .networks.reference import DeformationDecoder, ResidualDecoder
 from .networks.user import user_network
 
-# By name. The mixed one takes a layout after the numbers of classes and features.
+# By name. The mixed one also takes a layout, after the numbers of classes and features.
 LIKELIHOODS = {
     "gaussian": GaussianLikelihood,
     "bernoulli": BernoulliLikelihood,
@@ -192,10 +192,10 @@ class RHVAEStack(nn.Module):
         self.metric_network = metric_network
         self.likelihood = likelihood
         self.settings = settings
-        # Per class, because a class whose loss turns non-finite goes on with a smaller step.
+        # Per class, because a class whose loss is not finite continues with a smaller step.
         self.register_buffer("eps", torch.full((n_classes, 1, 1), float(settings.leapfrog_step)))
         self.register_buffer("T", torch.full((n_classes, 1, 1), float(settings.temperature)))
-        # Whether the ELBO is that of the flow; training may begin as that of a plain VAE.
+        # Whether the ELBO has the flow: training may begin as that of a plain VAE.
         self.flowing = settings.n_leapfrog > 0
 
     @property

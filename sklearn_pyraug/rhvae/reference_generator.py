@@ -35,12 +35,13 @@ from .weighting import in_rounds
 
 __all__ = ["ReferenceGenerator", "train_reference_generator"]
 
-# Rows, and values, that are decoded at once: bounds the memory.
+# Most rows, and most values, that are decoded at once: bounds the memory.
 _CHUNK = 2048
 _CHUNK_VALUES = 2**23
 # Pairs per row whose codes make up the metric, and from which the draws start.
 _PAIRS_PER_ROW = 8
-# Rows with which a class takes its own pairs in half of the cases: of any rows, and of near ones.
+# Number of rows with which a class takes half of its pairs from its own rows: for pairs of any
+# rows, and for pairs of near rows.
 _BORROWING, _BORROWING_NEAR = 50, 10
 
 
@@ -257,13 +258,13 @@ def _make_pairs(rows, labels, n_neighbors, generator, max_pairs, weight=None):
     n_others = n_partners(labels[first], n_neighbors)
     able = (n_others > 0).nonzero().flatten()
     if not len(able):
-        # All rows of every class are equal: a pair of such rows, which differ in nothing.
+        # All rows of every class are equal, so pairs are made of equal rows.
         first, count = torch.arange(len(rows)), weight
         n_others = n_partners(labels, n_neighbors)
         able = (n_others > 0).nonzero().flatten()
     of_class = labels[first[able]]
     classes = [able[of_class == k] for k in of_class.unique()]
-    # In the order of the rows, so that it does not matter what the classes are called.
+    # In the order of the rows, so that the names of the classes do not matter.
     classes.sort(key=lambda own: int(own[0]))
     n_pairs = _PAIRS_PER_ROW * len(able)
     n_pairs = min(n_pairs, max_pairs or n_pairs)
@@ -275,7 +276,7 @@ def _make_pairs(rows, labels, n_neighbors, generator, max_pairs, weight=None):
     asking = torch.cat([order for order, _ in turns])
     partners = find_partners(rows[first], labels[first], n_neighbors, of=asking)
     chosen = [_distinct_pairs(partners, a, n_own, generator) for a, n_own in turns]
-    # Class by class in turns, so that none is left out where there are few pairs.
+    # Classes take turns, so that none is left out if there are few pairs.
     rank = torch.cat([torch.arange(len(pairs)) for pairs in chosen])
     pairs = torch.cat(chosen)[rank.sort(stable=True).indices[:n_pairs]]
     return first[pairs], count[pairs].prod(1)
@@ -301,7 +302,7 @@ def _distinct_pairs(partners, rows, n_pairs, generator):
         run = run[run != a]
         b = run[torch.randperm(len(run), generator=generator)[: -(-n_pairs // len(rows))]]
         candidates.append(torch.stack([torch.full_like(b, a), b], 1))
-    # The first partner of every row, then the second.
+    # First the first partner of every row, then the second.
     turn = torch.cat([torch.arange(len(c)) for c in candidates])
     return torch.cat(candidates)[turn.sort(stable=True).indices[:n_pairs]]
 
@@ -336,7 +337,7 @@ def _split(rows, labels, fraction, generator, n_neighbors, weight=None, groups=N
     split = split_rows(indices, fraction, generator, groups=groups)
     train, valid = split.train.flatten(), split.valid.flatten()
     partners = find_partners(rows[train], labels[train], n_neighbors)
-    # A row that is alone in its class has no reference: it is one, and nothing else.
+    # A row that is alone in its class has no reference, and only serves as one.
     able = partners.count > 1
     if fraction and not able.any():
         # No two rows of one class were left to learn from.

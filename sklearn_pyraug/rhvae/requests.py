@@ -159,7 +159,7 @@ class Drawn(NamedTuple):
 def split_info(info, j):
     """Return the diagnostics of one request, from those of all in tensors."""
     return {
-        # A number, or an array of one for each lag.
+        # A number, or an array with a number for each lag.
         name: value[j].clone() if value.dim() > 1 else float(value[j])
         for name, value in info.items()
     }

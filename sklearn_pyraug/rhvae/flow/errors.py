@@ -16,10 +16,10 @@ import torch
 from .posterior_flow import posterior_flow
 
 _LOG_2PI = math.log(2.0 * math.pi)
-# Half the step of the central differences. In float64 it leaves 7 digits, and hardly ever crosses
-# a kink of a rectified linear unit, where a difference would be none of a derivative.
+# Half the step of the central differences. In float64 it leaves 7 digits, and rarely crosses the
+# kink of a rectified linear unit, where a difference says nothing about the derivative.
 _DELTA = 1e-7
-# Values that are decoded for the volume, of as many rows as it suffices for, and the most rows.
+# Most values that are decoded, and most rows, for the volume.
 _MAX_VALUES, _MAX_ROWS = 2**20, 2
 
 

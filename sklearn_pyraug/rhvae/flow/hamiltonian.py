@@ -133,7 +133,8 @@ def bounded_kick(gradient, velocity, eps):
         Of the direction of g, at most as long.
     """
     square = eps**2 * (gradient * velocity).mean(-1, keepdim=True)
-    # Clamped before the root, which has no derivative at 0, and no value where rounding goes below.
+    # Clamped before the root, which has no derivative at 0 and no value below, where rounding may
+    # lead.
     return gradient / square.clamp_min(1.0).sqrt()
 
 

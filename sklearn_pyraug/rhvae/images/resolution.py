@@ -13,13 +13,13 @@ from torch.nn import functional as F
 
 # Longest side from which warps are learned, by the number of axes.
 _LARGEST = {1: 256, 2: 64, 3: 16}
-# From so many images on they are halved, down to a side of so many pixels: fewer cost little as
-# they are, and classifiers then gain more.
+# With at least this many images they are halved, down to a side of this many pixels. Fewer images
+# cost little at full size, and classifiers gain more from them.
 _MANY_IMAGES, _HALVED = 400, 16
 _SMALLEST = 4
 _MODE = {1: "linear", 2: "bilinear", 3: "trilinear"}
 _POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
-# Values that are shrunk at once: bounds the memory.
+# Most values that are shrunk at once: bounds the memory.
 _CHUNK_VALUES = 2**24
 
 
@@ -84,7 +84,7 @@ class Resolution(NamedTuple):
     def _shrunk(self, rows):
         n = len(self.fine)
         images = rows.reshape(len(rows), self.n_channels, *self.fine)
-        # Odd, so that the average is about the pixel.
+        # Odd, so that the average is centred on the pixel.
         ratio = [f / c for f, c in zip(self.fine, self.coarse, strict=True)]
         kernel = [2 * round((q - 1) / 2) + 1 for q in ratio]
         padding = [k // 2 for k in kernel]

@@ -35,8 +35,8 @@ __all__ = [
 
 # The constants K of Choi and Lee; a signal has the one-dimensional bound.
 _INJECTIVITY = {1: 2.0, 2: 2.046392675, 3: 2.479472335}
-# Largest entry of the affine map's linear part less the identity: its row sums stay below 1 in
-# three dimensions. About 14 degrees of rotation, or a quarter of scale.
+# Largest entry of the linear part of the affine map minus the identity. Its row sums stay below 1
+# in three dimensions. This allows rotations of about 14 degrees, or changes of scale of a quarter.
 _MAX_LINEAR = 0.25
 # Largest shift, as a share of the image's side.
 _MAX_SHIFT = 0.15
@@ -177,7 +177,7 @@ def resample(images, positions):
     M, C, *shape = images.shape
     side = torch.tensor(shape, device=positions.device) - 1
     positions = torch.minimum(positions.clamp_min(0.0), side.to(positions))
-    # A position that is not a number has no index; its value is NaN, by the fraction.
+    # NaN is no index. The value there becomes NaN by the fraction.
     low = torch.minimum(positions.detach().nan_to_num().floor().long(), (side - 1).clamp_min(0))
     fraction = positions - low
     strides = [math.prod(shape[a + 1 :]) for a in range(len(shape))]
@@ -201,17 +201,17 @@ def resample_once(images, positions, mode="bilinear"):
     """
     n = positions.shape[-1]
     if n == 1:
-        # Torch knows images and volumes; a signal is an image of two equal rows.
+        # Torch only knows images and volumes, so a signal becomes an image of two equal rows.
         images = images.unsqueeze(2).expand(-1, -1, 2, -1)
         positions = torch.cat([torch.zeros_like(positions), positions], -1)
         return resample_once(images, positions, mode)
-    # Torch's backward pass on the CPU writes outside of its memory at a position that is NaN: read
-    # elsewhere, and made NaN again below.
+    # At a position that is NaN, torch's backward pass on the CPU writes outside of its memory.
+    # These are read elsewhere, and made NaN again below.
     missing = positions.isnan()
     positions = positions.masked_fill(missing, 0.0)
     side = torch.tensor(images.shape[2:], dtype=positions.dtype, device=positions.device) - 1
     grid = (positions * (2.0 / side.clamp_min(1.0)) - 1.0).flip(-1)
-    # Torch wants the positions in the form of an image; this one has one row.
+    # Torch wants positions in the form of an image: here one of a single row.
     grid = grid.view(len(images), *[1] * (n - 1), -1, n)
     values = F.grid_sample(images, grid, mode, "border", align_corners=True)
     return values.flatten(2).masked_fill(missing.any(-1).unsqueeze(1), torch.nan)

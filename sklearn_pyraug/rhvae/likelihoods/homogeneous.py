@@ -59,7 +59,7 @@ class GaussianLikelihood(nn.Module):
 
     def variance(self):
         """Return s² of shape (K, 1, D)."""
-        # Above e^10 the scale says nothing more and its square would overflow.
+        # Above e^10 a larger scale makes no difference, and its square would overflow.
         return self.min_scale**2 + torch.exp(2.0 * self.raw_scale.clamp(max=10.0))
 
     def log_prob(self, x, theta):
@@ -84,7 +84,7 @@ class GaussianLikelihood(nn.Module):
         noise : Tensor of shape (K, B, D)
             Uniform on [0, 1), made by each class's own stream.
         """
-        # The half-open uniform can be 0, whose normal quantile is infinite.
+        # Uniform noise can be 0, whose normal quantile is infinite.
         normal = torch.special.ndtri(noise.clamp(1e-6, 1.0 - 1e-6))
         return theta + self.variance().sqrt() * normal
 

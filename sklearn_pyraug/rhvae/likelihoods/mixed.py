@@ -12,7 +12,7 @@ from torch import nn
 
 from .homogeneous import LINK_MARGIN, GaussianLikelihood
 
-# How much `inverse_link` gives to the levels that the reference row does not have, all together.
+# Probability that `inverse_link` gives to all levels other than that of the reference row.
 _LINK_SHARE = 0.1
 
 
@@ -125,14 +125,14 @@ class MixedLikelihood(nn.Module):
             g, m, c = x.split(self.sizes, -1)
             w = self._weight(x.unsqueeze(0)).squeeze(0)
             if row_weight is not None:
-                # Of mean 1: their sums are numbers of rows.
+                # Weights of mean 1, whose sums are numbers of rows.
                 v = (row_weight / row_weight.mean()).to(x).unsqueeze(1)
                 w, m, c = v * w, v * m, v * c
             w = w.expand_as(g)
             n = w.sum(0).clamp_min(torch.finfo(w.dtype).tiny)
             mean = (w * g).sum(0) / n
             var = (w * (g - mean).square()).sum(0) / n
-            # A class in which no row has a value learns nothing: it keeps the column's scale.
+            # A class without any value in a column keeps the column's scale.
             deviations.append(torch.where(w.sum(0) > 0, var.sqrt(), 1.0))
             share = torch.logit((m.sum(0) + 0.5) / (len(x) + 1.0))
             level = torch.log((c.sum(0) + 1.0 / n_levels) / (len(x) + 1.0))

@@ -34,16 +34,16 @@ __all__ = [
     "point_at",
 ]
 
-# Numbers per chunk of pairs in the largest tensors: bounds the memory.
+# Most numbers in the largest tensors of a chunk of pairs: bounds the memory.
 _CHUNK = 2**21
 # Sub-segments per segment in the measured length: the energy's midpoints alone could be
 # fooled by a curve that jumps where G is large.
 _FINE = 4
-# Codes that a chain may go through, and neighbours of each.
+# Most codes for chains to pass through, and neighbours of each.
 _MAX_CODES, _N_NEIGHBORS = 500, 15
-# A graph's edge of no length is none.
+# A graph has no edges of length 0.
 _SHORTEST = 1e-12
-# Armijo's condition, and what a step is multiplied by after a success and a failure.
+# Armijo's condition, and the factors of the step after a success and after a failure.
 _ARMIJO, _GROW, _SHRINK = 1e-4, 2.0, 0.4
 
 
@@ -203,7 +203,7 @@ def _evenly(curves, metric, n_points):
     arc = _arc(_springs(curves, metric).square.sqrt())
     even = torch.linspace(0.0, 1.0, n_points, dtype=curves.dtype, device=curves.device)
     points = point_at(curves, arc, even.expand(*curves.shape[:2], n_points))
-    # Exactly, although the interpolation rounds.
+    # Set exactly, because the interpolation rounds.
     points[:, :, [0, -1]] = curves[:, :, [0, -1]]
     return points
 
@@ -250,8 +250,8 @@ def _solve(z0, z1, start, metric, n_points, n_iter):
     first = line if start is None else _evenly(start, metric, n_points)
     points, energy = _descend(first, metric, n_iter)
     lengths, line_lengths = curve_lengths(points, metric), curve_lengths(line, metric)
-    # The energy sees the midpoints only: the finer length has the last word. Where it is not
-    # a number, the straight line stays.
+    # The energy only sees midpoints, so the finer length decides. If it is NaN, the straight line
+    # is kept.
     shorter = lengths.sum(-1) <= line_lengths.sum(-1)
     points = torch.where(shorter[..., None, None], points, line)
     energy = torch.where(shorter, energy, curve_energy(line, metric))

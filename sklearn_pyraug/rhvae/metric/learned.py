@@ -189,7 +189,7 @@ def with_square(z):
 def centroid_weights(z, metric):
     """Return wᵢ(z) = exp(−‖z − cᵢ‖²/T²), shape (n_classes, n_points, n_centroids)."""
     log_w = torch.baddbmm(metric.offset, with_square(z), metric.slope.mT)
-    # Clamped first: an exponential that underflows is slow too. A NaN passes both bounds.
+    # Clamped first, because an exponential that underflows is slow, too. NaN passes both bounds.
     return threshold(log_w.clamp_min(MIN_LOG_WEIGHT).exp(), MIN_WEIGHT, 0.0)
 
 

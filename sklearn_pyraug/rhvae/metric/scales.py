@@ -15,8 +15,8 @@ REACH = 4.0
 # Codes nearer to each other than this share of the class's diameter are one code: two equal
 # rows may differ in the last bits of their codes.
 _COINCIDENT = 1e-5
-# Weights of e^-60 and less are set to 0: beside λ they are nothing, but products with them
-# underflow to subnormal numbers, which processors multiply many times more slowly.
+# Weights of at most e^-60 are set to 0. They are negligible next to λ, but their products are
+# subnormal numbers, which processors multiply many times more slowly.
 MIN_LOG_WEIGHT = -60.0
 MIN_WEIGHT = 1.001 * math.exp(MIN_LOG_WEIGHT)
 
@@ -45,7 +45,7 @@ def distinct_distances(c, mask):
         Infinite from a centroid to itself, to one that coincides with it (nearer than 1e-5
         of the class's diameter), and from and to padding.
     """
-    # The expanded square would lose all digits of a distance that is short beside the codes.
+    # The expanded square would lose all digits of a distance that is small compared with the codes.
     distances = torch.cdist(c, c, compute_mode="donot_use_mm_for_euclid_dist")
     pair = (mask.unsqueeze(1) * mask.unsqueeze(2)).bool()
     diameter = torch.where(pair, distances, 0.0).amax((1, 2), keepdim=True)
@@ -101,8 +101,8 @@ def auto_regularization(latent_dim, scale=1.0, void_share=0.01):
     log_peak = (d - 1.0) * u.log() - 0.5 * d * u.square()
 
     def added(log_lam):
-        # (1 + λ exp(u²))^(d/2) − 1 in proportion to the peak, in logarithms: of hundreds of
-        # dimensions neither is a float64.
+        # (1 + λ exp(u²))^(d/2) − 1 relative to the peak, in logarithms, because in hundreds of
+        # dimensions neither fits a float64.
         power = 0.5 * d * torch.log1p(torch.exp(log_lam + u.square()))
         log_factor = power + torch.log(-torch.expm1(-power))
         return float((log_peak + log_factor).logsumexp(0).sub(log_peak.logsumexp(0)).exp())

@@ -19,9 +19,9 @@ from .mlp import StackedLinear, n_tril
 
 # Axes this long are not halved any more.
 _SMALLEST = 4
-# A stage has at most so many times the channels of the first.
+# A stage has at most this many times the channels of the first.
 _MAX_GROWTH = 4
-# Of the leaky rectified linear units. With plain ones the networks learned more slowly.
+# Slope of the leaky rectified linear units. With plain ones the networks learned more slowly.
 _SLOPE = 0.2
 _GAIN = math.sqrt(2.0 / (1.0 + _SLOPE**2))
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}

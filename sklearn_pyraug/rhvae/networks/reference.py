@@ -28,7 +28,8 @@ __all__ = ["DeformationDecoder", "ResidualDecoder"]
 
 # Logarithm of the largest change of exposure.
 _MAX_EXPOSURE = 0.7
-# The last layer of a reference decoder starts this much smaller than usual: near "no change".
+# The last layer of a reference decoder starts with smaller weights than usual, by this factor: near
+# "no change".
 _SMALL = 0.1
 
 
@@ -120,7 +121,8 @@ class DeformationDecoder(nn.Module):
         n_outputs = n_warp_parameters(grid) + self.n_exposure
         self.net = MLP((latent_dim, *reversed(hidden_layer_sizes), n_outputs), generators)
         _quieten(self.net)
-        # Not buffers: those of a stack lead with the class axis, and this serves all classes.
+        # Not buffers, because those of a stack lead with the class axis, and a grid serves all
+        # classes.
         self._grids = {
             (n_channels * math.prod(shape), "cpu", torch.float32): make_grid(shape)
             for shape in (sample_shape, fine)
@@ -128,7 +130,7 @@ class DeformationDecoder(nn.Module):
         self.inverse_link = inverse_link
 
     def __getstate__(self):
-        # A copy on a GPU must not go into a pickle that another machine reads.
+        # A pickle must not hold copies on a GPU, which another machine may not have.
         state = self.__dict__.copy()
         state["_grids"] = {k: g for k, g in self._grids.items() if k[1] == "cpu"}
         return state

@@ -35,10 +35,10 @@ from torch.nn.parameter import is_lazy
 
 from .mlp import LOG_VAR_RANGE, Posterior, lower_triangular, n_tril, takes_reference
 
-# torch's global generator is one for all threads of the process.
+# All threads of the process share torch's global generator.
 _LENT = RLock()
 
-# What an architecture calls the estimator's parameters that bring a network.
+# Fields of an architecture for the estimator's parameters that may be networks.
 _FIELDS = {"encoder": "encoder", "decoder": "decoder", "metric__network": "metric_network"}
 
 _USE_ANOTHER_NORM = "Use GroupNorm or LayerNorm to have them side by side."
@@ -153,7 +153,7 @@ def call_alone(module, parameters, buffers, inputs, seed):
     state = parameters | copies
     with lent_stream(seed, inputs[0].device):
         output = functional_call(module, state, inputs)
-    # A buffer that the module has replaced is put into the dictionary.
+    # A buffer that the module has replaced is in the dictionary.
     return output, {name: state[name].detach() for name in buffers}
 
 
@@ -189,7 +189,7 @@ def _changed_buffer(module, inputs):
     with lent_stream(0), torch.no_grad():
         functional_call(module, state, inputs)
     for name, b in copies.items():
-        # By its count of writes, since on trial rows a new value may be the old one.
+        # By its count of writes, because on trial rows the new value may equal the old one.
         if state[name] is not b or b._version != versions[name]:
             return name
     return None
@@ -253,7 +253,7 @@ def why_in_turn(module, parameter, inputs, by_input=False):
     try:
         buffer = _changed_buffer(module, inputs)
     except Exception:
-        # Whoever evaluates it next will hear of it.
+        # The next evaluation will raise it.
         return None
     if buffer is not None:
         name, _, own_name = buffer.rpartition(".")
@@ -442,7 +442,7 @@ def _make_modules(name, spec, arguments, generators):
         return [_ready(name, copy.deepcopy(spec)) for _ in generators]
     modules = []
     for g in generators:
-        # A factory draws its weights from the global generator: lend it the class's stream.
+        # A factory draws weights from the global generator, so lend it the stream of the class.
         with lent_stream(_draw_seed(g)):
             try:
                 module = spec(*arguments)

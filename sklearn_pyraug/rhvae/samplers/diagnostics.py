@@ -8,8 +8,8 @@ from collections import deque
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-# What is recorded of a class is bounded, however many chains it has and however long they are:
-# the standard error of a correlation of 256 independent chains is at most 1/16.
+# Bounds of what is recorded for a class. The standard error of a correlation of 256 independent
+# chains is at most 1/16.
 _MAX_CHAINS = 256
 _MAX_STEPS = 200
 _MAX_LAG = 50
@@ -117,4 +117,4 @@ def autocorrelation(z, mask):
     for t in range(min(n_steps - 1, _MAX_LAG) + 1):
         product = (a[: n_steps - t] * a[t:]).sum((0, 2, 3))
         R.append(product / (square[: n_steps - t].sum(0) * square[t:].sum(0)).sqrt())
-    return torch.stack(R, -1).clamp(-1.0, 1.0)  # which rounding may pass
+    return torch.stack(R, -1).clamp(-1.0, 1.0)  # rounding may exceed 1

@@ -33,7 +33,7 @@ def nearest_neighbors(c, mask, n_neighbors):
     """
     distances = distinct_distances(c, mask)
     available = torch.isfinite(distances).sum(-1).clamp_max(n_neighbors)
-    # Itself comes behind all others, and before padding.
+    # A centroid itself comes after all others, and before padding.
     distances.diagonal(dim1=1, dim2=2).fill_(torch.finfo(c.dtype).max)
     n_kept = min(n_neighbors, c.shape[1])
     return distances.topk(n_kept, largest=False).indices, available
@@ -75,10 +75,10 @@ def sample_geodesic(metric, start, generators, *, n_neighbors=5, n_points=17):
     for k, s in enumerate(start):
         i = s.to(c.device)
         rank, u = uniform[k, : len(i)].unbind(-1)
-        # The product may round up to the number of neighbours.
+        # Rounding may lift the product to the number of neighbours.
         rank = torch.minimum((rank * available[k, i]).long(), (available[k, i] - 1).clamp_min(0))
         j = neighbors[k, i, rank]
-        # Each curve is computed once, whoever asks for it and from whichever end.
+        # Each curve is computed once, even if it is needed several times or from either end.
         both = torch.stack([torch.minimum(i, j), torch.maximum(i, j)], -1)
         both, inverse = torch.unique(both, dim=0, return_inverse=True)
         pairs.append(both)

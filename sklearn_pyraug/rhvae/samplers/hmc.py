@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from .adaptation import dual_averaging_init, dual_averaging_update
 from .diagnostics import Trace
 
-# Steps after which the step size, tuned on all chains of a class at once, has settled.
+# Most steps of adaptation: the step size, tuned on all chains of a class, has then settled.
 _MAX_ADAPTATION = 30
 # An energy error beyond this is called a divergence (Stan's threshold).
 _DIVERGENCE = 1000.0
@@ -209,7 +209,7 @@ def sample_hmc(
     target = metric_log_density(metric)
     state = hmc_init(centroids_at(c, start), target)
     adapt = 0 if step_size is not None else n_adaptation_steps(n_steps)
-    # 0.3 of the length on which the density changes is a fair first guess.
+    # The first guess is 0.3 of the length on which the density changes.
     eps = 0.3 * metric.scale if step_size is None else torch.full_like(metric.scale, step_size)
     tuner = dual_averaging_init(eps)
     acceptance = torch.zeros(c.shape[0], dtype=c.dtype, device=c.device)
@@ -229,7 +229,7 @@ def sample_hmc(
         else:
             acceptance += mean_acceptance
             divergence += (info.is_divergent * weight).sum(1)
-            # Chosen, not multiplied by 0: infinity times 0 is not a number.
+            # Selected, not multiplied by 0, because infinity times 0 is NaN.
             error = torch.where(info.is_divergent, 0.0, info.energy_error.abs())
             energy_error += (error * weight).sum(1)
             n_regular += (~info.is_divergent * weight).sum(1)

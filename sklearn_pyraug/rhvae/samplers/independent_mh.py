@@ -47,7 +47,7 @@ def sample_independent_mh(metric, start, generators, *, n_steps=4):
         see :func:`.diagnostics.autocorrelation`.
     """
     c, deviation, counts = metric.c, metric.precision.rsqrt(), [len(s) for s in start]
-    # Moved first: Apple's GPUs know no float64.
+    # Moved before the cast, because Apple's GPUs have no float64.
     shares = [p[: int(p.nonzero().max()) + 1].cpu().double() for p in metric.share]
     weight, trace = chain_weights(counts).to(c), Trace(counts, c)
 

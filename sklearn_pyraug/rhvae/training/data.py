@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ..elbo import Batch
 from .pairs import Partners, draw_partners
 
-# Rows per class from which the metric of the held-out ELBO is built.
+# Most rows per class from which the metric of the held-out ELBO is built.
 _MAX_METRIC_ROWS = 256
 
 

@@ -24,9 +24,9 @@ from .resume import SaveState, load_training_state, trained_tensors, training_st
 
 _logger = logging.getLogger(__name__)
 
-# After so many roll-backs in a row a class is left at its best weights.
+# After this many roll-backs in a row, a class stays at its best weights.
 _MAX_ROLLBACKS = 20
-# Rows of a class on which the flow is measured after training.
+# Most rows of a class on which the flow is measured after training.
 _N_MEASURED = 8
 
 
@@ -36,10 +36,11 @@ class _AllClassesStopped(Exception):
 
 def _mean_loss(log_p, batch):
     """Return the mean of −log p per class, shape (n_classes,), of values of a batch's rows."""
-    # where, not a product: padding rows may hold anything, also infinity.
+    # By where, not by a product, because padding rows may hold anything, even infinity.
     log_p = torch.where(batch.mask > 0, log_p, 0.0)
     if batch.weight is not None:
-        # Of mean 1 in the class, not in the batch, where rows beside light ones would count more.
+        # Weights have a mean of 1 in the class. With a mean of 1 in the batch, rows next to light
+        # ones would count more.
         log_p = batch.weight * log_p
     return -log_p.sum(1) / batch.mask.sum(1).clamp_min(1.0)
 
@@ -82,7 +83,7 @@ class StackNet(NeuralNet):
         """Initialise skorch's parts and the per-class records."""
         super().initialize()
         K = self.module_.n_classes
-        # Found once: a small step takes not much longer than a walk through the modules.
+        # Listed once, because a walk through the modules takes almost as long as a small step.
         self.parameters_ = list(self.module_.parameters())
         self.active_ = torch.arange(K)
         self.lr_scale_ = torch.ones(K)
@@ -123,7 +124,7 @@ class StackNet(NeuralNet):
         loss = self.get_loss(terms, None, X=xi, training=True)
         loss.backward()
         gradients = [p.grad for p in self.parameters_ if p.grad is not None]
-        # A finite loss may have a gradient that is not; one sum per class sees it.
+        # A finite loss may have a gradient that is not finite, which one sum per class shows.
         total = sum(g.flatten(1).sum(1) for g in gradients)
         bad = ~torch.isfinite(self.batch_loss_ + total)
         if bad.any():
@@ -171,7 +172,7 @@ class StackNet(NeuralNet):
         """Reset the running loss of the epoch."""
         super().on_epoch_begin(net, **kwargs)
         self._set_training(True)
-        # Of the loss and of the reconstruction, which is one of its two terms.
+        # Sums of the loss and of the reconstruction, which is one of its two terms.
         self._sum_terms = torch.zeros(2, len(self.active_), device=self.module_.eps.device)
         self._n_steps = 0
 
@@ -213,7 +214,7 @@ class StackNet(NeuralNet):
         for name, loss in {"train_loss": train_loss, "valid_loss": valid_loss}.items():
             before = [row[name] for row in self.history[:-1] if np.isfinite(row[name])]
             self.history.record(name, loss)
-            # Nothing compares with what is not a number.
+            # Comparisons with NaN say nothing.
             self.history.record(f"{name}_best", bool(loss < min(before, default=np.inf)))
         self.history.record("n_active_classes", n_active_classes)
 

@@ -61,7 +61,7 @@ def find_partners(rows, labels, n_neighbors=None, of=None):
         members = (labels == label).nonzero().flatten()
         m = len(members)
         if n_neighbors is None or m <= n_neighbors + 1:
-            # The class's members, once: every row shares the run and passes over itself.
+            # The members of the class, once: all rows share this run, and each skips itself.
             parts.append(members)
             start[members], count[members] = size, m
             size += m
@@ -109,7 +109,7 @@ def partner_weight(partners, weight):
     """
     ends = torch.cat([weight.new_zeros(1), weight[partners.order].cumsum(0)])
     runs = ends[partners.start + partners.count] - ends[partners.start]
-    # A difference of sums: where all of the weight is the row's own, rounding may leave less.
+    # Rounding may make this difference of sums negative if all of the weight is the row's own.
     return (runs - weight).clamp_min(0.0)
 
 
@@ -154,5 +154,5 @@ def draw_partners(partners, rows, generator):
     u = torch.rand(len(rows), generator=generator, dtype=torch.float64)
     pick = torch.minimum((u * others).long(), others - 1)
     chosen = partners.order[start + pick]
-    # The run holds the row itself: whoever meets it takes the run's last entry instead.
+    # The run includes the row itself, which is replaced by the last entry of the run.
     return torch.where(chosen == rows, partners.order[start + others], chosen)

@@ -16,9 +16,9 @@ from .resume import trained_tensors
 
 __all__ = ["rows_of_label", "train_in_phases"]
 
-# Rows that a class needs for its copy to be trained; else it keeps the shared weights.
+# Least number of rows of a class whose copy is trained. Smaller classes keep the shared weights.
 _MIN_ROWS = 4
-# Rows of a step that it has at least, however many classes there are.
+# Least number of rows in a step, however many classes there are.
 _MIN_BATCH = 8
 
 
@@ -91,10 +91,10 @@ def train_in_phases(stack, split, settings, streams, *, own=None, **kwargs):
     if tuning is not None and training.max_epochs > 1:
         n_last = max(1, round(tuning.share * training.max_epochs))
     first = training._replace(max_epochs=training.max_epochs - n_last)
-    # Callbacks keep state, and each phase is a net of its own.
+    # Callbacks keep state, and each phase has its own net.
     callbacks = copy.deepcopy(training.callbacks)
     flows = stack.settings.n_leapfrog > 0
-    # The learned metric is trained through the flow, from the start.
+    # A learned metric is trained through the flow, so the flow is there from the start.
     stack.flowing = flows and (tuning is None or stack.settings.metric == "learned")
     history, interrupted = train_stack(stack, split, first, streams, store=store, **kwargs)
     if tuning is None:
@@ -107,7 +107,7 @@ def train_in_phases(stack, split, settings, streams, *, own=None, **kwargs):
     positions = [i for i, r in enumerate(rows) if r is not None]
     batch_size = training.batch_size
     if own is not None and positions:
-        # As many rows as the one member would see, in as many in a step.
+        # All copies together see as many rows, per step and in total, as the one member would.
         n_seen = sum(len(rows[i].train) for i in positions)
         n_last = max(min(n_last, 1), round(n_last * len(split[0].train) / n_seen))
         batch_size = max(_MIN_BATCH, batch_size // len(positions))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# The fields of a record that have one number an epoch.
+# Fields of a record with one number per epoch.
 BY_EPOCH = ("train_loss", "valid_loss", "train_reconstruction", "valid_reconstruction")
 
 

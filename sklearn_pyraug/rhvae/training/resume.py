@@ -14,7 +14,7 @@ from skorch.callbacks import Callback
 
 from .records import BY_EPOCH
 
-# Names, in skorch's history, of what a net records by itself; the rest of a row follows from it.
+# What a net records in skorch's history by itself. The rest of a row follows from it.
 _RECORDED = ("train_loss", "valid_loss", "n_active_classes")
 
 
@@ -168,7 +168,7 @@ def load_training_state(net, settings, state):
     try:
         _put(net, state.meta, state.tensors)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError) as error:
-        # Whatever a damaged state leads to.
+        # A damaged state may lead to any of these errors.
         raise StateError(f"its state does not fit: {error}") from error
     return bool(state.meta["finished"])
 
@@ -216,7 +216,7 @@ def _put(net, meta, tensors):
         net.best_state_[name].copy_(best[name])
         held = {key: values[name] for key, values in moments.items() if name in values}
         if held:
-            # A step count of the fused optimiser lives beside the weights, like the moments.
+            # The step count of a fused optimiser is on the device of the weights, like the moments.
             net.optimizer_.state[p] = {key: v.to(device).clone() for key, v in held.items()}
     net.module_.eps.copy_(records["eps"][active])
     for name, module in networks.items():
