@@ -56,7 +56,7 @@ _OF_DRAWS = (
 
 
 class _Training(NamedTuple):
-    """What a fit hands on to the draw that follows.
+    """What a fit passes on to the draw that follows.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class _Training(NamedTuple):
     n_rows : int
         Rows of X, those that were not learned from included.
     interrupted : KeyboardInterrupt or None
-        Set where the user interrupted the training, of which what was learned is kept.
+        Set if the user interrupted the training; what was learned until then is kept.
     """
 
     T: np.ndarray
@@ -615,7 +615,7 @@ class RHVAEAugmenter(
         return rows
 
     def _report(self, draws, training):
-        """Keep what is known of the rows that `fit_resample` returns."""
+        """Set the attributes that describe the rows that `fit_resample` returns."""
         T, n, n_new = training.T, training.n_rows, len(draws.T)
         differences = draws.T.astype(np.float64) - T[draws.origins]
         self.synthetic_mask_ = np.r_[np.zeros(n, bool), np.ones(n_new, bool)]

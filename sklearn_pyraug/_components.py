@@ -562,7 +562,7 @@ def metric_of(metric, decoder, parameters=()):
 
     ``"auto"`` is the posteriors' metric for the decoders that start from a reference row, and the
     learned one for the direct decoder, for the user's own, and where `parameters` that are to be
-    set are the learned metric's alone.
+    set belong to the learned metric only.
     """
     if not isinstance(metric, str) or metric != "auto":
         return metric

@@ -357,7 +357,7 @@ def _training(estimator, n_seen, flow, shared):
 
 
 def _callbacks(callbacks):
-    """Return callbacks as a list, or raise where one is none of skorch's."""
+    """Return callbacks as a list, or raise if one is not of skorch."""
     for i, item in enumerate(callbacks or ()):
         callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
         kind = callback if isinstance(callback, type) else type(callback)

@@ -451,7 +451,7 @@ def _check(e, architecture):
 
 
 def _check_embedder(e):
-    """Check that there is one generator, which draws from z alone: what codes rows."""
+    """Check that there is one generator, and that it decodes from z alone."""
     generators = e._generators
     (group,) = generators.trained
     sound = len(group.members) == 1 and generators.projection is None

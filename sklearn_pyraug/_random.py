@@ -70,7 +70,7 @@ def class_seed(root, class_index, purpose):
 
 
 def attempt_seed(root, attempt):
-    """Return the root seed with which something is drawn once more; attempts count from 1."""
+    """Return the root seed of a repeated draw; attempts count from 1."""
     return _first_63_bits(np.random.SeedSequence(entropy=root, spawn_key=(len(PURPOSES), attempt)))
 
 

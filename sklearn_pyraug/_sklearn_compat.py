@@ -15,7 +15,7 @@ try:
 except ImportError:
 
     class CallbackSupportMixin:
-        """Stands for scikit-learn's where there is none."""
+        """Replaces scikit-learn's in versions without it."""
 
     def with_callbacks(method):
         """Return the method as it is."""

@@ -129,7 +129,7 @@ def _extra_rows_of_rule(rule, codes):
 
 
 def _check_factor(factor):
-    """Return the augmentation factor as a float; raise if it is none."""
+    """Return the augmentation factor as a float; raise if it is not one."""
     if not (isinstance(factor, Real) and 1 <= factor < np.inf):
         raise ValueError(
             f"augmentation_factor={factor!r} would remove rows or has no meaning. "

@@ -155,7 +155,7 @@ def torch_defaults():
 
 
 def named(value):
-    """Return how a message shows an argument: what may hold rows by its type alone."""
+    """Return how a message shows an argument; of what may hold rows, only the type."""
     kind = type(value)
     if value is None or isinstance(value, (type, str, Real)) or hasattr(value, "get_params"):
         return repr(value)
@@ -303,7 +303,7 @@ def available_device(device, trained_on):
     Returns
     -------
     device : str
-        That of `"auto"`, with a warning, where this machine lacks the one that is named: what was
+        That of `"auto"`, with a warning, if this machine does not have the named one: what was
         trained on one machine may be used on another.
 
     Raises

@@ -125,7 +125,7 @@ def _check_augmenter(augmenter):
 
 
 def check_target(y):
-    """Return the target as an array of shape (n_samples,); refuse what is not a class label."""
+    """Return the target as an array of shape (n_samples,); raise for what is no class label."""
     if y.ndim == 2 and y.shape[1] > 1:
         raise ValueError(
             f"Multilabel and multioutput targets are not supported. y has {y.shape[1]} columns. "

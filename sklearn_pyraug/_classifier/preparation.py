@@ -1,4 +1,4 @@
-"""What stands between raw rows and a classifier that takes numbers alone."""
+"""The steps between raw rows and a classifier that only takes numbers."""
 
 import warnings
 from typing import NamedTuple
@@ -174,9 +174,9 @@ def prepare(classifier, X, y, train, preprocessor):
 
 
 def _asking(estimator, wanted=True):
-    """Return an estimator that, as a step, asks for weights or asks for none.
+    """Return an estimator that, as a step, requests weights or requests none.
 
-    It stays as it is where metadata routing is not enabled, or where it has been told.
+    It is unchanged if metadata routing is not enabled, or if its request is set.
     """
     if not get_config()["enable_metadata_routing"]:
         return estimator

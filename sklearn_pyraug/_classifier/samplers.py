@@ -100,7 +100,7 @@ class Smote(BaseEstimator):
 
 
 def sizes_of(augmenter, n_features):
-    """Return a strategy by which classes grow as they do by the augmenter, as far as it says."""
+    """Return a strategy with the class sizes of the augmenter, as far as these are known."""
     if not isinstance(augmenter, RHVAEAugmenter):
         return "auto"
     return partial(_sizes, augmenter.sampling_strategy, augmenter.augmentation_factor, n_features)

@@ -191,12 +191,12 @@ def _pictures(X, n_features, sample_shape):
 
 
 def _alerts(real, synthetic, holdout):
-    """Return sentences on rows that stand in two sets, and the number of copies.
+    """Return sentences on rows that are in two sets, and the number of copies.
 
     Raise if no row was truly held out.
 
-    Equal rows are told where there are more than among real rows of one set, as rows of few
-    categories may agree by chance.
+    Equal rows are only reported if there are more than among real rows of one set, because rows
+    of few categories may agree by chance.
     """
     keys = [
         list(row_keys(rows.coded)) if rows is not None else []
@@ -242,7 +242,7 @@ def _alerts(real, synthetic, holdout):
 
 
 def _twin_share(counts, n_others):
-    """Return the share of rows that equal one of so many others, for rows of one distribution.
+    """Return the share of rows that equal one of `n_others` rows of the same distribution.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def described(estimator):
 
 
 class _Settings(NamedTuple):
-    """What a measure needs beside two sets of rows.
+    """What a measure needs in addition to two sets of rows.
 
     Attributes
     ----------
@@ -580,7 +580,7 @@ def _proximity(label, pairs):
 
 
 def _chance(name, value, baseline, n, n_baseline):
-    """Return how far chance takes a measure of so many rows from its baseline, as far as known."""
+    """Return how far chance may move a measure from its baseline; 0 if this is not known."""
     return share_margin(value, baseline, n, n_baseline) if name in SHARES else 0.0
 
 

@@ -200,7 +200,7 @@ class AugmentationGain(Page):
         )
 
     def _half_width(self, n_splits):
-        """Return half the width that the interval would have with so many splits."""
+        """Return half the width that the interval would have with `n_splits` splits."""
         ratio = np.mean(self.n_test / self.n_train)
         n = np.array([n_splits, len(self.differences)])
         # The interval's width is proportional to these.
@@ -260,7 +260,7 @@ class AugmentationGain(Page):
 
     @property
     def _notes(self):
-        """What is to be known beside the table: a list of sentences."""
+        """Notes on the table: a list of sentences."""
         notes = [self.advice]
         if len(self.methods) > 1:
             notes.append(

@@ -1,4 +1,4 @@
-"""What is known of each measure: what it says, what is good, and when it is marked."""
+"""Facts about each measure: what it says, what is good, and when it is marked."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,7 +8,7 @@ _P_VALUE = "small: they differ"
 
 
 class Measure(NamedTuple):
-    """What is known of a measure.
+    """Facts about a measure.
 
     Attributes
     ----------

@@ -48,7 +48,7 @@ class Histogram(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """Some synthetic images, each beside the real one of its class that is closest.
+    """Some synthetic images, each with the closest real one of its class.
 
     Attributes
     ----------
@@ -315,7 +315,7 @@ def draw_histogram(ax, histogram):
 
 
 def shortened(text, length):
-    """Return a text of at most `length` characters, with its end, which often tells it apart."""
+    """Return a text of at most `length` characters, with its end, which often distinguishes it."""
     if len(text) <= length:
         return text
     n_last = length // 3

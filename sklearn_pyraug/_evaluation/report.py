@@ -210,7 +210,7 @@ def _untouched(augmenter):
 
 
 def _drawn(augmenter, n_real):
-    """Return as many synthetic rows of each class as there are real ones, as far as it has them."""
+    """Return as many synthetic rows as real ones, of each class that has a generator."""
     try:
         return augmenter.sample(n_real)
     except ValueError as error:
@@ -228,7 +228,7 @@ def _drawn(augmenter, n_real):
 
 
 def _privacy_lines(augmenter):
-    """Return what is known of the rows of the last fit_resample."""
+    """Return the lines about the rows of the last fit_resample."""
     report = getattr(augmenter, "privacy_", None)
     if report is None:
         return []

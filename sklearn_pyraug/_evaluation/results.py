@@ -112,8 +112,8 @@ class AugmentationReport(Page):
     """Verdict, scores and measures of synthetic rows; ``print`` shows them.
 
     The table has all measures: for all rows, their baseline, and the range over the classes. An
-    exclamation mark stands beside a value that is far from what is good, which is a rule of thumb,
-    not a test.
+    exclamation mark follows a value that is far from what is good. This is a rule of thumb, not a
+    test.
 
     The page of :meth:`to_html` shows how the data are distributed: one point per row in a plane of
     principal components, histograms and correlations of columns, the names of categories that at

@@ -45,7 +45,7 @@ def read_rows(X, y, name):
     X : {array-like, dataframe, sparse matrix} of shape (n, n_features) or (n, *sample_shape)
     y : array-like of shape (n,)
     name : str
-        How messages call X; y is called likewise.
+        Name of X in messages; y has the corresponding name.
 
     Returns
     -------
@@ -65,8 +65,9 @@ def code_rows(sets, categorical_features, is_image):
     """Code sets of rows as numbers in which Euclidean distances have a meaning.
 
     A column of numbers is standardised by the rows of the first set; a missing number counts as
-    the median, and has an indicator beside it. A column of categories is one column a category,
-    in which different categories lie 1 apart, as numbers do that differ by a standard deviation.
+    the median, and gets an indicator column. A column of categories becomes one column for each
+    category. Different categories have a distance of 1, like numbers that differ by a standard
+    deviation.
     All pixels of images are divided by one number, so that those which hardly vary do not count
     as much as others.
 

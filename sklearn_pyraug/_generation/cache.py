@@ -2,9 +2,9 @@
 
 joblib would take a function's arguments for its key. Here a digest of what matters is the key, and
 the arguments themselves are ignored: the number of jobs, the progress bar and the description
-change nothing. joblib's own hash identifies a class or a function by its name alone, so that a
-network that its user has changed would pass for the old one, and it hashes two equal objects that
-share parts differently. Here code counts by its instructions, and everything else by value.
+change nothing. joblib's own hash identifies a class or a function by its name, so that a network
+that its user has changed would be taken for the old one, and it hashes two equal objects that share
+parts differently. Here code is identified by its instructions, and everything else by its value.
 """
 
 import functools

@@ -188,7 +188,7 @@ class GroupStore:
         return time.monotonic() - self._written >= self.interval
 
     def write(self, state):
-        """Write a state in place of the one before; training goes on where that fails."""
+        """Replace the state by a new one. If this fails, training continues."""
         try:
             write_archive(self.path, {"key": self.key, **state.meta}, state.tensors)
         except OSError as error:

@@ -72,9 +72,9 @@ class FitRequest(NamedTuple):
         Rows of one group are held out together or not at all.
     shared : {True, False, "first"}
         Whether one generator learns from the pairs of all classes, or each class has its own, or
-        is given a copy of the shared one to go on with.
+        each class continues with a copy of the shared one.
     guarded : bool
-        Whether the rows are kept for new ones to be held away from them.
+        Whether the rows are kept, so that new ones can be kept away from them.
     """
 
     T: np.ndarray

@@ -59,7 +59,7 @@ def run_jobs(function, tasks, execution, *, work):
     Yields
     ------
     result : object
-        What the function returned, task by task; as soon as it is there, if joblib's backend can.
+        What the function returned, task by task; at once if joblib's backend can do so.
     """
     backend, _ = get_active_backend()
     local = next((b for b in _LOCAL_BACKENDS if type(backend) is BACKENDS.get(b)), None)
@@ -103,7 +103,7 @@ class _Lowered:
 
 @contextmanager
 def torch_threads(n_threads):
-    """Use at most so many torch threads in this thread of this process.
+    """Use at most `n_threads` torch threads in this thread of this process.
 
     torch keeps a number for every thread that has begun, and one for those to come. Blocks that
     overlap in several threads all return to the number that the first of them has found, in

@@ -1,4 +1,4 @@
-"""Columns of levels: categories, and numbers of which only two occur."""
+"""Columns of levels: categories, and numbers with only two values."""
 
 from typing import NamedTuple
 
@@ -12,8 +12,8 @@ _GOLDEN = (5**0.5 - 1) / 2
 class Levels(NamedTuple):
     """The two-way map between a column of levels and its code columns.
 
-    One or two levels take one code column, 0 or 1; more take one each, of which one is 1. Beyond
-    20 levels, the rarest share one code.
+    One or two levels take one code column, 0 or 1. More levels take a code column each, one of
+    which is 1. Beyond 20 levels, the rarest share one.
 
     Attributes
     ----------

@@ -34,7 +34,7 @@ _MANY_VALUES = 20
 
 
 class Columns(NamedTuple):
-    """What is known of each column of a table of shape (n_samples, n_features).
+    """Facts about each column of a table of shape (n_samples, n_features).
 
     Offsets are distances from the column's smallest value, divided by 2**exponent.
     """
@@ -156,7 +156,7 @@ def _decimals(rows):
 
 
 def _on_step(rows, k, eps):
-    """Say for each row whether all its values are multiples of 10**-k, but for rounding."""
+    """Say for each row whether all its values are multiples of 10**-k, apart from rounding."""
     rows = rows.astype(np.float64)
     return (np.abs(rows - np.round(rows, k)) <= eps * np.abs(rows)).all(axis=1)
 
@@ -182,7 +182,7 @@ def _heavy_tailed(centered):
 
 
 def find_atom(distinct, counts):
-    """Return the value that a large share of the rows have beside continuous values, or None.
+    """Return the value that many rows have, next to continuous values of the others, or None.
 
     It is the most frequent value if at least 30 % of the rows have it and at least 3, and if
     there are at least 6 other values which are either more than 20 or more than half as many as

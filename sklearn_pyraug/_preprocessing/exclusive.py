@@ -12,7 +12,7 @@ _PREFIX = re.compile(r".*[\W_](?=\w*$)")
 
 
 def find_sets(X, categorical, names=None):
-    """Find sets of columns of which a row has a single 1 at most.
+    """Find sets of columns in which each row has at most one 1.
 
     A set is a run of neighbouring columns that hold both 0 and 1, apart from constant columns in
     between, no two of them 1 in one row, such that
@@ -66,7 +66,7 @@ def find_sets(X, categorical, names=None):
 
 
 def _expected(ones, n):
-    """Return how many pairs of ones columns of so many ones, if independent, have in n rows."""
+    """Return the expected number of pairs of ones in n rows of independent columns."""
     return (ones.sum() ** 2 - np.sum(ones**2)) / (2 * n)
 
 

@@ -1,4 +1,4 @@
-"""Arrays with masks, apart from other containers, as this needs no more than numpy."""
+"""Masked arrays, apart from other containers, because this only needs numpy."""
 
 import numpy as np
 

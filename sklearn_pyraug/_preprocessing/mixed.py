@@ -12,7 +12,7 @@ from .numeric import NumberCodec
 
 
 class Kinds(NamedTuple):
-    """What each column of a table is; a column that is none of these is complete numbers.
+    """What each column of a table is; all other columns hold complete numbers.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Kinds(NamedTuple):
     missing : ndarray of bool of shape (n_features,)
         Columns of numbers with missing values.
     atoms : dict of int to scalar
-        By column of numbers, the value that is coded apart from the others.
+        For each column of numbers with an atom, this value, which is coded separately.
     """
 
     levels: np.ndarray
@@ -81,9 +81,8 @@ class _Masked(NamedTuple):
     atom : scalar or None
         The value of the rows that have no continuous one.
     start, indicator, second : int
-        The code columns: of the value, of the indicator that there is none, and, where there is
-        an atom and values are missing, too, of the indicator of the latter; else the second one
-        is -1.
+        The code columns of the value, and of the indicator that there is none. If there are both
+        an atom and missing values, `second` is the indicator of missing ones, else -1.
     """
 
     column: int

@@ -131,7 +131,7 @@ class Schema(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What a table is, as far as numbers are concerned.
+    """A table as numbers, and the facts that lead back.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ def without_columns(schema, dropped):
 
 
 def read_table(X, categorical_features=None):
-    """Return a table as numbers, as far as it is not, and the way back.
+    """Return a table as numbers, and the way back.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def _read_frame(X, names, categorical_features):
 
 
 def _exact(x, spec, column):
-    """Return the numbers and the `_Column` of integers, counted from their smallest if need be."""
+    """Return the numbers and the `_Column` of integers, counted from the smallest if necessary."""
     known = x[~np.isnan(x)] if x.dtype.kind == "f" else x
     if spec.counted or not len(known) or max(-float(known.min()), float(known.max())) < _LARGEST:
         return x, spec

@@ -326,9 +326,9 @@ class TableCodec:
         T : ndarray of shape (n_rows, n_codes_)
             Codes of any floating dtype. Any value is allowed, NaN and infinity included.
         class_index : ndarray of int of shape (n_rows,), default=None
-            Class of each row, by which columns that are constant within a class, rare levels and
-            the quantiles are told. None leaves the first alone, and takes all training rows for
-            one class in the others.
+            Class of each row, which decides on columns that are constant within a class, rare
+            levels and quantiles. With None, no column is constant, and all training rows count as
+            one class for the others.
 
         Returns
         -------

@@ -163,7 +163,7 @@ class ColumnState(NamedTuple):
     ----------
     name : object
     dtype : tuple
-        Its name and what it is made of: numbers, text and tuples of them.
+        Its name and arguments: numbers, text and tuples of these.
     levels : ndarray of object, or None
         The levels that it declares, in their order.
     nullable : bool

@@ -25,7 +25,7 @@ _MAX_HEADER_VALUES = 500_000
 
 
 def write_archive(path, meta, tensors, *, overwrite=True):
-    """Write tensors, and what is none as JSON, into one file of safetensors.
+    """Write tensors, and everything else as JSON, to one file of safetensors.
 
     The write is atomic. Equal content gives equal bytes.
 

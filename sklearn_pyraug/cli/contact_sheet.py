@@ -1,4 +1,4 @@
-"""One picture of origins and the synthetic images that came of them, drawn by Pillow alone."""
+"""One picture of origins and the synthetic images made from them, drawn with Pillow only."""
 
 import unicodedata
 

@@ -1,6 +1,6 @@
 """What augmentation does for classifiers of a few handwritten digits: the work of ``demo``.
 
-Written against the public names of the package alone, as a user's script would be. Results go
+Only uses public names of the package, like a user's script. Results go
 to standard output, progress to standard error.
 """
 

@@ -128,7 +128,7 @@ def _read(paths, target, table, speaker):
 
 
 def _without(sets, drop):
-    """Return the data without these columns; some may lack them, as `augment` may have done so."""
+    """Return the data without these columns, which `augment` may already have left out."""
     known = [column for data in sets.values() for column in getattr(data.X, "columns", ())]
     for column in drop:
         if column not in known:
@@ -144,7 +144,7 @@ def _without(sets, drop):
 
 
 def _note_empty_columns(X_real, X_synthetic, speaker):
-    """Note which columns are empty in SYNTHETIC alone, as those that `augment` kept aside."""
+    """Note which columns are only empty in SYNTHETIC, like those that `augment` kept aside."""
     if not (hasattr(X_real, "columns") and hasattr(X_synthetic, "columns")):
         return
     for column in X_real.columns.intersection(X_synthetic.columns):

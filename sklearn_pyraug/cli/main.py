@@ -44,7 +44,7 @@ class _Run:
 
 
 class _Group(click.Group):
-    """Commands, of which a close one is suggested."""
+    """Commands; for a misspelt one the closest is suggested."""
 
     def resolve_command(self, ctx, args):
         name = args[0]

@@ -112,7 +112,7 @@ def in_one_line(text):
 
 
 def in_options(text):
-    """Return a message of the estimator's with the remedies that there are here."""
+    """Return a message of the estimator with the remedies of the command line."""
     for theirs, ours in _REMEDIES.items():
         text = text.replace(theirs, ours)
     return text
@@ -173,7 +173,7 @@ class Speaker:
 
 
 class Choice(click.Choice):
-    """Choices, of which a close one is suggested."""
+    """Choices; for a misspelt one the closest is suggested."""
 
     def convert(self, value, param, ctx):
         """Return the choice, or fail with the closest one."""
@@ -389,7 +389,7 @@ def load_config(path, names):
         TOML, or JSON where the name ends in ``.json``. Keys are names of options; the table
         ``[parameters]`` holds parameters of RHVAEAugmenter.
     names : list of str
-        Options that there are, with underscores.
+        Names of the options, with underscores.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Data to try the augmenter on, made by formulas alone: nothing is downloaded."""
+"""Data to try the augmenter on. They are computed, and nothing is downloaded."""
 
 from ._phantoms import make_brain_phantoms
 

@@ -1,8 +1,8 @@
 """Volumes that look like magnetic resonance images of heads.
 
-A head is drawn in units in which the volume's box is [-1, 1]³. Of each voxel it is asked which
-point of an idealised head lies there, after pose and a smooth deformation, and then which tissue
-is at that point; so no image is ever interpolated. Axes, as in NIfTI: from left to right, from
+A head is drawn in units in which the volume's box is [-1, 1]³. For each voxel, pose and a smooth
+deformation say which point of an idealised head lies there, and the tissue at that point is drawn.
+So no image is ever interpolated. Axes, as in NIfTI: from left to right, from
 back to front, from bottom to top.
 
 Shapes: D, H, W voxels.

@@ -94,7 +94,7 @@ def _linked(temporary, path, overwrite):
 
 
 def begin(path, make):
-    """Make something beside a path under a temporary name, and lock it.
+    """Make something next to a path under a temporary name, and lock it.
 
     Parameters
     ----------

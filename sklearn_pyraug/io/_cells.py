@@ -1,4 +1,4 @@
-"""Columns of cells: the values that their texts stand for, and the texts of new values."""
+"""Columns of cells: the values of their texts, and the texts of new values."""
 
 import re
 from typing import NamedTuple
@@ -121,7 +121,7 @@ def read_column(cells, na, points, as_text):
     ----------
     cells : sequence of str
     na : set of str
-        Cells that are missing, beside empty ones.
+        Cells that are missing, in addition to empty ones.
     points : str
         Decimal points to try, the likely one first.
     as_text : bool

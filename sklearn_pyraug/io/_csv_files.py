@@ -23,7 +23,7 @@ class CsvFile:
     sep, decimal, encoding : str or None
         None finds them out.
     na : sequence of str
-        Cells that stand for missing values, beside empty ones.
+        Cells that mean missing values, in addition to empty ones.
     keep : sequence of str
         Columns that are no part of `frame`, and that `render` copies to the rows of the file.
     as_text : sequence of str
@@ -84,7 +84,7 @@ class CsvFile:
         table : DataFrame
             Rows of the file are written as they stand there, others in the format of each column.
         synthetic : ndarray of bool of shape (n_rows,)
-            True where a row is none of the file's.
+            True for rows that are not in the file.
 
         Returns
         -------
@@ -150,11 +150,11 @@ class CsvFile:
 
 
 def find_rows(file, table, is_real, keep):
-    """Return the place of each row of a table in a file's, -1 where it is none of them.
+    """Return the position of each row of a table in a file, -1 for rows that are not in it.
 
-    Rows are compared by the columns that both have. Of equal ones, the first that was not taken
-    yet is taken; where columns are kept aside and `table` has only some of them, none is, as no
-    one can tell which they are.
+    Rows are compared by the columns that both have. Of equal rows in the file, the first that is
+    still free is taken. If columns are kept aside and `table` has only some of these equal rows,
+    none is taken, because nothing tells which they are.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Reading a folder of images or volumes into one array, and what comes of it."""
+"""Reading a folder of images or volumes into one array, and the result."""
 
 import os
 import warnings

@@ -71,7 +71,7 @@ def write_pillow(handle, row, kind, format):
 
 
 def _read_page(image, n_bytes, max_pixels, deep_png=False):
-    """Return the Picture of the current page of an open image in a file of so many bytes."""
+    """Return the Picture of the current page of an open image in a file of `n_bytes` bytes."""
     from PIL import ImageOps
 
     check_extent(image.size[::-1], max_pixels)

@@ -64,7 +64,7 @@ def load_table(path, target="target", *, keep=(), sep=None, decimal=None, encodi
         Encoding of a csv file. None takes that of its byte order mark, else UTF-8 and, where it is
         not valid, Latin-1.
     na : str or sequence of str, default=()
-        Cells of a csv file that stand for a missing value, such as ``"NA"``, beside empty ones.
+        Cells of a csv file that mean a missing value, such as ``"NA"``, in addition to empty ones.
 
     Returns
     -------
@@ -310,8 +310,8 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     Notes
     -----
     The DataFrame of `load_table` remembers its file in ``attrs``, which `fit_resample` and pandas
-    hand on; without it, a csv file has commas and UTF-8. Columns that were kept aside are empty in
-    rows that are none of the file's, and in equal rows of which some were removed from `X`, as
+    pass on; without it, a csv file has commas and UTF-8. Columns that were kept aside are empty in
+    rows that are not in the file, and in equal rows some of which were removed from `X`, because
     nothing tells which are left. Numbers and strings are read back from
     csv exactly, but csv does not keep an index, categories or dates. Parquet keeps categories of
     text and dates, but not an index.
@@ -396,7 +396,7 @@ def _names_classes(y):
 
 
 def _mark(values):
-    """Return the marks of synthetic rows; None where the values are none."""
+    """Return the marks of synthetic rows; None if the values are not booleans."""
     return values if values is not None and values.dtype == np.bool_ else None
 
 

@@ -1,4 +1,4 @@
-"""Attacks on training rows through synthetic ones, each beside the same on rows held out."""
+"""Attacks on training rows through synthetic ones, each compared with one on rows held out."""
 
 from typing import NamedTuple
 

@@ -306,7 +306,7 @@ def _correlations(X):
 
 
 def _centred(X):
-    """Return columns of which sums of squares lose nothing, and where their values are known.
+    """Return columns scaled such that sums of squares are exact, and where values are known.
 
     Parameters
     ----------
@@ -330,7 +330,7 @@ def _centred(X):
 
 
 def associations(table, columns):
-    """Return how strongly columns of a table depend on each other, two by two.
+    """Return how strongly each two columns of a table depend on each other.
 
     Parameters
     ----------

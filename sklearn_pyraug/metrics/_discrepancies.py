@@ -37,8 +37,8 @@ def maximum_mean_discrepancy(
         Synthetic rows, at least two.
     bandwidth : float or "median", default="median"
         Standard deviation h of the kernel, in the units that `scale` leaves. "median" is the
-        median of the distances between different rows of both sets taken together; of more than
-        2,000 rows so many, drawn at random, stand for all.
+        median of the distances between different rows of both sets taken together. If these have
+        more than 2,000 rows, 2,000 random ones are used.
     scale : {"standard", None}, default="standard"
         With "standard", each column is shifted and divided by its mean and its standard deviation
         in both sets taken together. With None, the columns are compared in the units that they

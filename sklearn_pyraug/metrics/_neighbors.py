@@ -41,7 +41,7 @@ class Spacing(NamedTuple):
         The 1st percentile of these distances.
     median : float
     near_share : float
-        The share of distances that are no more than a tenth of the median.
+        The share of distances that are at most a tenth of the median.
     """
 
     threshold: float
@@ -55,8 +55,8 @@ def find_spacing(T):
     Parameters
     ----------
     T : ndarray of shape (n, n_codes)
-        Coded training rows, at least two. Of more than 5,000 rows so many, drawn at random with
-        a fixed seed, stand for all; each is compared with all others.
+        Coded training rows, at least two. If there are more than 5,000, only 5,000 random ones,
+        with a fixed seed, are compared with all others.
 
     Returns
     -------

@@ -49,7 +49,7 @@ def check_sets(**sets):
 
 
 def check_same_columns(first, other):
-    """Raise if two sets of rows differ in their columns, as far as these have names.
+    """Raise if two sets of rows differ in number or names of columns.
 
     Parameters
     ----------

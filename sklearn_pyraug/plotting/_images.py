@@ -110,8 +110,8 @@ def montages(*blocks):
 
     A block is a list of arrays of shape (n_images, height, width) or (n_images, height, width, 3),
     one a row of the montage. The second value returned has ``vmin`` and ``vmax``, as keywords of
-    ``Axes.imshow``: scaled each by itself, a faint image would pass for a good one. Pixels in
-    colour are scaled here, and have a fourth value: 0, to be seen through, where there is no
+    ``Axes.imshow``: with a scale of its own, a faint image would look like a good one. Pixels in
+    colour are scaled here, and have a fourth value, which is 0, transparent, where there is no
     image. Raises ValueError without any image.
     """
     shown = [images for block in blocks for images in block if len(images)]

@@ -1,4 +1,4 @@
-"""Real rows beside synthetic ones."""
+"""Real rows next to synthetic ones."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -24,7 +24,7 @@ _KINDS = ("auto", "images", "marginals", "scatter")
 
 
 class SyntheticSamplesDisplay(Display):
-    """Real rows beside synthetic ones: a grid of images, or pictures of a table.
+    """Real rows next to synthetic ones: a grid of images, or pictures of a table.
 
     Use :meth:`from_estimator` or :meth:`from_predictions` to draw it.
 
@@ -40,7 +40,7 @@ class SyntheticSamplesDisplay(Display):
     last bar hold the values beyond the 0.5 % and 99.5 % quantiles, too.
     ``kind="scatter"`` draws each row as a point, in the plane of the first two principal
     components of the real rows: real ones on the left, and again in grey below the synthetic ones.
-    For the picture of one class alone, give the rows of that class alone.
+    For a picture of one class, give only the rows of that class.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ class SyntheticSamplesDisplay(Display):
         figure=None,
         random_state=None,
     ):
-        """Draw real rows beside rows newly sampled from a fitted augmenter.
+        """Draw real rows next to rows newly sampled from a fitted augmenter.
 
         Parameters
         ----------
