@@ -1,8 +1,8 @@
 """Rows to codes, codes to rows, and curves between codes, for one member of a trained stack.
 
-A generator with reference rows codes pairs: q(z | x, r), p(x | z, r). Where no reference is named,
-x has the nearest other training row of its class, and z the second row b of that training pair
-(a, b) of the class whose code lies nearest to z.
+A generator with reference rows codes pairs: q(z | x, r), p(x | z, r). Without a given reference, x
+has the nearest other training row of its class, and z the second row b of the training pair (a, b)
+of the class whose code is nearest to z.
 
 All of this is done in the precision of the member, see :func:`member_of`.
 

@@ -38,7 +38,7 @@ class Batch(NamedTuple):
         The metric to use; None for that of the batch's own codes, through which the
         metric network is trained.
     weight : Tensor of shape (n_classes, n_rows) or None
-        How much each row counts in the loss, and there alone; None for equal weights.
+        How much each row counts in the loss, and only there; None for equal weights.
     """
 
     x: torch.Tensor

@@ -44,7 +44,7 @@ class Generator(NamedTuple):
 
     @property
     def references(self):
-        """The rows from which new ones start: None, since decoders start from z alone."""
+        """The rows from which new ones start: None, because decoders start from z only."""
         return None
 
     def seen(self, rows):

@@ -1,4 +1,4 @@
-"""What is known of the latent space after training, and draws from it.
+"""The latent space after training, and draws from it.
 
 Shapes: K members of a stack, N centroids each, d latent dimensions.
 """
@@ -52,7 +52,7 @@ class Latent(NamedTuple):
         Parameters
         ----------
         members : list of int
-            Positions in the stack; one may be there several times.
+            Positions in the stack; a position may occur several times.
         shares : list of Tensor, each of shape (at most N,)
             Of sum 1; 0, or left out, for a code that does not take part.
 
@@ -78,7 +78,7 @@ class SamplerSettings(NamedTuple):
     Attributes
     ----------
     sampler : {"hmc", "independent_mh", "posterior", "geodesic", "random_walk", "prior"}
-        ``"independent_mh"`` is for the metric of posterior covariances alone.
+        ``"independent_mh"`` needs the metric of posterior covariances.
     n_steps : int
         Steps of each chain, adaptation included.
     n_leapfrog : int
@@ -145,8 +145,8 @@ def sample_latent(latent, start, generators, settings):
     -------
     z : list of Tensor, each of shape (n_k, d)
     start : list of Tensor of int64, each of shape (n_k,)
-        The centroids that the draws belong to: those at which they started, and of
-        ``"independent_mh"`` those from which they were proposed at last.
+        The centroids that the draws belong to: those at which they started, or, with
+        ``"independent_mh"``, those of the last accepted proposals.
     info : dict of str to Tensor of shape (K,)
         ``acceptance_rate`` and, but of ``"independent_mh"``, ``divergence_rate`` and
         ``step_size``; of ``"hmc"`` ``energy_error``, and of ``"hmc"``, ``"independent_mh"`` and

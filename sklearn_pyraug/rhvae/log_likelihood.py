@@ -12,12 +12,12 @@ p(x | class) = (1/n) Σ_r p(x | r),  p(x | r) = ∫ p(x | z, r) p(z) dz,
 
 or, where rows have weights, in proportion to these.
 
-Of this sum the m rows nearest to x are taken, and of those of the ranks (m, 4 m], (4 m, 16 m] and
-so on one each, at random with every draw of z, that stands for its whole run. (To leave the others
-out would cost a class of hundreds of rows some nats, and the more the more rows it has.) All
-integrals are estimated by importance sampling, see :func:`.elbo.importance_log_likelihood`: with S
-draws the logarithm is too low by half the relative variance of the mean of S weights, in every
-class alike as far as the encoders are equally good.
+This sum takes the m rows nearest to x, and of the ranks (m, 4 m], (4 m, 16 m] and so on one row
+each, at random with every draw of z, which represents its whole run. (To leave the others out would
+cost a class of hundreds of rows some nats, and more with more rows.) All integrals are estimated by
+importance sampling, see :func:`.elbo.importance_log_likelihood`: with S draws the logarithm is too
+low by half the relative variance of the mean of S weights, in every class alike as far as the
+encoders are equally good.
 
 Shapes: K members of a stack, D columns, R runs of ranks.
 """
@@ -171,9 +171,9 @@ def _one_of_each(runs, ranked, n_runs, stream):
     Returns
     -------
     index : Tensor of int64, shape (n, n_runs)
-        A row stands in for runs that there are not.
+        Any row in place of runs that do not exist.
     log_size : Tensor of shape (n_runs,)
-        Of how many references each is one; −∞ for none.
+        Logarithm of the number of references that each represents; −∞ for none.
     """
     first, size = runs.T
     rank = first + (torch.rand(len(runs), dtype=torch.float64, generator=stream) * size).long()

@@ -5,11 +5,11 @@ c on, the row
 
 x = r + s (E[x | z, r] − r + ω (a − E[x | c, b])),  s ~ U(s₀, s₁)
 
-starts from the reference r, changes it in the way in which a differs from b, as far as a code can
-say, and carries over what the code could not express, the pair's own residual (ω = 1), or leaves
-it out (ω = 0). For a decoder that has learned nothing, E[x | z, r] = r, this is a pair difference
-x = r + s (a − b), and with b = r an interpolation between two rows, which is SMOTE's. Where a class
-has more columns than rows, its new rows are then moved out to where the real ones lie.
+starts from the reference r, changes it as a differs from b, as far as a code can express this, and
+carries over what the code cannot express, the pair's own residual (ω = 1), or leaves it out
+(ω = 0). For a decoder that has learned nothing, E[x | z, r] = r, this is a pair difference
+x = r + s (a − b), and with b = r an interpolation between two rows, which is SMOTE's. If a class
+has more columns than rows, its new rows are then moved out to the distance of the real ones.
 
 Shapes: K members of a stack (one for all classes, or one per class), D columns, d latent
 dimensions.
@@ -60,7 +60,7 @@ class ReferenceGenerator(NamedTuple):
     labels : list of Tensor of int64, each of shape (n_m,)
         The class index of each row.
     pairs : list of Tensor of int64, each of shape (n_pairs_m, 2)
-        For every centroid the rows a and b; no pair is there twice.
+        For every centroid the rows a and b; no pair occurs twice.
     counts : list of Tensor of float64, each of shape (n_pairs_m,)
         For every pair in proportion to what it is drawn among those of its class: how many pairs
         of equal rows it stands for, by their weights.
@@ -71,7 +71,7 @@ class ReferenceGenerator(NamedTuple):
     weights : list of Tensor of float64, each of shape (n_m,), or None
         In proportion to which a row is taken for a reference; None for equal weights.
     n_borrowed : int
-        With so many rows a class relies on its own pairs in half of the cases.
+        Number of rows with which a class takes half of its pairs from its own rows.
     """
 
     stack: RHVAEStack
@@ -243,8 +243,8 @@ def _chunk(n_features):
 def _make_pairs(rows, labels, n_neighbors, generator, max_pairs, weight=None):
     """Choose the pairs of one member whose codes become centroids.
 
-    Every class has as many, as far as it has them: the differences that a minority is varied by
-    are not to be those of the majority alone. Rows that are equal are one, which counts as often.
+    Every class has equally many, if it has enough, so that a minority is not only varied by the
+    differences within the majority. Equal rows are one row, with the sum of their weights.
 
     Returns
     -------
@@ -498,9 +498,9 @@ def _draw_rows(generator, request, z, codes, start, output, device):
 def _spread_out(rows, own, reference):
     """Move new rows away from the centre of their class until they lie as far out as real ones.
 
-    With more columns than rows all real rows lie on the surface of their class's cloud. What is
-    made of several of them lies within, and would be the nearest neighbour of every row. The
-    new rows of each rank of distance are moved as far out as the references of that rank.
+    With more columns than rows, all real rows lie on the surface of their class's cloud. A mixture
+    of several rows lies inside, and would be the nearest neighbour of every row. New rows are
+    moved out to the distances of their references, rank by rank.
 
     Parameters
     ----------
@@ -564,11 +564,10 @@ def _decode(stack, row, scale, output, noise):
 
 
 def _across_gaps(likelihood, row, change):
-    """Return what a change is added to, and the change, where rows lack values.
+    """Return what a change is added to, and the change, if rows have missing values.
 
-    A column's code where a row has no value is a stand-in. A pair of which one row has a gap
-    says nothing of the column's values; a reference with a gap that is to be filled takes
-    the value of a.
+    The code of a missing value is a placeholder. A pair with a gap in one row says nothing about
+    the column's values. A reference with a gap that is to be filled takes the value of a.
     """
     if not isinstance(likelihood, MixedLikelihood) or not likelihood.masked.numel():
         return row.r, change

@@ -1,4 +1,4 @@
-"""What generators learn from and are asked to draw, and what comes of it."""
+"""What generators learn from and draw: requests and results."""
 
 from typing import NamedTuple
 
@@ -45,7 +45,7 @@ class FitSettings(NamedTuple):
     fine_tuning : FineTuning or None
         The last epochs, where they differ from the others.
     n_neighbors : int or None
-        With reference rows, a row's references are its so many nearest rows of its class; None
+        With reference rows, the references of a row are this many nearest rows of its class; None
         for all.
     validation_fraction : float in [0, 1)
         Share of each member's rows that is held out to choose the best weights.
@@ -63,7 +63,7 @@ class FitSettings(NamedTuple):
 
 
 class Training(NamedTuple):
-    """What a training has led to.
+    """The result of a training.
 
     Attributes
     ----------

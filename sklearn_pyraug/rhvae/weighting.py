@@ -39,7 +39,7 @@ def in_rounds(n_draws, n_items, generator, weights=None):
     n_draws, n_items : int
     generator : torch.Generator
     weights : Tensor of float64 of shape (n_items,), or None
-        Equal weights are none.
+        None for equal weights.
 
     Returns
     -------

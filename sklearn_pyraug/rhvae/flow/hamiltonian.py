@@ -115,9 +115,9 @@ def splitting_step(state, eps, system, kick, n_fixed_point=2):
 def bounded_kick(gradient, velocity, eps):
     """Bound what a step of size `eps` does to the momentum to one deviation of N(0, G) an axis.
 
-    Any function of z alone may kick the momentum: volume is preserved, and the ELBO holds. Where
-    the networks have hardly trained, the slopes of a potential of thousands of columns throw codes
-    far away, and the training with them; once they have, the bound is not reached.
+    Any function of z may kick the momentum: volume is preserved, and the ELBO holds. At the start
+    of training, the slopes of a potential of thousands of columns would throw codes far away, and
+    the training would diverge. Later the bound is not reached.
 
     Parameters
     ----------

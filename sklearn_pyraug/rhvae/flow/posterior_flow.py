@@ -5,9 +5,8 @@ H = −log p(x, z) + ½ log det G(z) + ½ ρᵀ G⁻¹(z) ρ (arXiv 2010.11518, 
 
 The papers' generalised leapfrog takes the decoder's gradient at K + 1 points. The splitting cuts H
 into the data's part and the metric's: a step moves by half a step of the metric's part, kicks the
-momentum by the data's, and moves by the other half, with one gradient of the decoder. The ELBO asks
-of a flow no more than that it preserves volume, which both do as far as their implicit steps
-converge.
+momentum by the data's, and moves by the other half, with one gradient of the decoder. The ELBO only
+requires that a flow preserves volume, which both do as far as their implicit steps converge.
 
 Shapes: K classes, B rows per class, D columns, d latent dimensions.
 """
@@ -66,7 +65,7 @@ class Local(NamedTuple):
     G : Tensor
         Its covariance of the momentum.
     gradient : Tensor of shape (K, B, d) or None
-        That of a potential, which depends on z alone.
+        That of a potential, which depends on z only.
     """
 
     point: NamedTuple

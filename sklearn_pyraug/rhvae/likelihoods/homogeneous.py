@@ -162,8 +162,8 @@ class BernoulliLikelihood(nn.Module):
     def inverse_link(self, r):
         """Return a theta whose mean is near `r`: logit(r), r kept in [0.05, 0.95].
 
-        A reference row is an example and no certainty: further out, the logits would have to
-        be unlearned before another row could be told from it.
+        A reference row is an example, not a certainty. With larger logits, the decoder would first
+        have to unlearn them before it could tell another row from it.
         """
         return torch.logit(r, eps=LINK_MARGIN)
 
@@ -176,8 +176,8 @@ class BinomialLikelihood(BernoulliLikelihood):
     """A grey value as the share of successes in n = 3 trials, theta the logits.
 
     log p(x|z) = n Σ_j (x_j theta_j − softplus(theta_j)), up to the binomial coefficients, which
-    do not depend on z. A grey value varies less about its mean than a coin does; told that
-    it is a coin, the model takes what distinguishes the rows for noise and ignores its code.
+    do not depend on z. A grey value varies less about its mean than a coin does. With the
+    likelihood of a coin, the model would take the differences of rows for noise, and ignore codes.
 
     Parameters
     ----------

@@ -79,7 +79,7 @@ class Metric(NamedTuple):
 
 
 class LearnedPoint(NamedTuple):
-    """The learned metric at points z, as samplers, curves and flows ask for it; see :mod:`.metric`.
+    """The learned metric at points z, for samplers, curves and flows; see :mod:`.metric`.
 
     The density is √det G⁻¹(z), and curves are measured by G(z). Inverse and determinant come from
     LU factors: the derivative of Cholesky's takes several times as long.
@@ -100,7 +100,7 @@ class LearnedPoint(NamedTuple):
     G_inv: torch.Tensor
 
     def log_density(self):
-        """Return log √det G⁻¹(z), not a number where z is none."""
+        """Return log √det G⁻¹(z), NaN where z is NaN."""
         return 0.5 * self.log_det_inv()
 
     def log_target(self):
@@ -113,7 +113,7 @@ class LearnedPoint(NamedTuple):
         return pull(self.z, self.w * trace, self.metric)
 
     def factor(self):
-        """Return the Cholesky factor L of G⁻¹(z) and log det L, not a number where z is none."""
+        """Return the Cholesky factor L of G⁻¹(z) and log det L, NaN where z is NaN."""
         L, failure = torch.linalg.cholesky_ex(self.G_inv)
         log_det = L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return L, torch.where(failure == 0, log_det, torch.nan)
@@ -123,7 +123,7 @@ class LearnedPoint(NamedTuple):
         return self.G_inv
 
     def lower(self, v):
-        """Return G(z) v, not a number where z is none."""
+        """Return G(z) v, NaN where z is NaN."""
         u, failure = torch.linalg.solve_ex(self.G_inv, v.unsqueeze(-1))
         return torch.where((failure == 0).unsqueeze(-1), u.squeeze(-1), torch.nan)
 
@@ -133,7 +133,7 @@ class LearnedPoint(NamedTuple):
         return 2.0 * pull(self.z, self.w * strain, self.metric)
 
     def log_det_inv(self):
-        """Return log det G⁻¹(z), not a number where z is none."""
+        """Return log det G⁻¹(z), NaN where z is NaN."""
         sign, log_det = torch.linalg.slogdet(self.G_inv)
         return torch.where(sign > 0.0, log_det, torch.nan)
 

@@ -85,7 +85,7 @@ class PosteriorMetric(NamedTuple):
 
 
 class PosteriorPoint(NamedTuple):
-    """The metric at points z, as samplers, curves and flows ask for it; see :mod:`.metric`.
+    """The metric at points z, for samplers, curves and flows; see :mod:`.metric`.
 
     The density is √det G(z). Curves are measured by g = G / det(G)^(2/d): a step counts in the
     posterior standard deviations that it takes, and the more the thinner the codes are, as
@@ -115,7 +115,7 @@ class PosteriorPoint(NamedTuple):
         return torch.where(inside_support(self.w), self.log_density(), -torch.inf)
 
     def log_excess(self):
-        """Return log √det G(z) − log Σᵢ pᵢ N(z; cᵢ, Σᵢ), but for a constant; −∞ off the support.
+        """Return log √det G(z) − log Σᵢ pᵢ N(z; cᵢ, Σᵢ) + const; −∞ outside of the support.
 
         It is the same everywhere where codes lie far apart, ρ = √d and λ is small.
         """

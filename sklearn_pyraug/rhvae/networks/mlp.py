@@ -180,7 +180,7 @@ def inputs_of(x, r):
 
 
 class MLPDecoder(nn.Module):
-    """Direct decoder: the likelihood's parameters from z alone, as in the papers.
+    """Direct decoder: the likelihood's parameters from z only, as in the papers.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ class DeformationDecoder(nn.Module):
         return state
 
     def grid(self, n_features, like):
-        """Return the grid for rows of so many columns, in the dtype and on the device of `like`."""
+        """Return the grid for rows of `n_features` columns, in the dtype and device of `like`."""
         key = (n_features, str(like.device), like.dtype)
         if key not in self._grids:
             grid = self._grids[n_features, "cpu", torch.float32]

@@ -1,11 +1,10 @@
 """Encoders, decoders and metric networks that the user brings, stacked over the class axis.
 
 Parameters and buffers of the K copies of a module are stacked, as those of the default networks
-are. The copies are evaluated side by side by :func:`torch.func.vmap`, or, where
-:func:`why_in_turn` finds that this cannot be, one after another. It cannot where the data decide
-which way the computation goes, and must not where a layer looks at other rows of the batch (a
-stack pads short classes with rows of zeros), keeps statistics of what it has seen, or draws random
-numbers (each class has its own):
+are. The copies are evaluated side by side by :func:`torch.func.vmap`, or one after another if
+:func:`why_in_turn` finds that this is not possible. It is impossible if the computation branches on
+the data. It would be wrong if a layer looks at other rows of the batch (a stack pads short classes
+with rows of zeros), keeps running statistics, or draws random numbers (each class has its own):
 
 * What is decided once, for the architecture, is kept with the stack, and pickled with it.
 * Modules are in training mode in training only. In evaluation mode, in which held-out rows, the
@@ -243,7 +242,7 @@ def why_in_turn(module, parameter, inputs, by_input=False):
     Returns
     -------
     why : InTurn or None
-        None where the copies can be side by side; also where the module fails by itself.
+        None if the copies can be side by side, or if the module itself fails.
     """
     module.train()
     found = _known_layer(module)
@@ -554,7 +553,7 @@ def _unexpected_reference(name, spec):
 
 
 def _outputs(name, network, first, r, needed):
-    """Evaluate the user's copies as they are, before anything is made of the output."""
+    """Evaluate the user's copies, and return their output unchanged."""
     try:
         with torch.no_grad():
             return VmapStack.forward(network, *network.inputs(first, r))

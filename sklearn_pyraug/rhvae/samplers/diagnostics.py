@@ -18,7 +18,7 @@ _MAX_LAG = 50
 def followed_chains(counts):
     """Choose the chains whose positions are recorded: all, or 256 evenly among more.
 
-    What is chosen of a class depends on the number of its own chains alone.
+    The choice for a class only depends on the number of its own chains.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Trace:
         self._positions = deque(maxlen=_MAX_STEPS)
 
     def add(self, z):
-        """Record a step, of which z of shape (n_classes, n_chains, latent_dim) is the end."""
+        """Record the positions z after a step, of shape (n_classes, n_chains, latent_dim)."""
         self._positions.append(z.gather(1, self._index.expand(-1, -1, z.shape[-1])))
 
     def autocorrelation(self):

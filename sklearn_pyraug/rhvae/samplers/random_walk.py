@@ -112,8 +112,8 @@ def sample_random_walk(
 
     The first half of the steps adapts σ (one per class) by dual averaging towards
     `target_acceptance`; the rest runs at the averaged σ, which keeps the target invariant.
-    A step costs about a tenth of an HMC step with ten leapfrogs and goes less far: ask for a
-    hundred or more.
+    A step takes about a tenth of the time of an HMC step with ten leapfrogs, but moves less far:
+    use a hundred or more.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Rows of K classes, and the minibatches drawn from them.
 
 Every class owns its streams for shuffling and noise, made on the CPU, so that what a
-class sees depends neither on the device nor on the classes beside it.
+class sees depends neither on the device nor on the other classes.
 """
 
 from typing import NamedTuple
@@ -203,7 +203,7 @@ class StackLoader:
     device : str
         Rows are moved there once.
     min_rows : int, default=1
-        Rows that a step has at least, as far as the class has them: with 2, a lone last row joins
+        Least number of rows in a step, if the class has as many. With 2, a single last row joins
         another batch, because it has no statistics of its own.
     """
 

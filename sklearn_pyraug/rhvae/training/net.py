@@ -305,8 +305,8 @@ def train_stack(
     description : str
         Text of the progress bar.
     store : object or None, default=None
-        Keeps the state of the training: ``read()`` returns the one to go on from or None, and
-        see :class:`.resume.SaveState`.
+        Keeps the state of the training: ``read()`` returns a state to continue from, or None. See
+        also :class:`.resume.SaveState`.
     n_before : int, default=0
         Epochs of the phase before: a state is that of this training only where they are the same.
 

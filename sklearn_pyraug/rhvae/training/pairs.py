@@ -40,10 +40,10 @@ def find_partners(rows, labels, n_neighbors=None, of=None):
     rows : Tensor of shape (n, n_features)
     labels : Tensor of int64, shape (n,)
     n_neighbors : int or None, default=None
-        Only so many nearest rows of the class; None for all.
+        Only this many nearest rows of the class; None for all.
     of : Tensor of int64, shape (n_asking,), or None, default=None
-        The rows whose partners are asked for; None for all. With `n_neighbors`, each of them is
-        held against its whole class.
+        The rows whose partners are needed; None for all. With `n_neighbors`, each of them is
+        compared with its whole class.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """A training of two phases: a plain VAE that classes share, then each class's own, with the flow.
 
-Networks that a small class learns from scratch are worse than shared ones; copies of these that
-learn a little more from the class's own rows are not. The Hamiltonian flow joins in the second
-phase, when the posteriors of which its metric is made mean something.
+Networks that a small class learns from scratch are worse than shared ones, but copies of these that
+learn a little more from the rows of the class are not. The Hamiltonian flow starts in the second
+phase, when the posteriors that make up its metric mean something.
 """
 
 import copy
@@ -23,7 +23,7 @@ _MIN_BATCH = 8
 
 
 def rows_of_label(split, n_neighbors, train_labels, valid_labels, label, n_borrowed, generator):
-    """Return the rows with which the network of a class goes on: its own, and some of others.
+    """Return the rows for the second phase of a class: its own, and some of other classes.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def rows_of_label(split, n_neighbors, train_labels, valid_labels, label, n_borro
         Class index of each row of either part.
     label : int
     n_borrowed : int
-        Rows of other classes, as far as there are so many.
+        Number of rows of other classes, or all that there are.
     generator : torch.Generator
 
     Returns
@@ -75,8 +75,8 @@ def train_in_phases(stack, split, settings, streams, *, own=None, **kwargs):
         CPU streams ``"shuffle"``, ``"noise"`` and ``"split"``, one per member, and
         ``"fine_tuning"``, one per member of the second phase.
     own : list of (ClassRows or None), or None, default=None
-        For every class the rows with which a copy of the one member goes on; None for a class
-        that has too few.
+        For every class the rows with which a copy of the one member continues; None for a class
+        with too few.
     **kwargs : dict
         `device`, `description` and `store` of :func:`.net.train_stack`.
 

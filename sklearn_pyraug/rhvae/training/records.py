@@ -1,4 +1,4 @@
-"""What a training is asked for, and what a class went through in it."""
+"""The settings of a training, and the record of each class."""
 
 from typing import NamedTuple
 

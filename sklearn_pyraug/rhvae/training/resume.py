@@ -1,9 +1,9 @@
 """The state of a training between two epochs, taken from a net and put back into one.
 
-What a training makes again from the same rows and streams (the stack, the split, the held-out
-noise) is not kept. What changes from epoch to epoch is: weights, moments of the optimiser,
-streams, the order of the rows still to come, and the records of every class. Put back, the next
-epoch makes the same sums in the same order.
+A state does not hold what a training computes again from the same rows and streams (the stack, the
+split, the held-out noise). It holds what changes from epoch to epoch: weights, moments of the
+optimiser, streams, the order of the remaining rows, and the records of every class. After a state
+was put back, the next epoch computes the same sums in the same order.
 """
 
 from typing import NamedTuple
@@ -45,7 +45,7 @@ class SaveState(Callback):
     store : object
         With ``due(epoch) -> bool`` and ``write(TrainingState)``.
     settings : dict
-        What a state fits to beside the stack, see :func:`training_state_dict`.
+        What a state depends on in addition to the stack, see :func:`training_state_dict`.
     """
 
     def __init__(self, store, settings):
@@ -99,7 +99,7 @@ def training_state_dict(net, settings, finished=False):
     ----------
     net : StackNet
     settings : dict of str to (int or str)
-        What the state depends on beside the stack and the rows, such as the batch size; it is
+        What the state depends on besides the stack and the rows, such as the batch size; it is
         put back only where they are the same.
     finished : bool, default=False
         Whether no epoch would be left if `max_epochs` were larger.
