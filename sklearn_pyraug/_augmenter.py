@@ -189,7 +189,8 @@ class RHVAEAugmenter(
         there are any. None never stops early. The best weights are kept in any case.
     validation_fraction : float, default=0.0
         Share of each generator's rows held out to choose the best weights, in [0, 1). The default
-        holds out none, because rows are few.
+        holds out none, because rows are few. None are held out either if fewer than two rows would
+        be, or would be left.
     callbacks : list of skorch callbacks or None, default=None
         Callbacks that watch or steer the training. They get a net over all classes of a group.
     memory : str, path-like, joblib.Memory or None, default=None
@@ -245,7 +246,8 @@ class RHVAEAugmenter(
         By label, diagnostics of the last draw: ``acceptance_rate``, and for all samplers except
         ``"independent_mh"`` ``divergence_rate`` and ``step_size``. The rates are 1 and 0 for
         samplers that reject nothing. ``"hmc"`` also has ``energy_error``, the mean of |ΔH| in
-        nats, and Markov chains have ``autocorrelation``, an array by lag.
+        nats, and Markov chains have ``autocorrelation``, an array by lag. NaN is what is not
+        known, because no step followed the adaptation or no proposal was finite.
     synthetic_mask_ : ndarray of bool of shape (n_samples_new,)
         True for the synthetic rows of the last `fit_resample`.
     origin_indices_ : ndarray of int of shape (n_samples_new,)

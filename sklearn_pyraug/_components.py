@@ -429,9 +429,12 @@ class Columns(BaseEstimator):
     likelihood : {"auto", "gaussian", "bernoulli", "binomial"}, default="auto"
         Observation model p(x | z). ``"gaussian"``: standardised columns with a learned scale each.
         ``"bernoulli"``: all columns on one bounded scale, with black and white values.
-        ``"binomial"``: the same with grey values. ``"auto"`` takes one of these two for images and
-        for tables that look like images, ``"bernoulli"`` for tables of zeros and ones, and a
-        likelihood for each column of mixed tables.
+        ``"binomial"``: the same with grey values; ``output="draw"`` makes four of them. ``"auto"``
+        takes one of these two for images and for tables that look like images, ``"bernoulli"`` for
+        tables of zeros and ones, and a likelihood for each column of mixed tables. With
+        ``decoder="deformation"``, ``"auto"`` and ``"gaussian"`` are a Gaussian with one scale for
+        all pixels. With ``decoder="residual"``, default networks and more coded columns than rows,
+        it is always a Gaussian, of principal components.
     scaling : {"auto", "standard", "quantile"}, default="auto"
         Numbers that the networks get for a continuous column: standard scores, or normal scores of
         ranks. ``"auto"`` takes ranks if the column is heavy-tailed, in tables of at most 500

@@ -87,7 +87,8 @@ class RHVAEEmbedder(
         Training stops early after this many epochs without a better loss. None never stops early.
         The best weights are kept in any case.
     validation_fraction : float, default=0.0
-        Share of the rows held out to choose the best weights, in [0, 1).
+        Share of the rows held out to choose the best weights, in [0, 1); none if fewer than two
+        rows would be held out or left.
     device : str, default="auto"
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``. ``"auto"`` takes a GPU if
         there is one and training steps are large enough to be faster on it.

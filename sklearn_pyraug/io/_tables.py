@@ -297,6 +297,8 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
     ------
     FileExistsError
         If `path` exists and `overwrite` is False.
+    FileNotFoundError
+        If there is no folder for it.
     ImportError
         If a package is missing, as by `load_table`.
     ValueError

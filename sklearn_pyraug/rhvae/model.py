@@ -97,7 +97,7 @@ class Architecture(NamedTuple):
     ----------
     n_features : int
         Columns D of a coded row.
-    likelihood : {"gaussian", "bernoulli", "binomial", "mixed"}
+    likelihood : {"gaussian", "bernoulli", "binomial", "isotropic", "mixed"}
         Observation model.
     hidden_layer_sizes : tuple of int
         Hidden units of the default networks, input side first.
