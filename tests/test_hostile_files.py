@@ -292,6 +292,27 @@ def nii(dim=(2, 6, 5), code=2, bits=8, offset=352, n=30, **fields):
     return bytes(head) + bytes(4) + bytes(n)
 
 
+def parquet(cells):
+    """Return a table with a column of such cells."""
+    import pyarrow
+    from pyarrow.parquet import write_table
+
+    buffer = io.BytesIO()
+    write_table(pyarrow.table({"a": cells, "target": [0.0] * len(cells)}), buffer)
+    return buffer.getvalue()
+
+
+def far_xlsx():
+    """Return a sheet whose rows have one cell each, in the last column that there may be."""
+    import openpyxl
+
+    book, buffer = openpyxl.Workbook(), io.BytesIO()
+    for row in range(1, 3000):
+        book.active.cell(row, 16_384).value = 1
+    book.save(buffer)
+    return buffer.getvalue()
+
+
 BIG = 60_000_000
 IMAGES = {
     "empty.png": lambda: b"",
@@ -352,6 +373,8 @@ TABLES = {
     "endless.npz": lambda: npz(X=npy((2**40, 2**20)), y=npy((2**40,))),
     "pickle.parquet": lambda: pickle.dumps(Bomb()),
     "start.parquet": lambda: b"PAR1" + bytes(100) + b"PAR1",
+    "lists.parquet": lambda: parquet([["x" * 10**5] * 20_000]),
+    "far.xlsx": far_xlsx,
     "footer.parquet": lambda: b"PAR1" + struct.pack("<I", 2**31 - 1) + b"PAR1",
 }
 

@@ -23,7 +23,9 @@ _MOST_CHARACTERS = 32767
 _BOMB_XML_BYTES, _BOMB_XML_RATIO = 2**20, 50
 # Types of Arrow, perhaps with the prefix "large_", that can be read as levels.
 _TEXTS = ("string", "binary")
-_FEW_ROWS = 16
+_MANY_ROWS = 2**16
+# Memory for a cell of a sheet, also if it is empty.
+_CELL_BYTES = 64
 # Excel's number of rows. A file may number its rows higher.
 _MAX_SHEET_ROWS = 2**20
 _FORMULA = re.compile(rb"<f[ />]")
@@ -59,7 +61,7 @@ def _read_parquet(data):
 
     file = opened()
     metadata = file.metadata
-    n_bytes, texts = 0, {True: set(), False: set()}
+    n_bytes, largest, texts = 0, 1, {True: set(), False: set()}
     plain = {f.name for f in file.schema_arrow if str(f.type).removeprefix("large_") in _TEXTS}
     coded = {f.name for f in file.schema_arrow if pyarrow.types.is_dictionary(f.type)}
     for j in range(metadata.num_columns):
@@ -69,14 +71,17 @@ def _read_parquet(data):
         n_bytes += sum(max(c.total_uncompressed_size, width * c.num_values) for c in chunks)
         if column.physical_type == "BYTE_ARRAY" and column.path not in coded:
             differences = any("DELTA" in encoding for c in chunks for encoding in c.encodings)
-            texts[column.path in plain and not differences].add(column.path)
+            is_plain = column.path in plain or column.max_repetition_level > 0
+            texts[is_plain and not differences].add(column.path)
+            largest = max(largest, *(c.total_uncompressed_size for c in chunks))
     _check_size(max(n_bytes, 8 * metadata.num_rows * metadata.num_columns), len(data))
     n_bytes = 0
     # A text that many rows share is stored once, but takes its length for each row in memory. It is
-    # read as a level of a category if possible, else a few rows at a time.
+    # read as a level of a category if possible, else with so few other rows that all fit.
+    n_rows = max(1, max(_BOMB_BYTES, _BOMB_RATIO * len(data)) // largest)
     for as_levels, names in texts.items():
         options = {"read_dictionary": names} if as_levels else {}
-        size = {} if as_levels else {"batch_size": _FEW_ROWS}
+        size = {} if as_levels else {"batch_size": min(n_rows, _MANY_ROWS)}
         for batch in opened(**options).iter_batches(columns=names, **size) if names else ():
             n_bytes += sum(map(_level_bytes, batch.columns)) if as_levels else batch.nbytes
             _check_size(n_bytes, len(data))
@@ -84,9 +89,15 @@ def _read_parquet(data):
 
 
 def _level_bytes(array):
-    """Return the bytes that an array of levels would take as one of texts."""
-    from pyarrow import compute
+    """Return the bytes that an array of levels, or of lists of some, would take as one of texts."""
+    from pyarrow import compute, types
 
+    if types.is_map(array.type):
+        return _level_bytes(array.keys) + _level_bytes(array.items)
+    if types.is_struct(array.type):
+        return sum(map(_level_bytes, array.flatten()))
+    if not types.is_dictionary(array.type):
+        return _level_bytes(array.flatten())
     lengths = compute.binary_length(array.dictionary).take(array.indices)
     return compute.sum(lengths).as_py() or 0
 
@@ -171,7 +182,7 @@ def _read_sheet(data):
     formulas = _sheet_rows(data, data_only=False) if _has_formulas(data) else repeat(())
     for number, (row, as_written) in enumerate(zip(_sheet_rows(data), formulas, strict=False), 1):
         n_cells += len(row)
-        _check_size(8 * n_cells, len(data))
+        _check_size(_CELL_BYTES * n_cells, len(data))
         if number > _MAX_SHEET_ROWS:
             raise ValueError(f"it has rows beyond number {_MAX_SHEET_ROWS}")
         # The value of an empty text is also None.

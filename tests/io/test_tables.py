@@ -260,6 +260,16 @@ def test_what_a_parquet_file_says_of_itself_stays(tmp_path):
     assert (written.schema.metadata, written.to_pylist()) == ({b"owner": b"us"}, table.to_pylist())
 
 
+def test_lists_and_pairs_of_text_are_read(tmp_path):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pairs = pa.array([[("k", "v")], None], pa.map_(pa.string(), pa.string()))
+    table = {"lists": [[{"u": ["x"]}], []], "pairs": pairs, "target": [0, 1]}
+    parquet.write_table(pa.table(table), tmp_path / "t.parquet")
+    X, _ = load_table(tmp_path / "t.parquet")
+    assert X["lists"][0][0]["u"].tolist() == ["x"]
+    assert X["pairs"][0] == [("k", "v")]
+
+
 def test_an_index_of_parquet_is_named_or_kept(tmp_path):
     """It was dropped without a word."""
     pytest.importorskip("pyarrow")
