@@ -76,16 +76,15 @@ def rows_of(records, judges, stored):
             if not splits[m].any():
                 continue
             row = {"seconds": float(np.nanmedian(cube.seconds[0, :, m]))}
+            scored = [(j, judge) for j, judge in enumerate(judges) if splits[m, j]]
             for measure, values in cube.measures.items():
                 gain = statistics.set_means(values[:, :, m] - values[:, :, 0])[0]
                 none = statistics.set_means(values[:, :, 0])[0]
-                for j, judge in enumerate(judges):
-                    if splits[m, j]:
-                        key = f"{judge} {measure}"
-                        row[key] = float((before[key] if kept[j] else none[j]) + gain[j])
-            for j, judge in enumerate(judges):
-                if splits[m, j]:
-                    most = before[f"{judge} splits"] if method == "none" and kept[j] else 0
-                    row[f"{judge} splits"] = float(max(splits[m, j], most))
+                for j, judge in scored:
+                    key = f"{judge} {measure}"
+                    row[key] = float((before[key] if kept[j] else none[j]) + gain[j])
+            for j, judge in scored:
+                most = before[f"{judge} splits"] if method == "none" and kept[j] else 0
+                row[f"{judge} splits"] = float(max(splits[m, j], most))
             rows[name, method] = row
     return rows

@@ -321,29 +321,8 @@ def warm_up(names, args):
             CANDIDATES[name](X, y, 2, small, args.seed)
 
 
-def main():
-    """Run the sections and write one table."""
-    parser = harness.make_parser(__doc__.splitlines()[0])
-    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
-    parser.add_argument("--keel", nargs="+", default=["pima", "vehicle1"], help="tables' names")
-    parser.add_argument("--pyraug-epochs", type=int, default=100, help="0 leaves Pyraug out")
-    parser.add_argument("--pyraug-rounds", type=int, default=1)
-    args = parser.parse_args()
-    harness.prepare(args)
-    if args.quick:
-        args.repeats = min(args.repeats, 2)
-        args.pyraug_epochs = min(args.pyraug_epochs, 2)
-    args.pyraug_rounds = min(args.pyraug_rounds, args.repeats)
-    report = harness.Report("end_to_end", parser.description, args)
-
-    names = ["SMOTE", "ours"]
-    if args.pyraug_epochs > 0 and args.pyraug_rounds > 0:
-        if rivals.installed("pyraug"):
-            names.append("Pyraug")
-        else:
-            report.note("Pyraug is not installed, and left out.")
-    warm_up(names, args)
-
+def find_problems(args, report):
+    """Return the problems of the sections, and the images whose defaults are timed or None."""
     problems, mnist = [], None
     if {"plus", "mnist", "defaults"} & set(args.sections):
         try:
@@ -353,17 +332,16 @@ def main():
         else:
             mnist = found["mnist"]
             problems += [found[section] for section in found if section in args.sections]
-    if "keel" in args.sections:
-        for name in args.keel:
-            try:
-                problems.append(keel_problem(name, args.quick))
-            except datasets.MissingData as error:
-                leave_out(error, report)
-    for problem in problems:
-        compare(problem, names, args, report)
-    if "defaults" in args.sections:
-        time_defaults(mnist, args, report)
+    for name in args.keel if "keel" in args.sections else ():
+        try:
+            problems.append(keel_problem(name, args.quick))
+        except datasets.MissingData as error:
+            leave_out(error, report)
+    return problems, mnist
 
+
+def explain(names, args, report):
+    """Add the notes on what was measured, and how."""
     report.note(
         "Seconds: median of the rounds, candidates in turn, in a process in which each has "
         "trained on a few rows before; times ours: median of the ratios within a round."
@@ -387,6 +365,36 @@ def main():
             f"steps x 15 leapfrog steps, {PYRAUG_CHAINS} rows at a time; KEEL's columns are "
             "scaled to [0, 1] for its Bernoulli likelihood and back. Files are not written."
         )
+
+
+def main():
+    """Run the sections and write one table."""
+    parser = harness.make_parser(__doc__.splitlines()[0])
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--keel", nargs="+", default=["pima", "vehicle1"], help="tables' names")
+    parser.add_argument("--pyraug-epochs", type=int, default=100, help="0 leaves Pyraug out")
+    parser.add_argument("--pyraug-rounds", type=int, default=1)
+    args = parser.parse_args()
+    harness.prepare(args)
+    if args.quick:
+        args.repeats = min(args.repeats, 2)
+        args.pyraug_epochs = min(args.pyraug_epochs, 2)
+    args.pyraug_rounds = min(args.pyraug_rounds, args.repeats)
+    report = harness.Report("end_to_end", parser.description, args)
+
+    names = ["SMOTE", "ours"]
+    if args.pyraug_epochs > 0 and args.pyraug_rounds > 0:
+        if rivals.installed("pyraug"):
+            names.append("Pyraug")
+        else:
+            report.note("Pyraug is not installed, and left out.")
+    warm_up(names, args)
+    problems, mnist = find_problems(args, report)
+    for problem in problems:
+        compare(problem, names, args, report)
+    if "defaults" in args.sections:
+        time_defaults(mnist, args, report)
+    explain(names, args, report)
     report.write()
 
 

@@ -438,6 +438,59 @@ def measure_distances(samplers, metric, plan, args):
     return reference, distances, note
 
 
+def warm_up(samplers, seed):
+    """Let every sampler take a few steps: a full run of Pyraug would be long."""
+    for sampler in samplers.values():
+        full, sampler.n_steps = sampler.n_steps, 2
+        sampler()
+        sampler.n_steps = full
+        if isinstance(sampler, Pyraug):
+            sampler.ends.clear()
+    torch.manual_seed(seed)
+
+
+def report_samplers(samplers, results, distances, plan, report):
+    """Add a row for each sampler; return the seconds per effective sample of each run."""
+    n_rows = plan.K * plan.n_draws
+    has_rival = SHARED in samplers
+    per_sample = {}
+    for name, sampler in harness.progress(list(samplers.items()), "recording chains"):
+        chains, acceptance, n_kept = sampler.record()
+        recorded = total_ess(chains) * plan.K / len(chains)
+        size = recorded * n_kept / chains.shape[2]
+        per_sample[name] = [t / size for t in results[name]]
+        report.add(
+            **{
+                "sampler": name,
+                "steps x leapfrog": f"{sampler.n_steps} x {sampler.n_leapfrog}",
+                "median_s": harness.median(results[name]),
+                "per 1,000 rows_s": 1e3 / n_rows * harness.median(results[name]),
+                "Pyraug ÷ this": harness.ratio(results, name, SHARED) if has_rival else None,
+                "acceptance": acceptance,
+                f"bulk ESS of {chains.shape[2]} steps": recorded,
+                "steps kept": n_kept,
+                "effective samples": size,
+                "per effective sample_ms": 1e3 * harness.median(per_sample[name]),
+            },
+            **{"sliced Wasserstein": distances.get(name)},
+        )
+    return per_sample
+
+
+def compare_with_pyraug(samplers, per_sample, metric, reference, report):
+    """Add the ratios to Pyraug, and say how far the densities agree."""
+    for row, name in zip(report.rows, samplers, strict=True):
+        row["Pyraug ÷ this, per effective sample"] = harness.ratio(per_sample, name, SHARED)
+    gap = density_gap(metric, samplers[SHARED].models, reference)
+    report.note(
+        f"Largest difference of the two log-densities at the long run's draws: {gap:.2g}. "
+        "Pyraug adds 1e-10 to √det, which can double it far from the centroids (0.69 = log 2); "
+        "beyond 4 T from all of them ours ends and Pyraug's goes on as a constant. "
+        f"'{OWN}' has another density, learned by itself: it has no distance to the long run. "
+        f"That of '{EXACT}' is to a long run on its own density."
+    )
+
+
 def main():
     """Train, measure, write the report."""
     parser = harness.make_parser(__doc__.splitlines()[0])
@@ -469,61 +522,22 @@ def main():
     if found:
         samplers |= pyraug_candidates(generator, metric, rows, plan, args)
 
-    # A full run of Pyraug is long: a few steps of everything warm up as well.
-    for sampler in samplers.values():
-        full, sampler.n_steps = sampler.n_steps, 2
-        sampler()
-        sampler.n_steps = full
-        if isinstance(sampler, Pyraug):
-            sampler.ends.clear()
-    torch.manual_seed(args.seed)
+    warm_up(samplers, args.seed)
     results = harness.measure_in_turn(samplers, args.repeats, warmup=0, progress="drawing")
     for name, sampler in samplers.items():
         if isinstance(sampler, Pyraug):
             results[name] = [t * plan.K / len(sampler.models) for t in results[name]]
     reference, distances, scale = measure_distances(samplers, metric, plan, args)
-
-    n_rows = plan.K * plan.n_draws
-    per_sample = {}
-    for name, sampler in harness.progress(list(samplers.items()), "recording chains"):
-        chains, acceptance, n_kept = sampler.record()
-        recorded = total_ess(chains) * plan.K / len(chains)
-        size = recorded * n_kept / chains.shape[2]
-        per_sample[name] = [t / size for t in results[name]]
-        report.add(
-            **{
-                "sampler": name,
-                "steps x leapfrog": f"{sampler.n_steps} x {sampler.n_leapfrog}",
-                "median_s": harness.median(results[name]),
-                "per 1,000 rows_s": 1e3 / n_rows * harness.median(results[name]),
-                "Pyraug ÷ this": harness.ratio(results, name, SHARED) if found else None,
-                "acceptance": acceptance,
-                f"bulk ESS of {chains.shape[2]} steps": recorded,
-                "steps kept": n_kept,
-                "effective samples": size,
-                "per effective sample_ms": 1e3 * harness.median(per_sample[name]),
-            },
-            **{"sliced Wasserstein": distances.get(name)},
-        )
+    per_sample = report_samplers(samplers, results, distances, plan, report)
     if found:
-        for row, name in zip(report.rows, samplers, strict=True):
-            row["Pyraug ÷ this, per effective sample"] = harness.ratio(per_sample, name, SHARED)
-        models = samplers[SHARED].models
-        gap = density_gap(metric, models, reference)
-        report.note(
-            f"Largest difference of the two log-densities at the long run's draws: {gap:.2g}. "
-            "Pyraug adds 1e-10 to √det, which can double it far from the centroids (0.69 = log 2); "
-            "beyond 4 T from all of them ours ends and Pyraug's goes on as a constant. "
-            f"'{OWN}' has another density, learned by itself: it has no distance to the long run. "
-            f"That of '{EXACT}' is to a long run on its own density."
-        )
+        compare_with_pyraug(samplers, per_sample, metric, reference, report)
     else:
         report.note("Pyraug is not installed and was left out.")
     source = "LeCun's test images" if args.data else "scikit-learn's digits, enlarged"
     report.note(
         f"{plan.K} classes of {plan.n} rows, {plan.side**2} columns ({source}), latent dimension "
-        f"{plan.d}, {plan.n_epochs} epochs of training; {n_rows} rows drawn, {plan.n_draws} chains "
-        "a class."
+        f"{plan.d}, {plan.n_epochs} epochs of training; {plan.K * plan.n_draws} rows drawn, "
+        f"{plan.n_draws} chains a class."
     )
     report.note(
         "Bulk ESS over all chains of a class, summed over classes, median over coordinates, of as "

@@ -96,6 +96,25 @@ def _default_row(text, args):
     }
 
 
+def _arm_row(text, arm, args):
+    """Return the row of one arm at one size."""
+    measured = harness.peak_memory_and_time(
+        run_arm, arm, _shape(text), args.epochs, args.seed, args.device
+    )
+    loss, _, finite = measured.result
+    return {
+        "shape": text,
+        "arm": arm,
+        "epochs": args.epochs,
+        "seconds_s": measured.seconds,
+        "peak_mib": measured.peak / 2**20,
+        "below_6_gib": measured.peak < MOST_BYTES,
+        "first_loss": float(loss[0]),
+        "last_loss": float(loss[-1]),
+        "finite": finite,
+    }
+
+
 def _shape(text):
     return tuple(int(side) for side in text.split("x"))
 
@@ -116,25 +135,8 @@ def main():
     with harness.progress(len(args.shapes) * len(args.arms), "volumes") as bar:
         for text in args.shapes:
             for arm in args.arms:
-                if arm == DEFAULT:
-                    report.add(**_default_row(text, args))
-                    bar.update()
-                    continue
-                measured = harness.peak_memory_and_time(
-                    run_arm, arm, _shape(text), args.epochs, args.seed, args.device
-                )
-                loss, _, finite = measured.result
-                report.add(
-                    shape=text,
-                    arm=arm,
-                    epochs=args.epochs,
-                    seconds_s=measured.seconds,
-                    peak_mib=measured.peak / 2**20,
-                    below_6_gib=measured.peak < MOST_BYTES,
-                    first_loss=float(loss[0]),
-                    last_loss=float(loss[-1]),
-                    finite=finite,
-                )
+                is_default = arm == DEFAULT
+                report.add(**_default_row(text, args) if is_default else _arm_row(text, arm, args))
                 bar.update()
     report.note(
         f"{N_ROWS} volumes of two classes, {BATCH_SIZE} rows a step; peak: largest resident set "
