@@ -196,20 +196,15 @@ def test_missing_matplotlib_fails_before_training(quick, tmp_path, capsys, monke
     assert quick.n_fits == 0
 
 
-def test_an_error_of_several_lines_is_told_in_one(monkeypatch, capsys):
+def let_the_demo_raise(error, monkeypatch):
     def fail(*args, **kwargs):
-        raise ValueError("first\n  second")
+        raise error
 
     monkeypatch.setattr(_demo, "run_demo", fail)
-    assert main(["demo"]) == 1
-    assert one_line(capsys) == f"{PROG}: error: first second"
 
 
 def test_a_defect_takes_one_line_and_names_the_way_to_its_traceback(monkeypatch, capsys):
-    def fail(*args, **kwargs):
-        raise ZeroDivisionError("by zero")
-
-    monkeypatch.setattr(_demo, "run_demo", fail)
+    let_the_demo_raise(ZeroDivisionError("by zero"), monkeypatch)
     assert main(["demo"]) == 1
     line = one_line(capsys)
     assert line.startswith(f"{PROG}: error: unexpected ZeroDivisionError; ")
@@ -221,10 +216,7 @@ def test_a_defect_takes_one_line_and_names_the_way_to_its_traceback(monkeypatch,
 def test_debug_shows_the_traceback_before_or_after_the_command(
     arguments, kind, monkeypatch, capsys
 ):
-    def fail(*args, **kwargs):
-        raise kind("told")
-
-    monkeypatch.setattr(_demo, "run_demo", fail)
+    let_the_demo_raise(kind("told"), monkeypatch)
     assert main(arguments) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Traceback")
@@ -245,13 +237,11 @@ def test_debug_shows_the_traceback_before_or_after_the_command(
         ),
         (EOFError("ended"), "unexpected EOFError; "),
         (ValueError(), "ValueError"),
+        (ValueError("first\n  second"), "first second"),
     ],
 )
 def test_errors_are_told_in_words(error, expected, monkeypatch, capsys):
-    def fail(*args, **kwargs):
-        raise error
-
-    monkeypatch.setattr(_demo, "run_demo", fail)
+    let_the_demo_raise(error, monkeypatch)
     assert main(["demo"]) == 1
     assert one_line(capsys).startswith(f"{PROG}: error: {expected}")
 
@@ -271,10 +261,7 @@ def test_warnings_take_one_line_each_and_are_told_once(monkeypatch, capsys):
 
 
 def test_an_interrupt_exits_130(monkeypatch, capsys):
-    def interrupt(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(_demo, "run_demo", interrupt)
+    let_the_demo_raise(KeyboardInterrupt(), monkeypatch)
     assert main(["demo"]) == 130
     assert one_line(capsys) == f"{PROG}: interrupted"
 

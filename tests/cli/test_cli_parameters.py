@@ -295,17 +295,18 @@ def test_wrong_keys_of_a_config_file_are_named(text, match, parameters_of, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("content", "match"),
+    ("name", "content", "match"),
     [
-        (None, "'run.toml': No such file"),
-        (b"seed = ", "no readable TOML"),
-        (b"\xff", "no readable"),
+        ("run.toml", None, "'run.toml': No such file"),
+        ("run.toml", b"seed = ", "no readable TOML"),
+        ("run.toml", b"\xff", "no readable"),
+        ("run.json", b"[1]", "which holds no table of options"),
     ],
 )
-def test_a_config_file_that_cannot_be_read(content, match, parameters_of, tmp_path, capsys):
+def test_a_config_file_that_cannot_be_read(name, content, match, parameters_of, tmp_path, capsys):
     if content is not None:
-        (tmp_path / "run.toml").write_bytes(content)
-    assert main(["augment", "rows.npz", "-o", "o.npz", "--config", "run.toml"]) == 1
+        (tmp_path / name).write_bytes(content)
+    assert main(["augment", "rows.npz", "-o", "o.npz", "--config", name]) == 1
     assert match in capsys.readouterr().err
 
 
@@ -446,13 +447,6 @@ def test_files_that_are_none_of_pyraugs(content, match, parameters_of, tmp_path,
     (tmp_path / "x.json").write_text(content)
     assert main(["augment", "rows.npz", "-o", "o.npz", "--pyraug-config", "x.json"]) == 1
     assert match in capsys.readouterr().err
-
-
-def test_a_config_file_is_a_table_of_options(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "run.json").write_text("[1]")
-    assert main(["augment", "rows.npz", "-o", "o.npz", "--config", "run.json"]) == 1
-    assert "which holds no table of options" in capsys.readouterr().err
 
 
 def test_lists_and_tables_of_a_config_file(parameters_of, tmp_path):

@@ -11,6 +11,7 @@ from sklearn_pyraug.rhvae.likelihoods import (
     BernoulliLikelihood,
     BinomialLikelihood,
     GaussianLikelihood,
+    IsotropicLikelihood,
 )
 from sklearn_pyraug.rhvae.model import LIKELIHOODS
 
@@ -19,20 +20,24 @@ K, B, D = 2, 5, 3
 NAMES = ["gaussian", "bernoulli", "binomial"]
 
 
-def gaussian(seed, n_features=D):
-    likelihood = GaussianLikelihood(K, n_features).double()
+def normal(kind, seed):
+    """Return a likelihood of normal noise with scales drawn at random."""
+    likelihood = kind(K, D).double()
     with torch.no_grad():
-        likelihood.raw_scale.copy_(0.5 * draw(seed, K, 1, n_features) - 0.5)
+        likelihood.raw_scale.copy_(0.5 * draw(seed, *likelihood.raw_scale.shape) - 0.5)
     return likelihood
 
 
-def test_gaussian_log_prob_is_the_normal_one(random_seed):
-    likelihood = gaussian(random_seed)
+both_normal = pytest.mark.parametrize("kind", [GaussianLikelihood, IsotropicLikelihood])
+
+
+@both_normal
+def test_log_prob_is_the_normal_one(kind, random_seed):
+    likelihood = normal(kind, random_seed)
     x, theta = draw(random_seed + 1, K, B, D), draw(random_seed + 2, K, B, D)
-    scale = likelihood.variance().sqrt()
-    truth = Normal(theta, scale).log_prob(x).sum(-1)
+    scale = torch.sqrt(0.05**2 + torch.exp(2.0 * likelihood.raw_scale))
+    truth = Normal(theta, scale.expand_as(x)).log_prob(x).sum(-1)
     torch.testing.assert_close(likelihood.log_prob(x, theta), truth)
-    assert (scale > likelihood.min_scale).all()
 
 
 def test_bernoulli_log_prob_is_the_bernoulli_one(random_seed):
@@ -52,8 +57,9 @@ def test_bernoulli_log_prob_of_grey_values_is_linear_in_x(random_seed):
     torch.testing.assert_close(got, truth)
 
 
-def test_gaussian_sample_moments(random_seed):
-    n, likelihood = 20_000, gaussian(random_seed)
+@both_normal
+def test_normal_sample_moments(kind, random_seed):
+    n, likelihood = 20_000, normal(kind, random_seed)
     theta = draw(random_seed + 1, K, 1, D).expand(K, n, D)
     noise = torch.rand(K, n, D, generator=stream(random_seed), dtype=torch.float64)
     x = likelihood.sample(theta, noise)
@@ -63,6 +69,7 @@ def test_gaussian_sample_moments(random_seed):
     assert ((x.mean(1) - theta[:, 0]).abs() < 5.0 * (var / n).sqrt()).all()
     assert ((x.var(1) - var).abs() < 5.0 * var * math.sqrt(2.0 / n)).all()
     torch.testing.assert_close(likelihood.mean(theta), theta)
+    torch.testing.assert_close(likelihood.inverse_link(theta), theta)
 
 
 def test_bernoulli_sample_moments(random_seed):
