@@ -85,6 +85,12 @@ class Pipeline(imblearn.pipeline.Pipeline):
             raise ValueError(
                 "steps=[] is an empty pipeline. Pass at least a classifier or a sampler."
             )
+        for name, step in self.steps:
+            if isinstance(step, type):
+                raise TypeError(
+                    f"The step {name!r} is the class {step.__name__}. Pass an instance, "
+                    f"{step.__name__}()."
+                )
         *first, last = self.steps
         checked = []
         for name, step in first:

@@ -49,6 +49,12 @@ def test_pipelines_of_transformers_are_steps(data):
         nested.set_params(**{"in": LogisticRegression()}).fit(X, y)
 
 
+def test_a_class_is_no_step(data):
+    """numpy said that an array has no attribute '_validate_params'."""
+    with pytest.raises(TypeError, match=r"step 'more' is the class SMOTE\. Pass .* SMOTE\(\)"):
+        Pipeline([("more", SMOTE), ("out", LogisticRegression())]).fit(*data)
+
+
 def test_samples_in_fit_only(data):
     X, y = data
     pipeline = make_pipeline(StandardScaler(), SMOTE(random_state=0), LogisticRegression())
