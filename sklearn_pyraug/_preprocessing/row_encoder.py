@@ -76,7 +76,9 @@ class Rows(NamedTuple):
             shape = self.shape
         else:
             has_levels = table.categorical is not None and np.any(table.categorical)
-            is_table = has_levels or table.schema is not None or values.dtype.kind not in "uif"
+            # An array of objects may hold pixels.
+            is_table = has_levels or (table.schema is not None and table.names is not None)
+            is_table = is_table or values.dtype.kind not in "uif"
             shape = None if is_table else guess_sample_shape(_filled(values))
         return None if shape is None else image_layout(shape, channels)
 
@@ -223,7 +225,8 @@ class RowEncoder(NamedTuple):
             The coded rows.
         """
         values, table = network_columns(rows.values, layout), rows.table
-        codec.fit(values, y_index, table.categorical, table.whole, table.names)
+        coded = None if table.schema is None else table.schema.coded
+        codec.fit(values, y_index, table.categorical, table.whole, table.names, coded)
         encoder = cls(rows.template, table.schema, rows.shape, layout, codec)
         return encoder, codec.encode(values)
 

@@ -100,6 +100,12 @@ class Schema(NamedTuple):
     columns: tuple[_Column, ...]
     dtype: np.dtype
 
+    @property
+    def coded(self):
+        """Which columns hold indices of levels that are not 0 and 1, shape (n_features,)."""
+        levels = [c.levels for c in self.columns]
+        return np.array([v is not None and v.tolist() != [0, 1] for v in levels], dtype=bool)
+
     def values(self, X):
         """Return rows of numbers as rows of the table's own values.
 
@@ -195,9 +201,27 @@ def read_table(X, categorical_features=None):
         return Table(X)
     if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
         raise _date_error("column 0" if len(X.shape) == 2 else "X", X.dtype)
-    if categorical_features is None:
+    mixed = _is_mixed(X)
+    if categorical_features is None and not mixed:
         return Table(X)
-    return _read_array(X, categorical_features)
+    return _read_array(X, categorical_features, mixed)
+
+
+def _is_mixed(X):
+    """Return whether an array of objects or lists hold numbers, booleans or None of several types.
+
+    numpy would make floats of them all: they are read, and go back, column by column.
+    """
+    if isinstance(X, (list, tuple)):
+        if not all(isinstance(row, (list, tuple)) for row in X) or len(set(map(len, X))) != 1:
+            return False
+        values = [v for row in X for v in row]
+    elif isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 2:
+        values = X.ravel().tolist()
+    else:
+        return False
+    kinds = {type(v): v for v in values}
+    return len(kinds) > 1 and all(isinstance(v, _NUMBERS) or is_missing(v) for v in kinds.values())
 
 
 def _read_frame(X, names, categorical_features):
@@ -279,8 +303,8 @@ def _read_column(column, kind, asked, name):
     return x, _Column(None, kind in "biu", missing)
 
 
-def _read_array(X, categorical_features):
-    array = X if isinstance(X, np.ndarray) else np.asarray(X)
+def _read_array(X, categorical_features, mixed):
+    array = np.asarray(X, dtype=object if mixed else None)
     if array.ndim != 2:
         return Table(X)
     categorical = categorical_mask(categorical_features, array.shape[1], None)
@@ -298,6 +322,7 @@ def _read_array(X, categorical_features):
         raise text_error(text)
     view = np.stack([codes for codes, _ in pairs], axis=1)
     whole = np.array([spec.whole for _, spec in pairs])
+    categorical = categorical | np.array([spec.levels is not None for _, spec in pairs])
     return Table(view, categorical, whole, Schema(tuple(spec for _, spec in pairs), array.dtype))
 
 
@@ -329,7 +354,13 @@ def _read_values(values, categorical, name, recognise=True):
             spec = _Column(None, _all_are(Integral, known), missing, _places(known))
             if spec.whole and len(known) and max(abs(int(v)) for v in known) >= _LARGEST:
                 return _counted(values, spec)
-            codes[~lacking] = known.astype(np.float64)
+            try:
+                codes[~lacking] = known.astype(np.float64)
+            except OverflowError:
+                raise ValueError(
+                    f"X holds integers beyond the range of float64 in {name}. Scale them, or pass "
+                    "their logarithms."
+                ) from None
             return codes, spec
         for v in known:
             if isinstance(v, _DATES):

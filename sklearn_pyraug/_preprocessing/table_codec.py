@@ -5,7 +5,7 @@ import numpy as np
 from .._validation import column_name
 from .arithmetic import as_numbers, column_blocks
 from .column_stats import MAX_TABLE_COLUMNS, MIN_AGREEING_ROWS, summarise
-from .exclusive import find_sets, merge, part
+from .exclusive import ColumnSet, all_columns, find_sets, merge, part
 from .mixed import MixedCodec, find_kinds
 from .numeric import NumberCodec, class_quantiles
 
@@ -79,8 +79,8 @@ class TableCodec:
 
     **Mixed tables.** Else each column has a kind:
 
-    - columns of 0 and 1 that exclude each other, see :func:`~.exclusive.find_sets`, are one
-      categorical column;
+    - columns of 0 and 1, or of these scaled, that exclude each other, see
+      :func:`~.exclusive.find_sets`, are one categorical column;
     - a categorical column is coded by its levels: 0 or 1 for two, one code column each for more,
       of which one is 1. A missing value is a level; beyond 20 levels the rarest share one code;
     - a numeric column of two values in at least twice as many rows is one of two levels;
@@ -140,7 +140,7 @@ class TableCodec:
     dtype_: np.dtype
     binary_: bool
     two_valued_: bool
-    _sets: list[np.ndarray]
+    _sets: list[ColumnSet]
     _fill: float | None
     _whole: np.ndarray | None
     _constants: list[tuple[np.ndarray, np.ndarray]] | None
@@ -152,7 +152,7 @@ class TableCodec:
         self.value_mapping = value_mapping
         self.scaling = scaling
 
-    def fit(self, X, y_index=None, categorical=None, whole=None, names=None):
+    def fit(self, X, y_index=None, categorical=None, whole=None, names=None, coded=None):
         """Learn the columns' kinds and scales, and the values they can take.
 
         Parameters
@@ -169,6 +169,8 @@ class TableCodec:
             `value_mapping`; None for none.
         names : list or None, default=None
             Of the columns.
+        coded : ndarray of bool of shape (n_features,), default=None
+            Which columns hold indices of levels that are not 0 and 1; None for none.
 
         Returns
         -------
@@ -182,9 +184,10 @@ class TableCodec:
         self.dtype_ = X.dtype
         X = as_numbers(X)
         categorical = np.zeros(X.shape[1], bool) if categorical is None else categorical
+        coded = np.zeros(X.shape[1], bool) if coded is None else coded
         self._sets = []
         if self.sample_shape is None and self.likelihood in ("auto", "gaussian"):
-            self._sets = find_sets(X, categorical, names)
+            self._sets = find_sets(X, coded, names)
         self._fill = None
         if self.sample_shape is not None and not categorical.any() and np.isnan(X).any():
             self._fill = float(np.nanmin(X)) if not np.isnan(X).all() else 0.0
@@ -212,12 +215,14 @@ class TableCodec:
         if self._fill is not None:
             gap = np.full((2, len(self.center_)), np.nan)
             self.center_, self.scale_ = np.hstack([[self.center_, self.scale_], gap])
-        constant, in_sets = self._code.constant, np.concatenate([[], *self._sets])
+        constant, in_sets = self._code.constant, all_columns(self._sets)
         n, n_features = len(constant), len(constant) - len(self._sets) + len(in_sets)
-        if not np.isin(in_sets, np.arange(n_features)).all() or len(set(in_sets)) < len(in_sets):
+        shapes = all(s.columns.shape == s.low.shape == s.high.shape for s in self._sets)
+        known = in_sets.dtype.kind == "i" and np.isin(in_sets, np.arange(n_features)).all()
+        if not shapes or not known or len(set(in_sets)) < len(in_sets):
             raise ValueError("the sets of a table's columns do not fit together")
         self.constant_ = part(constant[None], self._sets, n_features)[0]
-        self.constant_[in_sets.astype(np.intp)] = False
+        self.constant_[in_sets] = False
         self.n_codes_, self.has_mask_ = len(self.center_), self._fill is not None
         self.layout_ = getattr(self._code, "layout", None)
         constants = self._constants or ()
@@ -234,7 +239,7 @@ class TableCodec:
         """Return a mask of columns with a last one for each set in place of its columns."""
         if mask is None or not self._sets:
             return mask
-        return np.r_[np.delete(mask, np.concatenate(self._sets)), np.full(len(self._sets), value)]
+        return np.r_[np.delete(mask, all_columns(self._sets)), np.full(len(self._sets), value)]
 
     def _summarise(self, X):
         return summarise(X, self.value_mapping, self.scaling)

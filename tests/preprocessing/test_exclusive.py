@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 from shared import quick
 from sklearn.compose import make_column_transformer
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sklearn_pyraug import Pipeline, RHVAEAugmenter
 from sklearn_pyraug._preprocessing.exclusive import find_sets, merge, part
@@ -32,6 +32,9 @@ TABLES = {
     "bytes": pd.get_dummies(FRAME, dtype=np.uint8),
     "array": FULL.to_numpy(),
     "sparse": sparse.csr_array(FULL.to_numpy()),
+    "objects": pd.get_dummies(FRAME).astype(object),
+    "array of objects": pd.get_dummies(FRAME).to_numpy(),
+    "categories": FULL.astype(dict.fromkeys(FULL.columns[1:], "category")),
     "sparse columns": pd.get_dummies(FRAME, dtype=int, sparse=True),
     "polars": pl.from_pandas(FRAME).to_dummies(["site", "grade"]),
     "ones alone": FULL.drop(columns="age"),
@@ -80,9 +83,36 @@ def test_encoder_in_a_pipeline():
     assert (X_res[:, 5:8].sum(axis=1) == 1).all()
 
 
+def test_columns_that_are_named_as_categories():
+    X_res, _ = quick(categorical_features=range(1, 9)).fit_resample(FULL.to_numpy(), Y)
+    for n_ones in sets_of(X_res, True):
+        assert set(n_ones) == {1}
+
+
+def test_scaled_columns(tmp_path):
+    X = StandardScaler().fit_transform(FULL)
+    augmenter = quick().fit(X, Y)
+    augmenter.save(tmp_path / "model")
+    rows = RHVAEAugmenter.load(tmp_path / "model").sample(100)[0]
+    for columns in (slice(1, 6), slice(6, 9)):
+        assert {*map(tuple, rows[:, columns])} == {*map(tuple, X[:, columns])}
+
+
+def test_values_that_are_missing_in_a_whole_set():
+    X = FULL.mask(np.repeat(RNG.random((N, 1)) < 0.2, 9, axis=1))
+    X["age"] = FULL["age"]
+    rows = quick(missing="keep").fit(X, Y).sample(100)[0]
+    for prefix in ("site", "grade"):
+        part = rows.filter(like=prefix)
+        gaps = part.isna().all(axis=1)
+        assert 0 < gaps.sum() < len(gaps)
+        assert set(part[~gaps].sum(axis=1)) == {1}
+        assert not part[~gaps].isna().any(axis=None)
+
+
 def found(X, names=None):
     X = np.asarray(X, dtype=float)
-    return [s.tolist() for s in find_sets(X, np.zeros(X.shape[1], bool), names)]
+    return [s.columns.tolist() for s in find_sets(X, np.zeros(X.shape[1], bool), names)]
 
 
 def test_sets_that_are_found():
@@ -118,7 +148,7 @@ def test_independent_columns_are_hardly_ever_a_set(random_seed):
 def test_there_and_back():
     X = WITHOUT_FIRST.to_numpy(dtype=float)
     sets = find_sets(X, np.zeros(7, bool))
-    assert [s.tolist() for s in sets] == [[1, 2, 3, 4], [5, 6]]
+    assert [s.columns.tolist() for s in sets] == [[1, 2, 3, 4], [5, 6]]
     np.testing.assert_array_equal(part(merge(X, sets), sets, 7), X)
     codec = TableCodec().fit(X)
     np.testing.assert_allclose(codec.decode(codec.encode(X)), X, rtol=1e-6)

@@ -129,12 +129,21 @@ def test_columns_of_one_name_are_refused():
 def test_object_array():
     X = np.array([["b", 1, 0.5, True], ["a", 3, 1.5, False]] * 6, dtype=object)
     numbers, categorical, schema, values = round_trip(X, [0])
-    assert categorical.tolist() == [True, False, False, False]
+    assert categorical.tolist() == [True, False, False, True]
     assert numbers[:2].tolist() == [[1, 1, 0.5, 1], [0, 3, 1.5, 0]]
     assert values.dtype == object
     np.testing.assert_array_equal(values, X)
     assert [type(v) for v in values[0]] == [str, int, float, bool]
     assert schema.dtype == object
+
+
+@pytest.mark.parametrize("make", [list, lambda rows: np.array(rows, dtype=object)])
+def test_rows_of_several_types_that_were_not_named(make):
+    rows = [[0.5, 1, True, None], [1.5, 2**60 + 1, False, 3]] * 6
+    _, categorical, _, values = round_trip(make(rows))
+    assert categorical.tolist() == [False, False, True, False]
+    assert values.tolist() == rows
+    assert [[type(v) for v in row] for row in values] == [[type(v) for v in row] for row in rows]
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
