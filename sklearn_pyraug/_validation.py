@@ -109,12 +109,20 @@ class _Replaced:
 
 def _of_process():
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
-    return torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled(), warns
+    try:
+        precision = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        # The user has set the precision of one backend alone. It stays.
+        precision = None
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    return torch.get_default_dtype(), deterministic, warns, precision
 
 
-def _set_process(dtype, deterministic, warns):
+def _set_process(dtype, deterministic, warns, precision):
     torch.set_default_dtype(dtype)
     torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+    if precision is not None:
+        torch.set_float32_matmul_precision(precision)
 
 
 @contextmanager
@@ -122,14 +130,15 @@ def torch_defaults():
     """Compute with torch's own defaults, whatever the user has set, and leave that as it is.
 
     A context manager and, called, a decorator. Inside, new tensors are of float32 and on the CPU,
-    gradients are recorded, nothing is cast automatically, what has no deterministic algorithm
-    warns, and a process that was forked has one thread. Blocks that overlap in several threads all
-    return to what the first has found.
+    matrices are multiplied in full precision, gradients are recorded, nothing is cast
+    automatically, what has no deterministic algorithm warns, and a process that was forked has one
+    thread. Blocks that overlap in several threads all return to what the first has found.
     """
     with _Replaced.lock:
         if not _Replaced.n_open:
             _Replaced.before = _of_process()
-            _set_process(torch.float32, _Replaced.before[1], True)
+            _, deterministic, _, precision = _Replaced.before
+            _set_process(torch.float32, deterministic, True, precision and "highest")
         _Replaced.n_open += 1
     try:
         with ExitStack() as stack:

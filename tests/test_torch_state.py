@@ -49,11 +49,13 @@ def restored():
     torch.set_default_dtype(torch.float32)
     torch.set_default_device(None)
     torch.use_deterministic_algorithms(False)
+    torch.set_float32_matmul_precision("highest")
 
 
 def state():
     return (
         torch.get_default_dtype(),
+        torch.get_float32_matmul_precision(),
         torch.empty(0).device,
         torch.is_inference_mode_enabled(),
         torch.is_grad_enabled(),
@@ -66,6 +68,7 @@ def state():
 def double_and_deterministic():
     torch.set_default_dtype(torch.float64)
     torch.use_deterministic_algorithms(True)
+    torch.set_float32_matmul_precision("medium")
     return torch.autocast("cpu", dtype=torch.bfloat16)
 
 
