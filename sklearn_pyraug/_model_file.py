@@ -418,6 +418,9 @@ def _check(e, architecture):
     codec, layout = encoder.codec, encoder.layout
     _require(e._n_rows >= 1, f"the number of rows is {e._n_rows}")
     _require(len(codec.constant_) == n, "the codec has other columns")
+    names = getattr(e, "feature_names_in_", None)
+    sound = names is None or (names.shape == (n,) and all(isinstance(v, str) for v in names))
+    _require(sound, "the names of columns are none")
     n_classes = 1 if e._file_kind == "embedder" else len(e.classes_)
     _require(generators.n_codes == codec.n_codes_, "the codec makes codes of another width")
     check_generators(generators, e._n_rows, n_classes, architecture)
@@ -438,6 +441,9 @@ def _check(e, architecture):
         _check_embedder(e)
         return
     _require(e.classes_.ndim == 1 and n_classes >= 2, "there are fewer than two classes")
+    labels = set(e.classes_.tolist())
+    _require(len(labels) == n_classes, "its labels do not differ")
+    _require(labels == e.sampling_strategy_.keys(), "labels and counts of rows differ")
     schema = encoder.schema
     if schema is not None:
         _require(len(schema.columns) == n, "the schema has other columns")

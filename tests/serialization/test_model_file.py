@@ -665,6 +665,11 @@ MALFORMED = {
     "no rows of a class": _tensor(f"{GENERATOR}.labels.0", lambda t: 0 * t),
     "rows of another dtype": _tensor(f"{GENERATOR}.rows.0", torch.Tensor.double),
     "pairs outside": _tensor(f"{GENERATOR}.pairs.0", lambda t: -t - 1),
+    "labels that are lists": _set(
+        "state/classes_", {"dtype": "|O", "shape": [3], "values": [["a"], ["b"], ["c"]]}
+    ),
+    "a label twice": _set("state/classes_", {"dtype": "|O", "shape": [3], "values": [0, 1, 1]}),
+    "counts of no labels": _set("state/sampling_strategy_", []),
     "array of objects from bytes": _set("state/classes_", {"dtype": "|O", "shape": [3]}),
 }
 
@@ -727,6 +732,7 @@ OTHERS = {
     "codes of another dtype": ("mixed", _tensor(f"{GENERATOR}.latent.c", lambda t: t.double())),
     "a wide category": ("mixed", _set("architecture/layout/blocks/2/stop", 2**31)),
     "an unknown block": ("mixed", _set("architecture/layout/blocks/1/kind", "x")),
+    "a number as name": ("mixed", _set("state/feature_names_in_/values/0", 1.5)),
     "long text": ("text array", _set("state/_row_encoder/schema/dtype", "<U9999999")),
 }
 
