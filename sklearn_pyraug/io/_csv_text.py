@@ -129,38 +129,27 @@ def read_text(data, *, sep=None, encoding=None):
     body = lines[n_before:]
     end = body[0][len(body[0].rstrip("\r\n")) :] if body else ""
     dialect = Dialect(sep, _space_after(sep, body), end or "\n", encoding, mark)
-    reader = dialect.reader(body)
-    header, start, n_surplus, n_empty = None, 0, 0, 0
-    records, rows = [], []
-    try:
-        for row in reader:
-            record, start = body[start : reader.line_num], reader.line_num
-            if header is None:
-                header, first = row, "".join(record).rstrip("\r\n")
-                if len(header) > _MAX_COLUMNS:
-                    raise ValueError(
-                        f"it has {len(header)} columns, more than {_MAX_COLUMNS}; use .npz"
-                    )
-                continue
-            if not any(row) or not "".join(row).strip():
-                n_empty += len(row) > 1
-                continue
-            if len(row) > len(header) and not "".join(row[len(header) :]).strip():
-                n_surplus += 1
-                row = row[: len(header)]
-            if len(row) != len(header):
-                raise ValueError(
-                    f"line {n_before + start} has {len(row)} cells, but the header has "
-                    f"{len(header)}, with {_named(sep)} between them; correct that line"
-                )
-            records.append("".join(record))
-            rows.append(row)
-    except csv.Error as error:
-        # An unclosed quote is also the usual reason for a field that is too large.
-        remedy = "close each quote, and double those within quoted cells"
-        raise ValueError(f"line {n_before + reader.line_num}: {error}; {remedy}") from None
-    if header is None:
+    parsed = _parsed(dialect, body, n_before)
+    _, header, names = next(parsed, (0, "", None))
+    if names is None:
         raise ValueError("it is empty")
+    if len(names) > _MAX_COLUMNS:
+        raise ValueError(f"it has {len(names)} columns, more than {_MAX_COLUMNS}; use .npz")
+    records, rows, n_surplus, n_empty = [], [], 0, 0
+    for line, record, row in parsed:
+        if not any(row) or not "".join(row).strip():
+            n_empty += len(row) > 1
+            continue
+        if len(row) > len(names) and not "".join(row[len(names) :]).strip():
+            n_surplus += 1
+            row = row[: len(names)]
+        if len(row) != len(names):
+            raise ValueError(
+                f"line {line} has {len(row)} cells, but the header has {len(names)}, with "
+                f"{_named(sep)} between them; correct that line"
+            )
+        records.append(record)
+        rows.append(row)
     if not rows:
         raise ValueError("it has no rows below the header")
     if n_surplus:
@@ -173,14 +162,27 @@ def read_text(data, *, sep=None, encoding=None):
     return CsvText(
         dialect,
         "".join(lines[:n_before]),
-        first,
-        _distinct_names(header, notes),
-        [j for j, cell in enumerate(header) if not cell.strip()],
+        header.rstrip("\r\n"),
+        _distinct_names(names, notes),
+        [j for j, cell in enumerate(names) if not cell.strip()],
         records,
         rows,
         n_surplus > 0,
         notes,
     )
+
+
+def _parsed(dialect, body, n_before):
+    """Yield the number of the last line, the text and the cells of each record."""
+    reader, start = dialect.reader(body), 0
+    try:
+        for row in reader:
+            yield n_before + reader.line_num, "".join(body[start : reader.line_num]), row
+            start = reader.line_num
+    except csv.Error as error:
+        # An unclosed quote is also the usual reason for a field that is too large.
+        remedy = "close each quote, and double those within quoted cells"
+        raise ValueError(f"line {n_before + reader.line_num}: {error}; {remedy}") from None
 
 
 def _decode(data, encoding):

@@ -145,30 +145,11 @@ def read_table(path, target, *, keep=(), as_text=(), **options):
     options = {name: value for name, value in options.items() if value not in (None, (), [])}
     if "na" in options:
         options["na"] = _as_list(options["na"])
-    sep = options.get("sep", ",")
-    if not isinstance(sep, str) or len(sep) != 1 or sep in '"\r\n\0':
-        raise ValueError(f"`sep` is {sep!r}; give one character, such as ';'.")
-    if options.get("decimal", ".") not in (".", ","):
-        raise ValueError(f"`decimal` is {options['decimal']!r}; give '.' or ','.")
+    _check_dialect(**options)
     if options and _READERS.get(kind) is not CsvFile:
         raise ValueError(f"`{next(iter(options))}` is for csv files, but `path` is '{path}'.")
     if kind == ".npz":
-        if keep:
-            raise ValueError(f"`keep` names columns, but '{path}' is an npz file, which has none.")
-        arrays, names = _read_npz(path, ("X", "y", _MASK))
-        if missing := {"X", "y"} - set(arrays):
-            raise ValueError(
-                f"`path` is '{path}', which has no array {min(missing)!r} but {_shown(names)}; "
-                "store the features as X and the target as y."
-            )
-        shapes = {name: array.shape for name, array in arrays.items()}
-        odd = len(shapes["X"]) < 2 or not shapes["X"][0]
-        if odd or len({shape[:1] for shape in shapes.values()}) > 1:
-            raise ValueError(
-                f"`path` is '{path}', whose arrays have the shapes {shapes}; store X in the shape "
-                "(n_samples, n_features), and as many targets as rows, at least one."
-            )
-        return arrays["X"], arrays["y"], _mark(arrays.get(_MASK)), []
+        return _read_arrays(path, keep)
     if kind in (".csv", ".tsv"):
         options["as_text"] = as_text
     file = _read_file(path, kind, keep=keep, **options)
@@ -202,6 +183,33 @@ def read_table(path, target, *, keep=(), as_text=(), **options):
     X.attrs[_ORIGIN] = TableFile(path)
     X.attrs[_ORIGIN].content = file
     return X, y, synthetic, list(file.notes)
+
+
+def _check_dialect(sep=",", decimal=".", **_):
+    if not isinstance(sep, str) or len(sep) != 1 or sep in '"\r\n\0':
+        raise ValueError(f"`sep` is {sep!r}; give one character, such as ';'.")
+    if decimal not in (".", ","):
+        raise ValueError(f"`decimal` is {decimal!r}; give '.' or ','.")
+
+
+def _read_arrays(path, keep):
+    """Return X, y, the mask or None and no notes from an npz file."""
+    if keep:
+        raise ValueError(f"`keep` names columns, but '{path}' is an npz file, which has none.")
+    arrays, names = _read_npz(path, ("X", "y", _MASK))
+    if missing := {"X", "y"} - set(arrays):
+        raise ValueError(
+            f"`path` is '{path}', which has no array {min(missing)!r} but {_shown(names)}; "
+            "store the features as X and the target as y."
+        )
+    shapes = {name: array.shape for name, array in arrays.items()}
+    odd = len(shapes["X"]) < 2 or not shapes["X"][0]
+    if odd or len({shape[:1] for shape in shapes.values()}) > 1:
+        raise ValueError(
+            f"`path` is '{path}', whose arrays have the shapes {shapes}; store X in the shape "
+            "(n_samples, n_features), and as many targets as rows, at least one."
+        )
+    return arrays["X"], arrays["y"], _mark(arrays.get(_MASK)), []
 
 
 def spellings(X, name):

@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from .._preprocessing.images import image_layout
+from .._preprocessing.images import CHANNELS, image_layout
 from .._validation import positive_integers
-
-_CHANNELS = ("auto", "first", "last", "none")
 
 
 def picture_layout(sample_shape, channels="auto"):
@@ -21,9 +19,9 @@ def picture_layout(sample_shape, channels="auto"):
     -------
     layout : ImageLayout
     """
-    if channels not in _CHANNELS:
+    if channels not in CHANNELS:
         raise ValueError(
-            f"`channels` is {channels!r}; give one of {', '.join(map(repr, _CHANNELS))}."
+            f"`channels` is {channels!r}; give one of {', '.join(map(repr, CHANNELS))}."
         )
     shape = positive_integers(sample_shape)
     layout = image_layout(shape, channels) if shape else None
