@@ -5,6 +5,7 @@ which of these libraries is imported, the user's own data decide.
 """
 
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from numbers import Integral, Real
 
@@ -54,6 +55,10 @@ def check_container(value, where):
         Its name. A single column is no table, and may be labels where the name is not "X".
     """
     library, name = library_of(value), type(value).__name__
+    records = value if isinstance(value, (list, tuple)) else [value]
+    if where == "X" and any(isinstance(v, Mapping) for v in records):
+        kind = name if isinstance(value, Mapping) else f"{name} of {type(records[0]).__name__}s"
+        raise ValueError(f"X is a {kind}, which is no table of rows. Pass pandas.DataFrame(X).")
     fields = getattr(getattr(value, "dtype", None), "names", None)
     if fields and where == "X":
         raise ValueError(

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .masked import has_masked_rows
+
 CHANNELS = ("auto", "first", "last", "none")
 # The longest axis that "auto" takes for channels.
 _MAX_CHANNELS = 4
@@ -118,7 +120,7 @@ def image_layout(shape, channels="auto"):
 
 
 def stack_rows(X):
-    """Return a list of images as one array, and anything else as it is."""
+    """Return a list of images, or of masked rows, as one array, and anything else as it is."""
     if not isinstance(X, (list, tuple)) or not len(X):
         return X
     if getattr(X[0], "ndim", None) is None and not _is_nested(X[0]):
@@ -130,10 +132,9 @@ def stack_rows(X):
             f"{' and '.join(map(str, sorted(shapes)[:2]))}. Resize them to one shape; "
             "sklearn_pyraug.io.load_image_folder does so for files."
         )
-    if len(shapes.pop()) < 2:
-        return X
-    is_masked = any(isinstance(row, np.ma.MaskedArray) for row in X)
-    return np.ma.stack(X) if is_masked else np.stack([np.asarray(row) for row in X])
+    if has_masked_rows(X):
+        return np.ma.stack(X)
+    return X if len(shapes.pop()) < 2 else np.stack([np.asarray(row) for row in X])
 
 
 def _is_nested(row):

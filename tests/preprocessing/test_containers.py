@@ -86,6 +86,29 @@ def test_masked_values_are_refused_with_a_remedy_that_works(masked):
         quick().fit(V, Y, sample_weight=np.ma.masked_equal(Y + 1, 2))
 
 
+def test_a_list_of_masked_rows(masked):
+    X_res, _ = quick(missing="keep").fit_resample(list(masked), Y)
+    assert X_res[40:].mask.any()
+    assert X_res.compressed().min() >= masked.min()
+    with pytest.raises(ValueError, match="masked array"):
+        quick().fit(list(masked), Y)
+    with pytest.raises(ValueError, match="contains NaN"):
+        RHVAEEmbedder().fit(list(masked))
+
+
+def test_masked_text_is_no_level():
+    X = np.ma.array(np.where(V > 0, "b", "a"), mask=V > 1)
+    X_res, _ = quick(missing="keep", categorical_features=range(V.shape[1])).fit_resample(X, Y)
+    assert X_res[40:].mask.any()
+    assert set(X_res.compressed()) == {"a", "b"}
+
+
+@pytest.mark.parametrize("X", [{"a": V[:, 0]}, [{"a": v} for v in V[:, 0]]], ids=["dict", "list"])
+def test_dicts_are_no_rows(X):
+    with pytest.raises(ValueError, match=r"X is a (dict|list of dicts), .* pandas.DataFrame\(X\)"):
+        quick().fit(X, Y)
+
+
 def test_a_mask_of_nothing():
     X, y = arrays((8, 8))
     images = [np.ma.array(x) for x in X]
