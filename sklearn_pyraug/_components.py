@@ -657,7 +657,9 @@ class ComponentParametersMixin:
                 value = _of_auto(name, metric, inner)
             value = component(name, value)
             if not hasattr(value, "get_params"):
-                known = [f"{name}={text!r}" for text in COMPONENTS.get(name, {})]
+                kinds = COMPONENTS.get(name, {})
+                able = [t for t, kind in kinds.items() if {*inner} <= {*kind._get_param_names()}]
+                known = [f"{name}={text!r}" for text in able or kinds]
                 known = known or ["checkpoint to the name of a folder"] * (name == "checkpoint")
                 remedy = f"Set {' or '.join(known)}, too." if known else ""
                 raise ValueError(

@@ -115,6 +115,7 @@ def test_parameters_of_what_a_string_stands_for_can_be_set():
     ("parameters", "match"),
     [
         ({"decoder__n_neighbors": 3}, "decoder='auto' has no .* Set decoder='residual' or"),
+        ({"decoder__scale": 0.5}, r"decoder='auto' has no .* own\. Set decoder='deformation', too"),
         ({"sampler": "prior", "sampler__n_steps": 3}, "sampler='prior' has no parameters"),
         ({"lr__x": 3}, r"lr__x cannot be set, because lr=0\.001 has no parameters"),
         ({"output__scale": 2}, "output='auto' has no parameters of its own. Set output='transfer'"),

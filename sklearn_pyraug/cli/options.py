@@ -29,7 +29,7 @@ _PYTHON_ONLY = ("callbacks", "metric__network")
 SETTABLE = (
     "augmentation_factor batch_size categorical_features checkpoint checkpoint__folder "
     "checkpoint__interval columns columns__identifiers columns__likelihood columns__scaling "
-    "columns__value_mapping decoder decoder__n_neighbors device encoder "
+    "columns__value_mapping decoder decoder__n_neighbors decoder__scale device encoder "
     "encoder__hidden_layer_sizes latent_dim lr max_epochs memory metric metric__beta_zero "
     "metric__integrator metric__leapfrog_step metric__max_centroids metric__n_fixed_point "
     "metric__n_leapfrog metric__regularization metric__temperature min_distance missing n_jobs "

@@ -11,6 +11,7 @@ from sklearn_pyraug import (
     MLP,
     Checkpoint,
     Columns,
+    Deformation,
     ImageShape,
     LearnedMetric,
     Residual,
@@ -148,7 +149,8 @@ def test_every_parameter_but_networks_and_callbacks_can_be_set():
         output=Transfer(),
         checkpoint=Checkpoint("folder"),
     )
-    assert sorted({*SETTABLE, "callbacks", "metric__network"}) == sorted(augmenter.get_params())
+    known = {*augmenter.get_params(), *augmenter.set_params(decoder=Deformation()).get_params()}
+    assert sorted({*SETTABLE, "callbacks", "metric__network"}) == sorted(known)
 
 
 def test_defaults_are_the_estimators_and_seed_0(parameters_of):
