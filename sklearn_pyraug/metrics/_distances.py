@@ -114,8 +114,9 @@ def memorization_share(X_synthetic, X_real, quantile=0.01):
     Returns
     -------
     share : float in [0, 1]
-        Lower is better. Fresh rows of the real distribution score about `quantile`, a
-        generator that copies its training rows scores 1.
+        Lower is better; 1 for copies. Fresh rows of the real distribution score about
+        `quantile` if there are many real rows, and more if there are few: with the default 1.2 %
+        for 1,000 real rows, 2 % for 200 and 4 % for 50.
 
     Raises
     ------
@@ -130,8 +131,9 @@ def memorization_share(X_synthetic, X_real, quantile=0.01):
     Notes
     -----
     Where more than the given quantile of the real rows have an identical twin the threshold is
-    0, and only exact copies count. With few real rows the quantile lies between the smallest
-    two distances, so that the share is coarse.
+    0, and only exact copies count. With up to 1 / quantile real rows it is the smallest of their
+    distances, which belongs to the two rows that are closest to each other: fresh rows then score
+    2 / (n_real + 1).
 
     A low share does not prove that rows are private: a row that is far away in all columns except
     one may still reveal this one.
@@ -355,8 +357,9 @@ def authenticity(X_synthetic, X_real, *, scale="standard"):
     -------
     share : float in [0, 1]
         0 for copies. The ideal is not 1 but the value of rows held out, ``authenticity(X_holdout,
-        X_real)``, which is near 0.33 with one column, 0.38 with two, and 0.5 with many. Lower
-        values say that rows are copied, higher ones that rows lie outside of the data.
+        X_real)``, which is near 0.33 with one column and 0.38 with two, and between 0.5 and 0.8
+        with many. Lower values say that rows are copied, higher ones that rows lie outside of the
+        data.
 
     Raises
     ------
@@ -374,9 +377,11 @@ def authenticity(X_synthetic, X_real, *, scale="standard"):
     the distance from x_i to its nearest other real row.
 
     A fresh row of the real distribution is *not* authentic if it and x_i are each other's nearest
-    neighbours. That has a probability which does not depend on the (continuous) distribution: the
-    volume of a unit ball over that of the union of two, the centre of each on the edge of the
-    other; 2/3 on a line, 0.6215 in a plane, 16/27 in space, 1/2 in the limit.
+    neighbours. If rows are many, that has a probability which does not depend on the (continuous)
+    distribution: the volume of a unit ball over that of the union of two, the centre of each on the
+    edge of the other; 2/3 on a line, 0.6215 in a plane, 16/27 in space, 1/2 in the limit. With many
+    columns, no number of rows is many: a few rows are the nearest of all others, and of Gaussian
+    rows of 10 columns 0.38 are not authentic, of 100 columns 0.2.
 
     References
     ----------
