@@ -30,7 +30,8 @@ class MembershipInference(NamedTuple):
         Area under the ROC curve; chance gives 0.5.
     true_positive_rate : float
         Share of the training rows that are found at 1 % false alarms among the rows held out;
-        chance gives 0.01.
+        chance gives 0.01 to 0.02. With fewer than 100 rows held out, no false alarm is allowed, and
+        chance gives 1 / (n_holdout + 1).
 
     See Also
     --------
