@@ -205,14 +205,9 @@ def augmentation_gain(
         "augmentation_gain", models, X, y, None, splits, scorer, name, n_jobs, verbose
     )
     nothing, *methods = runs
-    n_train, n_test = np.array([[len(part) for part in split] for split in splits]).T
-    settings = {
-        "scores_without": runs[nothing].scores,
-        "n_train": n_train,
-        "n_test": n_test,
+    sizes = n_train, n_test = np.array([[len(part) for part in split] for split in splits]).T
+    described = {
         "scoring": name,
-        "confidence_level": float(confidence_level),
-        "seconds_without": runs[nothing].seconds,
         "preprocessor": prepared_by,
         "preparation": preparation,
         "settings": made_with()
@@ -225,21 +220,32 @@ def augmentation_gain(
             "seed": str(root),
         },
     }
-    results = {}
-    for method in methods:
-        scores = runs[method].scores
-        differences = scores - runs[nothing].scores
-        results[method] = AugmentationGain(
-            gain=float(differences.mean()),
-            interval=corrected_interval(differences, n_train, n_test, confidence_level),
-            scores_with=scores,
-            differences=differences,
-            seconds_with=runs[method].seconds,
-            name=method,
-            **settings,
-        )
+    results = {
+        method: _compare(method, runs[method], runs[nothing], sizes, confidence_level, **described)
+        for method in methods
+    }
     own = results.pop(methods[-1])
     return replace(own, others=results, left_out=left_out)
+
+
+def _compare(name, run, without, sizes, confidence_level, **described):
+    """Return the gain of a method's run over the run without augmentation."""
+    n_train, n_test = sizes
+    differences = run.scores - without.scores
+    return AugmentationGain(
+        name=name,
+        gain=float(differences.mean()),
+        interval=corrected_interval(differences, n_train, n_test, confidence_level),
+        confidence_level=float(confidence_level),
+        differences=differences,
+        scores_with=run.scores,
+        scores_without=without.scores,
+        seconds_with=run.seconds,
+        seconds_without=without.seconds,
+        n_train=n_train,
+        n_test=n_test,
+        **described,
+    )
 
 
 def _span(counts):
