@@ -182,25 +182,14 @@ def _put(net, meta, tensors):
     weights, best = _under(tensors, "weights."), _under(tensors, "best.")
     _check_like(weights, {n: v[active] for n, v in trained.items()}, "weights")
     _check_like(best, trained, "best weights")
-    moments = {key: _under(tensors, "moments.", f".{key}") for key in meta["moments"]}
-    for values in moments.values():
-        for name, value in values.items():
-            if value.dim() and value.shape != weights[name].shape:
-                raise ValueError(f"the moments of {name!r} have another shape than its weights")
+    moments = _read_moments(tensors, meta["moments"], weights)
     networks = _in_turn(net.module_)
     if set(networks) != set(meta["n_calls"]):
         raise ValueError("its networks that take turns are others")
     losses = [tensors[f"losses.{k}"] for k in range(K)]
     if any(v.shape[:1] != (len(BY_EPOCH),) or v.dim() != 2 for v in losses):
         raise ValueError("its losses have another shape")
-    chunks = [
-        [tensors[f"chunks.{k}.{i}"] for i in range(n)] for k, n in enumerate(meta["n_chunks"])
-    ]
-    if len(chunks) != K or any(c.dtype != torch.int64 for part in chunks for c in part):
-        raise ValueError("its order of rows is another")
-    for part, rows in zip(chunks, net.loader.rows, strict=True):
-        if any(len(c) and not 0 <= int(c.min()) <= int(c.max()) < len(rows) for c in part):
-            raise ValueError("its order of rows points outside of them")
+    chunks = _read_chunks(tensors, meta["n_chunks"], net)
     streams = {
         purpose: [tensors[f"streams.{purpose}.{k}"] for k in range(K)]
         for purpose in ("shuffle", "noise")
@@ -231,6 +220,29 @@ def _put(net, meta, tensors):
         net.history.record("epoch", len(net.history))
         train_loss, valid_loss, n_active_classes = row
         net.record_epoch(train_loss, valid_loss, int(n_active_classes))
+
+
+def _read_moments(tensors, keys, weights):
+    """Return the optimiser's moments of each weight by key and name."""
+    moments = {key: _under(tensors, "moments.", f".{key}") for key in keys}
+    for values in moments.values():
+        for name, value in values.items():
+            if value.dim() and value.shape != weights[name].shape:
+                raise ValueError(f"the moments of {name!r} have another shape than its weights")
+    return moments
+
+
+def _read_chunks(tensors, n_chunks, net):
+    """Return the chunks of rows that each class has yet to see in this epoch."""
+    chunks = [[tensors[f"chunks.{k}.{i}"] for i in range(n)] for k, n in enumerate(n_chunks)]
+    if len(chunks) != net.module_.n_classes or any(
+        c.dtype != torch.int64 for part in chunks for c in part
+    ):
+        raise ValueError("its order of rows is another")
+    for part, rows in zip(chunks, net.loader.rows, strict=True):
+        if any(len(c) and not 0 <= int(c.min()) <= int(c.max()) < len(rows) for c in part):
+            raise ValueError("its order of rows points outside of them")
+    return chunks
 
 
 def _under(tensors, prefix, suffix=""):
