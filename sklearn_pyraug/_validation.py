@@ -134,6 +134,12 @@ def torch_defaults():
     automatically, what has no deterministic algorithm warns, and a process that was forked has one
     thread. Blocks that overlap in several threads all return to what the first has found.
     """
+    with _process_defaults(), _thread_defaults():
+        yield
+
+
+@contextmanager
+def _process_defaults():
     with _Replaced.lock:
         if not _Replaced.n_open:
             _Replaced.before = _of_process()
@@ -141,26 +147,31 @@ def torch_defaults():
             _set_process(torch.float32, deterministic, True, precision and "highest")
         _Replaced.n_open += 1
     try:
-        with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode(False))
-            stack.enter_context(torch.enable_grad())
-            # Only if needed, because a default device slows down every call of torch. Before 2.5,
-            # torch.get_default_device fails after the default was set back to None.
-            if torch.empty(0).device.type != "cpu":
-                stack.enter_context(torch.device("cpu"))
-            if os.getpid() != _PROCESS:
-                # OpenMP's threads do not survive a fork, and torch would wait for them forever.
-                stack.callback(torch.set_num_threads, torch.get_num_threads())
-                torch.set_num_threads(1)
-            for kind in ("cpu", "cuda"):
-                if torch.is_autocast_enabled(kind):
-                    stack.enter_context(torch.autocast(kind, enabled=False))
-            yield
+        yield
     finally:
         with _Replaced.lock:
             _Replaced.n_open -= 1
             if not _Replaced.n_open:
                 _set_process(*_Replaced.before)
+
+
+@contextmanager
+def _thread_defaults():
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        # Only if needed, because a default device slows down every call of torch. Before 2.5,
+        # torch.get_default_device fails after the default was set back to None.
+        if torch.empty(0).device.type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if os.getpid() != _PROCESS:
+            # OpenMP's threads do not survive a fork, and torch would wait for them forever.
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(1)
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
 
 
 def named(value):
