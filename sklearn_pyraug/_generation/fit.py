@@ -321,13 +321,7 @@ def _train_groups(groups, members, own, settings, execution, store):
         with closing(results):
             for g, result in zip(groups, results, strict=False):
                 trained.append(TrainedGroup(own or g, result.generator, result.history))
-                _logger.info(
-                    "Generators %s: %s epochs, best after %s, %s roll-backs.",
-                    g,
-                    [len(h.train_loss) for h in result.history],
-                    [h.best_epoch for h in result.history],
-                    [h.n_rollbacks for h in result.history],
-                )
+                _log_training(g, result.history)
                 if result.interrupted is not None:
                     interrupted = result.interrupted
                     break
@@ -337,6 +331,16 @@ def _train_groups(groups, members, own, settings, execution, store):
     warn_of_training(history, training, execution.device)
     _warn_of_flow(history, settings.flow)
     return trained, interrupted
+
+
+def _log_training(group, history):
+    _logger.info(
+        "Generators %s: %s epochs, best after %s, %s roll-backs.",
+        group,
+        [len(h.train_loss) for h in history],
+        [h.best_epoch for h in history],
+        [h.n_rollbacks for h in history],
+    )
 
 
 def _warn_of_flow(history, flow):
