@@ -183,7 +183,8 @@ class RHVAEAugmenter(
         Rows per generator in each training step; ``"auto"`` is 100, or fewer for large images,
         down to 8.
     lr : float, default=1e-3
-        Learning rate of Adam.
+        Learning rate of Adam. If the last tenth of the training differs, as `shared` and
+        :class:`PosteriorMetric` say, it is a twentieth of this there.
     patience : int or None, default=50
         A generator stops early after this many epochs without a better loss, on held-out rows if
         there are any. None never stops early. The best weights are kept in any case.

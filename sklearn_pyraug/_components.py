@@ -177,8 +177,8 @@ class HMC(BaseEstimator):
     Parameters
     ----------
     n_steps : int, default=30
-        Steps of each chain; the first half adapts the step size. More steps take more time and
-        bring draws closer to the density.
+        Steps of each chain; the first half, at most 30, adapts the step size. More steps take more
+        time and bring draws closer to the density.
     n_leapfrog : int, default=10
         Leapfrog steps of each step of a chain.
     step_size : float or None, default=None
@@ -263,7 +263,7 @@ class RandomWalk(BaseEstimator):
     Parameters
     ----------
     n_steps : int, default=30
-        Steps of each chain; the first half adapts the step size.
+        Steps of each chain; the first half, at most 30, adapts the step size.
     step_size : float or None, default=None
         Fixed step size in latent units; None adapts it.
 

@@ -110,7 +110,7 @@ def sample_random_walk(
 ):
     """Run one walk per start point and return where each ends.
 
-    The first half of the steps adapts σ (one per class) by dual averaging towards
+    The first half of the steps, at most 30, adapts σ (one per class) by dual averaging towards
     `target_acceptance`; the rest runs at the averaged σ, which keeps the target invariant.
     A step takes about a tenth of the time of an HMC step with ten leapfrogs, but moves less far:
     use a hundred or more.
