@@ -144,9 +144,11 @@ def read_text(data, *, sep=None, encoding=None):
             n_surplus += 1
             row = row[: len(names)]
         if len(row) != len(names):
+            # R gives the column of row names no name.
+            other = "" if rows else ", or the header, where row names need a name, too"
             raise ValueError(
                 f"line {line} has {len(row)} cells, but the header has {len(names)}, with "
-                f"{_named(sep)} between them; correct that line"
+                f"{_named(sep)} between them; correct that line{other}"
             )
         records.append(record)
         rows.append(row)

@@ -374,6 +374,10 @@ def save_table(path, X, y, synthetic_mask=None, *, target="target", overwrite=Fa
         else:
             if origin is not None and origin.keep:
                 frame = _with_kept(frame, origin, new)
+            if origin is not None and frame.columns.is_unique:
+                # In the order of the file.
+                own = [name for name in origin.names if name in frame]
+                frame = frame[[*own, *frame.columns.difference(own, sort=False)]]
             data = _plain_table(frame, kind)
         handle.write(packed(data) if path.name.lower().endswith(".gz") else data)
 

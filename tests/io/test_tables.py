@@ -100,6 +100,7 @@ def test_what_a_file_may_be_told_or_found_to_be(text, options, columns, read):
     [
         ("a,y\n1,2\n1,2,3\n", "line 3 has 3 cells, but the header has 2"),
         ("a,b,y\n1,2\n", "line 2 has 2 cells, but the header has 3"),
+        ("a,y\n1,2,3\n2,2,3\n", "correct that line, or the header, where row names need a name"),
         ('a,y\n"1,2\n3,4\n', "unexpected end of data"),
         ('a,y\n"1"x,2\n', "line 2: ',' expected after.* double those within"),
         ("a:y\n1:2\n", "The columns are 'a:y'. If another character .* name it in `sep`"),
@@ -200,6 +201,17 @@ def test_other_kinds_of_files_keep_kept_columns(suffix, tmp_path):
     assert load_synthetic_mask(tmp_path / f"one{suffix}").tolist() == [False, True]
     if suffix == ".tsv":
         assert (tmp_path / "one.tsv").read_text().startswith("id\ta\ty\t")
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".parquet", ".xlsx"])
+def test_other_kinds_of_files_have_the_columns_in_the_same_order(suffix, read, tmp_path):
+    """The target went to the end."""
+    if suffix in (".parquet", ".xlsx"):
+        pytest.importorskip({".parquet": "pyarrow", ".xlsx": "openpyxl"}[suffix])
+    X, y = read("y,b,id,a\np,1,r,2\nq,3,s,4\n", "y", keep=["id"])
+    save_table(tmp_path / f"out{suffix}", X.assign(c=0), y, target="y")
+    X, _ = load_table(tmp_path / f"out{suffix}", "c")
+    assert list(X) == ["y", "b", "id", "a"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".xlsx"])
