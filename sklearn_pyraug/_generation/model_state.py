@@ -214,6 +214,8 @@ def check_generators(g, n_rows, n_classes, architecture):
     members = [m for group in g.trained for m in group.members]
     needed = {g.member_of(k) for k in trained}
     sound = len(set(members)) == len(members) and needed <= set(members)
+    # Without reference rows, a generator draws rows of one class.
+    sound = sound and (a.has_reference or not g.shared)
     _require(sound, "the classes and the generators")
     for group in g.trained:
         _check_group(group, g, n_classes, a, trained)
