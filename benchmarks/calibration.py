@@ -50,7 +50,7 @@ WAYS = {
     "corrected": {},
     '"prevalence"': {"synthetic_weight": "prevalence"},
 }
-# Probabilities beyond these are no further from the truth: a forest of 100 trees says 0.
+# Probabilities are clipped to these: a forest of 100 trees may say 0.
 SMALLEST = 0.005
 
 

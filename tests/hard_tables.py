@@ -9,7 +9,7 @@ DTYPES = (
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
 )
 
-# Integers are kept within this, and powers of ten within 30 unless the kind says otherwise.
+# Integers are kept within this range, and powers of ten within 30 unless the kind differs.
 _LARGEST_INTEGER = 2**62
 
 

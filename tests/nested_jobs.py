@@ -65,7 +65,7 @@ def main(folder, backend):
             model = make_model(narrow, n_jobs)
             scores = cross_val_score(model, X, y, cv=2, n_jobs=n_jobs)
             search = GridSearchCV(model, grid, cv=2, n_jobs=n_jobs).fit(X, y)
-            # Wide enough for torch to use several threads, if it is let.
+            # Wide enough for torch to use several threads, if it may.
             model = make_model(wide, n_jobs, encoder=MLP((900, 900)), max_epochs=1)
             cross_val_score(model, X, y, cv=2, n_jobs=n_jobs)
         result[n_jobs] = {
@@ -76,7 +76,7 @@ def main(folder, backend):
             "afterwards": torch.get_num_threads(),
         }
     print(json.dumps(result))
-    # A thread of joblib's pool that still frees tensors while Python ends would abort the process.
+    # A thread of joblib's pool that still frees tensors when Python exits would abort the process.
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             thread.join(10)

@@ -334,7 +334,7 @@ def test_mask_and_origins():
     assert_array_equal(mask, np.arange(len(X_res)) >= n)
     assert_array_equal(origins[:n], np.arange(n))
     assert_array_equal(labels[origins], y_res)
-    # Every row of a class is the origin of as many new rows as any other, but for one.
+    # Rows of a class are origins of equally many new rows, up to one.
     for k in np.unique(labels):
         counts = np.bincount(origins[n:], minlength=n)[labels == k]
         assert np.ptp(counts) <= 1
@@ -461,7 +461,7 @@ def test_likelihood_auto():
             likelihood(digits, decoder=decoder, columns=Columns(likelihood="bernoulli"))
             == "bernoulli"
         )
-    # Images: grey values are redrawn, but a warped image has one scale of its own.
+    # Images: grey values are drawn again, but a warped image has one scale of its own.
     assert likelihood(digits, decoder="direct") == "binomial"
     assert likelihood((X, y), decoder="direct", sample_shape=(2, 2)) == "binomial"
     assert (
@@ -575,7 +575,7 @@ def via_deepcopy(augmenter, tmp_path):
 def test_copies_draw_the_same(copied, container, tmp_path):
     X, y = table()
     augmenter = quick().fit(container(X), y)
-    # A record of every draw, before and after the copy was made.
+    # The record of every draw, before and after the copy.
     before = augmenter.sample(4)
     twin = copied(augmenter, tmp_path)
     for X_new, y_new in (twin.sample(4), augmenter.sample(4)):

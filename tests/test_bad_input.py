@@ -601,7 +601,7 @@ def test_only_small_classes():
     augmenter = quick(augmentation_factor=3, decoder="direct")
     with pytest.warns(UserWarning, match="Too few rows") as caught:
         X_res, _ = augmenter.fit_resample(X, y)
-    # Rows between so few are near-copies, of which a second warning tells.
+    # New rows between so few are near-copies, which a second warning says.
     assert len(caught) == 2
     for n in (1, 2, 3):
         assert re.search(rf"{n - 1} \({n} rows?\)", str(caught[0].message))

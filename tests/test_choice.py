@@ -41,7 +41,7 @@ ESTIMATORS = [
 ]
 
 
-# Some checks hold classes of one row.
+# Some checks have classes of one row.
 @pytest.mark.filterwarnings(
     "ignore:cv=2, but class", "ignore:The least populated class", "ignore:y_pred contains classes"
 )

@@ -36,7 +36,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_pyraug import AugmentedClassifier
 from sklearn_pyraug import make_pipeline as make_sampler
 
-# An augmenter that adds nothing leaves the meta-estimator alone to be checked: no exemption.
+# With an augmenter that adds nothing, the checks are of the meta-estimator alone: no exemption.
 ESTIMATORS = [
     AugmentedClassifier(FunctionSampler(), LogisticRegression(tol=1e-10, max_iter=1000)),
     AugmentedClassifier(FunctionSampler(), GaussianNB(), synthetic_weight=0.5),

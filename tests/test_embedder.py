@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_pyraug import MLP, RHVAEAugmenter, RHVAEEmbedder
 
-# The default configuration but for the time it takes.
+# The default configuration, except for its training time.
 EMBEDDER = RHVAEEmbedder(max_epochs=2, encoder=MLP((8,)), device="cpu", random_state=0)
 X, _ = table()
 # Checks that the embedder is known to fail, each with its reason. Empty is the goal.

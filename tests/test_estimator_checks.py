@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_pyraug import HMC, MLP, AugmentedClassifier, RHVAEAugmenter
 
-# The default configuration but for the time it takes.
+# The default configuration, except for its training time.
 AUGMENTER = RHVAEAugmenter(
     max_epochs=2,
     encoder=MLP((16,)),
@@ -19,7 +19,7 @@ AUGMENTER = RHVAEAugmenter(
     random_state=0,
 )
 ESTIMATORS = [AUGMENTER, AugmentedClassifier(AUGMENTER, LogisticRegression(max_iter=1000))]
-# Minutes, as every row is scored by itself.
+# Takes minutes, because every row is scored by itself.
 DIRECT = [clone(AUGMENTER).set_params(decoder="direct")]
 
 COUNTS_ROWS = (

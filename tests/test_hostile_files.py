@@ -214,7 +214,7 @@ MODELS = {
     "a version to come": ("model_version", 99),
     "versions that are none": ("versions", {"torch": nested(30)}),
 }
-# Parts of the names of tensors, and what becomes of them.
+# Parts of the names of tensors, and what replaces them.
 OF_TENSORS = {
     "weights that are NaN": ("encoder.net.layers.0.weight", lambda v: v * torch.nan),
     "codes that are infinite": ("latent.c", lambda v: v + torch.inf),
@@ -362,7 +362,7 @@ IMAGES = {
     "longer.nii.gz": lambda: gzip.compress(nii(n=10**8)),
     "twice.nii.gz": lambda: gzip.compress(nii()) + gzip.compress(bytes(10**8)),
 }
-# Of tables the fast and the clear error is what counts here; what is in a csv file is text.
+# For tables only a quick and clear error counts here; a csv file holds text.
 TABLES = {
     "pickle.csv": lambda: pickle.dumps(Bomb()),
     "zeros.csv": lambda: bytes(10**6),
@@ -379,7 +379,7 @@ TABLES = {
 }
 
 
-# --- what hypothesis makes of sound files ------------------------------------------------------
+# --- how hypothesis damages sound files --------------------------------------------------------
 
 SOUND = {
     "m.pyraug": lambda: raw_json("model", json.dumps(members("model")[0])),
@@ -441,7 +441,7 @@ def measured(action):
         signal.alarm(30)  # Of a pipe that is waited for nobody is told.
         with open("/proc/self/clear_refs", "w") as peak:
             peak.write("5")  # The greatest size so far is forgotten.
-        # Of this process alone: others may keep the cores busy.
+        # Of this process only: others may keep the cores busy.
         before, start = _peak(), time.process_time()
         try:
             said = f"no error: {type(action()).__name__}"

@@ -325,7 +325,7 @@ class RoughEncoder(nn.Module):
         return mu, self.log_var.expand_as(mu)
 
 
-# The networks of this test may be trained in turn: they are not trained in earnest.
+# The networks of this test may take turns: they are hardly trained.
 @pytest.mark.filterwarnings("ignore:.* trained one after another:UserWarning")
 def test_score_samples_is_the_exact_log_likelihood_of_a_linear_model(random_seed, capsys):
     """Bar: within 0.05 nats with 1,000 draws, from a proposal that is not the posterior."""
@@ -447,7 +447,7 @@ def test_columns_that_are_not_those_of_the_fit(either_decoder):
         model.encode(FRAME.assign(text=1.0), Y)
     with pytest.raises(ValueError, match="holds categories in 'a'"):
         model.encode(FRAME.assign(a="u"), Y)
-    # What polars read, pandas may follow.
+    # Rows of pandas may follow rows of polars.
     polars = quick().fit(pl.from_pandas(FRAME), Y)
     np.testing.assert_allclose(polars.encode(FRAME, Y), polars.encode(pl.from_pandas(FRAME), Y))
 

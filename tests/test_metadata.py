@@ -252,7 +252,7 @@ def test_whole_groups_are_held_out(fraction, random_seed):
     train, valid = (groups[v.flatten().long()] for v in (split.train, split.valid))
     assert not set(train.tolist()) & set(valid.tolist())
     assert len(train) + len(valid) == 60
-    # A group is taken where that brings the number nearer to its share.
+    # A group is taken if that brings the number closer to its share.
     largest = int(torch.bincount(groups).max())
     assert abs(len(valid) - fraction * 60) <= largest / 2 + 0.5
 

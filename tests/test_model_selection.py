@@ -63,7 +63,7 @@ def test_real_rows_may_stand_anywhere(augmented):
     moved = place[origins[order]]
     for train, test in OriginSplit(KFold(4)).split(X[order], y[order], moved):
         assert_array_equal(moved[test], test)
-        # The first column bears the origin.
+        # The first column names the origin.
         assert not set(X[order][train, 0]) & set(X[order][test, 0])
         assert len(test) == 5
 

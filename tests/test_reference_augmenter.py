@@ -70,7 +70,7 @@ def test_defaults(data):
     assert np.all(new >= X.min(axis=0))
     assert np.all(new <= X.max(axis=0))
     assert_array_equal(y[origins], y_res[n:])
-    # Every row of a class is the reference of as many new rows as any other, but for one.
+    # Rows of a class are references of equally many new rows, up to one.
     for k in np.unique(y):
         assert np.ptp(np.bincount(origins, minlength=n)[y == k]) <= 1
     assert len(np.unique(X_res, axis=0)) == len(X_res)
@@ -237,7 +237,7 @@ def test_too_few_pairs_for_any_generator(sizes):
     augmenter = quick(augmentation_factor=4)
     with pytest.warns(UserWarning, match="Too few rows") as caught:
         new, y_new, origins = new_rows(augmenter, X, y)
-    # Rows between so few are near-copies, of which a second warning tells.
+    # New rows between so few are near-copies, which a second warning says.
     assert len(caught) == 2
     for k, n in enumerate(sizes):
         assert f"{k} ({n} rows)" in str(caught[0].message)
@@ -422,7 +422,7 @@ def test_every_output(data, output):
     ).fit(X, y)
     new, _ = augmenter.sample(30)
     assert np.isfinite(new).all()
-    # A choice that is made when rows are drawn, and none that training depends on.
+    # A choice made when rows are drawn, on which training does not depend.
     other = quick(output="mean", augmentation_factor=3, columns=Columns(value_mapping=None)).fit(
         X, y
     )
@@ -486,7 +486,7 @@ def test_neighbours(data, n_neighbors):
         for a, b in generator.pairs[0].tolist():
             own = (labels == labels[a]).nonzero().flatten()
             distance = (rows[own] - rows[a]).norm(dim=1)
-            # The row itself, and the one.
+            # The row itself and one other.
             assert (distance <= (rows[b] - rows[a]).norm()).sum() == 2
 
 

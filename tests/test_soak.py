@@ -43,7 +43,7 @@ def images(rng, seed, y):
     return rng.random((len(y), side, side)) * (1 + y[:, None, None])
 
 
-# By container: what makes X, and the decoders that it can have.
+# By container: a function that makes X, and the decoders that suit it.
 SORTS = {
     "table": (table, ("auto", "direct", "residual")),
     "frame": (frame, ("auto", "direct", "residual")),

@@ -77,7 +77,7 @@ def elsewhere_without_gradients():
     return torch.no_grad()
 
 
-# Together where one does not hide the other.
+# Together, if one does not hide the other.
 SETTINGS = [double_and_deterministic, elsewhere_without_gradients, torch.inference_mode]
 
 

@@ -30,7 +30,7 @@ def test_networks_differ_between_labels(augmenter):
     for name, p in zero.items():
         assert not torch.equal(p, one[name]), name
         assert not torch.equal(p, two[name]), name
-    # What is fine-tuned has moved by little from where it was.
+    # Fine-tuned weights have moved little.
     moved = max(float((p - two[name]).abs().max()) for name, p in zero.items())
     assert 0.0 < moved < 0.05
     assert augmenter.n_epochs_[2] < augmenter.n_epochs_[0]

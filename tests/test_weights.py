@@ -27,7 +27,7 @@ from sklearn_pyraug.rhvae.training.net import _mean_loss
 from sklearn_pyraug.rhvae.training.pairs import find_partners, partner_weight, scaled_for_pairs
 from sklearn_pyraug.rhvae.weighting import in_rounds, systematic
 
-# Every kind of decoder and of sharing, and all else that is decided by rows.
+# Every kind of decoder and of sharing, and all else that depends on rows.
 SETTINGS = {
     "shared": {},
     "residual": {"shared": False},
@@ -306,7 +306,7 @@ def test_rows_of_weight_zero_are_as_if_absent(data, setting):
     X_res, y_res = everything.fit_resample(X, y, sample_weight=weights)
     assert_array_equal(X_res[: len(y)], X)
     assert np.all(weights[everything.origin_indices_[len(y) :]] > 0)
-    # Sizes are those of all rows: the new ones are counted anew.
+    # Sizes are those of all rows: new rows are counted again.
     counts = {k: n + int(kept[y == k].sum()) for k, n in everything.sampling_strategy_.items()}
     some = quick(**SETTINGS[setting], sampling_strategy=counts)
     X_some, y_some = some.fit_resample(X[kept], y[kept], sample_weight=weights[kept])
@@ -338,7 +338,7 @@ def test_rows_of_weight_zero_do_not_shape_the_columns():
 @pytest.mark.parametrize("setting", ["shared", "residual", "direct", "neighbours"])
 def test_rows_are_drawn_in_proportion(data, setting):
     X, y, weights = data
-    # No row comes out as a copy of its reference: none is drawn again, which would be at random.
+    # No new row is a copy of its reference, so none is drawn again, which would be random.
     augmenter = quick(**SETTINGS[setting], sampling_strategy={k: 200 for k in range(3)})
     augmenter.fit_resample(X, y, sample_weight=weights)
     origins = augmenter.origin_indices_[len(y) :]

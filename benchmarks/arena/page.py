@@ -13,7 +13,7 @@ __all__ = ["block", "critical_difference", "fill", "holm", "parts", "publish", "
 
 BEGIN, END = "<!-- arena: begin -->", "<!-- arena: end -->"
 PICTURE = "docs/_static/arena.svg"
-# Fewer sets tell nothing about ranks.
+# Fewer sets say nothing about ranks.
 FEWEST_SETS = 6
 # Those that are drawn.
 MEASURES = {"balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}
@@ -89,7 +89,7 @@ def against_ours(scores, methods):
     """Return Holm's p value of Wilcoxon's signed rank test of each method against ours."""
     ours = scores[:, methods.index(OURS)]
     others = [m for m, name in enumerate(methods) if name != OURS]
-    # Equal scores are left out by the test; some versions of SciPy would warn of them.
+    # The test leaves out equal scores; some versions of SciPy would warn of them.
     pairs = [d[np.isfinite(d) & (d != 0)] for d in (ours - scores[:, m] for m in others)]
     p = [stats.wilcoxon(d).pvalue if len(d) else 1.0 for d in pairs]
     return dict(zip((methods[m] for m in others), holm(np.array(p)), strict=True))

@@ -29,7 +29,7 @@ from benchmarks import datasets, harness, rivals
 from benchmarks.gain import cubes, data, jobs, plot, report, resamplers, scoring, table
 
 NAME = "gain"
-# As they finish; joblib before 1.4 can only keep the order.
+# In the order in which they finish; joblib before 1.4 can only keep the order of calls.
 JOBLIB = tuple(map(int, joblib.__version__.split(".")[:2]))
 RETURN_AS = "generator_unordered" if JOBLIB >= (1, 4) else "generator"
 

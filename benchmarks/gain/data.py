@@ -74,7 +74,7 @@ GROUPS = {
     "keel": tuple(f"keel:{name}" for name in KEEL),
     "keelraw": tuple(f"keelraw:{name}" for name in KEEL),
 }
-# A part of a group: offered and reported beside it, not among "all".
+# Part of another group: offered and reported beside it, but not in "all".
 PARTS = {
     "keel7": tuple(f"keel:{name}" for name in KEEL_SEVEN),
     "keelraw7": tuple(f"keelraw:{name}" for name in KEEL_SEVEN),

@@ -42,7 +42,7 @@ MODULES = {
 }
 # ForestDiffusion's default of 100 noisy copies of each row takes an hour where 10 take minutes.
 COPIES = 10
-# Draws of rows and labels that may miss a rare class before the rest is left to SMOTE.
+# So many draws of rows and labels may miss a rare class; then SMOTE draws what is missing.
 MOST_DRAWS = 20
 
 
@@ -171,7 +171,7 @@ def _adversarial_forest(X, y, seed):
     # arfpy 0.1.1 calls it, NumPy 2.4 has removed it.
     vars(np).setdefault("in1d", np.isin)
     frame = _frame(X, y, "category")
-    # It looks columns up by their numbers.
+    # It looks up columns by their numbers.
     frame.columns = range(frame.shape[1])
     model = _import("arfpy.arf").arf(frame, verbose=False)
     model.forde()

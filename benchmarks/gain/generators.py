@@ -40,7 +40,7 @@ def pair(rows, n_new, rng, sample_shape=None):
     """Add half the difference of a random pair to a random row: x + ½ (a − b)."""
     n = len(rows)
     x, a = rng.integers(n, size=(2, n_new))
-    # Another row than a, where there is one.
+    # A row other than a, where there is one.
     b = (a + rng.integers(1, n, size=n_new)) % n if n > 1 else a
     return rows[x] + 0.5 * (rows[a] - rows[b])
 

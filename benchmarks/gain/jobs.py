@@ -14,7 +14,7 @@ __all__ = ["AUGMENTED", "SYNTHETIC", "Task", "run"]
 
 # What a classifier was trained on: real and new rows, or new rows only.
 AUGMENTED, SYNTHETIC = "augmented", "synthetic"
-# Fewer new rows of a class than this, and training on new rows only takes a draw of its own.
+# With fewer new rows of a class than this, training on new rows only takes a draw of its own.
 MIN_SYNTHETIC = 2
 
 

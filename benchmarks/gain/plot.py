@@ -9,9 +9,9 @@ from benchmarks.gain import report, statistics
 
 __all__ = ["draw"]
 
-# Okabe and Ito's colours, told apart by all eyes; the shape says the same.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; the shape says the same.
 ABOVE, BELOW, OPEN, PALE = "#0072B2", "#D55E00", "#000000", "#8C8C8C"
-# So many sets are named in a panel's title, and have intervals.
+# Up to so many sets are named in a panel's title and have intervals.
 FEW_SETS = 6
 
 

@@ -254,7 +254,7 @@ def page(records, sets, methods, classifiers, against, protocol):
         lines += table(summary(part, against))
         lines += ["", "Balanced accuracy by classifier, mean over sets:", ""]
         lines += table(per_classifier(part))
-        # A method that suits only some of the sets has its figures here.
+        # A method that suits only some of the sets has its figures in this table.
         full, _ = cubes.paired(_ran(cubes.select(cube, sets=members)))
         if full.sets:
             for name, measure in (("Balanced accuracy", "balanced_accuracy"), ("AUC", "roc_auc")):

@@ -32,7 +32,7 @@ __all__ = [
 
 MEASURES = ("balanced_accuracy", "roc_auc", "log_loss")
 CLASSIFIERS = ("SVC", "k-NN", "forest", "logistic", "boosting")
-# Run when named: scikit-learn's and XGBoost's defaults, and two classifiers of images.
+# Run only if named: scikit-learn's and XGBoost's defaults, and two classifiers of images.
 MORE = ("MLP", "HistGradientBoosting", "XGBoost", "components", "CNN", "CNN-800")
 # Gradient steps; what is transformed on the fly is learned later.
 CNN_STEPS = {"CNN": 200, "CNN-800": 800}
@@ -41,7 +41,7 @@ FREE = ("class-weights", "prevalence-threshold", "tuned-threshold")
 FOLDS = 5
 # The mean over classifiers is over these; boosting is reported beside it.
 IN_MEAN = CLASSIFIERS[:4]
-# Above so many columns a table is wide, and treated as images are.
+# With more columns than this a table is wide, and treated like images.
 WIDE = 500
 
 
@@ -232,7 +232,7 @@ def closeness(new, real):
     neighbours = NearestNeighbors(n_neighbors=1).fit(real)
     # Without an argument a row is not its own neighbour.
     between = float(np.median(neighbours.kneighbors()[0]))
-    # Distances are differences of squares: twins may be a rounding error apart.
+    # Distances are differences of squares: equal rows may be a rounding error apart.
     if between <= 1e-6 * np.sqrt(real.shape[1]) * real.std():
         return np.nan
     return float(np.median(neighbours.kneighbors(new)[0])) / between

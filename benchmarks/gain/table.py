@@ -18,7 +18,7 @@ NUMBERS = (
     "closeness",
 )
 COLUMNS = (*KEY, *NUMBERS, "note", "error", "end")
-# Stands last in every row: a row without it was cut off while it was written.
+# The last cell of every row: a row without it was cut off while it was written.
 END = "."
 
 

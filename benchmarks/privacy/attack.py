@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn_pyraug import RHVAEAugmenter
 
 DATA = {"iris": load_iris, "wine": load_wine, "breast cancer": load_breast_cancer}
-# The share of rows wrongly named at which the attack is read.
+# The false positive rate at which the attack is measured.
 FALSE_POSITIVES = 0.01
 
 

@@ -23,9 +23,9 @@ from scipy import sparse
 from benchmarks import datasets, harness
 from sklearn_pyraug import RHVAEAugmenter
 
-# Epochs where --epochs is not given: few steps each, yet more than the start takes.
+# Epochs if --epochs is not given: few steps each, but more work than the start-up.
 EPOCHS = {"n": 5, "D": 20, "sparse": 20, "K": 20, "imbalance": 5, "memory": 2}
-# What the project has promised: exponents, a ratio of seconds and bytes.
+# What the project has promised: exponents, a ratio of times, and bytes.
 MOST_EXPONENT = {"n": 1.05, "D": 0.8, "sparse": 0.8, "K": 0.8}
 MOST_RATIO = 1.3
 # Share of the values of a sparse table that are not 0.

@@ -71,7 +71,7 @@ def test_fewer_splits_are_paired_with_none():
     rows = store.rows_of(records, ("k-NN",), {})
     assert rows["wine", "SMOTE"]["k-NN balanced_accuracy"] == pytest.approx(75.0)
     assert rows["wine", "SMOTE"]["k-NN splits"] == 1
-    # Stored figures of none stand while they have more splits.
+    # Stored figures of "none" stay while they have more splits.
     before = {("wine", "none"): rows["wine", "none"] | {"k-NN splits": 9.0}}
     again = store.rows_of(records[1:], ("k-NN",), before)
     assert again["wine", "SMOTE"]["k-NN balanced_accuracy"] == pytest.approx(75.0)
@@ -131,7 +131,7 @@ def test_quick_runs_and_resumes(tmp_path, capsys):
     assert (tmp_path / "arena.csv").read_text() == first
 
 
-# --- free of any new row --------------------------------------------------------------------
+# --- methods without new rows ----------------------------------------------------------------
 
 
 @pytest.fixture

@@ -644,7 +644,7 @@ def test_the_page_has_means_differences_ranks_and_counts():
         for seed in range(3):
             scores[s, seed, "none"] = 0.8 + 0.01 * seed
             scores[s, seed, "SMOTE"] = 0.82 + 0.01 * seed
-            # Above SMOTE by 1.5 points on wine, below it by 0.5 on iris.
+            # 1.5 points above SMOTE on wine, 0.5 below it on iris.
             scores[s, seed, "pair"] = 0.835 - 0.02 * k + 0.01 * seed
     records = make_records(scores)
     records += make_records({k: 0.9 * v for k, v in scores.items()}, train="synthetic")

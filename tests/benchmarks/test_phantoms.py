@@ -69,7 +69,7 @@ def test_only_one_class_has_lesions_and_they_may_be_anywhere():
     assert X.max() <= 1
     again, _ = phantoms.make_lesion_phantoms(10, (20, 20, 20), random_state=0)
     np.testing.assert_array_equal(again, X[:10])
-    # Inside the organ, a lesion is what is dark for several voxels on end.
+    # Inside the organ, several dark voxels in a row are a lesion.
     inner = gaussian_filter(X, (0, 1, 1, 1))[:, 8:12, 8:12, 8:12]
     darkest = inner.min((1, 2, 3))
     assert darkest[y == 1].mean() < darkest[y == 0].mean() - 0.05
@@ -103,7 +103,7 @@ def test_the_cnn_takes_the_same_steps_whatever_it_is_trained_on(n):
     net = phantoms.Cnn(n_steps=3, seed=0).fit(X, np.arange(n) % 2)
     sizes = [batch["train_batch_size"] for batch in net.history[-1]["batches"]]
     assert sizes == [phantoms.BATCH_SIZE] * 3
-    # Annealed to nothing at the last step.
+    # The learning rate is 0 at the last step.
     assert net.optimizer_.param_groups[0]["lr"] == pytest.approx(0)
 
 

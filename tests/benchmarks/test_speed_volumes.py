@@ -6,7 +6,7 @@ import pytest
 from benchmarks.speed import volumes
 
 
-# Thirty epochs are few for networks of this size, and the flow of such is warned of.
+# Thirty epochs are few for networks of this size: the flow's steps may be too large, which warns.
 @pytest.mark.filterwarnings(
     "ignore:The Hamiltonian flow of .* does not preserve volume:UserWarning"
 )

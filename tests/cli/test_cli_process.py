@@ -31,7 +31,7 @@ def start(folder, *arguments):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # Tests that a shell has put into the background ignore SIGINT, and so would the command.
+        # Tests that a shell runs in the background ignore SIGINT, and the command would, too.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
@@ -106,11 +106,11 @@ def test_a_stop_while_training(
         out, err = process.communicate(timeout=30)
     finally:
         process.kill()
-    # A second or two on a free core; here others may be at work.
+    # It takes a second or two on a free core, but others may be at work.
     assert time.monotonic() - began < 10
     assert process.returncode == code, err
     assert out == ""
-    # What is wrong comes before what was to be noted.
+    # Errors are printed before notes.
     ending, note = err.splitlines()
     assert ending == f"sklearn-pyraug: {word}"
     assert note.startswith("sklearn-pyraug: note: ")

@@ -54,7 +54,7 @@ def test_augment_keeps_the_rows_and_marks_the_new_ones(suffix, patients, capsys)
     X, y = load_table(f"more{suffix}", "diagnosis")
     mask = load_synthetic_mask(f"more{suffix}")
     assert_array_equal(mask, np.arange(60) >= 30)
-    # What stands for a missing text differs between files and between versions of pandas.
+    # The missing value of text differs between files and between versions of pandas.
     kept, expected = (t.fillna({"sex": "?"}) for t in (X[:30], patients.drop(columns="diagnosis")))
     pd.testing.assert_frame_equal(kept, expected, check_exact=True)
     assert y[:30].tolist() == patients["diagnosis"].tolist()

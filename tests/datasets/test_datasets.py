@@ -20,7 +20,8 @@ def test_what_comes_out():
     assert X.min() >= 0
     assert X.max() <= 1
     assert y.tolist() == [0, 1, 0, 1, 0, 1, 0]
-    # No two alike: far apart beside the noise, whose differences have a variance of 2 * 0.05².
+    # No two are alike: they are far apart compared with the noise, whose differences have a
+    # variance of 2 * 0.05².
     differences = np.square(X[:, None] - X[None]).mean((2, 3, 4))[np.triu_indices(7, 1)]
     assert differences.min() > 1.5 * 2 * 0.05**2
 
@@ -153,9 +154,9 @@ def _accuracy(effect):
 
 @pytest.mark.slow
 def test_the_task_is_neither_trivial_nor_hopeless():
-    # The best that can be done at the default is 84 %.
+    # The best possible accuracy at the default is 84 %.
     assert 0.6 < _accuracy(2.0) < 0.84
-    # Of 200 tosses of a coin, five standard errors.
+    # Five standard errors of 200 tosses of a coin.
     assert abs(_accuracy(0.0) - 0.5) < 5 * np.sqrt(0.25 / 200)
 
 

@@ -140,7 +140,7 @@ def test_rows_held_out_are_the_reference_and_the_baseline():
         augmenter, X, y, X_holdout, y_holdout, classifier=classifier, random_state=0
     )
     X_new, y_new = augmenter.sample(dict.fromkeys(np.unique(y), 25))
-    # A copier is, as far as fidelity goes, the training rows themselves.
+    # For fidelity, copies are the training rows themselves.
     for name in FIDELITY - {"two-sample AUC"}:
         line = line_of(report, name)
         assert_allclose(line.value, line.baseline)
@@ -197,7 +197,7 @@ def test_p_values():
         assert {values(report, label)[name] for name in names} == {1 / 20}
     usual = [line.baseline for line in report.lines if line.measure in names]
     assert len(usual) == 8
-    # The halves are at random: eight p-values below 0.1 would be one case in 10^8 were they apart.
+    # The halves are random: eight p-values below 0.1 have a probability of 10^-8.
     assert max(usual) > 0.1
     without = augmentation_report(
         Rigged(X + 20, y), X, y, *holdout, n_permutations=0, random_state=0
@@ -215,7 +215,7 @@ def test_fresh_rows_of_the_same_distribution_are_not_marked(random_seed):
     X, X_new, X_holdout = rng.normal(size=(3, 400, 3))
     y = np.repeat([0, 1], 200)
     report = augmentation_report(Rigged(X_new, y), X, y, X_holdout, y, random_state=random_seed)
-    # Labels mean nothing here, so that the scores of classifiers are chance.
+    # Labels are random here, so classifiers score at chance.
     assert marked(report) <= {"train synthetic, test real"}
 
 
@@ -243,7 +243,7 @@ def test_rows_of_few_categories_may_agree():
     X, X_new = (pd.DataFrame(np.round(Z) > 2).astype(str) for Z in (X, X_holdout))
     assert compare(X, y, X_new, y, random_state=0).alerts == ()
     assert len(compare(X, y, X, y, random_state=0).alerts) == 1
-    # Many rows held out have most of the values that there are, few training rows have not.
+    # The many held-out rows have most of the values that exist, the few training rows do not.
     rng = np.random.default_rng(0)
     sets = [rng.integers(0, 10, (n, 3)).astype(float) for n in (20, 100, 1000)]
     assert _alerts(*(Rows(X, None, X) for X in sets)) == ((), 0)
@@ -573,7 +573,7 @@ def test_images_are_drawn_beside_the_closest_real_ones(shape, pixels):
     page = Page(report.to_html())
     assert page.tags.count("img") == 30
     assert "closest real image" in page.text
-    # A single pixel tells nothing.
+    # A single pixel says nothing.
     assert "Columns that differ most" not in page.text
     flat = compare(
         X.reshape(12, -1),

@@ -105,7 +105,7 @@ def test_what_one_class_of_few_rows_leaves_open_is_told(sets):
     kept = np.r_[:60, 60:64]
     few = X_holdout[kept], y_holdout[kept]
     report = compare(X, y, X_new, y_new, *few, n_permutations=0, random_state=0)
-    # Half of the balanced accuracy is that of four rows.
+    # Four rows make up half of the balanced accuracy.
     told = sentence(report, "useful")
     margin = float(re.search(r"±(.+?)\)", told)[1])
     assert margin > 0.1
@@ -156,7 +156,7 @@ def test_labels_that_no_column_tells_leave_usefulness_open():
 
 def test_a_class_that_differs_is_named(sets):
     X, y, X_new, *rest = sets
-    # Narrower than it is, where all rows together are wide.
+    # Narrower than the class, because all rows together are wide.
     X_new = np.where((y == 1)[:, None], (X_new - 3) * 0.3 + 3, X_new)
     report = compare(X, y, X_new, *rest, n_permutations=0, random_state=0)
     assert lights(report)[0] == "amber"
@@ -174,7 +174,7 @@ def test_a_class_that_differs_is_named(sets):
 def test_the_advice_fits_the_augmenter(parameters, told, not_told):
     X, y = table((20, 20))
     augmenter = quick(**parameters).fit(X, y)
-    # Its rows are replaced by copies, of which there is something to say.
+    # Its rows are replaced by copies, for which there is advice.
     augmenter.sample = lambda n_samples: (X, y)
     text = sentence(augmentation_report(augmenter, X, y, n_permutations=0), "private")
     assert all(words in text for words in told)
@@ -187,7 +187,7 @@ def test_single_values_have_a_remedy_of_their_own(sets):
     """The advice was min_distance, which leaves each value as it is."""
     X, y, _, _, *holdout = sets
     augmenter = quick().fit(X, y)
-    # Within a class, each column in an order of its own.
+    # Within a class, each column is shuffled by itself.
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.permuted(X[y == k], axis=0) for k in (0, 1)])
     augmenter.sample = lambda n_samples: (rows, y)
@@ -229,7 +229,7 @@ def test_a_score_is_made_of_one_line(sets):
     [
         ("two-sample AUC", 0.85, 0.5, 0.0, True),
         ("two-sample AUC", 0.85, float("nan"), 0.0, True),
-        # Real rows are told from each other as well.
+        # The classifier tells real rows from each other just as well.
         ("two-sample AUC", 0.85, 0.8, 0.0, False),
         ("membership AUC", 0.65, 0.5, 0.05, True),
         ("membership AUC", 0.65, 0.5, 0.2, False),

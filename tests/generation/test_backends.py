@@ -43,7 +43,7 @@ def ray_cluster():
         yield
     finally:
         ray.shutdown()
-        # Ray's backend replaces them for good, and with them joblib's own "multiprocessing".
+        # Ray's backend replaces them for good, and joblib's own "multiprocessing" with them.
         PicklingPool.__bases__ = bases
 
 

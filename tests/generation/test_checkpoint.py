@@ -421,7 +421,7 @@ def test_callbacks_are_said_to_start_anew(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_twenty_kills_by_the_system(tmp_path):
     """SIGKILL at random moments, also while a file is being written."""
-    # Of two phases, so that a file of either may be cut off.
+    # Two phases, so that a file of either may be cut off.
     case, changes = "deformation", {"max_epochs": 60, "patience": None}
     X, y = table((40, 25, 12), n_features=16)
     start = time.perf_counter()
@@ -432,7 +432,7 @@ def test_twenty_kills_by_the_system(tmp_path):
     while n_kills < 20:
         child = os.fork()
         if child == 0:
-            # Nothing of pytest's may run in the child.
+            # None of pytest's code may run in the child.
             augmenter(case, tmp_path, **changes).fit(X, y)
             os._exit(0)
         time.sleep(rng.uniform(0.0, 0.3 * duration))
@@ -441,7 +441,7 @@ def test_twenty_kills_by_the_system(tmp_path):
         if os.WIFSIGNALED(status):
             n_kills += 1
         else:
-            # It was done before: start again from nothing.
+            # The training was finished: start again from nothing.
             for path in tmp_path.iterdir():
                 path.unlink()
         for path in tmp_path.glob("*.state"):

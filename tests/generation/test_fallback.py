@@ -19,7 +19,7 @@ def test_moments(rows, random_seed):
     new, _ = smoothed_bootstrap(rows, scale, n, random_seed)
     new = new.astype(np.float64)
     variance = 2 / 3 * rows.astype(np.float64).var(axis=0) + 0.04 * scale**2
-    # Five standard errors, of independent draws; drawing the rows in turn only lessens them.
+    # Five standard errors of independent draws; drawing the rows in turn only makes them smaller.
     squares = (new - rows.mean(axis=0, dtype=np.float64)) ** 2
     assert_allclose(new.mean(axis=0), rows.mean(axis=0), atol=5 * np.sqrt(variance.max() / n))
     assert np.all(np.abs(squares.mean(axis=0) - variance) < 5 * squares.std(axis=0) / np.sqrt(n))

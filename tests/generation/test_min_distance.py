@@ -53,7 +53,7 @@ def test_no_row_is_closer_than_min_distance(distance, kind):
     assert (nearest(augmenter, X, X_sampled) >= limit * (1 - 1e-6)).all()
     assert_array_equal(y_new, before.fit_resample(X, y)[1])
     assert np.bincount(y_sampled).tolist() == [20, 0, 3]
-    # The rows that were far enough are those that they were, but for values whose ranks moved.
+    # Rows that were far enough are unchanged, except for values whose ranks moved.
     far = nearest(before, X, X_before[31:]) >= limit
     same = (dense(X_new)[31:][far] == dense(X_before)[31:][far]).all(axis=1)
     assert same.mean() > 0.9

@@ -181,7 +181,7 @@ def test_jobs_inside_jobs(backend, tmp_path):
     assert one["narrow"] == {here: 1}
     assert one["wide"] == {here: n_threads}
     assert set(two["narrow"].values()) == {1}
-    # Those that work at once are two, processes or threads: each has its share of the cores.
+    # Two processes or threads work at once: each has its share of the cores.
     assert set(two["wide"].values()) == {max(1, n_threads // 2)}
     assert (here in two["wide"]) == (backend == "threading")
 

@@ -85,12 +85,12 @@ def with_synthetic(folder):
     ("formats", "shape"), [(FORMATS_2D, (9, 7)), (FORMATS_3D, (4, 5, 6))], ids=["2-D", "3-D"]
 )
 def test_round_trip_of_all_formats_at_once(formats, shape, dtype, tmp_path, rng):
-    """Bar 1 of issue 5: counts, shapes, dtypes and affines equal, originals byte-identical."""
+    """Counts, shapes, dtypes and affines stay, originals byte-identical."""
     source, target = tmp_path / "in", tmp_path / "out"
     truth = {}
     for label in ["healthy", "ill", "unsure"]:
         for k, format in enumerate(formats):
-            # With float32, one file of another dtype makes all rows floats.
+            # If `dtype` is float32, a single npy file makes all rows floats.
             here = dtype if format == "npy" else np.uint8
             file = f"{label}/image {k}.{format}"
             truth[file] = pixels(rng, shape, here) + here(0 if here == np.uint8 else 0.5)
@@ -134,7 +134,7 @@ def test_round_trip_of_all_formats_at_once(formats, shape, dtype, tmp_path, rng)
         else:
             assert again.affines[i] is None
 
-    # Once more: what was synthetic stays so, and nothing is written anew.
+    # A second time: synthetic rows stay synthetic, and nothing is written again.
     save_image_folder(tmp_path / "third", again.X, again.y, like=again)
     assert contents(tmp_path / "third") == contents(target)
 
@@ -764,7 +764,7 @@ def test_dtypes_that_are_widened_or_narrowed(tmp_path):
     assert_array_equal(load_image_folder(tmp_path / "bool").X, np.eye(4, dtype=np.uint8)[None])
     save_image_folder(tmp_path / "long", np.eye(4, dtype=np.longdouble)[None], ["a"])
     assert load_image_folder(tmp_path / "long").X.dtype == np.float64
-    # In the range of float32, and beyond what it tells apart.
+    # In the range of float32, but with more digits than it has.
     save_image_folder(tmp_path / "tif", np.full((1, 4, 4), 0.5), ["a"], format="tif")
     assert load_image_folder(tmp_path / "tif").X.dtype == np.float32
     with pytest.raises(ValueError, match="cannot hold"):
@@ -832,7 +832,7 @@ def test_odd_labels_make_safe_folders_and_come_back(tmp_path):
         assert name.isprintable()
         assert len(name.encode()) <= 110
         assert not name.startswith(".")
-    # Once more with more rows: they go into the folders that are there.
+    # A second time with more rows: they go into the existing folders.
     X, y, mask, origins = with_synthetic(folder)
     save_image_folder(tmp_path / "two", X, y, like=folder, synthetic_mask=mask, origins=origins)
     again = load_image_folder(tmp_path / "two")

@@ -29,7 +29,7 @@ from sklearn_pyraug.io import load_image_folder
 Image = pytest.importorskip("PIL.Image")
 nib = pytest.importorskip("nibabel")
 
-# What bar 2 of issue 5 allows to each file.
+# The most seconds and bytes that any file may take.
 MAX_SECONDS = 2
 # The bombs unpack to more.
 MAX_BYTES = 2**26
@@ -145,7 +145,7 @@ GOOD_JPG = payload(NOISE, "JPEG")
 GOOD_NII = nii_of([2, 6, 5, 1, 1, 1, 1, 1], 30)
 CODE = "__import__('pathlib').Path('executed').touch()"
 
-# By name: the bytes, made when needed, and a part of the reason that the report must give.
+# By name: the bytes, made when needed, and a part of the reason that the error must give.
 FILES = {
     "truncated.png": (lambda: GOOD_PNG[:1000], "cannot be read|is not a PNG"),
     "header_only.png": (lambda: GOOD_PNG[:20], "cannot be read|is not a PNG"),
@@ -209,7 +209,7 @@ FILES = {
         "decompression bomb",
     ),
     "promises_a_bomb.npz": (
-        # The archive's own list of members tells another size than they have.
+        # The archive's list of members states a wrong size.
         lambda: npz_of({"X.npy": npy_of(header_of((9_000, 9_000)))}).replace(
             struct.pack("<I", len(npy_of(header_of((9_000, 9_000))))),
             struct.pack("<I", len(npy_of(header_of((9_000, 9_000)))) + 81 * 10**6),
@@ -311,7 +311,7 @@ def made(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_hostile_file_is_named_fast_and_runs_nothing(name, tmp_path, monkeypatch):
-    """Bar 2 of issue 5, one file at a time: it takes neither time nor memory nor control."""
+    """One file at a time takes neither long nor much memory, and runs nothing."""
     reason = FILES[name][1]
     good = write_good(tmp_path / "in/a")
     (tmp_path / "in/a" / name).write_bytes(made(name))
@@ -356,7 +356,7 @@ ODD_NAMES = [
 
 @posix_only
 def test_a_folder_of_hostile_files_at_once(tmp_path, monkeypatch):
-    """Bar 2 of issue 5: each is named on a line of its own, and the sound ones are read."""
+    """Each is named on a line of its own, and the sound ones are read."""
     root = tmp_path / "in"
     good = {f"a/{name}": image for name, image in write_good(root / "a").items()}
     outside = tmp_path / "outside"

@@ -55,7 +55,7 @@ def test_extreme_units_change_nothing(exponent, random_seed):
     """Squares overflowed beyond 1e154 and vanished below 1e-162."""
     rng = np.random.default_rng(random_seed)
     X, Y = rng.normal(size=(40, 3)), rng.normal(size=(30, 3))
-    # Few bits, which subnormal numbers hold, too.
+    # Values of few bits, which subnormal numbers can hold, too.
     X, Y = np.rint(16 * X), np.rint(16 * Y)
     far = np.ldexp(X, exponent - 4), np.ldexp(Y, exponent - 4)
     distances = distance_to_closest_record(Y, X, scale=None)
@@ -152,7 +152,7 @@ def test_prdc_of_one_distribution_has_the_expected_values(random_seed):
     )
     ranks = np.arange(1, k + 1)
     expected = 1 - np.prod((n - ranks) / (2 * n - ranks))
-    # Neighbouring rows share their luck, by about k of them: n / k independent ones.
+    # About k neighbouring rows depend on each other: there are n / k independent ones.
     assert measures.coverage == pytest.approx(
         expected, abs=5 * np.sqrt(expected * (1 - expected) * k / n)
     )

@@ -47,7 +47,7 @@ def test_columns_of_one_value_are_guessed_and_linked_together():
     n, groups = 300, [0, 0, 1]
     new, X, holdout = (np.c_[a, 1 - a, b] for a, b in rng.integers(0, 2, size=(3, 2, n)) * 1.0)
     share, control = attribute_inference(new, X, holdout, groups=groups)
-    # Coins: half of them are guessed right.
+    # A coin: half of the guesses are right.
     assert abs(share - 0.5) < 0.2
     assert attribute_inference(new, X, holdout).share > 0.8
     with pytest.raises(ValueError, match="1 group of columns"):

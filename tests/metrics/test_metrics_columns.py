@@ -107,7 +107,7 @@ def test_correlations_with_a_constant_column_are_zero(value):
 @pytest.mark.parametrize("exponent", [-1022, -600, 600, 1018])
 def test_extreme_units_change_nothing(exponent, random_seed):
     rng = np.random.default_rng(random_seed)
-    # Few bits, which subnormal numbers hold, too.
+    # Values of few bits, which subnormal numbers can hold, too.
     X, Y = np.rint(16 * rng.normal(size=(2, 40, 3)) + [0, 5, 0])
     units = [0, exponent - 4, 3]
     near, far = column_differences(X, Y), column_differences(np.ldexp(X, units), np.ldexp(Y, units))

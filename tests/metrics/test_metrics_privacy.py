@@ -18,7 +18,7 @@ from sklearn_pyraug.metrics import (
     training_proximity,
 )
 
-# Each as a number that is lower for a memoriser, and what separates the two generators below.
+# Each is a number that is lower for a memoriser, with a threshold between the two generators below.
 MEASURES = {
     "distance": (
         lambda Y, X, holdout: (
@@ -151,7 +151,7 @@ def test_proximity_of_rows_held_out_is_zero_and_of_both_sets_one_half(random_see
 @pytest.mark.parametrize("exponent", [-1022, -600, 600, 1018])
 def test_extreme_units_change_nothing(exponent, random_seed):
     rng = np.random.default_rng(random_seed)
-    # Few bits, which subnormal numbers hold, too.
+    # Values of few bits, which subnormal numbers can hold, too.
     X, Y, holdout = np.rint(16 * rng.normal(size=(3, 40, 3)))
     X, Y = X + holdout / 4, Y / 2
     far = [np.ldexp(A, exponent - 4) for A in (X, Y, holdout)]

@@ -122,7 +122,7 @@ def test_copies_bring_the_statistic_below_one_half(random_seed):
 @pytest.mark.parametrize("exponent", [-1022, 1018])
 def test_units_change_nothing(exponent, random_seed):
     rng = np.random.default_rng(random_seed)
-    # Few bits, which subnormal numbers hold, too.
+    # Values of few bits, which subnormal numbers can hold, too.
     X, Y = np.rint(16 * rng.normal(size=(30, 3))), np.rint(16 * rng.normal(size=(25, 3)) + 8)
     results = [
         classifier_two_sample_test(

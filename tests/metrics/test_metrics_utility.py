@@ -45,7 +45,7 @@ def test_shuffled_labels_teach_nothing(random_seed):
     test = blobs(rng, distance=10.0)
     scores = train_on_synthetic(LogisticRegression(), X, y, X, rng.permutation(y), *test)
     assert scores.train_real_test_real == 1.0
-    # Half of 600 shuffled labels are right, give or take.
+    # About half of 600 shuffled labels are right.
     assert scores.train_real_test_synthetic == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(600))
 
 

@@ -12,7 +12,7 @@ from sklearn_pyraug.metrics import PrivacyCounts, PrivacyReport, _neighbors
 from sklearn_pyraug.metrics._neighbors import Spacing
 from sklearn_pyraug.metrics._privacy import privacy_report
 
-# Draws that stay where they start: the codes move little, and little of a difference is taken.
+# Draws that stay where they start: codes move little, and a small share of a difference is taken.
 NEAR = {"metric": LearnedMetric(temperature=1e-3), "output": Transfer(scale=1e-4)}
 
 
@@ -24,7 +24,8 @@ def test_report_of_points_on_a_line():
     # Copy, near-copy (a tenth of the median is 0.2), close (below 1), at the threshold, far.
     new = np.repeat(np.array([[3, 7.125, 15.5, 5.5, 11]], np.float32).T, 4, axis=1)
     new = np.concatenate([new, [[4, 3, 3, 3], [-0.0, 0, 0, 0], [5, 3, 3, 3]]]).astype(np.float32)
-    # The last three: one column off by 1 is 1/2, a copy but for the sign of zero, one by 2 is 1.
+    # The last three: one column off by 1 (1/2), a copy except for the sign of zero, one off by 2
+    # (1).
     y_index = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     report = privacy_report(new, T, y_index, ["a", "b"])
     assert report == PrivacyReport(

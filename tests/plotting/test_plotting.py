@@ -147,7 +147,7 @@ def test_colours_are_drawn_as_colours(shape, channels, scale, dtype):
     assert grids[0].shape == (5 + 1 + 5, 6 + 1 + 6, 4)
     np.testing.assert_allclose(grids[0][:5, :6, :3], expected[0], atol=1e-12)
     np.testing.assert_allclose(grids[1][:5, :6, :3], expected[2], atol=1e-12)
-    # Pixels between images, and where there is none, are seen through.
+    # Pixels between images, and where there is no image, are transparent.
     assert (grids[0][:5, :6, 3] == 1).all()
     assert (grids[0][5, :, 3] == 0).all()
     assert (grids[1][6:, :, 3] == 0).all()

@@ -146,7 +146,7 @@ def test_scatter_projects_both_on_the_components_of_the_real_rows(random_seed):
     display = draw(real, real[:50] + np.ones(2), y, y[:50], kind="scatter")
     left, right = display.axes_
     assert [len(line.get_xdata()) for line in left.lines] == [100, 100]
-    # The real rows once more, below the synthetic ones.
+    # The real rows again, below the synthetic ones.
     assert [len(line.get_xdata()) for line in right.lines] == [200, 25, 25]
     # Columns close to equal: the first component is their sum, along which the copies moved.
     moved = np.subtract(right.lines[1].get_xydata(), left.lines[0].get_xydata()[:25])

@@ -23,7 +23,7 @@ def test_decimals_are_kept(decimals, dtype, rng):
     X = np.round(rng.normal(scale=3000 / 10**decimals, size=(200, 1)), decimals).astype(dtype)
     codec = TableCodec(scaling="standard").fit(X)
     decoded = codec.decode(rng.normal(size=(500, 1)))
-    # The same numbers that numpy rounds to: a tree cannot tell them from typed ones.
+    # The numbers that numpy rounds to: a tree cannot tell them from typed ones.
     expected = np.round(decoded.astype(float), decimals).astype(dtype)
     np.testing.assert_array_equal(decoded, expected)
     assert not np.isin(decoded, X).all()

@@ -31,7 +31,7 @@ def test_subclass_of_a_dataframe():
         assert type(rows) is Cohort
         assert rows.hospital == "north"
         assert rows.dtypes.equals(X.dtypes)
-    # Not in what is drawn later: attributes may hold the rows of a file.
+    # Later draws do not have them: attributes may hold the rows of a file.
     assert X_res.attrs == {"unit": "mmol"}
     pd.testing.assert_frame_equal(pd.DataFrame(X_res[:40]), pd.DataFrame(X))
 
@@ -185,7 +185,7 @@ def test_integers_beyond_float64(values, make, tmp_path):
 @pytest.mark.parametrize("named", [None, ["code"]])
 @pytest.mark.parametrize("dtype", ["int64", "Int64", "uint64"])
 def test_short_codes_beside_long_ones(named, dtype):
-    # As in SNOMED CT: float64 has no number of its own for the long ones.
+    # As in SNOMED CT: float64 cannot tell the long ones apart.
     codes = [22298006, 38341003, 900000000000207008, 900000000000441003]
     X = pd.DataFrame({"code": pd.array(codes * 10, dtype), "x": V[:, 0]})
     augmenter = quick(categorical_features=named, augmentation_factor=3)

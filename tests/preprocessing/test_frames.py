@@ -145,7 +145,7 @@ def test_column_comes_back(library, dtype, values, tmp_path):
     new, seen = column(X_res, "v")[N:], column(X, "v")
     known = [v for v in new if v is not None and v == v]
     lacking = [v for v in new if v is None or v != v]
-    # A gap is what it was: None stays None, and NaN stays NaN.
+    # Missing values stay as they were: None stays None, and NaN stays NaN.
     assert {v is None for v in lacking} <= {v is None for v in seen if v is None or v != v}
     assert bool(lacking) == (None in before["v"])
     if isinstance(values[0], (float, np.floating)):

@@ -73,7 +73,7 @@ LABELS = {
     "one-hot polars": pl.DataFrame(ONE_HOT, schema=["a", "b", "c"]),
     "one-hot Arrow": pa.table(dict(zip("abc", ONE_HOT.T, strict=True))),
 }
-# What no file holds.
+# What no file can hold.
 UNKNOWN_TO_FILES = {"bytes", "an enum", "an enum of text", "tensors", "numpy datetimes"}
 
 

@@ -44,7 +44,7 @@ LAYERS = [
     },
 ]
 ESTIMATORS = {"_augmenter", "_classifier", "_embedder"}
-# Optional, and slow to import: an `import sklearn_pyraug` pays for none of them.
+# Optional or slow to import: `import sklearn_pyraug` imports none of them.
 LAZY = {"matplotlib", "pandas", "PIL", "nibabel", "polars", "pyarrow"}
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path

@@ -20,7 +20,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # Pages whose blocks of Python run in the order in which they are printed.
 RUNNABLE = ["quickstart", "tables", "images", "judging", "leakage", "choosing", "from_smote"]
 RUNNABLE += ["probabilities"]
-# What can be imported and is no part of the Python interface.
+# What can be imported but is not part of the Python interface.
 PROGRAMS = {"cli"}
 
 
@@ -71,7 +71,7 @@ def test_methods_are_in_the_reference(reference):
     page = reference.pages()["sklearn_pyraug.RHVAEAugmenter"]
     for method in ("fit", "fit_resample", "sample", "save", "load"):
         assert f".. automethod:: sklearn_pyraug.RHVAEAugmenter.{method}\n" in page
-    # That of nn.Module, with its eighty methods, shows its own alone.
+    # Pages of an nn.Module show its own methods only, not the eighty inherited ones.
     assert "load_state_dict" not in reference.pages()["sklearn_pyraug.rhvae.RHVAEStack"]
 
 
@@ -100,7 +100,7 @@ def documented_defaults(doc):
     """Return what a numpydoc docstring says of defaults: {parameter: text, or None if nothing}."""
     section = re.search(r"^Parameters\n-{10}\n(.*?)(?=^\S[^\n]*\n---|\Z)", doc, re.M | re.S)
     said = {}
-    # A type may go on in another line after a backslash.
+    # A type may continue on the next line after a backslash.
     for line in re.sub(r"\\\n *", "", section[1] if section else "").splitlines():
         # `**kwargs` and the like have no default.
         header = re.fullmatch(r"(\w+(?:, \w+)*)(?: : (.*))?", line)

@@ -46,7 +46,7 @@ def run(name, tmp_path, *arguments):
             timeout=600,
         )
         assert done.returncode == 0, done.stderr
-        # Whatever it writes, it clears away; torch makes an empty folder of its own.
+        # It removes whatever it writes; torch makes an empty folder of its own.
         assert not [path for path in home.rglob("*") if path.is_file()]
         text = done.stdout
     assert np.ptp(imread(picture)[..., :3]) > 0.5, "an empty page"
@@ -74,7 +74,7 @@ def test_examples_are_cells_that_sphinx_gallery_can_read(name):
     assert len(cells) >= 4
     for cell in cells:
         assert cell.startswith("# ")
-    # The last one says in words what came out.
+    # The last one says the result in words.
     assert all(line.startswith("#") for line in cells[-1].strip().splitlines())
 
 
@@ -83,7 +83,7 @@ def test_digits(tmp_path):
     text = run("plot_digits.py", tmp_path)
     assert "100 images became 600" in text
     assert len(percentages(text)) == 4
-    # Ten classes: far above chance with and without.
+    # Ten classes: far above chance with and without augmentation.
     assert min(percentages(text)) > 70
 
 
@@ -134,7 +134,7 @@ def test_rebalanced_table(tmp_path):
     text = run("plot_rebalance_table.py", tmp_path)
     assert "395 other, 47 worse" in text
     assert "442 rows became 790" in text
-    # A tenth of the rows are of the class to be found: more of it is, whatever the seed.
+    # A tenth of the rows are of the rare class: more of them are found, whatever the seed.
     assert re.search(r"changed balanced accuracy by \+\d", text)
 
 
@@ -173,7 +173,7 @@ def test_grid_search_with_memory(tmp_path):
 def test_plain_pipeline(tmp_path):
     text = run("plot_plain_pipeline.py", tmp_path)
     assert "on 60 real and 156 synthetic rows" in text
-    # Both ways of measuring agree on both scores.
+    # Both ways of measuring give the same two scores.
     both = re.findall(r"([\d.]+) % balanced accuracy", text)
     without, augmented = (f"{float(number) / 100:.3f}" for number in both)
     assert f"{augmented} with, {without} without" in text
@@ -231,7 +231,7 @@ def test_networks_of_your_own(tmp_path):
     text = run("custom_networks.py", tmp_path)
     assert "(150, 8, 8) became (300, 8, 8)" in text
     assert len(percentages(text)) == 2
-    # Ten digits: far above chance with and without.
+    # Ten digits: far above chance with and without augmentation.
     assert min(percentages(text)) > 80
 
 

@@ -42,7 +42,7 @@ def offline(monkeypatch):
         monkeypatch.setattr(socket.socket, name, refuse)
     for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "create_connection"):
         monkeypatch.setattr(socket, name, refuse)
-    # Whoever is refused may go on without a word.
+    # A refused caller may go on silently.
     yield asked
     assert not asked
 

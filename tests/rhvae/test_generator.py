@@ -120,7 +120,7 @@ def test_max_centroids_with_duplicated_rows():
     rows = [torch.rand(2, D).repeat(10, 1), torch.ones(7, D)]
     _, latent, origins, _ = untrained(rows, 5)
     assert [len(set(o.tolist())) for o in origins] == [5, 5]
-    # The two distinct rows of class 0 are both there.
+    # Both distinct rows of class 0 are there.
     assert len({int(i) % 2 for i in origins[0]}) == 2
     assert torch.isfinite(latent.c).all()
 
@@ -174,7 +174,7 @@ def test_counts_and_origins(counts, chunk, noisy, monkeypatch):
     curves = info.pop("autocorrelation")
     assert curves.shape[0] == 2
     assert curves.shape[1] > 1
-    # What is not known of a class that draws nothing is not a number; the rest is finite.
+    # Of a class that draws nothing, what is unknown is NaN, and the rest is finite.
     assert torch.equal(torch.isfinite(curves).all(1), draws)
     assert torch.equal(torch.isfinite(info.pop("energy_error")), draws)
     assert all(value.shape == (2,) and torch.isfinite(value).all() for value in info.values())

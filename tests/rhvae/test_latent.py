@@ -151,7 +151,7 @@ def test_every_way_to_draw(sampler, metric, counts):
     expected |= dict.fromkeys(("random_walk", "independent_mh"), {"autocorrelation"})
     assert set(info) == names | expected.get(sampler, set())
     for name in set(info) - names:
-        # What draws nothing has none.
+        # A class that draws nothing has none.
         own = torch.tensor(counts) > 0
         assert len(info[name]) == K
         assert torch.isfinite(info[name][own]).all()

@@ -31,7 +31,7 @@ CASES = {
     "volumes": (np.repeat(images()[0][:, None], 5, 1), {"encoder": "conv"}),
 }
 cases = pytest.mark.parametrize("case", CASES)
-# These change what an embedder's file does not have, or has as the default.
+# These change what an embedder's file does not have or has only as the default.
 OTHERS = {
     *("labels outside", "no rows of a class", "pairs outside", "array of objects from bytes"),
     *("many members", "missing field", "surplus field", "many latent dimensions"),

@@ -506,7 +506,7 @@ def test_networks_that_were_not_the_users_own_are_not_asked_for(path):
         RHVAEAugmenter.load(path, encoder=Encoder)
 
 
-# Malformed files. What follows changes a sound one; none may load, or run anything.
+# Malformed files, made by changing a sound one; none may load, or run anything.
 
 
 @contextmanager
@@ -678,7 +678,7 @@ MALFORMED = {
 def test_malformed_files_are_refused(damage, path):
     fitted("table").save(path)
     damage(path)
-    # Of the processor, so that a busy machine is no failure.
+    # Processor time, so that the test does not fail on a busy machine.
     start = time.process_time()
     with pytest.raises(ValueError, match="`path` is '.*model.pyraug', which is") as caught:
         RHVAEAugmenter.load(path)

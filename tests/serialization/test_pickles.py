@@ -183,5 +183,5 @@ def test_skops_after_fit(decoder, tmp_path):
     augmenter.save(tmp_path / "model.pyraug")
     loaded = RHVAEAugmenter.load(tmp_path / "model.pyraug")
     assert_array_equal(loaded.sample(2)[0], augmenter.sample(2)[0])
-    # What it was made with, without what it has learned, is held.
+    # Parameters are kept, without what was learned.
     assert repr(by_skops(clone(augmenter))) == repr(augmenter)

@@ -61,7 +61,7 @@ def reference_flow(stack, z, gamma, x, metric, r=None):
     def kick(z):
         data = by_z(lambda z: stack.likelihood.log_prob(x, stack.decode(z, r)), z)
         data = z - (data if s.second_order else data.detach())
-        # A step changes the momentum by one deviation an axis at most.
+        # A step changes the momentum by at most one deviation per axis.
         size = eps * (data * apply(inverse_metric(z, metric), data)).mean(-1, keepdim=True).sqrt()
         return data / size.clamp_min(1.0)
 
@@ -108,7 +108,7 @@ def assert_same(stack, x, random_seed, r=None, trained=None):
     true_gradients = gradients(truth, bars, inputs)
     for g, t in zip(gradients(got, bars, inputs), true_gradients, strict=True):
         assert (g - t).norm() <= 1e-8 * t.norm()
-    # There is something to compare; scales enter by the data's gradient only.
+    # The gradients are not trivial; scales enter through the data's gradient only.
     assert all(t.norm() > 0.0 for t in true_gradients[: len(inputs) - len(scales)])
     return got
 
@@ -141,7 +141,7 @@ def test_flow_through_a_users_decoder(random_seed):
     streams = [stream(random_seed + k) for k in range(K)]
     settings = FlowSettings(**FLOW, second_order=True)
     stack = build_stack(architecture, settings, streams).double()
-    # A part that the user has frozen.
+    # A part of the networks that the user has frozen.
     next(iter(stack.decoder.parameters())).requires_grad_(False)
     trained = [p for p in stack.decoder.parameters() if p.requires_grad]
     x = torch.sigmoid(draw(random_seed + 60, K, B, D))

@@ -46,7 +46,7 @@ def test_padding_changes_nothing(random_seed):
     assert torch.equal(distances[0, :4, :4], distinct_distances(c[:1, :4], mask[:1, :4])[0])
     M = torch.eye(3, dtype=torch.float64).flatten() * torch.arange(1, 11).view(1, 10, 1)
     M = M.expand(2, 10, 9) * mask.unsqueeze(-1)  # the padding's matrices are 0
-    # The median of 1, ..., 4 and of 1, ..., 10, the lower one of two.
+    # The lower median of 1, ..., 4 and of 1, ..., 10.
     torch.testing.assert_close(metric_scale(M, mask), torch.tensor([2.0, 5.0]).double())
 
 

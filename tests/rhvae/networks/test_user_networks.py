@@ -329,7 +329,7 @@ def test_draws_come_from_a_stream_of_the_class():
     assert torch.equal(torch.get_rng_state(), state)
     # The classes, and one call and the next, differ.
     assert len({tuple(o.flatten().tolist()) for o in (*first, *second)}) == 2 * K
-    # A class sees the same alone, and whatever is drawn elsewhere.
+    # A class sees the same alone, and independently of what is drawn elsewhere.
     alone = VmapStack([module], in_turn=WHY["in_turn"], seeds=WHY["seeds"][1:2])
     torch.rand(3)
     assert torch.equal(alone(x[:1])[0], first[1])
@@ -380,7 +380,7 @@ def test_threads_do_not_disturb_a_lent_stream():
     assert torch.equal(torch.get_rng_state(), state)
     for parts, truth in zip(drawn, expected, strict=True):
         assert len(parts) == 20
-        # Drawn one by one: another layout of the same stream than 200 at once.
+        # Drawn one by one: the stream is laid out differently from 200 draws at once.
         assert all(torch.equal(p, parts[0]) for p in parts)
         assert parts[0][0] == truth[0]
 

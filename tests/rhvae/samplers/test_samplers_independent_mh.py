@@ -52,7 +52,7 @@ def test_the_code_is_that_of_the_last_state_that_was_accepted(random_seed):
     start = starts(metric, (300, 200), random_seed)
     z, own, info = sample_independent_mh(metric, start, [stream(1), stream(2)], n_steps=1)
     assert (info["acceptance_rate"] < 1.0).all()
-    # A state is a few posterior deviations from its own code, whoever was proposed.
+    # A state is a few posterior deviations from its own code, whichever was proposed.
     for k in range(2):
         off = (z[k] - metric.c[k, own[k]]) * metric.precision[k, own[k]].sqrt()
         assert off.abs().max() < 6.0

@@ -53,7 +53,7 @@ def test_detailed_balance(make, random_seed):
     back, back_info = walk_step(state, back_noise, accept, sigma, metric)
     torch.testing.assert_close(back.z, metric.c)
 
-    # Of probabilities that underflow no logarithm can be taken.
+    # Probabilities that underflow have no logarithm.
     moved = torch.minimum(info.acceptance, back_info.acceptance) > 1e-100
     assert moved.sum() >= 6
 

@@ -53,7 +53,7 @@ def test_a_row_that_is_alone_has_no_partner():
     partners = find_partners(some_rows(0), LABELS, 2)
     alone = int((LABELS == 7).nonzero())
     assert listed(partners, alone) == []
-    # How callers tell: a run of one holds the row itself.
+    # How callers can tell: a run of one holds the row itself.
     assert (partners.count > 1).tolist() == (LABELS != 7).tolist()
 
 
@@ -95,7 +95,7 @@ def test_draws_are_uniform(random_seed, n_neighbors):
         if len(expected) > 1:
             share = n / len(expected)
             statistic = ((counts[expected] - share) ** 2 / share).sum()
-            # One statistic in a million is above.
+            # The statistic is above this once in a million times.
             assert statistic <= chi2.isf(1e-6, len(expected) - 1)
 
 

@@ -195,7 +195,7 @@ def test_every_row_comes_with_a_reference_of_its_class(batch_size, n_neighbors):
                 assert (i % 2 == j % 2).all()
                 assert (batch.r[k, ~real] == 0.0).all()
                 seen[k] |= set(zip(i.tolist(), j.tolist(), strict=True))
-    # Fresh ones each time.
+    # New ones each time.
     assert len(seen[0]) > 23
     if n_neighbors is not None:
         assert len(seen[0]) <= 2 * 23
@@ -347,7 +347,7 @@ def check_best_weights(architecture, sizes, max_epochs, patience):
     assert any(h.valid_loss[-1] > h.valid_loss.min() + 0.01 for h in history)
     assert all(h.best_epoch == 1 + h.valid_loss.argmin() for h in history)
     if patience is not None:
-        # A class has left before the other.
+        # One class has stopped before the other.
         assert len({len(h.train_loss) for h in history}) == 2
     best = [h.valid_loss.min() for h in history]
     # One part in 1e5 for float32.
