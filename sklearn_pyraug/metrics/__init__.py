@@ -1,4 +1,8 @@
-"""Measures of how good, how varied and how private synthetic rows are."""
+"""Measures of how good, how varied and how private synthetic rows are.
+
+Those that compare two distributions take the real rows first and the synthetic ones second. Those
+that ask of each synthetic row how close it is to real ones, and attacks, take synthetic rows first.
+"""
 
 from ._attacks import (
     AttackShares,
