@@ -140,19 +140,24 @@ def torch_defaults():
 
 @contextmanager
 def _process_defaults():
-    with _Replaced.lock:
-        if not _Replaced.n_open:
-            _Replaced.before = _of_process()
-            _, deterministic, _, precision = _Replaced.before
-            _set_process(torch.float32, deterministic, True, precision and "highest")
-        _Replaced.n_open += 1
+    entered = False
     try:
+        with _Replaced.lock:
+            if not _Replaced.n_open:
+                _Replaced.before = _of_process()
+            _, deterministic, warns, precision = _Replaced.before
+            _Replaced.n_open, entered = _Replaced.n_open + 1, True
+            # What is not used is left alone: where the user has set nothing, nothing is replaced,
+            # and an interruption at any moment leaves nothing replaced.
+            warns = warns or deterministic
+            _set_process(torch.float32, deterministic, warns, precision and "highest")
         yield
     finally:
-        with _Replaced.lock:
-            _Replaced.n_open -= 1
-            if not _Replaced.n_open:
-                _set_process(*_Replaced.before)
+        if entered:
+            with _Replaced.lock:
+                _Replaced.n_open -= 1
+                if not _Replaced.n_open:
+                    _set_process(*_Replaced.before)
 
 
 @contextmanager

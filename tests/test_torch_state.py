@@ -106,6 +106,13 @@ def test_blocks_that_overlap_return_to_what_was_there():
     assert torch.get_default_dtype() == torch.float64
 
 
+def test_nothing_is_replaced_if_the_user_has_set_nothing():
+    """Ctrl-C between a replacement and its end left the mode of warnings behind."""
+    before = state()
+    with torch_defaults():
+        assert state() == before
+
+
 def test_a_forked_process_has_one_thread(monkeypatch):
     """Where its parent had computed with two, it waited for the second for ever."""
     before = torch.get_num_threads()
