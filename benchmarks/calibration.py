@@ -55,14 +55,14 @@ SMALLEST = 0.005
 
 
 class Given(BaseEstimator):
-    """Augmenter whose rows are there already."""
+    """Augmenter that returns rows made before."""
 
     def __init__(self, X_out, y_out):
         self.X_out = X_out
         self.y_out = y_out
 
     def fit_resample(self, X, y):
-        """Return the rows that are there."""
+        """Return the given rows."""
         return self.X_out, self.y_out
 
 

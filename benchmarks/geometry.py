@@ -1,4 +1,4 @@
-"""What the geometry of the latent space is worth: draws and curves against those of a plain VAE.
+"""What the geometry of the latent space adds: draws and curves, compared with a plain VAE.
 
 Trains ``decoder="direct"`` on ``--n-per-class`` images of each digit. A plain VAE draws codes from
 N(0, I) and connects two of them by a straight line; the metric draws from its density and connects

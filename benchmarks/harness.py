@@ -333,7 +333,7 @@ def _memory_gib():
 
 
 def machine_facts():
-    """Return what a reader needs to know of the machine, and nothing that names it."""
+    """Return what a reader needs to know about the machine, without its name."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

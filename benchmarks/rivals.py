@@ -302,7 +302,7 @@ def sample_pyraug(model, n_rows, n_steps=100, n_leapfrog=15, step_size=0.03):
 
 
 def record_pyraug(model, n_rows, n_steps=100, n_leapfrog=15, step_size=0.03):
-    """Run Pyraug's chain once more and write its positions down.
+    """Run Pyraug's chain again and record its positions.
 
     Pyraug evaluates the log-density ``sampler.log_pi`` twice a step, first where the chain is
     and then where it might go; listening there records the very chain that it runs.

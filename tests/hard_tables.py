@@ -1,4 +1,4 @@
-"""Tables whose columns are as hard on the numbers as finite columns can be."""
+"""Tables whose columns are numerically as hard as finite columns can be."""
 
 import numpy as np
 

@@ -21,7 +21,7 @@ from sklearn_pyraug.pipeline import make_pipeline
 
 
 class Census(Callback):
-    """Leaves a file that names the process and its torch threads."""
+    """Writes a file that names the process and its torch threads."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -39,7 +39,7 @@ from sklearn_pyraug import (
 
 
 def assert_same(one, two):
-    """Check that two containers are of one type and hold the same."""
+    """Check that two containers have the same type and content."""
     assert type(one) is type(two)
     if isinstance(one, pd.DataFrame):
         assert_frame_equal(one, two)

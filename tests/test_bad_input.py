@@ -32,7 +32,7 @@ def untrained(monkeypatch):
 
 
 def unchanged(now, before):
-    """Check that two containers hold the same, NaN being equal to NaN."""
+    """Check that two containers have the same content; NaN equals NaN."""
     assert type(now) is type(before)
     if isinstance(now, pd.DataFrame):
         pd.testing.assert_frame_equal(now, before)
@@ -797,7 +797,7 @@ def test_interrupted_in_the_first_epoch():
 @pytest.mark.usefixtures("_counted_from_zero")
 @pytest.mark.parametrize("epoch", [3, 7])
 def test_interrupted_with_several_groups(monkeypatch, epoch):
-    """Classes whose turn had not come are served by the fallback."""
+    """Classes that were not yet trained use the fallback."""
     monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
     augmenter = quick(max_epochs=5, callbacks=[Interrupts(epoch)], decoder="direct", device="cpu")
     with pytest.raises(KeyboardInterrupt):

@@ -31,7 +31,7 @@ EMBEDDER = RHVAEEmbedder(max_epochs=2, encoder=MLP((8,)), device="cpu", random_s
 
 
 class Recorder:
-    """Notes what it is told; handed on to any depth, as a progress bar may be."""
+    """Records what it is told; passed on to any depth, as a progress bar may be."""
 
     max_propagation_depth = None
 
@@ -76,7 +76,7 @@ def test_beginning_and_end_are_told(estimator, method, name, task):
 
 @since_1_9
 def test_a_fit_that_fails_is_torn_down_and_the_last_one_stays():
-    """What an error has left is taken back; the state of the callbacks is no part of that."""
+    """What an error has left is undone, except for the state of the callbacks."""
     recorder = Recorder()
     augmenter = clone(AUGMENTER).fit(X, y).set_callbacks(recorder)
     before = vars(augmenter).keys()
@@ -133,7 +133,7 @@ def test_a_search_over_an_augmented_classifier_tells_of_every_fit():
 
 @since_1_9
 def test_an_augmenter_that_tells_nothing_is_named():
-    """scikit-learn's own warning, and the rest is told."""
+    """scikit-learn's own warning, and the rest is reported."""
     recorder = Recorder()
     model = AugmentedClassifier(RandomOverSampler(random_state=0), LogisticRegression())
     with pytest.warns(UserWarning, match="RandomOverSampler does not support callbacks"):

@@ -143,7 +143,7 @@ def test_weights_stand_for_repeated_rows(data, piped):
 
 @pytest.mark.parametrize("piped", [False, True])
 def test_routing_changes_no_weights(data, piped):
-    """Behind a step, the candidates asked for none and were left out; a frame had no way at all."""
+    """Behind a step, the candidates were left out; frames could not be used at all."""
     X, y = data
     rows = X if piped else pd.DataFrame(X, columns=list("abcde"))
     weight = 1.0 + np.arange(len(y)) % 3
@@ -298,7 +298,7 @@ def test_pipelines_keep_their_own_preparation(data):
 
 
 def test_only_the_training_rows_are_seen(data, monkeypatch):
-    """In an outer cross-validation, no row of its test part reaches any fit."""
+    """In an outer cross-validation, no test row reaches any fit."""
     X, y = data
     seen = []
     monkeypatch.setattr(

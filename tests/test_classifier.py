@@ -283,7 +283,7 @@ def test_refit_forgets_the_names_of_the_columns(data):
 
 
 def test_images_reach_an_augmenter_that_takes_them(data):
-    """X is not forced into two dimensions: what it may be is for the inner two to say."""
+    """X is not forced into two dimensions: the two inner objects say what it may be."""
     X, y = data
     images = X.reshape(100, 4, 5)
     model = AugmentedClassifier(NewRowsFirst(), Recorder()).fit(images, y)

@@ -1,4 +1,4 @@
-"""The small objects that hold what is rarely touched: cloned, searched over, reached by strings."""
+"""The small objects that hold rarely used parameters: cloned, searched over, named by strings."""
 
 import pytest
 from numpy.testing import assert_array_equal
@@ -90,7 +90,7 @@ def test_auto_is_the_metric_of_the_decoder():
     ],
 )
 def test_auto_is_the_sampler_of_the_metric(parameters, sampler):
-    """A grid over the steps of the default sampler searched over those of another one."""
+    """A grid over the steps of the default sampler searched those of another one."""
     augmenter = RHVAEAugmenter().set_params(sampler__n_steps=8, **parameters)
     assert repr(augmenter.sampler) == sampler
 

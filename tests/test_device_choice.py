@@ -1,4 +1,4 @@
-"""`device="auto"`: on a machine with a GPU, which trainings are given to it."""
+"""`device="auto"`: which trainings run on the GPU of a machine that has one."""
 
 import numpy as np
 import pytest
@@ -10,13 +10,13 @@ from sklearn_pyraug import RHVAEAugmenter, _augmenter
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """Pretend that there is a GPU."""
+    """Simulate a GPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
 
 
 class Chosen(Exception):
-    """Carries the device of a training that is not begun."""
+    """Carries the device of a training that does not start."""
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def exemptions(estimator):
 
 @pytest.fixture(autouse=True)
 def _small_classes_are_expected():
-    """The batteries hold data with classes of one to three rows: those warnings are right."""
+    """The batteries have data with classes of one to three rows: those warnings are correct."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Too few rows to train a generator", UserWarning)
         yield

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 
 
 class KilledError(Exception):
-    """Stands for a process that ends."""
+    """Stands in for the end of a process."""
 
 
 SAMPLERS = ["hmc", "independent_mh", "random_walk", "geodesic", "prior", "posterior"]
@@ -225,7 +225,7 @@ def test_a_training_cut_short_goes_on(decoder, tmp_path, monkeypatch):
 
 
 def test_out_of_memory_falls_back_to_the_cpu():
-    """The device's memory does run out here; nothing is pretended."""
+    """The device's memory does run out here; nothing is simulated."""
     X, y = table((60, 40), n_features=4000)
     free = on_gpu(encoder=MLP((2000,)), decoder="direct")
     total = torch.cuda.get_device_properties(0).total_memory

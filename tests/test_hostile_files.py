@@ -479,7 +479,7 @@ def assert_harmless(action, content, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module", autouse=True)
 def _ready():
-    """Import and make everything once, before processes are measured."""
+    """Import and create everything once, before processes are measured."""
     import nibabel
     import PIL.Image
     import PIL.TiffImagePlugin
@@ -536,7 +536,7 @@ def test_of_tables(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder"])
 @pytest.mark.parametrize("name", ["m.pyraug", "x.csv", "x.npz", "x.parquet", "in/a/x.npy"])
 def test_of_what_is_no_file(name, kind, tmp_path, monkeypatch):
-    """It is refused before it is opened: a pipe would be waited for, a device be read for ever."""
+    """It is refused before it is opened: a pipe would block, a device never end."""
     import socket
 
     path = tmp_path / name

@@ -12,7 +12,7 @@ from sklearn_pyraug._augmenter import fitted_html
 
 
 class Cells(HTMLParser):
-    """Collect the texts of a table, and see that what is opened is closed."""
+    """Collect the texts of a table; asserts that tags are closed."""
 
     def __init__(self, html):
         super().__init__()

@@ -120,7 +120,7 @@ def test_means_and_variances_are_the_stacks_own(random_seed):
 
 
 def test_rounding_does_not_make_a_row_another():
-    """A row that went through float32, or a file with six decimals, is not its own reference."""
+    """A row that was rounded to float32 or to six decimals is not its own reference."""
     offset = X + 30.0  # more of the digits are lost
     for rows in (X, offset):
         model = quick().fit(rows, Y)

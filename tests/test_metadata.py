@@ -1,4 +1,4 @@
-"""sample_weight and groups: their way through routing and pipelines, and held-out groups."""
+"""sample_weight and groups: through routing and pipelines, and in held-out rows."""
 
 import inspect
 import pickle
@@ -185,7 +185,7 @@ def test_any_container(data, container):
 
 
 def test_one_hot_targets(data):
-    """The base class's way, gone by hand: targets come back as they came."""
+    """What the base class does, by hand: targets come back as they came."""
     X, y, weights, _ = data
     one_hot = np.eye(3, dtype=int)[np.arange(40) % 3]
     _, y_res = quick().fit_resample(X, one_hot, sample_weight=weights)

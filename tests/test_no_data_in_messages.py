@@ -1,4 +1,4 @@
-"""No value of a table may stand in an error, its traceback, a warning or what is printed.
+"""No value of a table may appear in an error, its traceback, a warning or a printed line.
 
 Column names, class labels, file names that the user gave, and counts may.
 """
@@ -146,7 +146,7 @@ def said(action):
 
 
 def assert_silent(action, must_fail=False):
-    """Assert that nothing of the data is said; the canaries stand in no line of this module."""
+    """Assert that no data are shown; no line of this module contains the canaries."""
     text, failed = said(action)
     assert failed or not must_fail
     assert not [canary for canary in CANARIES if canary in text], text
@@ -330,7 +330,7 @@ def test_a_file_of_several_types_names_the_column(tmp_path):
 
 @pytest.mark.slow
 def test_of_the_command_line(tmp_path, monkeypatch):
-    """Text among numbers, an identifier, infinities and dates: told with columns and counts."""
+    """Text among numbers, an identifier, infinities and dates: reported with columns and counts."""
     monkeypatch.chdir(tmp_path)
     frames = {
         "mixed": in_frame(NAME),

@@ -1,4 +1,4 @@
-"""Whatever finite table comes in, sound rows come out: properties that hold for all of them."""
+"""Properties of new rows that hold for any finite table."""
 
 import warnings
 
@@ -64,7 +64,7 @@ def tables(draw):
 
 @st.composite
 def parameters(draw, is_missing=False):
-    """Draw parameters that may stand beside each other; the defaults come first."""
+    """Draw parameters that can be combined; the defaults come first."""
 
     def pick(*values):
         return draw(st.sampled_from(values))

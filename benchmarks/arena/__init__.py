@@ -1,1 +1,1 @@
-"""Everyone who claims to make classifiers better from few rows, on public protocols."""
+"""Methods that claim to make classifiers better from few rows, compared on public protocols."""

@@ -106,7 +106,7 @@ def plan(args, protocol, sets, absent, records, stored):
 
 
 def judges_of(protocol, absent):
-    """Return the classifiers of a protocol that are there."""
+    """Return the classifiers of a protocol that are installed."""
     return [judge for judge in (*protocol.judges, *protocol.beside) if judge not in absent]
 
 
@@ -160,7 +160,7 @@ def facts(args, before, with_ours):
 
 
 def compute(args, protocols, folder, stored, before):
-    """Compute what is missing; returns the means, those of `--redo` left out, and facts."""
+    """Compute what is missing; returns the means, without those of `--redo`, and facts."""
     path = args.out / "arena.csv"
     sets = {name for protocol in protocols.values() for name in protocol.sets}
 
@@ -185,7 +185,7 @@ def compute(args, protocols, folder, stored, before):
 
 
 def merged(args, protocols, folder, stored):
-    """Return the means with those of the scores of each split that are there; write them down."""
+    """Add the means of the scores of each split to the means, and write them; returns them."""
     records = table.read(args.out / "arena.csv")
     for protocol in protocols.values():
         own = [record for record in records if record["set"] in protocol.sets]

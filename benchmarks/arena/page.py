@@ -267,7 +267,7 @@ def splits(rows, method, sets, protocol):
 
 
 def panels(rows):
-    """Return what is drawn: protocol, sets and methods, where there are ranks."""
+    """Return what is drawn of each protocol with ranks: protocol, sets and methods."""
     found = []
     for protocol in PROTOCOLS.values():
         sets, methods, _ = there(rows, protocol)

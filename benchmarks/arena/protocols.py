@@ -1,4 +1,4 @@
-"""Who meets whom in the arena, where, and judged by which classifiers."""
+"""Which methods the arena compares, on which data, and with which classifiers."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""The means that the arena's page stands on: a row for each set and method, kept in a CSV file."""
+"""The means that the arena's page shows: a row for each set and method, kept in a CSV file."""
 
 import csv
 import math

@@ -68,7 +68,7 @@ def make_parser():
 
 
 def protocol_of(args):
-    """Return what sets scores apart that must not be mixed: another number of new rows."""
+    """Return a name for scores that must not be mixed: of different numbers of new rows."""
     return "default sizes" if args.multiple is None else f"{args.multiple:g} x the largest class"
 
 
@@ -117,7 +117,7 @@ def plan(args, sets, methods, records):
 
 
 def available(sets, folder):
-    """Return the sets whose data are there; say on stderr what is left out, and why."""
+    """Return the sets whose data this machine has; print to stderr what is left out, and why."""
     there, said = [], set()
     for name in sets:
         try:
@@ -169,7 +169,7 @@ def write_report(records, args, sets, methods, against):
 
 
 def check(args, methods):
-    """Refuse what cannot be run before anything is; returns the reference of the differences."""
+    """Check the options before anything is run; returns the reference of the differences."""
     for method in methods:
         resamplers.parse(method)
     if args.against is None:

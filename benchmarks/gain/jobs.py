@@ -139,7 +139,7 @@ def _draw(method, split, features, counts):
 
 
 def _attempt(function, *args, default):
-    """Call; returns (result, "") or (default, what went wrong)."""
+    """Call a function; returns (result, "") or (default, the error)."""
     try:
         return function(*args), ""
     except Exception as error:

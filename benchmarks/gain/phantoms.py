@@ -308,7 +308,7 @@ class Cnn(NeuralNetClassifier):
         )
 
     def fit(self, X, y):
-        """Train; passes through permutations of the rows until all steps are taken."""
+        """Train for all steps, on batches of permuted rows."""
         X, n_classes = self._images(X), len(np.unique(y))
         self.set_params(module__n_dims=X.ndim - 1, module__n_classes=n_classes)
         sampler = torch.utils.data.RandomSampler(
@@ -323,7 +323,7 @@ class Cnn(NeuralNetClassifier):
             return super().fit(X, y)
 
     def train_step(self, batch, **fit_params):
-        """Take a step; what is done on the fly is done to these rows here."""
+        """Take a step; transforms that work on the fly change its rows."""
         X, y = batch
         if self.transform is not None:
             X = torch.as_tensor(self._images(self.transform(X.flatten(1).numpy())))

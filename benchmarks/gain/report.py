@@ -275,7 +275,7 @@ def _ran(cube):
 
 
 def _remarks(records, cube):
-    """Return lines on pairs left out, failures and what methods had to say."""
+    """Return lines on pairs left out, failures and warnings of methods."""
     lines = []
     _, n_left_out = cubes.paired(cube)
     if n_left_out:

@@ -168,7 +168,7 @@ def _applies(base, set_name):
 
 
 def on_the_fly(name, split):
-    """Return what transforms a batch of a network's rows; None where the method does not.
+    """Return a function that transforms a batch of a network's rows, or None.
 
     Parameters
     ----------
@@ -319,7 +319,7 @@ def _per_class(draw, split, features, counts):
 
 
 def _completed(base, split, features, counts):
-    """Run a sampler or a generator, and see to it that every class gets its rows.
+    """Run a sampler or a generator, and make sure that every class gets its rows.
 
     ADASYN rounds the number of rows around each real one, BorderlineSMOTE makes none for a
     class that borders on no other, and a generator may hardly ever draw a rare

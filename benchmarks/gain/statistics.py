@@ -31,7 +31,7 @@ class Counts(NamedTuple):
 
 
 def set_means(scores):
-    """Return the mean over seeds, (n_sets, ...), of those that are there; NaN where none is."""
+    """Return the mean over the seeds that exist, (n_sets, ...); NaN where none does."""
     there = np.isfinite(scores)
     n = there.sum(axis=1)
     total = np.where(there, scores, 0.0).sum(axis=1)

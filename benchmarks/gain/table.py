@@ -70,7 +70,7 @@ def _written(record):
 
 
 def rewrite(path, records):
-    """Write a file anew, whole or not at all."""
+    """Write a file whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".part")
@@ -82,7 +82,7 @@ def rewrite(path, records):
 
 
 def append(path, records):
-    """Add the records of a task to a file that :func:`rewrite` began."""
+    """Append the records of a task to a file that :func:`rewrite` wrote."""
     with open(path, "a", newline="", encoding="utf-8") as file:
         csv.DictWriter(file, COLUMNS).writerows(_written(record) for record in records)
         file.flush()

@@ -1,1 +1,1 @@
-"""How much synthetic rows tell of the rows that they were made from."""
+"""How much synthetic rows reveal of the rows that they were made from."""

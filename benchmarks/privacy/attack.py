@@ -1,4 +1,4 @@
-"""A shadow-model attack: who sees synthetic rows asks of a real row whether it was trained on.
+"""A shadow-model attack: tells from synthetic rows whether a real row was trained on.
 
 Half of the rows, drawn at random, train a generator, many times over. A row's score is minus the
 logarithm of its distance to the closest synthetic row of its class, standardised by its scores

@@ -120,7 +120,7 @@ def resample_smote(X, y, n_new, args, seed):
 
 
 def resample_pyraug(X, y, n_new, args, seed):
-    """Resample with one Pyraug model per class; also tells the seconds of its training.
+    """Resample with one Pyraug model per class; also returns the seconds of its training.
 
     It knows bounded columns alone: what is not in [0, 1] is scaled to it, column by column.
     """
@@ -152,7 +152,7 @@ CANDIDATES = {"SMOTE": resample_smote, "ours": resample_ours, "Pyraug": resample
 
 
 class Run:
-    """One candidate on one problem; a call is one round, which may fail without harm to others.
+    """One candidate on one problem; a call is one round, which may fail without stopping others.
 
     Attributes
     ----------
@@ -312,7 +312,7 @@ def time_defaults(mnist, args, report):
 
 
 def warm_up(names, args):
-    """Let every candidate load what it loads late, on a table of a few rows."""
+    """Run every candidate on a table of a few rows, so that lazy imports are not timed."""
     X, y = datasets.gaussian_classes((8, 8), 4, args.seed)
     small = argparse.Namespace(**vars(args) | {"quick": True, "pyraug_epochs": 1})
     for name in names:
@@ -399,7 +399,7 @@ def main():
 
 
 def leave_out(error, report):
-    """Say on stderr and in the report what is absent."""
+    """Print to stderr and note in the report what is absent."""
     print(f"left out: {error}", file=sys.stderr)
     report.note(f"Left out: {error}.")
 

@@ -131,7 +131,7 @@ def last_positions(metric, n_chains, n_steps, n_leapfrog, seed, step_size=None):
 
 @torch.no_grad()
 def record_ours(metric, n_chains, n_steps, n_leapfrog, n_recorded, seed):
-    """Write our chains down, at the step size with which a run of `n_steps` ends.
+    """Record our chains, at the step size with which a run of `n_steps` ends.
 
     The steps that adapt the step size are left out; the recording goes on
     for `n_recorded` steps, as an autocorrelation cannot be read off a short chain.
@@ -218,7 +218,7 @@ def mean_distance(z, reference):
 
 
 def reference_scale(reference, n_draws, n_subsets=10):
-    """Return what the distance is for draws that are as good as the reference.
+    """Return the distance of draws that are as good as the reference.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""One training step of all classes: ours, Pyraug, pythae, and a plain VAE as the floor.
+"""One training step of all classes: ours, Pyraug, pythae, and a plain VAE as the lower bound.
 
 A step zeroes the gradients, evaluates the objective and its gradients on one minibatch of every
 class, and lets Adam move the weights. The likelihood is Bernoulli for all, the rows are uniform
@@ -148,7 +148,7 @@ def report_size(report, size, args, found):
 
 
 def report_stack_of_one(report, size, args):
-    """Compare a stack of K classes with one class alone: what parallel hardware makes free."""
+    """Compare a stack of K classes with one class alone: what parallel hardware saves."""
     one = size._replace(K=1)
     steps = {}
     for s in (size, one):

@@ -1,4 +1,4 @@
-"""The arena: its page agrees with its results, and free baselines and rivals are what they say."""
+"""The arena: its page agrees with its results, and baselines and rivals do what they claim."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The instrument that tells whether augmentation helps: it must be fair, and count right."""
+"""The comparison of methods: it must be fair, and its statistics correct."""
 
 import gzip
 import warnings
@@ -497,7 +497,7 @@ def test_classifiers_give_all_measures_they_can(name):
 
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, capsys):
-    """A row that was cut off is done again, and what is there is not."""
+    """A row that was cut off is computed again, and complete ones are not."""
     options = ["--methods", "none", "pair"]
     whole = run(tmp_path, *options)
     assert len(whole) == 2 * 2 * 2

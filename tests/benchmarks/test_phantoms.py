@@ -1,4 +1,4 @@
-"""Whether the figures of the phantom brains are fair: same data, same steps, right intervals."""
+"""The figures of the phantom brains are fair: same data, same steps, correct intervals."""
 
 import argparse
 import csv

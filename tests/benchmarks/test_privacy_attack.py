@@ -1,4 +1,4 @@
-"""The shadow-model attack finds what copies, and nothing in what is independent."""
+"""The shadow-model attack finds copies, and finds nothing in independent rows."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The benchmarks' own parts: what they time, count and write must be right too."""
+"""The benchmarks' own parts: what they time, count and write must be correct, too."""
 
 import importlib.metadata
 import json

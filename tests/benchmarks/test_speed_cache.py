@@ -1,4 +1,4 @@
-"""The benchmark of the cache runs, and counts what it says."""
+"""The benchmark of the cache runs, and its counts are correct."""
 
 import json
 

@@ -164,7 +164,7 @@ def test_a_picture_is_replaced_only_when_told(quick, tmp_path, capsys):
 
 
 def one_line(capsys):
-    """Return the single line of standard error, after nothing on standard output."""
+    """Return the single line of standard error; asserts that standard output is empty."""
     captured = capsys.readouterr()
     assert captured.out == ""
     (line,) = captured.err.splitlines()

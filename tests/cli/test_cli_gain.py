@@ -26,7 +26,7 @@ CLINIC = ["gain", "clinic.csv", "--target", "diagnosis", "--drop", "id", *QUICK]
 
 @pytest.fixture(autouse=True)
 def clinic(tmp_path, monkeypatch):
-    """A file with an identifier, numbers with gaps, text and truth values, in its own folder."""
+    """A file with an identifier, numbers, text and booleans, some missing, in its own folder."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(

@@ -38,7 +38,7 @@ def start(folder, *arguments):
 
 @pytest.fixture
 def rows(tmp_path):
-    """A csv file with a gap, which lets `augment` say something before it trains."""
+    """A csv file with a missing value, about which `augment` prints a note before it trains."""
     X = np.random.default_rng(0).normal(size=(24, 3))
     X[0, 0] = np.nan
     save_table(tmp_path / "rows.csv", X, np.repeat(["a", "b"], 12), target="kind")
@@ -47,7 +47,7 @@ def rows(tmp_path):
 
 @pytest.fixture
 def pictures(tmp_path):
-    """A folder of images of two sizes, of which `augment` says something before it trains."""
+    """A folder of images of two sizes, about which `augment` prints a note before it trains."""
     image = pytest.importorskip("PIL.Image")
     rng = np.random.default_rng(0)
     for label in ("cat", "dog"):
@@ -85,7 +85,7 @@ TERM = (signal.SIGTERM, send_to_process, 143, "terminated")
 def test_a_stop_while_training(
     command, data, source, output, stop, request, monkeypatch, tmp_path_factory
 ):
-    """Its exit code at once, a line, no file; the old output stays, and a second run works."""
+    """Exits at once with its code and one line; the old output stays, and a second run works."""
     number, send, code, word = stop
     folder = request.getfixturevalue(data)
     monkeypatch.chdir(folder)
@@ -159,7 +159,7 @@ def test_terminated_while_a_file_is_written(rows):
 
 @posix
 def test_the_handler_of_sigterm_is_the_commands_alone():
-    """Neither does the library set one, nor does `main` leave one or replace one."""
+    """The library sets none, and `main` neither leaves one nor replaces one."""
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert main(["--version"]) == 0
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -191,7 +191,7 @@ def test_a_second_sigterm_does_not_disturb_the_tidying_up(monkeypatch, capsys):
 @posix
 @pytest.mark.parametrize("error", [RuntimeError("broken"), click.UsageError("what"), OSError("no")])
 def test_an_error_that_a_termination_became_is_one(monkeypatch, capsys, error):
-    """A library may raise something else where the interrupt reaches it."""
+    """A library may raise another error when the interrupt reaches it."""
 
     def command(argv, run):
         with contextlib.suppress(KeyboardInterrupt):

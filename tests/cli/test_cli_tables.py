@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 @pytest.fixture
 def patients(folder):
-    """A table of numbers, integers, texts, truth values and gaps, as a csv file."""
+    """A table of numbers, integers, text, booleans and missing values, as a csv file."""
     rng = np.random.default_rng(0)
     n = 30
     frame = pd.DataFrame(
@@ -422,7 +422,7 @@ def test_evaluate_writes_the_page(folder, capsys):
 
 
 def test_evaluate_does_not_mislead(folder, capsys):
-    """Training rows are no test, and rows that are in two files are told of."""
+    """Training rows are no test rows, and rows that are in two files are reported."""
     X, y = np.random.default_rng(0).normal(size=(3, 20, 3)), np.repeat([0, 1], 10)
     for name, rows in zip(("real", "new", "rest"), X, strict=True):
         save_table(f"{name}.npz", rows, y)
@@ -490,7 +490,7 @@ def test_evaluate_refuses_what_cannot_be_compared(frame, match, folder, capsys):
     "options", [["augment", "-o"], ["evaluate", "patients.csv", "--overwrite", "--html"]]
 )
 def test_a_folder_in_the_place_of_a_file_is_refused(options, patients, capsys):
-    """That of a page was found out when all was measured."""
+    """That of a page was noticed only after everything was measured."""
     os.mkdir("folder.csv")
     arguments = [*options, "folder.csv", "patients.csv", "--target", "diagnosis"]
     assert "which is a folder; name a file" in failure(capsys, 2, *arguments)
@@ -510,7 +510,7 @@ CLINIC = ["clinic.csv", "--target", "Diagnosis"]
 
 @pytest.fixture
 def clinic(folder):
-    """A table in the way of Excel in Europe, with an identifier and peculiar labels."""
+    """A table as European Excel writes it, with an identifier and unusual labels."""
     rng = np.random.default_rng(0)
     rows = [
         f"P{i:03d};{rng.normal(25, 3):.1f}".replace(".", ",") + f";{['01', 'not ill'][i % 3 > 0]}"

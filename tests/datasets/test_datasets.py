@@ -1,4 +1,4 @@
-"""Phantom brains: each is another individual, and only the ventricles tell the classes apart."""
+"""Phantom brains: no two are alike, and classes differ only in the ventricles."""
 
 import numpy as np
 import pytest

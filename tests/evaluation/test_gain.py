@@ -266,7 +266,7 @@ def test_the_default_augmenter_is_the_packages_own():
 
 @pytest.fixture
 def clinic():
-    """A raw table: numbers with gaps, truth values, text with gaps and categories, and labels."""
+    """A raw table: numbers, booleans, text and categories, some values missing, and labels."""
     rng = np.random.default_rng(0)
     y = np.repeat(["ill", "well"], [16, 32])
     X = pd.DataFrame(
@@ -325,7 +325,7 @@ def test_arrays_of_objects_are_raw_tables_too(clinic):
 
 
 def noted(seen, kind):
-    """Return a `fit_resample` that writes its class down."""
+    """Return a `fit_resample` that records its class."""
 
     def fit_resample(self, X, y):
         seen.append(kind)

@@ -47,7 +47,7 @@ class Rigged:
 
 
 class Page(HTMLParser):
-    """Reads a page: its tags must close, and what it would load or run is written down."""
+    """Reads a page: its tags must close, and what it would load or run is recorded."""
 
     def __init__(self, html):
         super().__init__()
@@ -187,7 +187,7 @@ def test_a_stranger_is_marked_for_fidelity_and_not_for_privacy(with_holdout):
 
 
 def test_p_values():
-    """Those of a stranger are the least possible; the baseline is that of real rows alone."""
+    """Those of far rows are the lowest possible; the baseline is that of real rows alone."""
     X, y, *holdout = iris()
     names = {"two-sample p-value", "MMD² p-value"}
     report = augmentation_report(

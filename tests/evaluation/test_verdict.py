@@ -1,4 +1,4 @@
-"""The verdict and the scores of a report: what they follow from, and what they advise."""
+"""The verdict and the scores of a report: how they are derived, and what they advise."""
 
 import re
 from dataclasses import replace
@@ -100,7 +100,7 @@ def test_few_rows_held_out_tell_little(sets):
 
 
 def test_what_one_class_of_few_rows_leaves_open_is_told(sets):
-    """A margin for all rows was told of a mean over classes, and red lights within it."""
+    """A mean over classes was shown with the margin of all rows, and red lights lay within it."""
     X, y, X_new, y_new, X_holdout, y_holdout = sets
     kept = np.r_[:60, 60:64]
     few = X_holdout[kept], y_holdout[kept]

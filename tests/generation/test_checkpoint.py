@@ -1,4 +1,4 @@
-"""Trainings that are killed and go on: the same weights, whole files, and nobody else's."""
+"""Trainings that are killed and resumed: the same weights, whole files, no foreign ones."""
 
 import json
 import os
@@ -39,7 +39,7 @@ N_EPOCHS = 7
 
 
 class Killed(Exception):
-    """Stands for a process that ends."""
+    """Stands in for the end of a process."""
 
 
 class Quiet(Callback):
@@ -75,7 +75,7 @@ def augmenter(case, folder=None, interval=1, **changes):
 
 
 def result(fitted):
-    """Return all that training has led to."""
+    """Return everything that training produced."""
     stacks = [group.generator.stack for group in fitted._generators.trained]
     return digest((stacks, fitted.history_, fitted.n_epochs_, fitted.sample(3)))
 

@@ -1,4 +1,4 @@
-"""Digests: the same for equal values, others for whatever may make a difference."""
+"""Digests: equal for equal values, different for whatever may make a difference."""
 
 import functools
 import pickle

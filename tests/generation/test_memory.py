@@ -1,4 +1,4 @@
-"""Nothing is trained or drawn twice where `memory` is given, and nothing wrong is answered."""
+"""With `memory` nothing is trained or drawn twice, and no wrong result is returned."""
 
 import warnings
 
@@ -266,7 +266,7 @@ def test_a_folder_that_cannot_be_made_costs_a_warning(tmp_path, counted):
 
 
 def test_a_damaged_entry_is_made_again_and_shows_no_row(tmp_path, capfd):
-    """joblib prints the arguments of a call where it cannot read the result."""
+    """joblib prints the arguments of a call if it cannot read the result."""
     X, y = table()
     X[:, 0] = 31337 + np.arange(len(X))
     settings = {"columns": Columns(scaling="standard")}

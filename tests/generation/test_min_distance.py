@@ -28,7 +28,7 @@ def nearest(augmenter, X, X_new):
 
 
 def near(**parameters):
-    """Return an augmenter whose rows are close to real ones, but for the longest steps."""
+    """Return an augmenter whose rows are close to real ones, except after the longest steps."""
     if parameters.get("decoder", "auto") == "auto":
         defaults = {"output": Transfer(scale=(0.01, 1.0))}
         parameters = defaults | parameters | {"decoder": Residual(n_neighbors=None)}

@@ -1,4 +1,4 @@
-"""Tests of what happens when an accelerator's memory runs out; the accelerator is pretended."""
+"""Tests of what happens when an accelerator's memory runs out; the accelerator is simulated."""
 
 import warnings
 
@@ -37,7 +37,7 @@ class Device:
         self.tried = []
 
     def take(self, n_rows, device):
-        """Raise where `n_rows` do not fit."""
+        """Raise if `n_rows` do not fit."""
         self.tried.append((n_rows, device))
         if device != "cpu" and n_rows > self.most_rows:
             raise self.error
@@ -65,7 +65,7 @@ def draw_within_memory(draw, stack, device):
 
 @pytest.fixture
 def pretended(monkeypatch):
-    """Let an augmenter believe in a device "cuda", on which all is computed on the CPU."""
+    """Simulate a device "cuda", whose work is done on the CPU."""
 
     def pretend(device, *, draws=None):
         calls = [(_parallel, n) for n in ("train_generator", "train_reference_generator")]
@@ -83,7 +83,7 @@ def pretended(monkeypatch):
 
 
 def on_cpu(function, take):
-    """Return a function that asks the pretended device for room, then works on the CPU."""
+    """Return a function that asks the simulated device for room, then works on the CPU."""
 
     def call(*args, device, **kwargs):
         training = getattr(args[1], "training", None)

@@ -59,7 +59,7 @@ def in_a_new_thread(function):
 
 @pytest.fixture
 def four_threads():
-    """Give torch four threads, and see that it has them afterwards, now and in threads to come."""
+    """Give torch four threads; asserts that it has them afterwards, in new threads, too."""
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
@@ -76,7 +76,7 @@ def four_threads():
 @pytest.mark.usefixtures("four_threads")
 @pytest.mark.parametrize("first_to_leave", [0, 1])
 def test_blocks_that_overlap_return_to_what_was_before(first_to_leave):
-    """The thread that came second saw the first one's number, and must not return to it."""
+    """The second thread saw the number that the first had set, and must not return to it."""
     entered, leave = ([threading.Event() for _ in range(2)] for _ in range(2))
     seen = [[], []]
 
@@ -99,7 +99,7 @@ def test_blocks_that_overlap_return_to_what_was_before(first_to_leave):
 
 @pytest.mark.usefixtures("four_threads")
 def test_a_block_that_ends_elsewhere_leaves_a_new_thread_its_number():
-    """A thread that has not asked for its number yet has one all the same."""
+    """A thread that has not yet asked for its number has one, too."""
     entered, leave = threading.Event(), threading.Event()
     seen = []
 
@@ -161,7 +161,7 @@ def test_processes_have_the_threads_that_joblib_gives_them(work, expected):
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_jobs_inside_jobs(backend, tmp_path):
-    """Cross-validation and search on two jobs, with two jobs within: same scores, and an end."""
+    """Cross-validation and search on two jobs, with two jobs within: same scores, no deadlock."""
     script = Path(__file__).parents[1] / "nested_jobs.py"
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = {k: v for k, v in os.environ.items() if k not in names}

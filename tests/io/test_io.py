@@ -22,7 +22,7 @@ MASK = np.array([False, False, True])
 
 @pytest.fixture
 def frame():
-    """A table with floats that few digits cannot hold, integers, strings and a hole."""
+    """A table with floats of many digits, integers, strings and a missing value."""
     return pd.DataFrame(
         {
             "length": [0.1 + 0.2, 1e-308, np.nan],

@@ -354,7 +354,7 @@ def test_nifti_scaled_or_not_and_flat(kind, suffix, tmp_path, rng):
 
 
 def test_extensions_of_a_volume_are_not_read_and_repairs_not_logged(tmp_path, rng, caplog):
-    """A million empty extensions took seconds, and each header with a gap wrote to stderr."""
+    """A million empty extensions took seconds, and each header with a gap printed to stderr."""
     (tmp_path / "a").mkdir()
     image = nib.Nifti1Image(pixels(rng, (5, 4, 6), np.int16), None)
     image.header["pixdim"] = 0
@@ -656,7 +656,7 @@ def test_rows_of_a_folder(small):
 
 @pytest.mark.slow
 def test_missing_packages_are_named_with_the_remedy(tmp_path):
-    """In a fresh interpreter: the packages are optional, and not imported in vain."""
+    """In a fresh interpreter: the packages are optional, and only imported when needed."""
     for suffix in ["png", "nii"]:
         (tmp_path / suffix / "a").mkdir(parents=True)
         (tmp_path / suffix / "a" / f"x.{suffix}").write_text("")
@@ -702,7 +702,7 @@ def test_the_manifest(small, tmp_path):
 
 
 def test_some_rows_in_any_order(small, tmp_path):
-    """As after a split, or the rehearsal of the command line: origins tell whose rows they are."""
+    """As after a split, or the dry run of the command line: origins say which rows these are."""
     folder = load_image_folder(small)
     rows = [2, 0]
     save_image_folder(
@@ -928,7 +928,7 @@ def test_overwriting(tmp_path):
 @pytest.mark.parametrize("existing", [False, True])
 @pytest.mark.parametrize("appears", ["folder", "file", "link"])
 def test_what_appears_while_images_are_written_is_kept(appears, existing, tmp_path, monkeypatch):
-    """It was deleted, with whatever was in it."""
+    """It was deleted with all its content."""
     X, out = np.zeros((2, 4, 5), np.uint8), tmp_path / "out"
     if existing:
         save_image_folder(out, X, ["a", "b"])
@@ -1020,7 +1020,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
 
 
 def test_what_is_no_folder_of_ours_is_not_overwritten(tmp_path):
-    """A slip such as the home folder must not cost all that is in it."""
+    """A mistake such as naming the home folder must not delete its content."""
     X = np.zeros((2, 4, 5), np.uint8)
     (tmp_path / "home").mkdir()
     (tmp_path / "home/thesis.txt").write_text("years of work")

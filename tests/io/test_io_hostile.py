@@ -1,4 +1,4 @@
-"""Tests of folders with files that are damaged, lie about themselves, or mean harm."""
+"""Tests of folders with files that are damaged, have false headers, or are malicious."""
 
 import gzip
 import io
@@ -498,7 +498,7 @@ def test_unreadable_files_and_folders(tmp_path):
 
 
 def test_refused_permissions(tmp_path, monkeypatch):
-    """The same for root, whom no mode keeps out: the refusal is put in by hand."""
+    """The same for root, who may read every file: the refusal is patched in."""
     write_good(tmp_path / "a", 3)
     write_good(tmp_path / "b")
     opened, listed = os.open, os.scandir
@@ -642,7 +642,7 @@ def test_ctrl_c_is_not_the_fault_of_the_file(tmp_path, monkeypatch):
 
 
 def test_warnings_of_readers_are_not_passed_on(tmp_path, monkeypatch):
-    """Sound files may bring Pillow to warn, and a caller who makes warnings errors to fail."""
+    """Pillow may warn about sound files, which must not fail where warnings are errors."""
     (tmp_path / "a").mkdir()
     np.save(tmp_path / "a/x.npy", NOISE)
     real = array_files.read_npy

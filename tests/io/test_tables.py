@@ -1,4 +1,4 @@
-"""Tests of what a table's cells, names and lines are taken for, and of files that harm."""
+"""Tests of how a table's cells, names and lines are read, and of malicious files."""
 
 import gzip
 import importlib.util
@@ -216,7 +216,7 @@ def test_other_kinds_of_files_have_the_columns_in_the_same_order(suffix, read, t
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".xlsx"])
 def test_equal_rows_do_not_get_each_others_kept_values(suffix, read, tmp_path):
-    """Of two equal rows, that which was left got the id of the one that was removed."""
+    """Of two equal rows, the one that stayed got the id of the one that was removed."""
     if suffix in (".parquet", ".xlsx"):
         pytest.importorskip({".parquet": "pyarrow", ".xlsx": "openpyxl"}[suffix])
     X, y = read("id,a,y\nr,1,p\ns,1,p\nt,2,q\n", "y", keep=["id"])
@@ -283,7 +283,7 @@ def test_lists_and_pairs_of_text_are_read(tmp_path):
 
 
 def test_an_index_of_parquet_is_named_or_kept(tmp_path):
-    """It was dropped without a word."""
+    """It was dropped silently."""
     pytest.importorskip("pyarrow")
     path = tmp_path / "in.parquet"
     pd.DataFrame({"a": [1, 2], "y": ["p", "q"]}, pd.Index(["x", "z"], name="id")).to_parquet(path)

@@ -42,7 +42,7 @@ def test_independent_rows_tell_nothing(sets):
 
 
 def test_columns_of_one_value_are_guessed_and_linked_together():
-    """Of a category in two columns, one must not tell the other."""
+    """With a category in two columns, one must not reveal the other."""
     rng = np.random.default_rng(0)
     n, groups = 300, [0, 0, 1]
     new, X, holdout = (np.c_[a, 1 - a, b] for a, b in rng.integers(0, 2, size=(3, 2, n)) * 1.0)
@@ -71,7 +71,7 @@ def test_a_value_that_two_rows_have_singles_out_none():
 
 @pytest.mark.parametrize("sizes", [(400, 100), (50, 400)])
 def test_singling_out_among_sets_of_other_sizes(sizes):
-    """More rows have more values: independent rows were told as a leak, and never as none."""
+    """More rows have more values: independent rows were always reported as a leak."""
     rng = np.random.default_rng(0)
     new, X, holdout = (np.round(150 * rng.normal(size=(n, 20))) for n in (sizes[0], *sizes))
     share, control = univariate_singling_out(new, X, holdout)

@@ -69,7 +69,7 @@ def test_ratio_of_fresh_rows_has_the_known_distribution(n_features, random_seed)
 
 
 def test_ratio_of_a_copy_of_twins_is_one():
-    """A row that two share tells of neither; 0/0 was to be avoided."""
+    """A row that two share says nothing about either; 0/0 must not occur."""
     assert_array_equal(
         nearest_neighbor_distance_ratio([[1.0], [4.0]], [[1.0], [1.0], [4.0]]), [1, 0]
     )

@@ -16,7 +16,7 @@ from sklearn_pyraug.metrics._two_samples import _mean_area, _neighbor_areas
 
 
 class MeanDifference(ClassifierMixin, BaseEstimator):
-    """Classifier that projects on the difference of the two means, in no time."""
+    """Classifier that projects on the difference of the two means; it is fast."""
 
     def fit(self, X, y):
         self.classes_ = np.array([0, 1])

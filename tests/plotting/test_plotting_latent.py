@@ -72,7 +72,7 @@ def test_the_map_reaches_around_all_codes(rows):
 
 
 def test_beyond_two_dimensions_the_plane_is_that_of_two_components(rows):
-    """Of a plane-shaped cloud nothing is lost, and the map is that of points in the plane."""
+    """A flat cloud loses nothing, and the map is that of points in the plane."""
     X, y = rows
     X = X * [1, 1, 0, 0] + [0, 0, 5, 0]
     augmenter = Augmenter([1.0, 0.0, 10.0, 0.0])

@@ -116,7 +116,7 @@ def test_missing_numbers_are_told_and_no_part_of_the_distribution():
 
 @pytest.mark.parametrize("library", ["pandas", "pyarrow"])
 def test_differences_are_those_of_the_metric(library):
-    """Codes of categories were numbers, and missing ones of a dictionary its first level."""
+    """Codes of categories were read as numbers, and missing ones as a dictionary's first level."""
     pd = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"x": rng.normal(size=40), "n": rng.integers(0, 3, 40) * 1.0})

@@ -33,7 +33,7 @@ DECIMALS = [Decimal(i) / 4 for i in INTS]
 
 
 def gaps(values, gap=None):
-    """Put a gap into every seventh place."""
+    """Make every seventh value missing."""
     return [gap if i % 7 == 3 else v for i, v in enumerate(values)]
 
 
@@ -310,7 +310,7 @@ def test_columns_named_as_categories(library):
 
 @LIBRARIES
 def test_images_in_a_table(library):
-    """What is told apart by values alone is told apart here, too."""
+    """Categories that differ only by their values stay different here, too."""
     V = np.tile(np.linspace(0, 1, 64).reshape(8, 8), (N, 1, 1)) * RNG.random((N, 1, 1))
     X = make(library, **{f"pixel_{j}": V.reshape(N, -1)[:, j] for j in range(64)})
     augmenter = quick(sample_shape=(8, 8))

@@ -1,4 +1,4 @@
-"""Labels of any container and dtype: the user's own values come back, and name the classes."""
+"""Labels of any container and dtype: the user's values come back, and name the classes."""
 
 import datetime
 import enum
@@ -33,7 +33,7 @@ class Tagged(pd.Series):
 
 
 def each(a, b):
-    """Return 24 times the one value and 16 times the other."""
+    """Return 24 times one value and 16 times the other."""
     return [a] * 24 + [b] * 16
 
 

@@ -1,4 +1,4 @@
-"""Images with missing pixels: gaps are carried along, or a remedy that works is named."""
+"""Images with missing pixels: gaps are kept, or the error names a remedy that works."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tables with categories and missing values through the augmenter: bar by bar, column by column."""
+"""Tables with categories and missing values through the augmenter, column by column."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""One way in, one way out: how often rows are encoded, and what comes back untouched."""
+"""How often rows are encoded and decoded, and what comes back unchanged."""
 
 import sys
 from pathlib import Path

@@ -299,7 +299,7 @@ def test_dates_in_an_array(dtype):
 
 
 def test_numbers_beside_text_in_one_column():
-    """Whether such a column is text or numbers with a typing error is not for us to say."""
+    """Such a column may be text, or numbers with a typing error: we cannot know."""
     X = pd.DataFrame({"a": pd.Series([1, "red", 3], dtype=object), "b": ["x", "y", "z"]})
     match = "text where numbers are needed: 'a'. Name such columns in categorical_features"
     with pytest.raises(ValueError, match=match) as caught:

@@ -1,4 +1,4 @@
-"""Flat images are recognised, and nothing else is."""
+"""Flat images are recognised, and other tables are not."""
 
 import numpy as np
 import pytest

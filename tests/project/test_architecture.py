@@ -1,4 +1,4 @@
-"""The rules of the house, read from the source: who may import whom, and how long a file may be.
+"""The rules of the code, checked on the source: who may import whom, and how long a file may be.
 
 A room is a folder of the package, a module beside these folders, or a folder or module of `rhvae`.
 Imports point down the layers, and no room imports itself by way of others.

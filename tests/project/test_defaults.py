@@ -69,7 +69,7 @@ def folder(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _short_trainings(monkeypatch):
-    """All defaults but the time that they take."""
+    """All defaults, except for training time."""
     monkeypatch.setitem(RHVAEAugmenter.__init__.__kwdefaults__, "max_epochs", 2)
     monkeypatch.setitem(RHVAEEmbedder.__init__.__kwdefaults__, "max_epochs", 2)
 

@@ -1,4 +1,4 @@
-"""The documentation says what is there: names, defaults, links, messages. Needs no sphinx."""
+"""The documentation agrees with the code: names, defaults, links, messages. Needs no sphinx."""
 
 import ast
 import importlib
@@ -224,7 +224,7 @@ def test_messages_of_the_faq_are_those_of_the_package():
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_begin_with_a_title(path):
-    """Without one sphinx-gallery refuses the file, and with it the whole build."""
+    """Without one, sphinx-gallery refuses the file and so the whole build."""
     lines = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()
     assert lines[1] == "=" * len(lines[0])
     assert lines[2] == ""

@@ -1,4 +1,4 @@
-"""Nothing is sent or downloaded: all works where every way to another machine is blocked."""
+"""Nothing is sent or downloaded: all works with connections to other machines blocked."""
 
 import os
 import socket

@@ -60,7 +60,7 @@ def test_constraints_lower_are_the_lower_bounds(project):
 
 
 def test_untested_versions_are_not_promised(project):
-    """A bound stands only where it is tested, and it is the same wherever it stands."""
+    """Only tested bounds are stated, and they are the same everywhere."""
     tested = {f"{name}>={bound}" for name, bound in needed(project).items()}
     extras = dict(project["optional-dependencies"])
     (own,) = extras.pop("all")

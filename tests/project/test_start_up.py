@@ -1,4 +1,4 @@
-"""What an import and a command that does nothing yet load: nothing that takes seconds."""
+"""What an import and an idle command load: nothing that takes seconds."""
 
 import ast
 import subprocess

@@ -93,7 +93,7 @@ def test_regularization_of_the_posterior_metric_follows_from_the_covariances(ran
 
 
 def test_padding_does_not_count():
-    """Whatever stands in the padding of a short class."""
+    """Whatever the padding of a short class holds."""
     posterior, L, mask, stack = some_parts(rescale_regularization=True)
     wild = Posterior(posterior.mu.clone(), posterior.log_var.clone())
     wild.mu[1, 4:], wild.log_var[1, 4:] = 50.0, 9.0
@@ -189,7 +189,7 @@ def test_draws_belong_to_their_codes(sampler, metric):
 
 @pytest.mark.parametrize(("sampler", "metric"), WAYS)
 def test_draws_of_a_class_do_not_depend_on_the_others(sampler, metric):
-    """Neither on the number of their chains nor on their being there."""
+    """Neither on the number of their chains nor on whether they draw at all."""
     latent, start = some_latent(metric).map(lambda t: t.double()), torch.arange(40) % N
     alone = latent.map(lambda t: t[:1])
     results = [

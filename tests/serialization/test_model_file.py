@@ -770,7 +770,7 @@ def places(node):
 
 
 def check_junk_anywhere(estimator, path, seed, n_tries):
-    """Whatever a node is replaced by, there is one kind of error, and no long wait."""
+    """Whatever replaces a node, there is one kind of error, and it comes quickly."""
     estimator.save(path)
     rng = np.random.default_rng(seed)
     meta, tensors = read_archive(path)
@@ -833,7 +833,7 @@ def test_column_names_of_several_levels_are_named(path):
     ],
 )
 def test_what_no_file_may_ask_for_is_not_written(parameters, asked, path):
-    """`sample` from a file of a stranger went on for ever, or filled the memory."""
+    """`sample` of an untrusted file ran forever, or filled the memory."""
     augmenter = copy.deepcopy(fitted("table")).set_params(**parameters)
     with pytest.raises(ValueError, match=f"{asked}.*holds at most.*joblib.dump"):
         augmenter.save(path)

@@ -24,7 +24,7 @@ class Point(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Another, which holds some of the first."""
+    """A named tuple that holds some of the first."""
 
     points: tuple[Point, ...]
     of: "Point | Line | None"
@@ -41,7 +41,7 @@ class Scale:
         self.complete()
 
     def complete(self):
-        """Set what follows."""
+        """Set an attribute that follows from the others."""
         if self.high < self.low:
             raise ValueError("the ends of a scale are exchanged")
         self.width = self.high - self.low

@@ -1,4 +1,4 @@
-"""Observation models against torch.distributions, autograd and their own moments."""
+"""Observation models, compared with torch.distributions, autograd and their own moments."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What every metric promises to samplers, curves and flows: one battery, run over both."""
+"""What samplers, curves and flows need of every metric: the same tests for both."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Scales from the codes' own distances: known lattices, and the guards for degenerate classes."""
+"""Scales from the distances of codes: known lattices, and degenerate classes."""
 
 import math
 

@@ -83,7 +83,7 @@ def test_a_decoder_starts_where_it_is_told(shape):
 
 @pytest.mark.parametrize("shape", [(5, 6), (5, 3, 6)], ids=str)
 def test_a_decoder_is_differentiable_twice(shape):
-    """The Hamiltonian flow's gradient needs it. Kinks have no place in a random point."""
+    """The Hamiltonian flow's gradient needs it. A random point is not at a kink."""
     settings = ConvSettings(shape, 1, 2)
     decoder = ConvDecoder(settings, 2, streams(1)).double()
     z = torch.randn(1, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(3))

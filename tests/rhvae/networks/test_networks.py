@@ -93,7 +93,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("networks", NETWORKS)
 def test_weights_of_a_class_depend_on_its_own_stream_only(networks):
-    """Class 1 has the same weights alone, in other company and at another place."""
+    """Class 1 has the same weights alone, beside other classes and at another place."""
     architecture = Architecture(D, hidden_layer_sizes=(5,), **NETWORKS[networks])
     settings = FlowSettings(latent_dim=d)
     state = torch.get_rng_state()

@@ -274,7 +274,7 @@ def test_the_first_argument_of_a_method_may_have_any_name():
 
 
 def test_a_factory_that_hides_its_reference_is_refused():
-    """It got as far as the first training step, and failed there in torch's words."""
+    """It failed only in the first training step, with an error of torch."""
     X, y = table()
     with pytest.raises(ValueError, match=r"decoder=.*takes two inputs.*takes_reference = True"):
         quick(decoder=lambda latent_dim, n_features: Nudge(latent_dim, n_features)).fit(X, y)

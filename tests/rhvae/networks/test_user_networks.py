@@ -1,4 +1,4 @@
-"""The user's own networks: copies side by side, or one after another where they cannot be."""
+"""The user's own networks: copies side by side or, if that is impossible, one after another."""
 
 import pickle
 import re
@@ -75,7 +75,7 @@ class Average(nn.Module):
 
 
 class Branching(nn.Module):
-    """Goes one way or the other, as the data say."""
+    """Takes one branch or the other, depending on the data."""
 
     def __init__(self, n_in, n_out):
         super().__init__()
@@ -741,7 +741,7 @@ def test_a_lone_last_row_joins_another_batch(batch_size):
 
 
 class Deaf(Branching):
-    """Says the same whatever the codes are."""
+    """Returns the same for all codes."""
 
     def forward(self, z):
         return self.linear(z.detach())
@@ -775,7 +775,7 @@ class Attention(nn.Linear):
 
 @ignored
 def test_a_decoder_that_the_flow_cannot_differentiate_is_refused():
-    """It got as far as the first training step, and failed there in torch's words."""
+    """It failed only in the first training step, with an error of torch."""
     with pytest.raises(ValueError, match=r"decoder .* twice.*integrator='splitting'"):
         quick(decoder=Attention, metric=LearnedMetric(integrator="leapfrog")).fit(*ROWS)
     X_new, _ = quick(decoder=Attention).fit(*ROWS).sample(2)

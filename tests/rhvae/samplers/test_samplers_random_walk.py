@@ -1,4 +1,4 @@
-"""The Riemannian random walk: detailed balance, stationarity, and its step size."""
+"""The Riemannian random walk: detailed balance, stationarity and step size."""
 
 import math
 

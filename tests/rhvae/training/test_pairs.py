@@ -1,4 +1,4 @@
-"""Who may be whose reference, and that each is drawn as often as any other."""
+"""Which rows may be references of which, and that each is drawn equally often."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_draws_are_partners_and_never_the_row_itself(random_seed, n_neighbors):
 
 @pytest.mark.parametrize("n_neighbors", [None, 3])
 def test_draws_are_uniform(random_seed, n_neighbors):
-    """Also for the first and the last row of a run, which are passed over in their own way."""
+    """Also for the first and the last row of a run, which are skipped differently."""
     n = 4000
     partners = find_partners(some_rows(random_seed), LABELS, n_neighbors)
     for i in (partners.count > 1).nonzero().flatten().tolist():

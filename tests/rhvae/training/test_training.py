@@ -1,4 +1,4 @@
-"""The training loop: what is decided per class, and that no class disturbs another."""
+"""The training loop: what is decided per class, and that classes do not affect each other."""
 
 import numpy as np
 import pytest
@@ -248,7 +248,7 @@ def test_the_terms_of_the_loss_are_recorded(n_leapfrog):
 
 
 def test_what_the_flow_does_is_recorded():
-    """And takes no random number from what follows."""
+    """And later draws stay the same."""
     s = {"flow": FLOW._replace(leapfrog_step=0.03), "max_epochs": 2}
     generator, history, _ = train({0: some_rows(0, 20), 1: some_rows(1, 5)}, **s)
     for record in history:
@@ -267,7 +267,7 @@ def test_what_the_flow_does_is_recorded():
 
 @pytest.mark.slow
 def test_a_class_that_stops_leaves_the_stack():
-    """The other class goes on as it does in other company and alone."""
+    """The other class continues as it does beside other classes and alone."""
     # Class 1 is noise: what is learned of it makes its held-out loss worse.
     large = some_rows(0, 60)
     early = torch.randn(20, D, generator=torch.Generator().manual_seed(1))
@@ -464,7 +464,7 @@ def test_what_takes_turns_does_not_depend_on_their_order(decoder):
 
 
 class Steps(Callback):
-    """Keeps the objective of every step beside the parts that it should be made of."""
+    """Keeps the objective of every step and its expected parts."""
 
     def on_train_begin(self, net, **kwargs):
         self.objective, self.log_p_x, self.elbo = [], [], []
