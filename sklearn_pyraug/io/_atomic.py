@@ -110,10 +110,15 @@ def begin(path, make):
     """
     while True:
         temporary = path.with_name(f".{path.name[:_MAX_NAME]}.{secrets.token_hex(4)}.tmp")
-        make(temporary)
-        held = lock(temporary)
-        if temporary.exists():
-            return temporary, held
+        held = None
+        try:
+            make(temporary)
+            held = lock(temporary)
+            if temporary.exists():
+                return temporary, held
+        except KeyboardInterrupt:
+            end(temporary, held)
+            raise
         # Another process took it for a leftover before it was locked.
         release(held)
 
@@ -126,13 +131,14 @@ def end(temporary, held):
 
 def lock(path, wait=True):
     """Lock a file or folder; return the descriptor, or None where that is not possible."""
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):
         descriptor = os.open(path, _FLAGS)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             return descriptor
-        except (OSError, AttributeError):
+        except BaseException:
             os.close(descriptor)
+            raise
     return None
 
 

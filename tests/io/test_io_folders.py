@@ -1009,6 +1009,16 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
             pass
 
 
+def test_an_interruption_before_the_first_byte_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sklearn_pyraug.io._atomic.lock", interrupt)
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / "out"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
     unfinished = atomic_write(tmp_path / "out", overwrite=False)
     unfinished.__enter__().write(b"ours")
