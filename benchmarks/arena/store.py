@@ -66,17 +66,17 @@ def rows_of(records, judges, stored):
     rows = {}
     for name in dict.fromkeys(record["set"] for record in records):
         own = [record for record in records if record["set"] == name]
-        judges = [judge for judge in judges if any(r["classifier"] == judge for r in own)]
+        scorers = [judge for judge in judges if any(r["classifier"] == judge for r in own)]
         methods = list(dict.fromkeys(["none", *(record["method"] for record in own)]))
-        cube = cubes.build(own, [name], methods, judges)
+        cube = cubes.build(own, [name], methods, scorers)
         splits = np.isfinite(cube.measures["balanced_accuracy"][0]).sum(axis=0)
         before = stored.get((name, "none"), {})
-        kept = [before.get(f"{j} splits", 0) > n for j, n in zip(judges, splits[0], strict=True)]
+        kept = [before.get(f"{j} splits", 0) > n for j, n in zip(scorers, splits[0], strict=True)]
         for m, method in enumerate(methods):
             if not splits[m].any():
                 continue
             row = {"seconds": float(np.nanmedian(cube.seconds[0, :, m]))}
-            scored = [(j, judge) for j, judge in enumerate(judges) if splits[m, j]]
+            scored = [(j, judge) for j, judge in enumerate(scorers) if splits[m, j]]
             for measure, values in cube.measures.items():
                 gain = statistics.set_means(values[:, :, m] - values[:, :, 0])[0]
                 none = statistics.set_means(values[:, :, 0])[0]

@@ -79,6 +79,12 @@ def test_fewer_splits_are_paired_with_none():
     assert kept == {name: before["wine", "none"][name] for name in kept}
 
 
+def test_a_classifier_that_one_set_lacks_keeps_its_scores_on_the_others():
+    records = [record("none", 0, 0.6), record("none", 0, 0.7, "CNN", "iris")]
+    rows = store.rows_of(records, ("k-NN", "CNN"), {})
+    assert rows["iris", "none"]["CNN balanced_accuracy"] == pytest.approx(70.0)
+
+
 def test_means_survive_a_file(tmp_path):
     rows = store.rows_of([record("none", 0, 0.61237)], ("k-NN",), {})
     store.write(tmp_path / "scores.csv", rows)
