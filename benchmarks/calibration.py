@@ -14,6 +14,7 @@ The tables are scikit-learn's breast cancer with a tenth of its malignant rows, 
 
 import tempfile
 import warnings
+from itertools import product
 
 import numpy as np
 from imblearn.over_sampling import SMOTE
@@ -144,6 +145,23 @@ def run(name, seed, memory):
                 yield f"{sampler}, {way}", kind, measure(model, X[test], y[test])
 
 
+def run_all(names, n_seeds):
+    """Return the measures of all splits: {(classifier, method): {table: [a row per split]}}."""
+    scores = {}
+    with (
+        harness.progress(len(names) * n_seeds, "splits") as bar,
+        tempfile.TemporaryDirectory() as memory,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for name, seed in product(names, range(n_seeds)):
+            for method, kind, measures in run(name, seed, memory):
+                rows = scores.setdefault((kind, method), {}).setdefault(name, [])
+                rows.append([measures[key] for key in MEASURES])
+            bar.update()
+    return scores
+
+
 def main(argv=None):
     """Measure, and write the report."""
     parser = harness.make_parser(__doc__.splitlines()[0])
@@ -151,19 +169,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     harness.prepare(args)
     report = harness.Report("calibration", parser.description, args)
-    scores = {}
-    with (
-        harness.progress(len(args.tables) * args.repeats, "splits") as bar,
-        tempfile.TemporaryDirectory() as memory,
-    ):
-        for name in args.tables:
-            for seed in range(args.repeats):
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", ConvergenceWarning)
-                    for method, kind, measures in run(name, seed, memory):
-                        row = scores.setdefault((kind, method), {}).setdefault(name, [])
-                        row.append([measures[key] for key in MEASURES])
-                bar.update()
+    scores = run_all(args.tables, args.repeats)
     for (kind, method), tables in scores.items():
         mean = np.array([np.mean(rows, axis=0) for rows in tables.values()])
         none = np.array([np.mean(rows, axis=0) for rows in scores[kind, "none"].values()])
