@@ -231,6 +231,10 @@ def _drawings(plots):
 
 
 def _columns(plots):
+    return [*_distributions(plots), *_associations(plots), *_missing(plots)]
+
+
+def _distributions(plots):
     n, n_shown = len(plots.differences), len(plots.columns)
     some = f"{n_shown} of {n} columns, those" if n_shown < n else "All columns, those"
     figures = [
@@ -242,49 +246,50 @@ def _columns(plots):
         )
         for column, (value, usual) in zip(plots.columns, plots.differences, strict=False)
     ]
-    parts = [
+    return [
         f'<h2>Columns</h2><p class="quiet">{some} that differ most first. {_LEGEND} A difference '
         "is from 0, equal shares, to 1; percentages are those of synthetic rows.</p>",
         f'<div class="grid">{"".join(figures)}</div>',
     ]
-    if len(plots.paired) > 1:
-        real, synthetic = plots.associations
-        maps = [
-            ("Real rows (full colour: 1)", real, 1.0),
-            ("Synthetic rows (full colour: 1)", synthetic, 1.0),
-            ("Difference (full colour: 0.5)", synthetic - real, 0.5),
-        ]
-        some = (
-            f" The {len(plots.paired)} columns that differ most are shown."
-            if len(plots.paired) < n
-            else ""
-        )
-        parts += [
-            "<h2>Pairs of columns</h2>",
-            '<p class="quiet">White: none. Orange: positive, or any association of categories. '
-            "Blue: negative. Numbers have Pearson's correlation, categories Cramér's V, and one "
-            f"of each the correlation ratio.{some}</p>",
-            '<div class="grid three">'
-            + "".join(
-                _figure(
-                    svg.heat_map(plots.paired, values, scale),
-                    f"<strong>{name}</strong>",
-                    first=True,
-                )
-                for name, values, scale in maps
-            )
-            + "</div>",
-        ]
-    if plots.missing:
-        shown = plots.missing[:_MAX_MISSING]
-        some = f" {len(shown)} of {len(plots.missing)} columns." * (len(shown) < len(plots.missing))
-        rows = [[escape(name), f"{100 * a:.1f} %", f"{100 * b:.1f} %"] for name, a, b in shown]
-        parts += [
-            "<h2>Missing values</h2>",
-            f'<p class="quiet">Shares of the rows, where there are any.{some}</p>',
-            table(["column", "real rows", "synthetic rows"], rows),
-        ]
-    return parts
+
+
+def _associations(plots):
+    """Return heat maps of the associations of pairs of columns, if there is a pair."""
+    n = len(plots.paired)
+    if n < 2:
+        return []
+    some = f" The {n} columns that differ most are shown." if n < len(plots.differences) else ""
+    real, synthetic = plots.associations
+    maps = [
+        ("Real rows (full colour: 1)", real, 1.0),
+        ("Synthetic rows (full colour: 1)", synthetic, 1.0),
+        ("Difference (full colour: 0.5)", synthetic - real, 0.5),
+    ]
+    figures = [
+        _figure(svg.heat_map(plots.paired, values, scale), f"<strong>{name}</strong>", first=True)
+        for name, values, scale in maps
+    ]
+    return [
+        "<h2>Pairs of columns</h2>",
+        '<p class="quiet">White: none. Orange: positive, or any association of categories. '
+        "Blue: negative. Numbers have Pearson's correlation, categories Cramér's V, and one "
+        f"of each the correlation ratio.{some}</p>",
+        f'<div class="grid three">{"".join(figures)}</div>',
+    ]
+
+
+def _missing(plots):
+    """Return a table of the columns with missing values, if there are any."""
+    if not plots.missing:
+        return []
+    shown = plots.missing[:_MAX_MISSING]
+    some = f" {len(shown)} of {len(plots.missing)} columns." * (len(shown) < len(plots.missing))
+    rows = [[escape(name), f"{100 * a:.1f} %", f"{100 * b:.1f} %"] for name, a, b in shown]
+    return [
+        "<h2>Missing values</h2>",
+        f'<p class="quiet">Shares of the rows, where there are any.{some}</p>',
+        table(["column", "real rows", "synthetic rows"], rows),
+    ]
 
 
 def _pictures(pictures):
