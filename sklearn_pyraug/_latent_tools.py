@@ -189,9 +189,13 @@ class LatentToolsMixin:
                     f"reference={type(reference).__name__} was given, but decoder="
                     f"{self.decoder_!r} starts from none. Leave reference=None."
                 )
-            reference = model.rows(
-                self._row_encoder.encode(as_rows(reference, self), self, "reference")
-            )
+            rows = as_rows(reference, self)
+            if len(np.shape(rows)) < 2:
+                raise ValueError(
+                    f"reference has the shape {np.shape(rows)}, which is not that of a row of fit. "
+                    "Pass X[i], or rows such as X[i : i + 1]."
+                )
+            reference = model.rows(self._row_encoder.encode(rows, self, "reference"))
             if len(reference) not in (1, len(z)):
                 raise ValueError(
                     f"reference has {len(reference)} rows for {len(z)} codes. Pass one row, or "

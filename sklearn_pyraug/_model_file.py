@@ -161,7 +161,7 @@ class ModelFileMixin:
         rows, but codes of some, the ranges and repeated values of columns, and all values of
         heavy-tailed columns. No file holds networks of your own, a callable `sampling_strategy`, or
         what says where and how to run: `callbacks`, `checkpoint`, `device`, `memory`, `n_jobs` and
-        `verbose`.
+        `verbose`. The attribute ``groups_`` is left out, too, as it may name patients.
 
         Examples
         --------

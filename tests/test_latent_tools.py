@@ -412,6 +412,8 @@ def test_references_that_do_not_fit(fitted_default, fitted_direct):
         fitted_direct.decode(np.zeros((1, 2)), 0, reference=X[:1])
     with pytest.raises(ValueError, match="reference has 2 rows for 3 codes"):
         fitted_default.decode(np.zeros((3, 2)), 0, reference=X[:2])
+    with pytest.raises(ValueError, match=r"reference has the shape \(1,\), .*Pass X\[i\]"):
+        fitted_default.decode(np.zeros((3, 2)), 0, reference=X[0, :1])
 
 
 @pytest.mark.parametrize("method", ["encode", "score_samples"])
