@@ -39,8 +39,9 @@ print(model.advice_)
 # %%
 # The scores behind the choice
 # ----------------------------
-# All candidates were scored on the same ten splits of the training rows. The choice is the simplest
-# one within one standard error of the best; no augmentation is the simplest.
+# All candidates were scored on the same ten splits of the training rows. Had the best gained less
+# than one standard error, nothing would be done. The choice is the simplest one within half a
+# standard error of the best.
 
 results = model.cv_results_
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")

@@ -55,6 +55,9 @@ from .samplers import Repeat, check_samplers, holds_sampler, sizes_of
 _WEIGHTS, _THRESHOLD = "class weights", "moved threshold"
 # What the package's own augmenter is tried with: balanced, doubled, and doubled twice.
 _FACTORS = (1, 2, 4)
+# An augmentation is preferred to a better but less simple one within this share of a standard
+# error. With a whole one, a moved threshold often took the place of new rows that were better.
+_SHARE = 0.5
 
 
 class _MovedThreshold(AugmentedClassifier):
@@ -81,9 +84,9 @@ class AugmentedClassifierCV(
 
     In :meth:`fit`, the classifier is scored on splits of the training rows: as it is, with class
     weights, with a moved threshold, and with new rows of random over-sampling, SMOTE and
-    :class:`RHVAEAugmenter`. The simplest candidate within one standard error of the best is then
-    fitted on all training rows. No augmentation is the simplest, so nothing is done unless the
-    rows show that augmentation helps.
+    :class:`RHVAEAugmenter`. If the best gains more than one standard error, the simplest candidate
+    within half a standard error of it is fitted on all training rows; else, the classifier as it
+    is. So nothing is done unless the rows show that augmentation helps.
 
     Parameters
     ----------
@@ -167,7 +170,8 @@ class AugmentedClassifierCV(
     predicted label is not always that of the largest probability.
 
     The one-standard-error rule [1]_ uses the error ``sqrt(var(d) / J)`` of the differences d of J
-    splits. Candidates are in the order of `cv_results_`, the simplest first: nothing, class
+    splits. It decides whether anything is done at all; among augmentations, half the error counts.
+    Candidates are in the order of `cv_results_`, the simplest first: nothing, class
     weights, a moved threshold, random over-sampling, SMOTE, and :class:`RHVAEAugmenter` with more
     and more rows; candidates of a dict are in its order. This is a rule for choosing, not a test:
     training parts share rows, so the error is too small.
@@ -378,8 +382,10 @@ class AugmentedClassifierCV(
         scores = np.stack([run.scores for run in runs.values()])
         best = scores.mean(axis=1).argmax()
         behind, errors = _mean_and_error(scores[best] - scores)
-        # The first is within an error of the best where any is: the best itself is.
-        self.best_index_ = int(np.argmax(behind <= errors))
+        # It takes more to do anything at all than to prefer one augmentation to another.
+        margins = np.r_[errors[0], _SHARE * errors[1:]]
+        # There is always a first one: the best itself is within its margin, 0.
+        self.best_index_ = int(np.argmax(behind <= margins))
         mean, errors = _mean_and_error(scores - scores[0])
         names = list(runs)
         self.best_augmenter_ = names[self.best_index_]
@@ -421,7 +427,8 @@ class AugmentedClassifierCV(
         if chosen == best:
             return f"{text}the most {of}."
         return (
-            f"{text}and is the simplest {of} within one standard error of the best, {names[best]}."
+            f"{text}and is the simplest {of} within half a standard error of the best, "
+            f"{names[best]}."
         )
 
     @property
