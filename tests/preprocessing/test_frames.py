@@ -582,6 +582,9 @@ for X, labels in zip(tables, (pl.Series(y), pa.array(y))):
     X_res, y_res = quick().fit_resample(X, labels)
     assert X_res.schema == X.schema
     assert len(y_res) == 80
+X = np.array([x, text], dtype=object).T
+X_res, _ = quick(categorical_features=[1]).fit_resample(X, y)
+assert set(X_res[:, 1]) == {"a", "b", "c"}
 assert "pandas" not in sys.modules
 """
 

@@ -2,8 +2,6 @@
 
 import datetime
 import decimal
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -355,18 +353,3 @@ def test_the_largest_integers_stay_in_their_dtype(dtype):
 def test_integers_alone_stay_exact():
     X = pd.DataFrame({"n": [2**63 - 1, 5], "m": [2**62 + 1, 0]})
     assert read_table(X).view.tolist() == X.to_numpy().tolist()
-
-
-@pytest.mark.slow
-def test_arrays_need_no_pandas():
-    """Pandas is no dependency."""
-    code = """
-import sys
-sys.modules["pandas"] = None
-import numpy as np
-from sklearn_pyraug._preprocessing.schema import read_table
-X = np.array([["b", 1], ["a", None]], dtype=object)
-table = read_table(X, [0])
-assert table.schema.values(table.view)[:, 0].tolist() == ["b", "a"]
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,7 +7,6 @@ import operator
 import os
 import pickle
 import time
-import warnings
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
@@ -795,12 +794,6 @@ def check_junk_anywhere(estimator, path, seed, n_tries):
 @pytest.mark.parametrize("case", ["table", "mixed", "direct", "images", "large images", "wide"])
 def test_junk_anywhere_is_refused_or_harmless(case, path, random_seed):
     check_junk_anywhere(fitted(case), path, random_seed, n_tries=20)
-
-
-def test_nothing_is_warned_of(path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        reload(fitted("images"), path)
 
 
 def test_categories_of_intervals_come_back_and_of_time_zones_are_refused(path):
