@@ -56,7 +56,9 @@ def check_container(value, where):
     """
     library, name = library_of(value), type(value).__name__
     records = value if isinstance(value, (list, tuple)) else [value]
-    if where == "X" and any(isinstance(v, Mapping) for v in records):
+    # A sparse matrix may be a dict of its entries.
+    is_rows = where != "X" or sparse.issparse(value)
+    if not is_rows and any(isinstance(v, Mapping) for v in records):
         kind = name if isinstance(value, Mapping) else f"{name} of {type(records[0]).__name__}s"
         raise ValueError(f"X is a {kind}, which is no table of rows. Pass pandas.DataFrame(X).")
     fields = getattr(getattr(value, "dtype", None), "names", None)
@@ -205,11 +207,17 @@ def column_numbers(column, kind):
 
 
 def decoded(X):
-    """Return a table of pyarrow without dictionaries, and anything else as it is.
+    """Return a table of pyarrow without dictionaries, and one of pandas without sparse columns.
 
-    As an array, a dictionary has levels where values are missing.
+    Anything else is returned as it is. As an array, a dictionary has levels where values are
+    missing, and scikit-learn warns of sparse columns, or refuses them.
     """
-    if library_of(X) != "pyarrow":
+    library = library_of(X)
+    if library == "pandas" and X.ndim == 2 and any(hasattr(d, "fill_value") for d in X.dtypes):
+        columns = [X.iloc[:, j] for j in range(X.shape[1])]
+        columns = [c.sparse.to_dense() if hasattr(c.dtype, "fill_value") else c for c in columns]
+        return sys.modules["pandas"].concat(columns, axis=1).set_axis(X.columns, axis=1)
+    if library != "pyarrow":
         return X
     pa = sys.modules["pyarrow"]
     fields = [

@@ -107,6 +107,7 @@ def test_masked_text_is_no_level():
 def test_dicts_are_no_rows(X):
     with pytest.raises(ValueError, match=r"X is a (dict|list of dicts), .* pandas.DataFrame\(X\)"):
         quick().fit(X, Y)
+    quick().fit(sparse.dok_array(V), Y)  # a dict of its entries
 
 
 def test_a_mask_of_nothing():
