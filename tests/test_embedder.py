@@ -30,6 +30,14 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
+def test_sparse_columns_of_a_dataframe():
+    frame = pd.DataFrame(np.where(X > 0, X, 0), columns=list("abcd"))
+    sparse = frame.astype({"a": pd.SparseDtype(float, 0)}), frame.astype(pd.SparseDtype(float, 0))
+    Z = clone(EMBEDDER).fit_transform(frame)
+    for rows in sparse:
+        np.testing.assert_array_equal(clone(EMBEDDER).fit_transform(rows), Z)
+
+
 def test_parameters_are_the_augmenters():
     own, other = RHVAEEmbedder().get_params(), RHVAEAugmenter().get_params()
     assert own.keys() <= other.keys()

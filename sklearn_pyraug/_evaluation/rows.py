@@ -6,7 +6,8 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .._preprocessing.containers import take
-from .._preprocessing.images import flat_rows
+from .._preprocessing.images import flat_rows, stack_rows
+from .._preprocessing.masked import unmasked
 from ..metrics._columns import _read, common_names
 from ..metrics._pairs import standardize
 from ..metrics._utility import check_labelled
@@ -57,7 +58,12 @@ def read_rows(X, y, name):
         If X and y differ in length, or are empty.
     """
     X = X.toarray() if issparse(X) else X
-    X = flat_rows(X if hasattr(X, "shape") else np.asarray(X))[0]
+    X = unmasked(stack_rows(X))
+    if not hasattr(X, "shape"):
+        # From a list, numpy makes text of numbers beside text.
+        array = np.asarray(X)
+        X = array if array.dtype.kind in "biuf" else np.asarray(X, dtype=object)
+    X = flat_rows(X)[0]
     return Rows(*check_labelled(name, X, y))
 
 

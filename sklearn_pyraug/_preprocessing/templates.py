@@ -219,7 +219,7 @@ def template_state(template):
         if empty.ndim == 2:
             if table.columns.nlevels > 1:
                 raise ValueError("The dataframe has several levels of column names. Join them.")
-            names = ColumnState(table.columns.name, _known_state(table.columns.dtype))
+            names = _column_state(table.columns.name, table.columns)
     else:
         kind = kind_of(empty, library)
         table = as_table(empty, kind)
@@ -227,22 +227,20 @@ def template_state(template):
     nullable = [True] * len(labels)
     if library == "pyarrow":
         nullable = [field.nullable for field in table.schema]
-    columns = []
-    for j, label in enumerate(labels):
-        column = column_at(table, j)
-        dtype, levels = _known_state(column_dtype(column)), column_levels(column)
-        levels = None if levels is None else object_array(levels)
-        columns.append(ColumnState(label, dtype, levels, nullable[j]))
+    columns = [
+        _column_state(label, column_at(table, j), nullable[j]) for j, label in enumerate(labels)
+    ]
     return TemplateState(kind, tuple(columns), names)
 
 
-def _known_state(dtype):
+def _column_state(name, column, nullable=True):
+    dtype, levels = column_dtype(column), column_levels(column)
     state = dtype_state(dtype)
     if state is None:
         raise ValueError(
             f"The dtype {dtype} is none that a model file can hold. Convert such columns."
         )
-    return state
+    return ColumnState(name, state, None if levels is None else object_array(levels), nullable)
 
 
 def template_from_state(state):
@@ -292,9 +290,8 @@ def _empty_container(state):
             if name == "Index":
                 return module.Index(series)
             return series.array if name == "array" else series
-        index = module.Index(
-            labels, dtype=make_dtype(state.names.dtype, library), name=state.names.name
-        )
+        dtype = make_dtype(state.names.dtype, library, state.names.levels)
+        index = module.Index(labels, dtype=dtype, name=state.names.name, tupleize_cols=False)
         frame = module.DataFrame({j: module.Series([], dtype=d) for j, d in enumerate(dtypes)})
         frame.columns = index
         return frame

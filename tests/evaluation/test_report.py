@@ -400,6 +400,19 @@ def test_images_are_flattened():
     assert trained.n_synthetic == {0: 15, 1: 15}
 
 
+def test_lists_of_numbers_beside_text_and_masked_images():
+    X, y = frame_of()
+    X = X[["age", "city", "smokes"]].fillna(50)
+    rows = [X.to_numpy(), X.assign(age=X["age"] + 0.5).to_numpy()]
+    asked = {"categorical_features": [1], "n_permutations": 0, "random_state": 0}
+    of_arrays = compare(rows[0], y, rows[1], y, **asked)
+    of_lists = compare(rows[0].tolist(), y, rows[1].tolist(), y, **asked)
+    assert of_lists.to_frame().equals(of_arrays.to_frame())
+    images = np.ma.masked_less(np.random.default_rng(0).random((len(y), 8, 8)), 0.1)
+    with pytest.raises(ValueError, match=f"with {np.ma.count_masked(images)} missing pixels"):
+        compare(images, y, images, y)
+
+
 def test_sparse_rows():
     X, y = table()
     X = np.where(X > 1, X, 0)

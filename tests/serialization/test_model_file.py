@@ -818,6 +818,16 @@ def test_column_names_of_several_levels_are_named(path):
         augmenter.save(path)
 
 
+def test_column_names_that_are_categories_or_tuples_come_back(path):
+    X, y = table()
+    for names in (pd.CategoricalIndex(list("badc"), name="probe"), [(1, "a"), (2, "b"), (3,), ()]):
+        frame = pd.DataFrame(X).set_axis(pd.Index(names, tupleize_cols=False), axis=1)
+        augmenter = quick().fit(frame, y)
+        augmenter.save(path, overwrite=True)
+        new = RHVAEAugmenter.load(path).sample(2)[0]
+        assert_frame_equal(new, augmenter.sample(2)[0])
+
+
 @pytest.mark.parametrize(
     ("parameters", "asked"),
     [
