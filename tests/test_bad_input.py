@@ -16,7 +16,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_pyraug import AugmentedClassifier, AugmentedClassifierCV, Columns, RHVAEEmbedder
-from sklearn_pyraug._generation import fit as _parallel
+from sklearn_pyraug._generation import fit as fitting
 from sklearn_pyraug._preprocessing.row_encoder import RowEncoder
 
 
@@ -27,8 +27,8 @@ def untrained(monkeypatch):
     def refuse(*args, **kwargs):
         pytest.fail("training began")
 
-    monkeypatch.setattr(_parallel, "train_generator", refuse)
-    monkeypatch.setattr(_parallel, "train_reference_generator", refuse)
+    monkeypatch.setattr(fitting, "train_generator", refuse)
+    monkeypatch.setattr(fitting, "train_reference_generator", refuse)
 
 
 def unchanged(now, before):
@@ -798,7 +798,7 @@ def test_interrupted_in_the_first_epoch():
 @pytest.mark.parametrize("epoch", [3, 7])
 def test_interrupted_with_several_groups(monkeypatch, epoch):
     """Classes that were not yet trained use the fallback."""
-    monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
+    monkeypatch.setattr(fitting, "_MAX_WEIGHTS", {"cpu": 1})
     augmenter = quick(max_epochs=5, callbacks=[Interrupts(epoch)], decoder="direct", device="cpu")
     with pytest.raises(KeyboardInterrupt):
         augmenter.fit(*table())

@@ -14,7 +14,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_pyraug import MLP, Columns, Deformation, LearnedMetric, Residual, Transfer
-from sklearn_pyraug._generation import fit as _parallel
+from sklearn_pyraug._generation import fit as fitting
 from sklearn_pyraug.rhvae import METRICS, SAMPLERS
 
 
@@ -296,7 +296,7 @@ class Interrupts(Callback):
 @pytest.mark.parametrize("epoch", [3, 7])
 def test_interrupted_with_several_generators(monkeypatch, epoch):
     """In the first group, when the others have learned nothing, and in the second."""
-    monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
+    monkeypatch.setattr(fitting, "_MAX_WEIGHTS", {"cpu": 1})
     monkeypatch.setattr(Interrupts, "n_epochs", 0)
     augmenter = quick(max_epochs=5, shared=False, callbacks=[Interrupts(epoch)], device="cpu")
     with pytest.raises(KeyboardInterrupt):
@@ -365,7 +365,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_before_training(name, monkeypatch):
     for function in ("train_generator", "train_reference_generator"):
-        monkeypatch.setattr(_parallel, function, lambda *_, **__: pytest.fail("training began"))
+        monkeypatch.setattr(fitting, function, lambda *_, **__: pytest.fail("training began"))
     parameters, match = REFUSED[name]
     with pytest.raises(ValueError, match=match):
         quick(**parameters).fit_resample(*table())

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from shared import quick, table
 from torch import nn
 
-from sklearn_pyraug._generation import fit as _parallel
+from sklearn_pyraug._generation import fit as fitting
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ every_network = pytest.mark.parametrize("networks", NETWORKS.values(), ids=NETWO
 @every_network
 def test_twice_the_same(data, monkeypatch, limit, networks):
     if limit is not None:
-        monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", limit)
+        monkeypatch.setattr(fitting, "_MAX_WEIGHTS", limit)
     X, y = data
     one, two = quick(**networks), quick(**networks)
     assert_array_equal(one.fit_resample(X, y)[0], two.fit_resample(X, y)[0])
@@ -65,7 +65,7 @@ def test_the_same_after_other_work(data):
 @every_network
 def test_number_of_jobs(data, monkeypatch, networks):
     """Backends of other processes: ``generation/test_backends.py``."""
-    monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", ONE_CLASS_A_GROUP)
+    monkeypatch.setattr(fitting, "_MAX_WEIGHTS", ONE_CLASS_A_GROUP)
     X, y = data
     expected = quick(n_jobs=1, **networks).fit_resample(X, y)
     with joblib.parallel_config("threading"):
@@ -80,7 +80,7 @@ def test_number_of_jobs(data, monkeypatch, networks):
 @pytest.mark.usefixtures("either_decoder")
 @pytest.mark.parametrize("n_jobs", [None, 3])
 def test_number_of_jobs_from_the_surroundings(data, monkeypatch, n_jobs):
-    monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", ONE_CLASS_A_GROUP)
+    monkeypatch.setattr(fitting, "_MAX_WEIGHTS", ONE_CLASS_A_GROUP)
     X, y = data
     expected = quick().fit_resample(X, y)[0]
     with joblib.parallel_config("threading", n_jobs=2):
@@ -207,7 +207,7 @@ def test_groups_change_no_more_than_the_last_bits(data, monkeypatch, networks):
     networks = {"device": "cpu"} | networks
     X, y = data
     together = quick(**networks).fit(X, y)
-    monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", ONE_CLASS_A_GROUP)
+    monkeypatch.setattr(fitting, "_MAX_WEIGHTS", ONE_CLASS_A_GROUP)
     apart = quick(**networks).fit(X, y)
     assert len(apart._generators.trained) == 3 > len(together._generators.trained)
     for label, record in together.history_.items():

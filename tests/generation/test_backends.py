@@ -9,7 +9,7 @@ from joblib.pool import PicklingPool
 from numpy.testing import assert_array_equal
 from shared import quick, table
 
-from sklearn_pyraug._generation import fit as _parallel
+from sklearn_pyraug._generation import fit as fitting
 
 pytestmark = pytest.mark.filterwarnings("ignore:Too few rows to train")
 
@@ -53,7 +53,7 @@ CLUSTERS = {"dask": dask_cluster, "ray": ray_cluster}
 @pytest.fixture
 def many_groups(monkeypatch):
     """So few weights in a stack that there are jobs to share out."""
-    monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
+    monkeypatch.setattr(fitting, "_MAX_WEIGHTS", {"cpu": 1})
 
 
 @pytest.mark.slow

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from sklearn_pyraug import HMC, MLP, RHVAEAugmenter
-from sklearn_pyraug._generation import fit as _parallel
+from sklearn_pyraug._generation import fit as fitting
 from sklearn_pyraug._generation.fit import plan_groups
 
 
 def limit_of_cpu():
-    return _parallel._MAX_WEIGHTS["cpu"]
+    return fitting._MAX_WEIGHTS["cpu"]
 
 
 def test_few_small_classes_make_one_group():
@@ -32,7 +32,7 @@ def test_groups_cover_fit_and_match(weights, batch_size, device, random_seed):
     groups = plan_groups(sizes, weights, batch_size, device)
 
     assert sorted(k for g in groups for k in g) == sorted(sizes)
-    limit = limit_of_cpu() if device == "cpu" else _parallel._MAX_WEIGHTS_ACCELERATOR
+    limit = limit_of_cpu() if device == "cpu" else fitting._MAX_WEIGHTS_ACCELERATOR
     for group in groups:
         assert len(group) == 1 or len(group) * weights <= limit
         steps = [-(-sizes[k] // batch_size) for k in group]
@@ -63,15 +63,15 @@ def test_groups_do_not_depend_on_the_number_of_jobs(monkeypatch):
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2, 3], [8, 9, 20, 70])
     X = rng.normal(size=(len(y), 2))
-    train, lock, seen = _parallel.train_generator, Lock(), []
+    train, lock, seen = fitting.train_generator, Lock(), []
 
     def recorded(data, *args, **kwargs):
         with lock:
             seen[-1].add(tuple(len(own.rows) for own in data))
         return train(data, *args, **kwargs)
 
-    monkeypatch.setattr(_parallel, "train_generator", recorded)
-    monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1000})
+    monkeypatch.setattr(fitting, "train_generator", recorded)
+    monkeypatch.setattr(fitting, "_MAX_WEIGHTS", {"cpu": 1000})
     for n_jobs in (None, 1, 2, 3):
         seen.append(set())
         augmenter = RHVAEAugmenter(

@@ -12,8 +12,8 @@ from torch import nn
 
 from sklearn_pyraug import Columns, LearnedMetric, Pipeline, Residual, Transfer
 from sklearn_pyraug._generation import cache as _cache
-from sklearn_pyraug._generation import fit as _parallel
-from sklearn_pyraug._generation import sample as _sampling
+from sklearn_pyraug._generation import fit as fitting
+from sklearn_pyraug._generation import sample as sampling
 from sklearn_pyraug.rhvae.training import net as training
 
 
@@ -30,14 +30,14 @@ def counted(monkeypatch):
         return counting
 
     for name in ("train_generator", "train_reference_generator"):
-        monkeypatch.setattr(_parallel, name, count(getattr(_parallel, name)))
-    original = _sampling.run_jobs
+        monkeypatch.setattr(fitting, name, count(getattr(fitting, name)))
+    original = sampling.run_jobs
 
     def run_jobs(*args, **kwargs):
         counts["draw"] += 1
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(_sampling, "run_jobs", run_jobs)
+    monkeypatch.setattr(sampling, "run_jobs", run_jobs)
     return counts
 
 

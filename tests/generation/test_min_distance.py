@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from shared import codes, dense, kinds, numbers, quick, root_mean_square, table
 
 from sklearn_pyraug import Columns, Residual, RHVAEAugmenter, Transfer
-from sklearn_pyraug._generation import sample as _sampling
+from sklearn_pyraug._generation import sample as sampling
 from sklearn_pyraug._generation.fitted import FittedGenerators
 from sklearn_pyraug._generation.jobs import Execution
 from sklearn_pyraug._generation.min_distance import Guard, make_guard
@@ -128,7 +128,7 @@ def test_what_remains_too_close_is_the_furthest_of_all_draws(monkeypatch):
         T[:, 1] = heights[attempt, :n]
         return T, np.zeros(n, int), np.zeros(n, int), {}
 
-    monkeypatch.setattr(_sampling, "_draw_once", draw_once)
+    monkeypatch.setattr(sampling, "_draw_once", draw_once)
     codec = SimpleNamespace(
         decode=lambda T, y_index: T.astype(float), encode=lambda rows: rows.astype(np.float32)
     )

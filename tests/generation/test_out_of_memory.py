@@ -9,8 +9,8 @@ import torch
 from numpy.testing import assert_array_equal
 from shared import table
 
-from sklearn_pyraug._generation import fit as _parallel
-from sklearn_pyraug._generation import memory as _out_of_memory
+from sklearn_pyraug._generation import fit as fitting
+from sklearn_pyraug._generation import memory
 from sklearn_pyraug._generation.memory import drawing_attempts, training_attempts
 from sklearn_pyraug.rhvae import Generator, ReferenceGenerator
 
@@ -68,7 +68,7 @@ def pretended(monkeypatch):
     """Simulate a device "cuda", whose work is done on the CPU."""
 
     def pretend(device, *, draws=None):
-        calls = [(_parallel, n) for n in ("train_generator", "train_reference_generator")]
+        calls = [(fitting, n) for n in ("train_generator", "train_reference_generator")]
         for module, name in calls:
             monkeypatch.setattr(module, name, on_cpu(getattr(module, name), device.take))
         draws = draws or Device(np.inf)
@@ -201,7 +201,7 @@ def test_memory_is_given_back(monkeypatch):
 
 def test_the_stack_comes_back_to_the_cpu(monkeypatch):
     """After any error: a pickle of a stack on a device could not be read without one."""
-    monkeypatch.setattr(_out_of_memory, "_release", lambda device: None)
+    monkeypatch.setattr(memory, "_release", lambda device: None)
     stack = torch.nn.Linear(1, 1)
 
     def fail(device):

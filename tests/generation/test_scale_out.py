@@ -17,7 +17,7 @@ from numpy.testing import assert_array_equal
 from shared import quick, table
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_pyraug._generation import fit as _parallel
+from sklearn_pyraug._generation import fit as fitting
 from sklearn_pyraug._generation.jobs import Execution, run_jobs, torch_threads
 from sklearn_pyraug.pipeline import Pipeline
 
@@ -208,7 +208,7 @@ def test_workers_elsewhere_have_devices_of_their_own(backend):
 @pytest.mark.parametrize("decoder", ["auto", "direct"])
 @pytest.mark.parametrize("backend", ["elsewhere", "lists"])
 def test_the_same_rows_by_any_backend(backend, decoder, monkeypatch):
-    monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
+    monkeypatch.setattr(fitting, "_MAX_WEIGHTS", {"cpu": 1})
     X, y = table()
     parameters = {"decoder": decoder, "shared": False}
     expected = quick(**parameters).fit_resample(X, y)[0]
@@ -223,7 +223,7 @@ def test_the_same_rows_by_any_backend(backend, decoder, monkeypatch):
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_multiprocessing(monkeypatch):
     """It cannot return results one by one, and its workers must not use OpenMP's threads."""
-    monkeypatch.setattr(_parallel, "_MAX_WEIGHTS", {"cpu": 1})
+    monkeypatch.setattr(fitting, "_MAX_WEIGHTS", {"cpu": 1})
     X, y = table()
     expected = quick(decoder="direct").fit_resample(X, y)[0]
     with joblib.parallel_config("multiprocessing", n_jobs=2):
@@ -308,13 +308,13 @@ def test_a_hundred_thousand_rows(parameters):
 
 @pytest.mark.parametrize("decoder", ["auto", "direct"])
 def test_a_pipeline_with_a_memory_trains_once(decoder, tmp_path, monkeypatch):
-    train, n_trainings = _parallel._train_groups, []
+    train, n_trainings = fitting._train_groups, []
 
     def counted(*args, **kwargs):
         n_trainings.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(_parallel, "_train_groups", counted)
+    monkeypatch.setattr(fitting, "_train_groups", counted)
     X, y = table()
     steps = [("augment", quick(decoder=decoder)), ("classify", LogisticRegression())]
     pipeline = Pipeline(steps, memory=str(tmp_path))
