@@ -229,13 +229,15 @@ def check_finite(X, feature_names=None, missing="error", empty=(), is_image=Fals
     remedy = "Put an imputer, such as sklearn.impute.SimpleImputer, in front in a pipeline"
     kept_as = "missing values generated, too"
     if is_image:
-        remedy = "Fill missing pixels, for example by numpy.nan_to_num(X, nan=0)"
+        infinite = ", posinf=0, neginf=0" if n_inf.any() else ""
+        remedy = f"Fill such pixels, for example by numpy.nan_to_num(X, nan=0{infinite})"
         kept_as = "them carried along with the others"
     if missing is not None:
         remedy += f", or set missing='keep' to have {kept_as}"
     remedy += "."
     if n_inf.any():
-        remedy += " Imputers refuse infinite values: replace those by NaN first."
+        refusing = "missing='keep' refuses" if is_image else "Imputers refuse"
+        remedy += f" {refusing} infinite values: replace those by NaN first."
     if kept:
         remedy = "Replace infinite values by NaN, which missing='keep' accepts."
     raise ValueError(
@@ -540,6 +542,11 @@ def columns_are_named(X, taker="categories"):
             raise ValueError(
                 "X holds sequences in the place of numbers, or rows of different lengths. Pass "
                 "rows of one length, and images as a list or in one array, such as numpy.stack(X)."
+            ) from None
+        if "Complex data not supported" in str(error):
+            raise ValueError(
+                "Complex data not supported: X holds complex numbers. Pass their real and "
+                "imaginary parts, or their absolute values, as columns or channels of their own."
             ) from None
         # How scikit-learn and pandas say that X holds text, or dates, intervals and the like.
         of_text = "could not convert", "bytes/strings", "Cannot cast"

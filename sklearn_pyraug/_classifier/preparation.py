@@ -78,7 +78,8 @@ class Prepared(NamedTuple):
         """What the default steps do to the rows."""
         table = self.table
         if table.is_image:
-            return "pixels are flattened, and divided by the largest of each place"
+            filled = ", missing ones filled by 0" if table.has_gaps else ""
+            return f"pixels are flattened{filled}, and divided by the largest of each place"
         parts = []
         if n := len(table.numbers):
             columns = "columns" if n > 1 else "column"
@@ -245,10 +246,16 @@ def _steps(preprocessor, classifier, X, y, train, table):
     if pipeline is not None or not table.is_frame:
         if not is_raw or _can_be_fitted(classifier if pipeline is None else pipeline, X, y, train):
             return []
-    flat = [make_pipeline(FunctionTransformer(_flat), MaxAbsScaler())]
-    steps = flat if table.is_image else _columns(table)
+    steps = _pixels(table) if table.is_image else _columns(table)
     # Steps pass arrays to each other, whatever scikit-learn's `transform_output` is.
     return [step.set_output(transform="default") for step in steps]
+
+
+def _pixels(table):
+    """Return the step that makes numbers of images."""
+    fill = SimpleImputer(strategy="constant", fill_value=0, keep_empty_features=True)
+    parts = [FunctionTransformer(_flat), fill, MaxAbsScaler()]
+    return [make_pipeline(*(parts if table.has_gaps else parts[::2]))]
 
 
 def _columns(table):

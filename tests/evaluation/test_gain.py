@@ -488,6 +488,18 @@ def test_images_are_flattened_for_the_classifier(container):
         augmentation_gain(LogisticRegression(), [X[0, :4], *X[1:]], y, **settings)
 
 
+def test_missing_pixels_are_filled_for_the_classifier():
+    X, y = arrays((5, 5), n=24)
+    X[:, :2] = np.nan
+    settings = {"cv": 2, "n_repeats": 1, "samplers": None, "random_state": 0}
+    sampler = quick(missing="keep")
+    result = augmentation_gain(LogisticRegression(), X, y, augmenter=sampler, **settings)
+    assert "missing ones filled by 0" in result.preparation
+    filled = np.nan_to_num(X, nan=0)
+    expected = augmentation_gain(LogisticRegression(), filled, y, augmenter=quick(), **settings)
+    assert_array_equal(result.scores_without, expected.scores_without)
+
+
 def test_progress_is_shown_where_asked_for(data, capsys):
     for verbose in (0, 1):
         augmentation_gain(Recorder(), *data, augmenter=Doubler(), cv=2, verbose=verbose)

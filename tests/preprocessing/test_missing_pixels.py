@@ -58,6 +58,9 @@ def test_the_remedies_work():
         quick().fit(X, y)
     quick(missing="keep").fit(X, y)
     assert np.isfinite(quick().fit_resample(np.nan_to_num(X, nan=0), y)[0]).all()
+    X[:, -1] = -np.inf
+    with pytest.raises(ValueError, match=r"nan_to_num\(X, nan=0, posinf=0, neginf=0\), or set"):
+        quick().fit_resample(X, y)
 
 
 def test_masked_images_come_back_masked():
