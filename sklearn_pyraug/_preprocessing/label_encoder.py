@@ -37,7 +37,7 @@ def read_labels(y):
     -------
     labels : ndarray of shape (n_samples,)
         The user's own values; of one-hot labels the name of the column of the one, or its
-        position where columns have no names.
+        position where columns have no names of their own.
 
     Raises
     ------
@@ -59,7 +59,14 @@ def classifier_labels(y):
     if labels.dtype != object or all(type(v) in (str, np.str_) for v in labels):
         return labels
     classes, _, y_index = distinct_labels(labels)
-    return np.array([str(v) for v in classes])[y_index]
+    text = np.array([str(v) for v in classes])
+    if len(set(text)) < len(text):
+        kinds = sorted({type(v).__name__ for v in classes})
+        raise ValueError(
+            f"y holds labels of the types {', '.join(kinds)}, some of which read alike. Pass "
+            "labels of one type, such as y.astype(str) if these are of one class."
+        )
+    return text[y_index]
 
 
 def _of_one_hot(Y, names):
@@ -70,7 +77,9 @@ def _of_one_hot(Y, names):
             "Pass one column of class labels, or one-hot labels, with a single 1 in each row."
         )
     position = np.argmax(Y == 1, axis=1)
-    return position if names is None else object_array(names)[position]
+    # Columns of one name would be one class.
+    is_named = names is not None and len(set(names)) == len(names)
+    return object_array(names)[position] if is_named else position
 
 
 def distinct_labels(labels):

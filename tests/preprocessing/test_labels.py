@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sklearn_pyraug import AugmentedClassifier, RHVAEAugmenter, augmentation_report
 from sklearn_pyraug._preprocessing.containers import as_labels
-from sklearn_pyraug._preprocessing.label_encoder import LabelEncoder, read_labels
+from sklearn_pyraug._preprocessing.label_encoder import LabelEncoder, classifier_labels, read_labels
 
 Y = np.repeat([0, 1], [24, 16])
 V = table((24, 16), 2)[0]
@@ -156,6 +156,16 @@ def test_labels_without_order_are_sorted_by_what_they_print():
 def test_missing_labels_are_counted(labels, name):
     with pytest.raises(ValueError, match=rf"{name} holds [12] missing label\(s\). Leave out"):
         as_labels(labels, name)
+
+
+def test_one_hot_columns_of_one_name_are_several_classes():
+    y = pd.get_dummies(pd.Series(list("abc") * 4)).set_axis(["a", "a", "b"], axis=1)
+    assert LabelEncoder.fit(y)[0].classes.tolist() == [0, 1, 2]
+
+
+def test_labels_that_read_alike_are_refused_where_text_is_taken():
+    with pytest.raises(ValueError, match=r"of the types int, str, some of which read alike"):
+        classifier_labels([1, "1", "2"])
 
 
 def test_labels_of_several_lengths_are_refused():
