@@ -402,7 +402,7 @@ def test_early_stopping_is_per_class():
 
 def test_no_early_stopping():
     X, y = table()
-    augmenter = quick(max_epochs=12, patience=None, lr=0.5).fit(X, y)
+    augmenter = quick(max_epochs=12, patience=None, lr=0.1).fit(X, y)
     assert set(augmenter.n_epochs_.values()) == {12}
 
 

@@ -734,6 +734,17 @@ def test_many_classes():
 # --- the user's Ctrl-C ----------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:The Hamiltonian flow")
+@pytest.mark.parametrize("decoder", ["auto", "direct"])
+def test_a_loss_that_rises_and_stays_finite_is_told(decoder):
+    """It never came back, and rows were drawn from networks of one epoch without a word."""
+    augmenter = quick(max_epochs=20, lr=1.0, decoder=decoder, encoder="auto")
+    message = r"generators diverged: the loss rose from .* to .*smaller lr than 1;"
+    with pytest.warns(UserWarning, match=message):
+        X_new, _ = augmenter.fit(*table()).sample(2)
+    assert np.isfinite(X_new).all()
+
+
 class Interrupts(Callback):
     """Raises KeyboardInterrupt in an epoch, counted over all copies of the callback."""
 

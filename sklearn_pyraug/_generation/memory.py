@@ -8,6 +8,9 @@ import torch
 
 # Least number of rows in a step that is tried on an accelerator.
 _MIN_BATCH_SIZE = 8
+# A sound training has ended below twice the loss of its first epoch, plus 10 nats, once it had 10
+# epochs.
+_RISE, _FEW_NATS, _FEW_EPOCHS = 10, 10, 10
 # Parts of the RuntimeErrors of CUDA and Metal, and of cuBLAS and cuDNN.
 _MESSAGES = ("out of memory", "ALLOC_FAILED")
 
@@ -105,26 +108,49 @@ def drawing_attempts(stack, device):
     yield Attempt("cpu")
 
 
-def _has_diverged(record):
+def _is_without_loss(record):
     """Say whether a training was without a loss at its end, or for half of its epochs."""
     lacking = ~np.isfinite(record.train_loss)
     return bool(len(lacking)) and bool(lacking[-1] or 2 * lacking.sum() >= len(lacking))
 
 
+def _risen_to(record):
+    """Return the loss of a training that ended far above its first epoch, else None.
+
+    Its end are the last half of its epochs, and the one whose weights were kept.
+    """
+    loss = record.train_loss
+    if len(loss) < _FEW_EPOCHS or not np.isfinite(loss[0]):
+        return None
+    end = np.nanmedian(loss[len(loss) // 2 :]), loss[max(record.best_epoch - 1, 0)]
+    return max(end) if max(end) > _RISE * (abs(loss[0]) + _FEW_NATS) else None
+
+
+def _warn_of_divergence(history, lr):
+    lost = [h for h in history if _is_without_loss(h)]
+    risen = [(h, _risen_to(h)) for h in history if not _is_without_loss(h)]
+    risen = [(h, loss) for h, loss in risen if loss is not None]
+    if lost:
+        h = max(lost, key=lambda h: np.isnan(h.train_loss).sum())
+        n_lost, n = (~np.isfinite(h.train_loss)).sum(), len(h.train_loss)
+        what = f"was not finite in {n_lost} of {n} epochs"
+    elif risen:
+        h, loss = max(risen, key=lambda pair: pair[1])
+        what = f"rose from {h.train_loss[0]:.3g} to {loss:.3g}"
+    else:
+        return
+    warnings.warn(
+        f"The training of {len(lost) + len(risen)} of {len(history)} generators diverged: the loss "
+        f"{what}, and the weights are those after epoch {h.best_epoch} (see `history_`). New rows "
+        f"may be poor. Use a smaller lr than {lr:g}; networks of your own may divide by zero.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
 def warn_of_training(history, training, device):
     """Warn where a training diverged, or had another device or batch size than asked for."""
-    diverged = [h for h in history if _has_diverged(h)]
-    if diverged:
-        h = max(diverged, key=lambda h: np.isnan(h.train_loss).sum())
-        warnings.warn(
-            f"The training of {len(diverged)} of {len(history)} generators diverged: the loss was "
-            f"not finite in {(~np.isfinite(h.train_loss)).sum()} of {len(h.train_loss)} epochs, "
-            f"and the weights are those after epoch {h.best_epoch} (see `history_`). New rows may "
-            f"be poor. Use a smaller lr than {training.lr:g}; networks of your own may divide by "
-            "zero.",
-            UserWarning,
-            stacklevel=2,
-        )
+    _warn_of_divergence(history, training.lr)
     fewer = [h.batch_size for h in history if h.batch_size != training.batch_size]
     n_moved = sum(h.device != device for h in history)
     outcomes, remedies = [], []
