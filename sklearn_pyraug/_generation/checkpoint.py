@@ -67,7 +67,10 @@ class CheckpointFolder:
             raise ValueError(
                 f"checkpoint='{path}' is a file. Name a folder; it is made where it is missing."
             )
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._not_writable(error) from None
         self._run = self._read()
 
     def root(self, random_state, root):
@@ -94,6 +97,8 @@ class CheckpointFolder:
             except FileExistsError:
                 # Meanwhile another run has begun: the same training, or one that is refused below.
                 self._run = self._read()
+            except OSError as error:
+                raise self._not_writable(error) from None
         before = self._run.parts
         other = [name for name in parts | before if parts.get(name) != before.get(name)]
         if self._run.root != root:
@@ -105,6 +110,13 @@ class CheckpointFolder:
                 "each training, or delete this one if it is not needed. In cross-validation, "
                 "where each fold has other data, use memory in its place."
             )
+
+    def _not_writable(self, error):
+        message = (
+            f"checkpoint='{self.path}' cannot be written ({why(error)}). Free space, or name a "
+            "folder that you can write to."
+        )
+        return OSError(error.errno, message)
 
     def store(self, i, key):
         """Return the store of group number `i`, whose training has the digest `key`."""

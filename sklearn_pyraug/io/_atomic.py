@@ -65,7 +65,11 @@ def atomic_write(path, *, overwrite=True):
     remove_leftovers(path)
     # Not by tempfile, whose files are private to their owner, whatever the umask, and would stay
     # private under the final name.
-    temporary, held = begin(path, partial(Path.touch, exist_ok=False))
+    try:
+        temporary, held = begin(path, partial(Path.touch, exist_ok=False))
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
     try:
         with open(temporary, "r+b") as handle:
             yield handle

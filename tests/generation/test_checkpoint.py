@@ -6,6 +6,7 @@ import random
 import signal
 import time
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -281,6 +282,21 @@ def test_the_path_may_not_be_a_file(tmp_path):
     with pytest.raises(ValueError, match=r"checkpoint='.*notes.txt' is a file\. Name a folder"):
         augmenter("residual", path).fit(*data("residual"))
     assert path.read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_a_remedy(tmp_path, monkeypatch):
+    """The error named a hidden temporary file in it, and not the parameter."""
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied", ".run.json.tmp")
+
+    match = r"checkpoint='.*run' cannot be written \(Permission denied\)\. Free space, or name"
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(PermissionError, match=match):
+        augmenter("residual", tmp_path / "run").fit(*data("residual"))
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(PermissionError, match=match):
+        augmenter("residual", tmp_path / "run").fit(*data("residual"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -275,6 +276,18 @@ def test_an_interrupted_block_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_half()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_writable_is_told_by_the_name_of_the_file(tmp_path, monkeypatch):
+    """And not by that of the temporary one."""
+
+    def refuse(path, **kwargs):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(PermissionError, match=r"Permission denied: '.*[/\\]+a'$"):
+        with atomic_write(tmp_path / "a"):
+            pass
 
 
 def test_atomic_write_does_not_replace_what_appeared_meanwhile(tmp_path):
