@@ -155,7 +155,8 @@ def check_classifier(classifier):
 def check_labelled(name, X, y):
     """Return rows as they are and labels of shape (n,); raise unless there is one for each row."""
     y = classifier_labels(y)
-    X = unmasked(X) if hasattr(X, "shape") else np.asarray(X)
+    X = unmasked(X)
+    X = X if hasattr(X, "shape") else np.asarray(X)
     if len(X.shape) != 2 or X.shape[0] != len(y) or not len(y):
         raise ValueError(
             f"`{name}` has the shape {tuple(X.shape)} and `{name.replace('X', 'y', 1)}` has "

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._preprocessing.images import CHANNELS, image_layout
+from .._preprocessing.masked import unmasked
 from .._validation import positive_integers
 
 
@@ -71,7 +72,7 @@ def as_images(X, layout):
         volume of shape (D, H, W) it is of shape (H + 1 + D, W + 1 + D) and holds the three middle
         slices: (H, W), below it (D, W), and on its right (H, D); NaN, drawn blank, elsewhere.
     """
-    X = np.asarray(X)
+    X = np.asarray(unmasked(X))
     n_features, n_values = int(np.prod(X.shape[1:])), int(np.prod(layout.shape))
     if X.ndim < 2 or n_features != n_values:
         raise ValueError(

@@ -12,6 +12,7 @@ from .._preprocessing.containers import (
     decoded,
     is_missing,
 )
+from .._preprocessing.masked import unmasked
 from ..metrics._columns import _Table, difference
 from ._style import BESIDE, MOST_NAMES, class_style, component_names, shown_name
 
@@ -19,7 +20,7 @@ from ._style import BESIDE, MOST_NAMES, class_style, component_names, shown_name
 def read_rows(X):
     """Return rows as an array of shape (n_rows, n_columns), and the names of the columns."""
     names = column_names(X)
-    rows = X.toarray() if sparse.issparse(X) else np.asarray(decoded(X))
+    rows = X.toarray() if sparse.issparse(X) else np.asarray(decoded(unmasked(X)))
     if rows.ndim < 2:
         raise ValueError(f"`X` has shape {rows.shape}; give a table of rows and columns.")
     rows = rows.reshape(len(rows), -1)

@@ -114,6 +114,15 @@ def test_missing_numbers_are_told_and_no_part_of_the_distribution():
     assert "Kolmogorov-Smirnov 1.00" in ax.get_title()
 
 
+@pytest.mark.parametrize("sample_shape", [None, (1, 3)])
+def test_masked_values_are_not_drawn(normal, sample_shape):
+    X = np.concatenate(normal)
+    masked = np.ma.array(np.where(X > 1, -9999, X), mask=X > 1)
+    y, mask = np.zeros(500, int), np.arange(500) >= 300
+    display = SyntheticSamplesDisplay.from_predictions(masked, y, mask, sample_shape=sample_shape)
+    assert np.nanmin(np.concatenate(display.real)) > -100
+
+
 @pytest.mark.parametrize("library", ["pandas", "pyarrow"])
 def test_differences_are_those_of_the_metric(library):
     """Codes of categories were read as numbers, and missing ones as a dictionary's first level."""
