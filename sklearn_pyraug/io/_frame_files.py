@@ -10,6 +10,7 @@ from itertools import repeat
 
 import numpy as np
 
+from ._cells import _EXACT
 from ._csv_files import find_rows
 from ._guards import BadFile
 
@@ -102,6 +103,25 @@ def _level_bytes(array):
     return compute.sum(lengths).as_py() or 0
 
 
+def _has_large_integers(column):
+    """Return whether a column holds integers that float64 does not hold exactly."""
+    import pyarrow
+    from pyarrow import compute
+
+    if not pyarrow.types.is_integer(column.type):
+        return False
+    low, high = compute.min_max(column).as_py().values()
+    return low is not None and max(-low, high) > _EXACT
+
+
+def _nullable(column):
+    """Return integers, some of which are missing, as an array of pandas."""
+    import pandas
+
+    dtype = "UInt64" if str(column.type).startswith("u") else "Int64"
+    return pandas.array(column.to_pylist(), dtype=dtype)
+
+
 class ParquetFile:
     """A parquet file.
 
@@ -131,6 +151,11 @@ class ParquetFile:
     def frame(self, everything=False):
         """Return the values as a DataFrame."""
         frame = self._table.to_pandas()
+        for name in map(str, self._table.column_names):
+            column = self._table.column(name)
+            if name in frame and frame[name].dtype.kind == "f" and _has_large_integers(column):
+                # As floats, some would be others.
+                frame[name] = _nullable(column)
         if self._index:
             frame = frame.reset_index(names=self._index)
         return frame if everything else frame.drop(columns=self.keep)

@@ -469,7 +469,10 @@ def _to_frame(X, y, synthetic_mask, target, kind):
             f"`X` has shape {X.shape}; a {kind[1:]} file takes (n_samples, n_features), use .npz."
         )
     if hasattr(X, "columns"):
-        frame = X.copy()
+        # It loads scipy, which files of arrays do without.
+        from .._preprocessing.containers import decoded
+
+        frame = decoded(X).copy()
         frame.columns = [str(name) for name in frame.columns]
     else:
         frame = pandas.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])

@@ -253,6 +253,27 @@ def test_kept_values_of_any_type_stay_as_they_are(suffix, tmp_path):
         assert X["on"].tolist() == [day, pd.NaT]
 
 
+def test_large_integers_beside_missing_ones_are_read_from_parquet(tmp_path):
+    """They went through float64, which holds others in their place."""
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    codes = [2**60 + 1, None, 7, 2**60 + 3]
+    table = {"a": codes, "b": [1, None, 2, 3], "y": list("pqpq")}
+    parquet.write_table(pa.table(table), tmp_path / "in.parquet")
+    X, y = load_table(tmp_path / "in.parquet", "y")
+    assert X["a"].dropna().tolist() == [v for v in codes if v is not None]
+    assert X["b"].dtype == float
+    save_table(tmp_path / "out.parquet", X[::-1], y[::-1], target="y")
+    written = parquet.read_table(tmp_path / "out.parquet").to_pydict()
+    assert written == {name: values[::-1] for name, values in table.items()}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_sparse_columns_are_written_as_others(suffix, tmp_path):
+    X = pd.get_dummies(pd.Series(["a", "b"]), sparse=True, dtype=int)
+    save_table(tmp_path / f"t{suffix}", X, [0, 1])
+    assert load_table(tmp_path / f"t{suffix}")[0].to_dict("list") == {"a": [1, 0], "b": [0, 1]}
+
+
 def test_integers_of_polars_stay_so_beside_missing_ones(tmp_path):
     polars = pytest.importorskip("polars")
     save_table(tmp_path / "t.csv", polars.DataFrame({"a": [None, 2**60 + 1]}), [0, 1])
