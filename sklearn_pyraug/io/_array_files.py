@@ -1,6 +1,7 @@
 """Files of arrays: npy and npz of numpy. No code in them is ever run."""
 
 import io
+import sys
 import zipfile
 from contextlib import contextmanager
 from math import prod
@@ -75,7 +76,13 @@ def _read_array(handle, n_bytes, n_packed=None, check=None):
     if n_packed is not None:
         check_unpacked(needed, n_packed)
     handle.seek(0)
-    return np.lib.format.read_array(handle, allow_pickle=False)
+    array = np.lib.format.read_array(handle, allow_pickle=False)
+    # Numbers that are no characters crash whatever reads the text.
+    if dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).view(f"{dtype.byteorder}u4")
+        if codes.max() > sys.maxunicode:
+            raise BadFile("holds text of numbers that are no characters")
+    return array
 
 
 def read_npz(handle, n_bytes, max_pixels):

@@ -203,11 +203,12 @@ def _read_arrays(path, keep):
             "store the features as X and the target as y."
         )
     shapes = {name: array.shape for name, array in arrays.items()}
-    odd = len(shapes["X"]) < 2 or not shapes["X"][0]
+    odd = len(shapes["X"]) < 2 or not shapes["X"][0] or len(shapes.get(_MASK, (1,))) != 1
     if odd or len({shape[:1] for shape in shapes.values()}) > 1:
         raise ValueError(
             f"`path` is '{path}', whose arrays have the shapes {shapes}; store X in the shape "
-            "(n_samples, n_features), and as many targets as rows, at least one."
+            "(n_samples, n_features), and as many targets, and marks of synthetic rows, as rows, at "
+            "least one."
         )
     return arrays["X"], arrays["y"], _mark(arrays.get(_MASK)), []
 
@@ -411,7 +412,7 @@ def _names_classes(y):
 
 def _mark(values):
     """Return the marks of synthetic rows; None if the values are not booleans."""
-    return values if values is not None and values.dtype == np.bool_ else None
+    return values if values is not None and values.dtype == np.bool_ and values.ndim == 1 else None
 
 
 def _shown(names):

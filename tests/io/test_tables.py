@@ -419,6 +419,12 @@ def xlsx(cells, start=""):
         ("t.xlsx", xlsx("<row r='99999999999'><c><v>1</v></c></row>"), "rows beyond number"),
         ("t.xlsx", xlsx("<row><c><v>Ursula</v></c></row>"), "it is damaged, or no xlsx file"),
         ("t.npz", npz(X=np.eye(4), y=declared((10**12,), "|S0")), "which are empty"),
+        ("t.npz", npz(X=np.eye(4), y=declared((4,), "<U1") + b"\xff" * 16), "no characters"),
+        (
+            "t.npz",
+            npz(X=np.eye(4), y=np.arange(4), synthetic=np.ones((4, 2), bool)),
+            "marks of synthetic rows",
+        ),
     ],
 )
 def test_files_that_declare_too_much_are_refused(name, data, match, tmp_path):
