@@ -207,7 +207,7 @@ def _read_arrays(path, keep):
     if odd or len({shape[:1] for shape in shapes.values()}) > 1:
         raise ValueError(
             f"`path` is '{path}', whose arrays have the shapes {shapes}; store X in the shape "
-            "(n_samples, n_features), and as many targets, and marks of synthetic rows, as rows, at "
+            "(n_samples, n_features), and as many targets and marks of synthetic rows as rows, at "
             "least one."
         )
     return arrays["X"], arrays["y"], _mark(arrays.get(_MASK)), []
