@@ -569,6 +569,12 @@ def columns_are_named(X, taker="categories"):
         bad = [column_name(j, names) for j, x in enumerate(numbers) if x is None]
         if of_text:
             raise text_error(bad, taker) from None
+        if of_others and bad and "'NAType'" in str(error):
+            raise ValueError(
+                f"X holds pandas.NA, which is no number: {', '.join(bad[:_MAX_NAMED_COLUMNS])}. "
+                "Replace it by numpy.nan, as X.replace({pandas.NA: numpy.nan}) does, and fill in "
+                "missing values by an imputer."
+            ) from None
         if of_others and bad:
             # scikit-learn's estimator checks look for its own words.
             own = f"{error}. " if "float()" in str(error) else ""

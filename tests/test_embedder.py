@@ -11,6 +11,7 @@ from shared import QUICK, table
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -36,6 +37,15 @@ def test_sparse_columns_of_a_dataframe():
     Z = clone(EMBEDDER).fit_transform(frame)
     for rows in sparse:
         np.testing.assert_array_equal(clone(EMBEDDER).fit_transform(rows), Z)
+
+
+def test_missing_values_of_pandas_have_a_remedy_that_works():
+    frame = pd.DataFrame(X, columns=list("abcd"), dtype=object)
+    frame.loc[3, "b"] = pd.NA
+    with pytest.raises(ValueError, match="pandas.NA, which is no number: 'b'. Replace it by"):
+        clone(EMBEDDER).fit(frame)
+    filled = SimpleImputer().fit_transform(frame.replace({pd.NA: np.nan}))
+    clone(EMBEDDER).fit(filled)
 
 
 def test_parameters_are_the_augmenters():
