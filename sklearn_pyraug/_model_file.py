@@ -450,7 +450,7 @@ def _check(e, architecture):
         _require(schema.dtype.itemsize * n <= _MAX_BYTES_A_ROW, "a row's text is too long")
     _require(len(e._label_encoder.values) == len(e.classes_), "labels and classes differ")
     try:
-        encoder.new_rows(rows)
+        encoder.new_rows(codec.with_ends_of_levels(rows))
         e._label_encoder.decode(np.zeros(3, np.intp))
     except ImportError:
         pass  # This check needs a library that is missing here; `sample` asks for it.

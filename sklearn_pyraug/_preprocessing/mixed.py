@@ -295,6 +295,15 @@ class MixedCodec:
             X[:, j] = levels.decode(T[:, start : start + levels.width], class_index)
         return X
 
+    def with_ends_of_levels(self, X):
+        """Return rows, the last two of which have the lowest and the highest level of columns."""
+        X = np.array(X)
+        for j, _, levels in self._levels:
+            known = levels.values[~np.isnan(levels.values)]
+            if len(known):
+                X[-2:, j] = known[0], known[-1]
+        return X
+
 
 def _lacks_value(x, atom):
     """Say which values are missing or the atom."""

@@ -354,6 +354,13 @@ class TableCodec:
         with np.errstate(under="ignore"):
             return X.astype(self.dtype_, copy=False)
 
+    def with_ends_of_levels(self, X):
+        """Return rows, the last two of which have the lowest and the highest level of columns."""
+        if not isinstance(self._code, MixedCodec):
+            return X
+        merged = self._code.with_ends_of_levels(merge(as_numbers(X), self._sets))
+        return part(merged, self._sets, len(self.constant_))
+
     def _without_fill(self, T, mask):
         """Return codes of pixels, and which of them are missing.
 

@@ -732,6 +732,10 @@ OTHERS = {
     "a wide category": ("mixed", _set("architecture/layout/blocks/2/stop", 2**31)),
     "an unknown block": ("mixed", _set("architecture/layout/blocks/1/kind", "x")),
     "one generator for all": ("direct", _set("state/_generators/shared", True)),
+    "levels that the table lacks": (
+        "objects",
+        _tensor("state._row_encoder.codec._code._levels.1.levels.values", lambda t: t * 10**9),
+    ),
     "a number as name": ("mixed", _set("state/feature_names_in_/values/0", 1.5)),
     "long text": ("text array", _set("state/_row_encoder/schema/dtype", "<U9999999")),
 }
