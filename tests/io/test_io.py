@@ -229,7 +229,9 @@ def test_damaged_parquet_is_refused(tmp_path, random_seed):
 )
 def test_npz_arrays_that_do_not_fit_together(arrays, tmp_path):
     np.savez(tmp_path / "t.npz", **arrays)
-    with pytest.raises(ValueError, match="as many targets as rows, at least one"):
+    with pytest.raises(
+        ValueError, match="as many targets and marks of synthetic rows as rows, at least one"
+    ):
         load_table(tmp_path / "t.npz")
 
 
