@@ -105,11 +105,12 @@ class RHVAEAugmenter(
         (``"auto"``, ``"minority"``, ``"not minority"``, ``"not majority"``, ``"all"``), a float
         (for two classes, the ratio of minority to majority), a dict of label to number of rows,
         including the originals, or a callable that takes `y` and returns such a dict.
-    augmentation_factor : float or "auto", default=2.0
+    augmentation_factor : float or "auto", default="auto"
         Factor of at least 1 by which the class sizes of `sampling_strategy` are multiplied, so
         that every class gets new rows; 1.0 gives the sizes of imbalanced-learn. ``"auto"`` is the
-        number of columns per row of an average class, between 2 and 8: wide tables of few rows
-        gain from more. It is ignored if `sampling_strategy` is a dict or callable.
+        number of columns per row of an average class, between 2 and 8: wide tables and images of
+        few rows gain from more. It is smaller, but at least 2, where the rows would hold more than
+        50 million values. It is ignored if `sampling_strategy` is a dict or callable.
     sample_shape : tuple of int, ImageShape, "auto" or None, default="auto"
         **What the rows are.** Shape of a row that is an image, such as ``(28, 28)``,
         ``(3, 32, 32)`` with colours, or ``(16, 32, 32)`` for a volume; images are warped instead
@@ -317,7 +318,7 @@ class RHVAEAugmenter(
         self,
         *,
         sampling_strategy="auto",
-        augmentation_factor=2.0,
+        augmentation_factor="auto",
         sample_shape="auto",
         categorical_features=None,
         missing="error",

@@ -9,8 +9,10 @@ from imblearn.utils import check_sampling_strategy
 from ._validation import check_n_classes, named
 
 _STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
-# Range of a factor that is chosen from the data.
+# Range of a factor that is chosen from the data, and the most values that it may lead to beyond the
+# least factor: 400 MB of float64.
 _FACTORS = (2.0, 8.0)
+_MOST_VALUES = 50_000_000
 
 
 def factor_for(augmentation_factor, n_features, y_index):
@@ -20,7 +22,8 @@ def factor_for(augmentation_factor, n_features, y_index):
     ----------
     augmentation_factor : float or "auto"
         ``"auto"`` is the number of columns per row of a class of average size, within 2 and 8: new
-        rows are worth the more, the wider the data are and the fewer rows there are.
+        rows are worth the more, the wider the data are and the fewer rows there are. Data of many
+        values grow less.
     n_features : int
         Columns, or pixels and channels of an image.
     y_index : ndarray of int of shape (n_samples,)
@@ -32,7 +35,8 @@ def factor_for(augmentation_factor, n_features, y_index):
     if not isinstance(augmentation_factor, str) or augmentation_factor != "auto":
         return augmentation_factor
     rows_per_class = len(y_index) / len(np.unique(y_index))
-    return float(np.clip(n_features / rows_per_class, *_FACTORS))
+    most = np.clip(_MOST_VALUES / (len(y_index) * n_features), *_FACTORS)
+    return float(np.clip(n_features / rows_per_class, _FACTORS[0], most))
 
 
 def n_new_rows(sampling_strategy, augmentation_factor, classes, y_index):

@@ -368,7 +368,7 @@ def test_images(decoder):
     X, y = load_digits(n_class=2, return_X_y=True)
     X, y = X[:40].reshape(-1, 8, 8), y[:40]
     weights = np.arange(40) % 3
-    augmenter = quick(decoder=decoder)
+    augmenter = quick(decoder=decoder, augmentation_factor=2)
     X_res, _ = augmenter.fit_resample(X, y, sample_weight=weights)
     assert X_res.shape == (2 * np.bincount(y).max() * 2, 8, 8)
     assert np.all(weights[augmenter.origin_indices_[40:]] > 0)

@@ -5,7 +5,7 @@
 Sections (`--sections`):
 
 plus      reduced MNIST, 50 images of each digit, 200 new ones per digit
-mnist     the same images, the default strategy: every class doubles
+mnist     the same images, the default strategy: every class grows to eight times its size
 keel      tables of the KEEL repository (`--keel`), default strategy, stratified halves
 defaults  seconds alone, at default parameters: 300 x 10, 62 x 2,000 and reduced MNIST
 
@@ -34,6 +34,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks import datasets, harness, rivals
 from benchmarks.gain import data, scoring
 from sklearn_pyraug import RHVAEAugmenter
+from sklearn_pyraug._strategy import factor_for
 
 SECTIONS = ("plus", "mnist", "keel", "defaults")
 N_PER_CLASS, N_NEW = 50, 200
@@ -94,10 +95,14 @@ def keel_problem(name, quick):
     return Problem(f"KEEL {name}", split, None, True)
 
 
-def class_sizes(y, n_new):
-    """Return rows by label after resampling: `n_new` more, or twice the largest class (None)."""
-    labels, counts = np.unique(y, return_counts=True)
-    wanted = counts + n_new if n_new is not None else np.full(len(labels), 2 * counts.max())
+def class_sizes(X, y, n_new):
+    """Return rows by label after resampling: `n_new` more, or those of our defaults (None)."""
+    labels, y_index, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if n_new is None:
+        factor = factor_for("auto", X.shape[1], y_index)
+        wanted = np.full(len(labels), round(factor * counts.max()))
+    else:
+        wanted = counts + n_new
     return dict(zip(labels.tolist(), wanted.tolist(), strict=True))
 
 
@@ -106,7 +111,7 @@ def class_sizes(y, n_new):
 
 def resample_ours(X, y, n_new, args, seed):
     """Resample with default parameters; quick runs cut the training."""
-    parameters = {} if n_new is None else {"sampling_strategy": class_sizes(y, n_new)}
+    parameters = {} if n_new is None else {"sampling_strategy": class_sizes(X, y, n_new)}
     if args.quick:
         parameters["max_epochs"] = 3
     augmenter = RHVAEAugmenter(device=args.device, random_state=seed, **parameters)
@@ -115,7 +120,7 @@ def resample_ours(X, y, n_new, args, seed):
 
 def resample_smote(X, y, n_new, args, seed):
     """Resample with SMOTE at its defaults."""
-    smote = SMOTE(sampling_strategy=class_sizes(y, n_new), random_state=seed)
+    smote = SMOTE(sampling_strategy=class_sizes(X, y, n_new), random_state=seed)
     return *smote.fit_resample(X, y), {}
 
 
@@ -128,7 +133,7 @@ def resample_pyraug(X, y, n_new, args, seed):
     if X.min() < 0 or X.max() > 1:
         low, span = X.min(0), np.ptp(X, axis=0)
         span[span == 0] = 1.0
-    sizes = class_sizes(y, n_new)
+    sizes = class_sizes(X, y, n_new)
     rows = [torch.tensor((X[y == k] - low) / span, dtype=torch.float32) for k in sizes]
     torch.manual_seed(seed)
     start = time.perf_counter()

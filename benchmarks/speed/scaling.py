@@ -257,7 +257,7 @@ def main():
     report.note(
         "Training is cut to the stated epochs; all else is at its default. fit trains every "
         "class; fit_resample also draws the new rows that the default strategy and factor ask "
-        "for: all classes grow to the size of the largest, and then double."
+        "for: all classes grow to 2 to 8 times the size of the largest."
     )
     report.note("The size of the sweep memory is rows x columns; of imbalance, majority/minority.")
     summary.note("Exponent: least-squares slope of log seconds on log size over the stated range.")

@@ -357,8 +357,8 @@ class AugmentedClassifierCV(
                 name: Method(prepared.behind(sampler)) for name, sampler in self.augmenters.items()
             }
         own = prepared.augmenter(random_state=seed, memory=memory)
-        # The default factor is a number, whatever the columns.
-        keywords = {"sampling_strategy": sizes_of(own, n_features=None), "random_state": seed}
+        sizes = sizes_of(own.set_params(augmentation_factor=2), n_features=None)
+        keywords = {"sampling_strategy": sizes, "random_state": seed}
         found["random over-sampling"] = Method(prepared.behind(Repeat(**keywords)), optional=True)
         found["SMOTE"] = Method(prepared.behind_smote(**keywords), optional=True)
         for factor in _FACTORS:

@@ -53,8 +53,8 @@ from .options import (
     callback=lambda context, option, text: (
         text if text in (None, "auto") else click.FLOAT(text, option, context)
     ),
-    help="Multiply the size of every class by F, at least 1. auto: more for wide tables of few "
-    "rows.  [2]",
+    help="Multiply the size of every class by F, at least 1. auto: from 2 to 8, the more, the "
+    "wider the table and the fewer its rows.  [auto]",
 )
 @count_option("--per-class", least=1, help="Add N synthetic rows to every class.")
 @click.option(
@@ -78,8 +78,9 @@ def augment(context, source, output, contact_sheet, **options):
     INPUT is a table (.csv, .tsv, .parquet, .xlsx, .npz with arrays X and y) or a folder with one
     subfolder of images or volumes for each class. Its rows are written unchanged. In a table, the
     column `synthetic` marks the new rows; in a folder, manifest.csv does. By default all classes
-    grow to twice the size of the largest. For a folder NAME, NAME.contact-sheet.png shows some
-    new images and the real ones that they were made from.
+    grow to twice the size of the largest, and to up to eight times if there are few rows of many
+    columns or pixels. For a folder NAME, NAME.contact-sheet.png shows some new images and the real
+    ones that they were made from.
     """
     per_class = _choose_sizes(context)
     speaker = Speaker(options["quiet"])

@@ -240,7 +240,7 @@ def test_multiprocessing(monkeypatch):
 @pytest.mark.parametrize("decoder", ["auto", "direct"])
 def test_a_hundred_classes(decoder):
     X, y = table((8,) * 100, n_features=20)
-    augmenter = quick(decoder=decoder)
+    augmenter = quick(decoder=decoder, augmentation_factor=2)
     X_res, y_res = augmenter.fit_resample(X, y)
     assert np.isfinite(X_res).all()
     assert np.bincount(y_res).tolist() == [16] * 100

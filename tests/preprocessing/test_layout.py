@@ -172,7 +172,7 @@ def test_a_list_of_images_of_several_sizes_is_refused():
 def test_tables_of_arrays():
     """`sample_shape=None` says that the pixels are columns; the shape comes back all the same."""
     X, y = arrays((8, 10))
-    augmenter = quick(sample_shape=None)
+    augmenter = quick(sample_shape=None, augmentation_factor=2)
     assert augmenter.fit_resample(X, y)[0].shape == (48, 8, 10)
     assert augmenter.decoder_ == "residual"
     assert augmenter.sample_shape_ is None
