@@ -229,7 +229,7 @@ def test_examples_show_what_their_words_say(name, sentences, tmp_path):
 @pytest.mark.slow
 def test_networks_of_your_own(tmp_path):
     text = run("custom_networks.py", tmp_path)
-    assert "(150, 8, 8) became (300, 8, 8)" in text
+    assert "(150, 8, 8) became (640, 8, 8)" in text
     assert len(percentages(text)) == 2
     # Ten digits: far above chance with and without augmentation.
     assert min(percentages(text)) > 80
