@@ -109,8 +109,9 @@ class RHVAEAugmenter(
         Factor of at least 1 by which the class sizes of `sampling_strategy` are multiplied, so
         that every class gets new rows; 1.0 gives the sizes of imbalanced-learn. ``"auto"`` is the
         number of columns per row of an average class, between 2 and 8: wide tables and images of
-        few rows gain from more. It is smaller, but at least 2, where the rows would hold more than
-        50 million values. It is ignored if `sampling_strategy` is a dict or callable.
+        few rows gain from more. It is smaller, but at least 2, where balanced classes would come
+        to hold more than 50 million values. It is ignored if `sampling_strategy` is a dict or
+        callable.
     sample_shape : tuple of int, ImageShape, "auto" or None, default="auto"
         **What the rows are.** Shape of a row that is an image, such as ``(28, 28)``,
         ``(3, 32, 32)`` with colours, or ``(16, 32, 32)`` for a volume; images are warped instead

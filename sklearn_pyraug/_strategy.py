@@ -22,8 +22,8 @@ def factor_for(augmentation_factor, n_features, y_index):
     ----------
     augmentation_factor : float or "auto"
         ``"auto"`` is the number of columns per row of a class of average size, within 2 and 8: new
-        rows are worth the more, the wider the data are and the fewer rows there are. Data of many
-        values grow less.
+        rows are worth the more, the wider the data are and the fewer rows there are. It is less
+        where balanced classes would come to hold more than 50 million values.
     n_features : int
         Columns, or pixels and channels of an image.
     y_index : ndarray of int of shape (n_samples,)
@@ -34,9 +34,10 @@ def factor_for(augmentation_factor, n_features, y_index):
     """
     if not isinstance(augmentation_factor, str) or augmentation_factor != "auto":
         return augmentation_factor
-    rows_per_class = len(y_index) / len(np.unique(y_index))
-    most = np.clip(_MOST_VALUES / (len(y_index) * n_features), *_FACTORS)
-    return float(np.clip(n_features / rows_per_class, _FACTORS[0], most))
+    counts = np.unique(y_index, return_counts=True)[1]
+    n_values = len(counts) * int(counts.max()) * n_features
+    most = np.clip(_MOST_VALUES / n_values, *_FACTORS)
+    return float(np.clip(n_features / counts.mean(), _FACTORS[0], most))
 
 
 def n_new_rows(sampling_strategy, augmentation_factor, classes, y_index):

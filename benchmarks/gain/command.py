@@ -9,7 +9,9 @@ with bootstrap intervals and ranks, ``gain.png`` a plot.
     python -m benchmarks.gain                      # scikit-learn's own sets
     python -m benchmarks.gain --data FOLDER --sets mnist hdlss --jobs 8
     python -m benchmarks.gain --sets keel --methods none SMOTE ours ours:lr=0.01
+    python -m benchmarks.gain --methods none ours:augmentation_factor=1 ours:augmentation_factor=2
 
+With an `augmentation_factor`, `ours` draws its own numbers of rows in place of the others'.
 FOLDER holds t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz (LeCun's MNIST test
 files), pneumoniamnist.npz and adrenalmnist3d.npz (MedMNIST), tabebm-biodeg.csv and
 tabebm-protein.csv (OpenML 1494 and 40966), and the microarrays and faces as NAME.npz (X and y):

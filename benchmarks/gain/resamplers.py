@@ -271,7 +271,9 @@ def _missing(y, counts):
 def _ours(split, features, counts, parameters):
     """Give RHVAEAugmenter the raw training rows: it scales by itself."""
     settings = {"sample_shape": split.sample_shape, **parameters}
-    augmenter = RHVAEAugmenter(sampling_strategy=counts, random_state=split.seed)
+    # Given numbers of rows leave no say to a factor.
+    strategy = "auto" if "augmentation_factor" in parameters else counts
+    augmenter = RHVAEAugmenter(sampling_strategy=strategy, random_state=split.seed)
     augmenter.set_params(**settings)
     X, y = augmenter.fit_resample(split.X_train, split.y_train)
     n = len(split.y_train)

@@ -9,7 +9,7 @@ _TRUTHS = (("True", "False"), ("TRUE", "FALSE"), ("true", "false"))
 _GROUPERS = {".": ",'\u2019 \u00a0\u202f", ",": ".'\u2019 \u00a0\u202f"}
 _SAMPLE = 1000
 # Up to here all integers are floats, too.
-_EXACT = 2**53
+EXACT = 2**53
 # Most characters of an integer of 64 bits, with sign and groups.
 _MOST_DIGITS = 28
 # Floats are exact up to this many digits.
@@ -213,7 +213,7 @@ def _as_array(cells, by_cell, gaps):
     if not gaps:
         return np.array([by_cell[cell] for cell in cells])
     largest = max(map(abs, by_cell.values()))
-    if largest <= _EXACT or any(isinstance(n, float) for n in by_cell.values()):
+    if largest <= EXACT or any(isinstance(n, float) for n in by_cell.values()):
         return np.array([by_cell.get(cell, np.nan) for cell in cells], dtype=float)
     import pandas
 

@@ -10,7 +10,7 @@ from itertools import repeat
 
 import numpy as np
 
-from ._cells import _EXACT
+from ._cells import EXACT
 from ._csv_files import find_rows
 from ._guards import BadFile
 
@@ -111,7 +111,7 @@ def _has_large_integers(column):
     if not pyarrow.types.is_integer(column.type):
         return False
     low, high = compute.min_max(column).as_py().values()
-    return low is not None and max(-low, high) > _EXACT
+    return low is not None and max(-low, high) > EXACT
 
 
 def _nullable(column):

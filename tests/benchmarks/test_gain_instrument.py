@@ -260,6 +260,14 @@ def test_all_methods_reach_the_same_class_sizes(name, overlapping):
     np.testing.assert_array_equal(new.X, again.X)
 
 
+def test_a_factor_takes_the_place_of_the_class_sizes(overlapping):
+    """Given sizes left no say to it, and all factors had the same scores."""
+    name = "ours:max_epochs=1,augmentation_factor=3"
+    features = data.Features(overlapping.X_train, None)
+    new = resamplers.resample(name, overlapping, features, {0: 80, 1: 80})
+    assert np.bincount(new.y).tolist() == [80, 108]
+
+
 def test_ours_is_given_raw_rows_and_its_rows_are_scaled_as_the_real_ones(overlapping, monkeypatch):
     given = {}
 
