@@ -277,7 +277,7 @@ def _ours(split, features, counts, parameters):
     augmenter.set_params(**settings)
     X, y = augmenter.fit_resample(split.X_train, split.y_train)
     n = len(split.y_train)
-    return features.transform(X[n:]), y[n:]
+    return (features.transform(X[n:]), y[n:]) if len(X) > n else _nothing(split)
 
 
 def _pyraug(split, features, counts, n_epochs, **settings):
